@@ -1,0 +1,185 @@
+//! The command line.
+
+use std::ffi::OsString;
+
+use crate::cargo::Stop;
+
+/// What `--help` prints.
+pub(crate) const HELP: &str = "\
+The project's own commands.
+
+Usage: cargo xtask COMMAND [ARGUMENTS]
+
+  demo [ARGS…]           build every program and run the town on this machine; ARGS go to
+                         tegata-demo (--once: stop after the story; --keep DIR: keep its data;
+                         --help: all of them). `cargo demo` is short for it.
+  test [ARGS…]           bring what the tests need, then run every test, those marked ignored
+                         included. ARGS go to cargo test (-p tegata-gate; -- part_of_a_name).
+  bench payment|gate [--json]
+                         build optimised and measure.
+  soak [ARGS…]           the long tests, optimised: those with `soak` in their names.
+  ci                     format, lints, licences and tidiness, then `test`: what a change must pass.
+
+Exit codes: 0 done; 1 something failed; 2 wrong usage. A program that is run passes its own on.
+";
+
+/// What the caller wants.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Run the town; the arguments are the town's.
+    Demo(Vec<OsString>),
+    /// Run every test but the long ones; the arguments are cargo's.
+    Test(Vec<OsString>),
+    /// Measure.
+    Bench(Bench),
+    /// Run the long tests.
+    Soak(Vec<OsString>),
+    /// Run what a change must pass.
+    Ci,
+    /// Explain the commands.
+    Help,
+}
+
+/// A bench, and how it reports.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Bench {
+    subject: Subject,
+    arguments: Vec<OsString>,
+}
+
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+enum Subject {
+    Payment,
+    Gate,
+}
+
+impl Command {
+    /// Reads the arguments after the program's name.
+    pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, Stop> {
+        let mut arguments = arguments;
+        let Some(name) = arguments.next() else {
+            return Err(Stop::usage("a command is missing"));
+        };
+        let rest: Vec<OsString> = arguments.collect();
+        match name.to_string_lossy().as_ref() {
+            "demo" => Ok(Self::Demo(rest)),
+            "test" => Ok(Self::Test(rest)),
+            "bench" => Bench::parse(rest).map(Self::Bench),
+            "soak" => Ok(Self::Soak(rest)),
+            "ci" if rest.is_empty() => Ok(Self::Ci),
+            "ci" => Err(Stop::usage("`ci` takes no arguments")),
+            "help" | "--help" | "-h" => Ok(Self::Help),
+            other => Err(Stop::usage(&format!("there is no command `{other}`"))),
+        }
+    }
+}
+
+impl Bench {
+    fn parse(arguments: Vec<OsString>) -> Result<Self, Stop> {
+        let (names, flags): (Vec<_>, Vec<_>) = arguments
+            .into_iter()
+            .partition(|a| !a.to_string_lossy().starts_with('-'));
+        let subject = match names.as_slice() {
+            [name] if name == "payment" => Subject::Payment,
+            [name] if name == "gate" => Subject::Gate,
+            [] => return Err(Stop::usage("`bench` needs a name: payment or gate")),
+            [name, ..] => {
+                let name = name.to_string_lossy();
+                return Err(Stop::usage(&format!(
+                    "there is no bench `{name}`: payment or gate"
+                )));
+            }
+        };
+        Ok(Self {
+            subject,
+            arguments: flags,
+        })
+    }
+
+    /// The name by which `tegata-bench` knows it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self.subject {
+            Subject::Payment => "payment",
+            Subject::Gate => "gate",
+        }
+    }
+
+    /// The packages whose programs take part in it.
+    pub(crate) fn packages(&self) -> &'static [&'static str] {
+        match self.subject {
+            Subject::Payment => &["tegata-demo", "tegata-guard", "tegata-centre"],
+            Subject::Gate => &["tegata-demo", "tegata-gate"],
+        }
+    }
+
+    /// What else was given, for `tegata-bench` to judge.
+    pub(crate) fn arguments(&self) -> &[OsString] {
+        &self.arguments
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Command, Stop> {
+        Command::parse(arguments.iter().map(OsString::from))
+    }
+
+    fn owned(arguments: &[&str]) -> Vec<OsString> {
+        arguments.iter().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn demo_passes_everything_on_even_its_help() {
+        assert_eq!(parse(&["demo"]).unwrap(), Command::Demo(vec![]));
+        let given = ["--once", "--keep", "a dir", "--help"];
+        let all = [&["demo"], given.as_slice()].concat();
+        assert_eq!(parse(&all).unwrap(), Command::Demo(owned(&given)));
+    }
+
+    #[test]
+    fn a_bench_needs_a_known_name_and_takes_flags_on_either_side() {
+        let gate = Bench {
+            subject: Subject::Gate,
+            arguments: owned(&["--json"]),
+        };
+        assert_eq!(
+            parse(&["bench", "gate", "--json"]).unwrap(),
+            Command::Bench(gate)
+        );
+        let gate = Bench {
+            subject: Subject::Gate,
+            arguments: owned(&["--json"]),
+        };
+        assert_eq!(
+            parse(&["bench", "--json", "gate"]).unwrap(),
+            Command::Bench(gate)
+        );
+        for wrong in [&["bench"][..], &["bench", "gates"], &["bench", "--json"]] {
+            assert!(matches!(parse(wrong), Err(Stop::Usage(_))), "{wrong:?}");
+        }
+        assert!(matches!(
+            parse(&["bench", "gate", "payment"]),
+            Err(Stop::Usage(_))
+        ));
+    }
+
+    #[test]
+    fn what_is_unknown_or_missing_is_wrong_usage() {
+        for wrong in [&[][..], &["dmeo"], &["ci", "--fast"], &[""]] {
+            assert!(matches!(parse(wrong), Err(Stop::Usage(_))), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn help_names_every_command() {
+        assert_eq!(parse(&["--help"]).unwrap(), Command::Help);
+        for name in ["demo", "test", "bench", "soak", "ci"] {
+            assert!(
+                HELP.contains(&format!("\n  {name} ")),
+                "{name} isn't explained"
+            );
+        }
+    }
+}

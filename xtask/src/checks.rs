@@ -1,0 +1,202 @@
+//! Tests and lints: what a change must pass.
+
+use std::ffi::{OsStr, OsString};
+use std::process::Command;
+
+use crate::cargo::{self, Stop, Workspace};
+use crate::compile::{self, Plan};
+use crate::{needs, python};
+
+/// Tests that run for hours carry this in their names; only [`soak`] runs them.
+const LONG: &str = "soak";
+
+/// Brings what tests need, then runs all of them but the long ones: first the plain ones with the
+/// examples in the documentation, then those marked ignored because a bare machine can't run them.
+pub(crate) fn test(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Stop> {
+    needs::c_compiler()?;
+    let python = python::ready(workspace)?;
+    let asked = Asked::split(arguments);
+    // Tests that play a whole story start the other packages' programs, which `cargo test` alone
+    // wouldn't build.
+    eprintln!("Building every program. The first build takes a few minutes; later ones don't.");
+    compile::build(
+        workspace,
+        &Plan {
+            packages: &[],
+            release: false,
+        },
+    )?;
+    cargo::run(
+        asked
+            .plain(workspace.cargo("test"))
+            .env(python::VARIABLE, &python),
+    )?;
+    cargo::run(
+        asked
+            .ignored(workspace.cargo("test"))
+            .env(python::VARIABLE, &python),
+    )?;
+    eprintln!("All tests passed, those marked ignored included.");
+    Ok(())
+}
+
+/// Runs the long tests, optimised, and shows what they say.
+pub(crate) fn soak(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Stop> {
+    needs::c_compiler()?;
+    eprintln!("Building every program, optimised. This takes minutes.");
+    compile::build(
+        workspace,
+        &Plan {
+            packages: &[],
+            release: true,
+        },
+    )?;
+    let asked = Asked::split(arguments);
+    cargo::run(&mut asked.long(workspace.cargo("test")))
+}
+
+/// Format, lints, licences and tidiness, then every test.
+pub(crate) fn ci(workspace: &Workspace) -> Result<(), Stop> {
+    cargo::run(workspace.cargo("fmt").args(["--all", "--check"]))?;
+    let mut lint = workspace.cargo("clippy");
+    lint.args([
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ]);
+    cargo::run(&mut lint)?;
+    let mut tidy = workspace.cargo("test");
+    cargo::run(tidy.args(["--package", "xtask", "--test", "tidy", "--locked"]))?;
+    test(workspace, &[])
+}
+
+/// The caller's arguments: cargo's before `--`, the test programs' after it.
+struct Asked<'a> {
+    cargo: &'a [OsString],
+    tests: &'a [OsString],
+}
+
+impl<'a> Asked<'a> {
+    fn split(arguments: &'a [OsString]) -> Self {
+        let at = arguments.iter().position(|argument| argument == "--");
+        match at {
+            Some(at) => {
+                let (cargo, tests) = arguments.split_at(at);
+                Self {
+                    cargo,
+                    tests: tests.get(1..).unwrap_or_default(),
+                }
+            }
+            None => Self {
+                cargo: arguments,
+                tests: &[],
+            },
+        }
+    }
+
+    fn plain(&self, mut command: Command) -> Command {
+        self.scope(&mut command);
+        command.args(["--", "--skip", LONG]).args(self.tests);
+        command
+    }
+
+    fn ignored(&self, mut command: Command) -> Command {
+        self.scope(&mut command);
+        self.without_examples(&mut command);
+        command
+            .args(["--", "--ignored", "--skip", LONG])
+            .args(self.tests);
+        command
+    }
+
+    fn long(&self, mut command: Command) -> Command {
+        self.scope(&mut command);
+        self.without_examples(&mut command);
+        command
+            .args(["--release", "--", "--ignored", "--nocapture", LONG])
+            .args(self.tests);
+        command
+    }
+
+    fn scope(&self, command: &mut Command) {
+        if !self.cargo.iter().any(|argument| chooses_package(argument)) {
+            command.arg("--workspace");
+        }
+        command.arg("--locked").args(self.cargo);
+    }
+
+    /// An example marked `ignore` in the documentation isn't meant to be run, ever.
+    fn without_examples(&self, command: &mut Command) {
+        if !self.cargo.iter().any(|argument| chooses_target(argument)) {
+            command.args(["--lib", "--bins", "--tests"]);
+        }
+    }
+}
+
+fn chooses_package(argument: &OsStr) -> bool {
+    let argument = argument.to_string_lossy();
+    argument.starts_with("-p") || argument.starts_with("--package")
+}
+
+fn chooses_target(argument: &OsStr) -> bool {
+    let argument = argument.to_string_lossy();
+    let name = argument.split('=').next().unwrap_or_default();
+    [
+        "--lib",
+        "--bin",
+        "--bins",
+        "--test",
+        "--tests",
+        "--all-targets",
+        "--doc",
+    ]
+    .contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(arguments: &[&str], form: fn(&Asked<'_>, Command) -> Command) -> String {
+        let owned: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+        let command = form(&Asked::split(&owned), Command::new("cargo"));
+        let words: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn without_arguments_everything_but_the_long_tests_runs() {
+        assert_eq!(
+            words(&[], |a, c| a.plain(c)),
+            "--workspace --locked -- --skip soak"
+        );
+        assert_eq!(
+            words(&[], |a, c| a.ignored(c)),
+            "--workspace --locked --lib --bins --tests -- --ignored --skip soak"
+        );
+    }
+
+    #[test]
+    fn the_long_tests_run_optimised_and_alone() {
+        assert_eq!(
+            words(&[], |a, c| a.long(c)),
+            "--workspace --locked --lib --bins --tests --release -- --ignored --nocapture soak"
+        );
+    }
+
+    #[test]
+    fn a_package_or_target_that_is_named_is_the_only_one() {
+        assert_eq!(
+            words(&["-p", "tegata-gate", "--", "admits"], |a, c| a.plain(c)),
+            "--locked -p tegata-gate -- --skip soak admits"
+        );
+        assert_eq!(
+            words(&["--package=tegata-gate", "--test", "it"], |a, c| a
+                .ignored(c)),
+            "--locked --package=tegata-gate --test it -- --ignored --skip soak"
+        );
+    }
+}
