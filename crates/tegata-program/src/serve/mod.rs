@@ -1,0 +1,133 @@
+//! Serving HTTP, the same way in every program.
+//!
+//! A program binds a TCP address or a Unix socket ([`Bound`]), hands over its routes and runs
+//! until told to stop ([`Stop`]: SIGTERM or Ctrl-C); open requests then get [`GRACE`] to end.
+//! Plain HTTP is spoken on loopback only. The address really bound stands in `DIR/address`, so
+//! that others find a port that the system chose. [`host_guard`] answers only to the party's
+//! own host names: otherwise any web page could reach a server on loopback by having its own
+//! name point there.
+
+mod connections;
+mod hosts;
+mod listen;
+mod stop;
+mod tls;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use connections::{GRACE, HEADER_LIMIT, Limits, MAX_CONNECTIONS};
+pub use hosts::{Hosts, host_guard};
+pub use listen::{Bound, ListenArgs, read_address};
+pub use stop::{Stop, Stopper};
+pub use tls::Tls;
+
+use crate::data;
+use crate::exit::Exit;
+
+/// Why a server can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is in use, isn't ours, or may not be used.
+    #[error("can't listen on {address}")]
+    Bind {
+        /// Address or socket.
+        address: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Plain HTTP beyond this machine.
+    #[error("refusing plain HTTP on {address}: others on the network could read along")]
+    Plain {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// Somebody listens on the Unix socket already.
+    #[error("another process already listens on {}", path.display())]
+    SocketTaken {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// What stands in the socket's place isn't a socket.
+    #[error("{} exists and isn't a socket", path.display())]
+    NotASocket {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The certificate or its key can't be used.
+    #[error("can't use {} for TLS: {what}", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What's wrong with it.
+        what: String,
+    },
+    /// The data folder.
+    #[error(transparent)]
+    Data(#[from] data::Error),
+    /// The operating system wouldn't start threads or signals.
+    #[error("the operating system refused {what}")]
+    System {
+        /// What was asked of it.
+        what: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// The code that a program ends with.
+    #[must_use]
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::Plain { .. } | Self::NotASocket { .. } | Self::Tls { .. } => Exit::Usage,
+            Self::Data(error) => error.exit(),
+            Self::Bind { .. } | Self::SocketTaken { .. } | Self::System { .. } => Exit::Refused,
+        }
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub fn next(&self) -> Option<String> {
+        match self {
+            Self::Bind { source, .. } if source.kind() == io::ErrorKind::AddrInUse => Some(
+                "stop the program that uses it, or choose another with --listen (port 0: any)"
+                    .into(),
+            ),
+            Self::Plain { .. } => {
+                Some("listen on 127.0.0.1, or give a certificate and its key".into())
+            }
+            Self::SocketTaken { .. } => Some("stop that process first".into()),
+            Self::NotASocket { .. } => Some("move that file away".into()),
+            Self::Data(error) => error.next(),
+            Self::Bind { .. } | Self::Tls { .. } | Self::System { .. } => None,
+        }
+    }
+}
+
+/// `127.0.0.1:port`.
+#[must_use]
+pub const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+/// A runtime on all cores for servers.
+///
+/// # Errors
+/// If the system gives no threads.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Error::System {
+            what: "worker threads",
+            source,
+        })
+}
+
+/// Milliseconds are enough for all limits here.
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
