@@ -28,13 +28,21 @@
 
 pub mod cbor;
 mod digest;
+pub mod envelope;
 mod malformed;
 mod money;
 mod number;
+mod seal;
+mod sign;
 mod time;
 
 pub use digest::{Digest, KeyId, MessageId, PaymentId};
 pub use malformed::Malformed;
 pub use money::{Amount, ArithmeticError, Change, Currency, MAX_MINOR};
 pub use number::{PartyNumber, Role, SeriesId, TransactionNumber};
+pub use seal::{OpeningKey, ReplyKey, Sealer, SealingKey, Suite, Unopenable};
+pub use sign::{
+    Document, Forged, SIGNED_LIMIT, SignedBytes, SigningKey, Unverified, Verified, VerifyingKey,
+    digest_of, payload_of,
+};
 pub use time::{CLOCK_WINDOW, Time, Validity};
