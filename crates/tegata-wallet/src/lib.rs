@@ -1,1 +1,3 @@
-//! wallet
+//! The member's side: vault, history, tickets, local page.
+
+pub mod vault;

@@ -1,0 +1,46 @@
+//! The vault: rows M3 (kept under A), M4, M5.
+
+mod chance;
+mod layers;
+
+use std::sync::Arc;
+
+use chance::{Chance, chance};
+use tegata_wallet::vault::{
+    Cost, Disk, LockedVault, Master, NewVault, OpenVault, Password, Passwords, VaultError,
+};
+
+pub(crate) const A: &str = "password for every day";
+pub(crate) const B: &str = "password for spending";
+
+pub(crate) fn pw(text: &str) -> Password {
+    Password::typed(text)
+}
+
+pub(crate) fn two() -> Passwords {
+    Passwords::two(pw(A), pw(B)).unwrap()
+}
+
+/// Argon2 at its cheapest: these tests open hundreds of vaults.
+pub(crate) fn cheap() -> Cost {
+    Cost::new(8, 1, 1).unwrap()
+}
+
+pub(crate) fn make(
+    disk: &Arc<dyn Disk>,
+    passwords: &Passwords,
+    state: &[u8],
+    rng: &mut Chance,
+) -> Result<OpenVault, VaultError> {
+    let new = NewVault {
+        master: Master::generate(rng, None),
+        passwords,
+        cost: cheap(),
+        state,
+    };
+    OpenVault::create(Arc::clone(disk), new, rng)
+}
+
+pub(crate) fn open(disk: &Arc<dyn Disk>, a: &str) -> Result<OpenVault, VaultError> {
+    LockedVault::find(Arc::clone(disk))?.open(&pw(a))
+}
