@@ -1,0 +1,133 @@
+//! `deny.toml`: the lists that this test shares with cargo-deny. Only the few forms in that file
+//! are read: `[section]`, `name = [` over one or more lines, strings in quotation marks.
+
+/// The lists.
+#[derive(Debug, Default)]
+pub(crate) struct Deny {
+    /// Licences that a dependency may have.
+    pub(crate) licences: Vec<String>,
+    banned: Vec<String>,
+    registries: Vec<String>,
+}
+
+impl Deny {
+    /// Reads the file.
+    pub(crate) fn parse(text: &str) -> Self {
+        let mut deny = Self::default();
+        let mut section = "";
+        let mut list = "";
+        for line in text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.starts_with('#'))
+        {
+            if line.starts_with('[') {
+                section = line;
+                continue;
+            }
+            if let Some((name, _)) = line.split_once(" = [") {
+                list = name;
+            }
+            let values = line.split_once(" = [").map_or(line, |(_, values)| values);
+            deny.take(section, list, values);
+            if line.ends_with(']') {
+                list = "";
+            }
+        }
+        deny
+    }
+
+    fn take(&mut self, section: &str, list: &str, values: &str) {
+        match (section, list) {
+            ("[licenses]", "allow") => self.licences.extend(quoted(values)),
+            ("[sources]", "allow-registry") => self.registries.extend(quoted(values)),
+            // The first string of `{ crate = "…", reason = "…" }`.
+            ("[bans]", "deny") => self.banned.extend(quoted(values).into_iter().take(1)),
+            _ => {}
+        }
+    }
+
+    /// Complains about packages in the lock file that are banned or come from elsewhere.
+    pub(crate) fn check_lock(&self, lock: &str) -> Vec<String> {
+        let mut complaints = Vec::new();
+        let mut package = "";
+        for line in lock.lines() {
+            if let Some(name) = line.strip_prefix("name = ") {
+                package = name.trim_matches('"');
+                if self.banned.iter().any(|banned| banned == package) {
+                    complaints.push(format!("{package} is banned by deny.toml"));
+                }
+            }
+            if let Some(source) = line.strip_prefix("source = ") {
+                let source = source.trim_matches('"');
+                let address = source.strip_prefix("registry+").unwrap_or(source);
+                if !self.registries.iter().any(|allowed| allowed == address) {
+                    complaints.push(format!("{package} comes from {source}, not in deny.toml"));
+                }
+            }
+        }
+        complaints
+    }
+}
+
+/// The strings in quotation marks.
+fn quoted(text: &str) -> Vec<String> {
+    text.split('"')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r#"
+[licenses]
+# Comment "not-a-licence"
+allow = [
+  "MIT",
+  "ISC",
+]
+confidence-threshold = 0.9
+[bans]
+wildcards = "deny"
+deny = [
+  { crate = "md5", reason = "broken" },
+]
+[sources]
+unknown-git = "deny"
+allow-registry = ["https://index.example"]
+allow-git = []
+"#;
+
+    #[test]
+    fn lists_are_read_from_their_sections() {
+        let deny = Deny::parse(FILE);
+        assert_eq!(deny.licences, ["MIT", "ISC"]);
+        assert_eq!(deny.banned, ["md5"]);
+        assert_eq!(deny.registries, ["https://index.example"]);
+    }
+
+    #[test]
+    fn banned_packages_and_other_sources_are_named() {
+        let lock = r#"
+name = "good"
+source = "registry+https://index.example"
+name = "md5"
+source = "registry+https://index.example"
+name = "stray"
+source = "git+https://index.example"
+name = "ours"
+"#;
+        let complaints = Deny::parse(FILE).check_lock(lock);
+        assert_eq!(
+            complaints,
+            [
+                "md5 is banned by deny.toml",
+                "stray comes from git+https://index.example, not in deny.toml"
+            ]
+        );
+    }
+}

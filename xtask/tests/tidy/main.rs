@@ -1,0 +1,111 @@
+//! The tidy test: what must hold for the whole tree and no compiler checks.
+//!
+//! Each module is a checker that takes texts and gives complaints, with tests that show it
+//! complaining about made-up bad input. The tests in this file turn the checkers on the tree itself.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may; a failure here is for the one who reads it"
+)]
+
+mod deny;
+mod edges;
+mod licences;
+mod names;
+mod rows;
+mod text;
+mod tree;
+
+use std::process::Command;
+
+use deny::Deny;
+use tree::{Source, root, sources};
+
+/// Fails with all complaints at once, so that one run is enough to mend them.
+fn assert_tidy(complaints: Vec<String>) {
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}
+
+fn every(check: impl Fn(&Source) -> Vec<String>) -> Vec<String> {
+    sources().iter().flat_map(check).collect()
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+fn cargo_tree(arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args(["tree", "--locked", "--prefix", "none"])
+        .args(arguments);
+    let output = command.current_dir(root()).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn every_dependency_has_an_allowed_licence() {
+    let list = cargo_tree(&[
+        "--workspace",
+        "--edges",
+        "normal,build,dev",
+        "--format",
+        "{p}|{l}",
+    ]);
+    assert_tidy(licences::check(
+        &list,
+        &Deny::parse(&read("deny.toml")).licences,
+    ));
+}
+
+#[test]
+fn every_dependency_is_from_an_allowed_source_and_none_is_banned() {
+    let deny = Deny::parse(&read("deny.toml"));
+    assert_tidy(deny.check_lock(&read("Cargo.lock")));
+}
+
+#[test]
+fn our_crates_depend_on_each_other_as_designed() {
+    assert_tidy(edges::check(&tree::manifests()));
+}
+
+#[test]
+fn nothing_forbidden_comes_in_behind_a_dependency() {
+    let complaints = edges::FORBIDDEN.iter().flat_map(|(package, forbidden)| {
+        let list = cargo_tree(&["--package", package, "--edges", "normal", "--format", "{p}"]);
+        edges::check_reach(package, &list, forbidden)
+    });
+    assert_tidy(complaints.collect());
+}
+
+#[test]
+fn names_say_what_a_thing_is() {
+    assert_tidy(every(names::check));
+}
+
+#[test]
+fn nothing_points_outside_the_project() {
+    assert_tidy(every(text::check_places));
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    assert_tidy(every(text::check_unfinished));
+}
+
+#[test]
+fn files_are_short_enough_to_read() {
+    assert_tidy(every(text::check_length));
+}
+
+#[test]
+fn every_row_that_is_cited_exists() {
+    assert_tidy(every(rows::check));
+}
