@@ -24,11 +24,11 @@ pub(crate) fn ready(workspace: &Workspace) -> Result<PathBuf, Stop> {
     if read(&stamp).is_ok_and(|installed| installed == wanted) && succeeds(&python, "import cwt") {
         return Ok(python);
     }
+    let mut make = Command::new(system_python()?);
     eprintln!(
         "Making a Python environment in {} for the COSE tests",
         folder.display()
     );
-    let mut make = Command::new(system_python()?);
     cargo::run(make.args(["-m", "venv", "--clear"]).arg(&folder))?;
     let mut install = Command::new(&python);
     install.args([
