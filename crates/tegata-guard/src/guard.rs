@@ -1,0 +1,186 @@
+//! The guard itself: what it asks of a request before the centre is bothered.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::response::{IntoResponse as _, Response};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use tegata_program::clock;
+use tegata_program::serve::Hosts;
+use tokio::time::timeout;
+
+use crate::answers::Answer;
+use crate::forward::Centre;
+use crate::pace::Pace;
+use crate::settings::Settings;
+
+/// The most bytes of a message to `/v1/`.
+const MESSAGE_LIMIT: usize = 64 * 1024;
+/// The most bytes of anything else, a page's form for example.
+const FORM_LIMIT: usize = 1024 * 1024;
+/// How much more is read (and thrown away) of what is too large, so that the client gets to
+/// read the answer before the connection ends.
+const DRAIN_LIMIT: usize = 1024 * 1024;
+
+/// For a whole exchange: the request's body, the centre's thinking, its answer's beginning.
+const EXCHANGE: Duration = Duration::from_secs(30);
+/// The same where the client waits for something to happen.
+const LONG_EXCHANGE: Duration = Duration::from_secs(60);
+const LONG_PATH: &str = "/v1/wait";
+
+/// The guard of a centre.
+#[derive(Debug)]
+pub struct Guard {
+    centre: Centre,
+    hosts: Hosts,
+    pace: Option<Mutex<Pace>>,
+    pace_loopback: Option<Mutex<Pace>>,
+    scheme: &'static str,
+}
+
+impl Guard {
+    /// A guard before the centre at its socket.
+    #[must_use]
+    pub fn new(centre: Centre, settings: &Settings) -> Self {
+        let pace = |rate| Mutex::new(Pace::new(rate));
+        Self {
+            centre,
+            hosts: Hosts::new(settings.host_names()),
+            pace: settings.rate().map(pace),
+            pace_loopback: settings.rate_loopback().map(pace),
+            scheme: if settings.tls_cert.is_some() {
+                "https"
+            } else {
+                "http"
+            },
+        }
+    }
+
+    /// Its routes: every path leads to the centre.
+    pub fn router(self) -> Router {
+        Router::new().fallback(answer).with_state(Arc::new(self))
+    }
+
+    async fn pass(&self, peer: SocketAddr, request: Request) -> Result<Response, Answer> {
+        self.admit(peer.ip(), &request)?;
+        let long = request.uri().path() == LONG_PATH;
+        let limit = if long { LONG_EXCHANGE } else { EXCHANGE };
+        // The body's time counts too, but running out of it is another answer.
+        let start = clock::monotonic_millis();
+        let mut request = timeout(limit, whole(request))
+            .await
+            .map_err(|_slow| Answer::SlowBody)??;
+        self.introduce(peer.ip(), request.headers_mut());
+        let used = Duration::from_millis(clock::monotonic_millis().saturating_sub(start));
+        timeout(limit.saturating_sub(used), self.centre.ask(request))
+            .await
+            .map_err(|_slow| Answer::Slow)?
+    }
+
+    /// What can be judged without reading the body.
+    fn admit(&self, peer: IpAddr, request: &Request) -> Result<(), Answer> {
+        if ![Method::GET, Method::HEAD, Method::POST].contains(request.method()) {
+            return Err(Answer::Method);
+        }
+        if !self.hosts.accept_headers(request.headers()) {
+            return Err(Answer::Host);
+        }
+        let loopback = peer.to_canonical().is_loopback();
+        let pace = if loopback {
+            &self.pace_loopback
+        } else {
+            &self.pace
+        };
+        let Some(pace) = pace else { return Ok(()) };
+        let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
+        pace.count(peer, clock::monotonic_millis())
+            .map_err(|wait| Answer::TooMany { wait })
+    }
+
+    /// Tells the centre who asks. What the client itself says about that counts for nothing.
+    fn introduce(&self, peer: IpAddr, headers: &mut HeaderMap) {
+        const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+        const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+        const CLAIMED: [HeaderName; 4] = [
+            HeaderName::from_static("x-forwarded-host"),
+            HeaderName::from_static("x-forwarded-port"),
+            HeaderName::from_static("x-forwarded-server"),
+            HeaderName::from_static("x-real-ip"),
+        ];
+        for name in CLAIMED {
+            headers.remove(name);
+        }
+        let peer = peer.to_canonical();
+        let node = match peer {
+            IpAddr::V4(peer) => peer.to_string(),
+            IpAddr::V6(peer) => format!("\"[{peer}]\""),
+        };
+        let forwarded = format!("for={node};proto={}", self.scheme);
+        for (name, value) in [(header::FORWARDED, forwarded), (FOR, peer.to_string())] {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
+        }
+        headers.insert(PROTO, HeaderValue::from_static(self.scheme));
+    }
+}
+
+async fn answer(
+    State(guard): State<Arc<Guard>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    match guard.pass(peer, request).await {
+        Ok(response) => response,
+        Err(answer) => {
+            tracing::debug!(?answer, "not answered by the centre");
+            answer.into_response()
+        }
+    }
+}
+
+/// The request with its whole body. One that came in one piece isn't copied.
+async fn whole(request: Request) -> Result<Request<Full<Bytes>>, Answer> {
+    let limit = if request.uri().path().starts_with("/v1/") {
+        MESSAGE_LIMIT
+    } else {
+        FORM_LIMIT
+    };
+    let (parts, mut body) = request.into_parts();
+    if announced(&parts.headers).is_some_and(|length| length > limit) {
+        drain(body).await;
+        return Err(Answer::TooLarge { limit });
+    }
+    match Limited::new(&mut body, limit).collect().await {
+        Ok(collected) => Ok(Request::from_parts(parts, Full::new(collected.to_bytes()))),
+        Err(error) if error.is::<LengthLimitError>() => {
+            drain(body).await;
+            Err(Answer::TooLarge { limit })
+        }
+        Err(_) => Err(Answer::BrokenBody),
+    }
+}
+
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
+}
+
+async fn drain(mut body: Body) {
+    let mut drained = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        drained += frame.data_ref().map_or(0, Bytes::len);
+        if drained > DRAIN_LIMIT {
+            return;
+        }
+    }
+}
