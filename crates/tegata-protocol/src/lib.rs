@@ -6,7 +6,7 @@
 //! pure: bytes, time and randomness come in as arguments; it opens no socket, no file, no clock.
 //!
 //! Start with [`envelope`], then follow a purchase: [`joining`], [`prepaid`], [`purchase`],
-//! [`payment`], [`ticket`], [`presentation`].
+//! [`payment`], [`ticket`].
 #![cfg_attr(
     test,
     allow(
@@ -26,14 +26,22 @@
 )]
 #![deny(clippy::float_arithmetic)]
 
+pub mod book;
 pub mod cbor;
 mod digest;
 pub mod envelope;
+pub mod joining;
 mod malformed;
 mod money;
 mod number;
+pub mod payment;
+pub mod prepaid;
+pub mod purchase;
+pub mod record;
+pub mod refusal;
 mod seal;
 mod sign;
+pub mod ticket;
 mod time;
 
 pub use digest::{Digest, KeyId, MessageId, PaymentId};

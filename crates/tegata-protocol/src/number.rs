@@ -76,7 +76,6 @@ impl PartyNumber {
     ///
     /// # Errors
     /// [`Malformed::Field`] for an unknown role or a wrong check digit.
-    #[expect(clippy::arithmetic_side_effects, reason = "division by constants")]
     pub fn from_wire(wire: u64) -> Result<Self, Malformed> {
         let role = Role::ALL
             .into_iter()
@@ -96,7 +95,6 @@ impl PartyNumber {
     }
 
     /// What this party is.
-    #[expect(clippy::arithmetic_side_effects, reason = "division by a constant")]
     pub const fn role(self) -> Role {
         match self.0 / ROLE_UNIT {
             1 => Role::Member,
@@ -125,7 +123,6 @@ fn luhn(mut body: u64) -> u64 {
 }
 
 impl fmt::Display for PartyNumber {
-    #[expect(clippy::arithmetic_side_effects, reason = "division by constants")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.0 % ROLE_UNIT;
         write!(
@@ -234,7 +231,6 @@ impl TransactionNumber {
 
 /// `4831-2207-5560`.
 impl fmt::Display for TransactionNumber {
-    #[expect(clippy::arithmetic_side_effects, reason = "division by constants")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let n = self.0;
         write!(

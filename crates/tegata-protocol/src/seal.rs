@@ -135,12 +135,15 @@ impl SealingKey {
     }
 }
 
+/// An encapsulated key, and the context to seal with.
+type Started<A, K> = (Vec<u8>, AeadCtxS<A, HkdfSha256, K>);
+
 /// The sender's half of HPKE for one pair of AEAD and KEM.
 fn start<A: hpke::aead::Aead, K: Kem>(
     key: &[u8],
     info: &[u8],
     rng: &mut impl CryptoRng,
-) -> Result<(Vec<u8>, AeadCtxS<A, HkdfSha256, K>), HpkeError> {
+) -> Result<Started<A, K>, HpkeError> {
     let key = K::PublicKey::from_bytes(key)?;
     let (enc, context) =
         setup_sender_with_rng::<A, HkdfSha256, K>(&OpModeS::Base, &key, info, rng)?;
@@ -220,10 +223,6 @@ impl Sealer {
 
     /// Seals the contents. Gives the ciphertext and the key that the reply will be under.
     pub fn finish(mut self, aad: &[u8], plaintext: &[u8]) -> (Vec<u8>, ReplyKey) {
-        #[expect(
-            clippy::expect_used,
-            reason = "the first message of a context, far below limits"
-        )]
         let (ciphertext, secret) = match &mut self.context {
             SendContext::Compact(c) => (
                 c.seal(plaintext, aad),
@@ -362,9 +361,6 @@ pub struct ReplyKey {
     secret: Zeroizing<[u8; 32]>,
 }
 
-/// The nonce that stands before each reply.
-pub type ReplyNonce = [u8; 32];
-
 impl ReplyKey {
     /// SHA-256 of the encapsulated key that the request came with.
     pub fn enc_digest(&self) -> Digest {
@@ -372,7 +368,7 @@ impl ReplyKey {
     }
 
     /// Seals a reply under a fresh nonce.
-    pub fn seal(&self, plaintext: &[u8], rng: &mut impl CryptoRng) -> (ReplyNonce, Vec<u8>) {
+    pub fn seal(&self, plaintext: &[u8], rng: &mut impl CryptoRng) -> ([u8; 32], Vec<u8>) {
         let mut nonce = [0; 32];
         rng.fill_bytes(&mut nonce);
         let (key, iv) = self.derive(&nonce);
@@ -397,7 +393,7 @@ impl ReplyKey {
     ///
     /// # Errors
     /// [`Unopenable`].
-    pub fn open(&self, nonce: &ReplyNonce, ciphertext: &[u8]) -> Result<Vec<u8>, Unopenable> {
+    pub fn open(&self, nonce: &[u8; 32], ciphertext: &[u8]) -> Result<Vec<u8>, Unopenable> {
         let (key, iv) = self.derive(nonce);
         match self.suite {
             Suite::Compact => Aes128Gcm::new_from_slice(key.get(..16).unwrap_or_default())
@@ -411,7 +407,7 @@ impl ReplyKey {
     }
 
     /// RFC 9458 §4.4: salt = enc ‖ nonce, prk = Extract(salt, secret), then key and nonce.
-    fn derive(&self, nonce: &ReplyNonce) -> (Zeroizing<[u8; 32]>, [u8; 12]) {
+    fn derive(&self, nonce: &[u8; 32]) -> (Zeroizing<[u8; 32]>, [u8; 12]) {
         let salt = [self.enc.as_slice(), nonce].concat();
         let prk = Hkdf::<Sha256>::new(Some(&salt), self.secret.as_slice());
         let (mut key, mut iv) = (Zeroizing::new([0; 32]), [0; 12]);

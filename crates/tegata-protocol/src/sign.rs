@@ -313,6 +313,11 @@ impl<T: Document> Unverified<T> {
         self.signed.digest()
     }
 
+    /// The bytes, still unverified.
+    pub fn into_signed(self) -> SignedBytes {
+        self.signed
+    }
+
     /// The document, if `key` signed it.
     ///
     /// # Errors

@@ -45,10 +45,6 @@ impl Time {
 
 /// `2026-11-21 09:30:00 UTC`.
 impl fmt::Display for Time {
-    #[expect(
-        clippy::arithmetic_side_effects,
-        reason = "days of u64 seconds fit an i64"
-    )]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (days, rest) = (self.0 / 86_400, self.0 % 86_400);
         let (year, month, day) = civil(days);

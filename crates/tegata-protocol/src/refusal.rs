@@ -1,0 +1,274 @@
+//! Refusals: what a party answers, signed and sealed, when it understood a message and won't do it.
+//!
+//! Each code is numbered for ever. Within an exchange the smaller code comes first: when several
+//! reasons hold, the smallest is the answer, so that everybody's implementation says the same.
+
+use core::fmt;
+
+use minicbor::{Decode, Encode};
+
+use crate::{Malformed, envelope::Body, malformed::check_text};
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $word:literal, $retry:ident, $text:literal;)*) => {
+        /// Why something is refused. The number stands in messages, for ever.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Encode, Decode)]
+        #[cbor(index_only)]
+        #[non_exhaustive]
+        pub enum Code {
+            $($(#[$doc])* #[n($number)] $name,)*
+        }
+
+        impl Code {
+            /// Every code, in order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The number.
+            pub const fn number(self) -> u16 {
+                match self { $(Self::$name => $number,)* }
+            }
+
+            /// The word that stands in logs, JSON and documentation.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            /// May a *new* message succeed later, without anything being mended first?
+            pub const fn retry(self) -> Retry {
+                match self { $(Self::$name => Retry::$retry,)* }
+            }
+
+            /// What happened and what to do next, in English.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+/// May a new message succeed?
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Retry {
+    /// Not as it stands: something must be mended first.
+    Mend,
+    /// Later, unchanged.
+    Later,
+}
+
+codes! {
+    /// Signed too long ago or in the future.
+    Untimely = 100, "untimely", Mend,
+        "The message was signed too long ago or in the future. Set the clock right and send a new one.";
+    /// The same message number was used for other bytes.
+    IdReused = 101, "id_reused", Mend,
+        "This message number was used before for another message. Nothing was done; send a new message.";
+    /// The sender's record isn't active.
+    NotActive = 102, "not_active", Mend,
+        "The sender's registration isn't active. Ask the centre.";
+    /// The sender's role may not send this.
+    WrongRole = 103, "wrong_role", Mend,
+        "A party of this kind can't send this message.";
+    /// Too many at once from one party.
+    TooMany = 104, "too_many", Later,
+        "Too many messages in a short time. Wait a minute and send a new one.";
+    /// The message's type isn't one that this party answers.
+    NotOffered = 105, "not_offered", Mend,
+        "This party doesn't answer messages of this type. Check the address.";
+
+    /// The number and code don't belong together, or the code was never handed out.
+    ActivationRefused = 200, "activation_refused", Mend,
+        "Number and activation code don't belong together. Compare both with the letter.";
+    /// The number is registered already.
+    AlreadyRegistered = 201, "already_registered", Mend,
+        "This number is registered already. If it wasn't you, tell the centre at once.";
+    /// The activation code is too old.
+    ActivationExpired = 202, "activation_expired", Mend,
+        "The activation code has expired. Ask the centre for a new letter.";
+    /// Other terms than those sent with the letter.
+    TermsDiffer = 203, "terms_differ", Mend,
+        "The terms agreed to aren't those that came with the letter. Read the current ones and register again.";
+    /// Personal details missing, or not those that were signed.
+    DetailsDiffer = 204, "details_differ", Mend,
+        "The personal details aren't those that were signed. Register again.";
+    /// A key can't be certified: proof of possession fails, or it's of the wrong suite.
+    KeyRefused = 205, "key_refused", Mend,
+        "One of the keys can't be certified. Make new keys and register again.";
+
+    /// The organiser doesn't use this currency.
+    WrongCurrency = 300, "wrong_currency", Mend,
+        "This currency isn't used here.";
+    /// Below or above what may be loaded.
+    AmountOutOfRange = 301, "amount_out_of_range", Mend,
+        "The amount is below or above what may be loaded at once.";
+    /// This way of funding isn't offered.
+    FundingNotOffered = 302, "funding_not_offered", Mend,
+        "This way of paying in isn't offered here.";
+
+    /// The bill isn't a bill of a registered shop, or it's changed.
+    BillInvalid = 400, "bill_invalid", Mend,
+        "The bill isn't one that a registered shop signed. Ask the shop for a new one.";
+    /// The instruction doesn't say what the bill says.
+    BillDiffers = 401, "bill_differs", Mend,
+        "The instruction doesn't agree with the bill.";
+    /// The bill's time is over.
+    BillExpired = 402, "bill_expired", Mend,
+        "The bill has expired. Ask the shop for a new one.";
+    /// The shop asked about the bill after its expiry, and it was closed unpaid.
+    BillClosed = 403, "bill_closed", Mend,
+        "The shop has closed this bill. Ask it for a new one.";
+    /// Paid, or held for, already.
+    BillPaid = 404, "bill_paid", Mend,
+        "This bill is paid already. Nothing was taken.";
+    /// Not enough available.
+    InsufficientFunds = 405, "insufficient_funds", Mend,
+        "Not enough money is available. Load the card and send a new instruction.";
+
+    /// No such payment.
+    HoldUnknown = 450, "hold_unknown", Mend,
+        "No such hold is known.";
+    /// Somebody else's payment.
+    HoldNotYours = 451, "hold_not_yours", Mend,
+        "This hold is another shop's.";
+    /// Expired or released.
+    HoldClosed = 452, "hold_closed", Mend,
+        "The hold was closed before the capture came. The delivery is void.";
+    /// Captured already.
+    HoldCaptured = 453, "hold_captured", Mend,
+        "This hold was captured already.";
+    /// More than was held.
+    AboveHold = 454, "above_hold", Mend,
+        "The capture is above the amount held.";
+    /// The delivery is missing, too large, or not the one that was signed for.
+    DeliveryInvalid = 455, "delivery_invalid", Mend,
+        "The delivery is missing, too large or not the one that was signed for.";
+    /// The bill is still open: it may yet be paid.
+    BillOpen = 460, "bill_open", Later,
+        "The bill hasn't expired; it may still be paid. Ask again after its expiry.";
+
+    /// Understood, but not a reservation.
+    NotAReservation = 500, "not_a_reservation", Mend,
+        "This isn't a reservation. For inquiries see the shop's page.";
+    /// No such series in the catalogue.
+    SeriesUnknown = 501, "series_unknown", Mend,
+        "The shop's catalogue has no such offer. Look at the current catalogue.";
+    /// Sales are over, or haven't begun.
+    SalesClosed = 502, "sales_closed", Mend,
+        "This isn't on sale at this time.";
+    /// The wish doesn't fit what is offered.
+    WishInvalid = 503, "wish_invalid", Mend,
+        "What was asked for doesn't fit this offer. Look at the catalogue.";
+    /// Too many, or none.
+    QuantityRefused = 504, "quantity_refused", Mend,
+        "The number of tickets is out of range.";
+    /// This kind of holder isn't accepted.
+    HolderRefused = 505, "holder_refused", Mend,
+        "A ticket of this offer can't be held that way.";
+    /// Too many unpaid bills of one member.
+    TooManyOpenBills = 506, "too_many_open_bills", Later,
+        "Too many unpaid bills are open. Pay them or let them expire.";
+    /// None left.
+    SoldOut = 507, "sold_out", Later,
+        "Sold out. A ticket may come back when somebody's bill expires.";
+
+    /// Not a presentation that this gate can read.
+    TicketMalformed = 600, "malformed", Mend,
+        "This can't be read as a ticket for this gate.";
+    /// Not signed by the issuer.
+    TicketForged = 601, "forged", Mend,
+        "The issuer didn't sign this ticket.";
+    /// Genuine, for another event.
+    WrongEvent = 602, "wrong_event", Mend,
+        "This ticket is for another event.";
+    /// Cancelled or replaced.
+    Cancelled = 603, "cancelled", Mend,
+        "This ticket was cancelled or replaced by another.";
+    /// Too early.
+    NotYetValid = 604, "not_yet_valid", Later,
+        "This ticket isn't valid yet.";
+    /// Too late.
+    Expired = 605, "expired", Mend,
+        "This ticket has expired.";
+    /// Genuine, but not on the list of issued tickets.
+    NotActivated = 606, "not_activated", Later,
+        "This ticket isn't on the gate's list yet. Renew the check data.";
+    /// The presentation is too old or from the future.
+    StalePresentation = 607, "stale_presentation", Later,
+        "This was made more than a minute ago. Show the ticket anew.";
+    /// Shown by somebody who doesn't hold it.
+    WrongHolder = 608, "wrong_holder", Mend,
+        "The ticket is another holder's.";
+    /// Keyword missing or wrong.
+    WrongKeyword = 609, "wrong_keyword", Mend,
+        "The keyword is missing or wrong.";
+    /// Admitted before.
+    AlreadyUsed = 610, "already_used", Mend,
+        "This ticket was used already.";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// The body of a refusal.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct Refusal {
+    /// Why.
+    #[n(0)]
+    pub code: Code,
+    /// More about this case, for the person; at most 200 bytes.
+    #[n(1)]
+    pub detail: Option<String>,
+}
+
+impl Refusal {
+    /// A refusal that needs no more words.
+    pub const fn new(code: Code) -> Self {
+        Self { code, detail: None }
+    }
+
+    /// A refusal with more about this case.
+    pub fn because(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: Some(detail.into()),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.code.text())?;
+        self.detail
+            .as_ref()
+            .map_or(Ok(()), |detail| write!(f, " ({detail})"))
+    }
+}
+
+impl core::error::Error for Refusal {}
+
+impl Body for Refusal {
+    const LABEL: u16 = 9;
+
+    fn check(&self) -> Result<(), Malformed> {
+        self.detail
+            .as_ref()
+            .map_or(Ok(()), |detail| check_text("detail", detail, 200))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_in_order() {
+        assert!(Code::ALL.is_sorted_by(|a, b| a.number() < b.number()));
+        let mut words: Vec<_> = Code::ALL.iter().map(|c| c.word()).collect();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Code::ALL.len());
+    }
+}

@@ -1,0 +1,14 @@
+//! The protocol from end to end, in memory: what the crate promises about whole messages.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod envelope;
+mod presentation;
+mod signatures;
+mod town;
