@@ -242,19 +242,27 @@ impl History {
         }
         self.make_even()?;
         let frame = self.keys.seal(self.end.point, record, rng);
-        self.ragged = true;
-        self.disk
-            .append(FileName::History, &frame)
-            .map_err(failed("write to", FileName::History))?;
-        self.disk
-            .sync(FileName::History)
-            .map_err(failed("sync", FileName::History))?;
-        self.ragged = false;
+        if let Err(error) = self.write_through(&frame) {
+            // What wasn't synced can be read for now, and would be taken for written when the
+            // history is opened again before the power goes. So it is cut off, now or later.
+            self.ragged = true;
+            self.ragged = self.make_even().is_err();
+            return Err(error);
+        }
         self.end = Place {
             point: self.end.point.step(&frame),
             offset: self.end.offset + frame.len(),
         };
         Ok(())
+    }
+
+    fn write_through(&self, frame: &[u8]) -> Result<(), VaultError> {
+        self.disk
+            .append(FileName::History, frame)
+            .map_err(failed("write to", FileName::History))?;
+        self.disk
+            .sync(FileName::History)
+            .map_err(failed("sync", FileName::History))
     }
 
     /// Leaves nothing after the last good record.
@@ -528,18 +536,30 @@ fn claimed_length(before: Checkpoint, rest: &[u8]) -> Option<usize> {
     (fits && frame_head(before, length) == *head).then_some(length)
 }
 
-/// Whether a cut while one record was being appended can have left `rest`.
-///
-/// Then its head is missing in part (the bytes not yet written are absent, or zero where the file
-/// grew before they came), or its head is good and the record reaches to the end of the file.
+/// Whether a cut while one record was being appended can have left `rest`, as an end to go on from.
 fn end_or_damage(before: Checkpoint, rest: &[u8]) -> Result<Option<Record>, VaultError> {
-    let torn = match (rest.first_chunk::<FRAME>(), claimed_length(before, rest)) {
-        (None, _) => true,
-        (Some(_), Some(length)) => FRAME + length >= rest.len(),
-        (Some(head), None) => head[FRAME - 1] == 0 && rest.len() <= OVERHEAD + LONGEST_RECORD,
+    let torn = match rest.first_chunk::<FRAME>() {
+        None => true,
+        Some(head) => match claimed_length(before, rest) {
+            Some(length) => FRAME + length >= rest.len(),
+            None => is_torn_head(before, head, &rest[FRAME..]),
+        },
     };
     if torn {
         return Ok(None);
     }
     Err(Damage::Record(before.records).into())
+}
+
+/// Whether a cut can have left this head: a file grows before its bytes come, and those that didn't
+/// come are zero. Either the length itself didn't come; or the file has its final length, then the
+/// head is known but for the zeros; or all is zero from somewhere within the head on.
+fn is_torn_head(before: Checkpoint, head: &[u8; FRAME], sealed: &[u8]) -> bool {
+    if sealed.len() > OVERHEAD - FRAME + LONGEST_RECORD {
+        return false;
+    }
+    let whole = frame_head(before, sealed.len());
+    let known = head.iter().zip(whole).all(|(h, w)| *h == w || *h == 0);
+    let no_length = head.starts_with(&[0; 4]);
+    no_length || known || head[FRAME - 1] == 0 && sealed.iter().all(|b| *b == 0)
 }

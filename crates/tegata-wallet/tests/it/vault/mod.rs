@@ -2,6 +2,10 @@
 
 mod chance;
 mod layers;
+mod model_disk;
+mod power;
+mod records;
+mod seeds;
 
 use std::sync::Arc;
 
