@@ -1,0 +1,155 @@
+//! What goes into the committer, and what comes out.
+
+use std::{fmt, sync::Arc};
+
+use minicbor::Encode;
+use tegata_protocol::{Digest, PartyNumber, Time};
+
+use crate::{Action, Evidence, MessageKey, Outcome, Position, Refusal, Verdict, store::StoreError};
+
+/// Makes the reply, and what others are told, from the decision.
+///
+/// It runs on the committer's thread, so it must be quick: encode, don't sign (signatures are
+/// deterministic and made after the commit) and don't touch the disk. It may run more than once,
+/// since a store with several writers may have to decide a batch anew.
+pub(crate) type Respond = Box<dyn Fn(&Decision) -> Response + Send>;
+
+/// A verified message on its way into the book.
+pub struct Draft {
+    pub(crate) key: MessageKey,
+    pub(crate) digest: Digest,
+    pub(crate) attachment: Option<Digest>,
+    pub(crate) evidence: Evidence,
+    pub(crate) action: Action,
+    pub(crate) now: Time,
+    pub(crate) respond: Respond,
+}
+
+impl Draft {
+    /// A verified message, what it asks, and how to answer it (`respond`: see [`Response`]).
+    ///
+    /// `respond` runs on the committer's thread and perhaps more than once: it encodes, it doesn't
+    /// sign and doesn't touch the disk.
+    pub fn new(
+        key: MessageKey,
+        evidence: Evidence,
+        action: Action,
+        now: Time,
+        respond: impl Fn(&Decision) -> Response + Send + 'static,
+    ) -> Self {
+        Self {
+            key,
+            digest: Digest::of(&evidence.bytes),
+            attachment: evidence.attachment.as_deref().map(Digest::of),
+            evidence,
+            action,
+            now,
+            respond: Box::new(respond),
+        }
+    }
+
+    /// The digest of the signed bytes.
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
+impl fmt::Debug for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draft")
+            .field("key", &self.key)
+            .field("digest", &self.digest)
+            .field("action", &self.action)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was decided about a draft, before it is durable.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// Where its record will stand.
+    pub position: Position,
+    /// The record's time.
+    pub time: Time,
+    /// What happened, with balances after it, or why not.
+    pub result: Result<Outcome, Refusal>,
+}
+
+/// The answer to a draft.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Response {
+    /// The reply's payload, unsigned. Its digest goes into the record; a resent message gets the
+    /// same payload again, signed again (Ed25519 signs the same bytes the same way).
+    pub reply: Vec<u8>,
+    /// What other parties (or the sender) will fetch.
+    pub outbox: Vec<OutboxItem>,
+}
+
+impl Response {
+    /// A reply that nobody else needs to know of.
+    pub const fn reply(reply: Vec<u8>) -> Self {
+        Self {
+            reply,
+            outbox: Vec::new(),
+        }
+    }
+}
+
+/// Something that a party will fetch; the store numbers it, from 1 for each party.
+#[derive(Clone, PartialEq, Eq, Debug, Encode)]
+pub struct OutboxItem {
+    /// For whom.
+    #[n(0)]
+    pub to: PartyNumber,
+    /// What it is: the caller's own number.
+    #[n(1)]
+    pub kind: u8,
+    /// The payload.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub bytes: Vec<u8>,
+}
+
+/// A draft that is durable.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Committed {
+    /// Where its record stands.
+    pub position: Position,
+    /// Accepted or refused.
+    pub verdict: Verdict,
+    /// Was the message known before? Then nothing happened now.
+    pub known: bool,
+    /// The reply's payload, as it was made the first time.
+    pub reply: Arc<[u8]>,
+    /// A signed head that covers the record.
+    pub head: Arc<[u8]>,
+}
+
+/// Why a draft isn't in the book. Only [`Fault::Conflict`] is the sender's doing; all else is ours,
+/// and the sender may send the same message again.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The sender has used this message id for other bytes. Nothing was stored.
+    #[error("message {} of {} was used for other bytes, see record {position}", key.id, key.party)]
+    Conflict {
+        /// The message.
+        key: MessageKey,
+        /// The record of the first message of that id.
+        position: Position,
+    },
+    /// Too many drafts wait.
+    #[error("the book is busy; try again in a moment")]
+    Busy,
+    /// The committer has ended.
+    #[error("the book is closed; restart the centre")]
+    Stopped,
+    /// The store failed; nothing changed.
+    #[error("the store failed")]
+    Store(#[source] Arc<StoreError>),
+    /// A chain has reached its last place.
+    #[error("the chain of committer {0} is full; start another committer")]
+    ChainFull(u16),
+    /// The rules looked at something that wasn't recalled: a mistake in this program.
+    #[error("internal: the rules asked for something that wasn't read")]
+    NotRecalled,
+}

@@ -1,0 +1,597 @@
+//! The rules of money: what an action does to the book, or why it may not.
+//!
+//! Pure: the same book, action and time always give the same decision. The audit relies on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tegata_protocol::{Amount, Change, Digest, MAX_MINOR, PartyNumber, PaymentId, Time};
+
+use crate::{
+    Account, AccountId, AccountKind, Action, Bill, BillKey, BillState, Deposit, DepositEntry,
+    Destination, Effect, EntryRecord, Funding, FundingState, Hold, HoldOrder, HoldState, Key, Leg,
+    PayOrder, Refusal, ReleaseReason, Statement, StatementKey, SuspenseReason, Working,
+};
+
+/// What an accepted action did, for the reply.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Remembered.
+    Noted,
+    /// The party is in the register.
+    Registered {
+        /// Who.
+        party: PartyNumber,
+    },
+    /// The party's record is a newer one.
+    Replaced {
+        /// Who.
+        party: PartyNumber,
+    },
+    /// Money under this reference will find its member.
+    FundingExpected {
+        /// The reference.
+        reference: String,
+    },
+    /// The statement is in the book; where each entry went, in the statement's order.
+    Deposited {
+        /// The entries.
+        entries: Vec<EntryRecord>,
+        /// How each member's account stands that was credited.
+        credited: Vec<(AccountId, Account)>,
+    },
+    /// The money is set aside.
+    Held {
+        /// The payment.
+        hold: Hold,
+        /// The payer's account now.
+        payer: Account,
+    },
+    /// Paid at once.
+    Paid {
+        /// The payment.
+        hold: Hold,
+        /// The payer's account now.
+        payer: Account,
+        /// The payee's account now.
+        payee: Account,
+    },
+    /// The shop has its money.
+    Captured {
+        /// The payment; its state says how much.
+        hold: Hold,
+        /// The payer's account now.
+        payer: Account,
+        /// The payee's account now.
+        payee: Account,
+    },
+    /// The money is free again.
+    Released {
+        /// The payment; its state says why.
+        hold: Hold,
+        /// The payer's account now.
+        payer: Account,
+    },
+    /// What the shop may rely on: [`BillState::Closed`] is never accepted again; otherwise the
+    /// payment that holds or paid it.
+    Bill {
+        /// Which bill.
+        bill: BillKey,
+        /// Its state.
+        state: BillState,
+    },
+}
+
+/// A decision in favour: the outcome, and what it changed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Decided {
+    /// What to tell.
+    pub outcome: Outcome,
+    /// What moved.
+    pub legs: Vec<Leg>,
+    /// What else changed.
+    pub effects: Vec<Effect>,
+}
+
+/// Decides `action` at the time `now` and carries it out on `book`; a refused one changes nothing.
+///
+/// # Errors
+/// [`Refusal`], which is to be recorded as well.
+pub fn decide(book: &mut Working, action: &Action, now: Time) -> Result<Decided, Refusal> {
+    let mut attempt = Attempt::new(book, now);
+    let outcome = attempt.run(action)?;
+    let Attempt { legs, effects, .. } = attempt;
+    for leg in &legs {
+        book.put_account(&leg.account, leg.after());
+    }
+    for effect in &effects {
+        book.apply(effect);
+    }
+    Ok(Decided {
+        outcome,
+        legs,
+        effects,
+    })
+}
+
+/// Calls `want` with what deciding `action` needs, as far as can be told from what is in `book`.
+/// When those are there, asking again may name more (a capture's accounts stand in its hold).
+pub(crate) fn needs(book: &Working, action: &Action, want: &mut impl FnMut(Key)) {
+    match action {
+        Action::Note | Action::Refuse(_) => {}
+        Action::Register { party, .. } | Action::Replace { party, .. } => want(Key::Party(*party)),
+        Action::ExpectFunding {
+            reference, party, ..
+        } => {
+            want(Key::Funding(reference.clone()));
+            want(Key::Party(*party));
+        }
+        Action::Deposit(deposit) => needs_of_deposit(book, deposit, want),
+        Action::Hold(HoldOrder { pay, .. }) | Action::Pay(pay) => {
+            want(Key::Hold(pay.payment));
+            want(Key::Bill(pay.bill));
+            want(Key::Account(pay.payer));
+            if matches!(action, Action::Pay(_)) {
+                want(Key::Account(pay.payee));
+            }
+        }
+        Action::Capture { payment, .. } | Action::Release { payment, .. } => {
+            let key = Key::Hold(*payment);
+            let known = book.has(&key).then(|| book.hold(payment)).flatten();
+            want(key);
+            if let Some(hold) = known {
+                want(Key::Bill(hold.bill));
+                want(Key::Account(hold.payer));
+                want(Key::Account(hold.payee));
+            }
+        }
+        Action::CloseBill { bill, .. } => want(Key::Bill(*bill)),
+    }
+}
+
+fn needs_of_deposit(book: &Working, deposit: &Deposit, want: &mut impl FnMut(Key)) {
+    want(Key::Statement(deposit.statement.clone()));
+    want(Key::Account(deposit.bank));
+    want(Key::Account(AccountId::suspense(deposit.bank.currency)));
+    for reference in deposit.entries.iter().filter_map(|e| e.reference.as_ref()) {
+        let key = Key::Funding(reference.clone());
+        let known = book.has(&key).then(|| book.funding(reference)).flatten();
+        want(key);
+        if let Some(funding) = known {
+            let currency = deposit.bank.currency;
+            want(Key::Account(AccountId::prepaid(funding.party, currency)));
+        }
+    }
+}
+
+/// One action being tried: what it would change, not yet changed.
+struct Attempt<'b> {
+    book: &'b Working,
+    now: Time,
+    legs: Vec<Leg>,
+    effects: Vec<Effect>,
+    accounts: BTreeMap<AccountId, Account>,
+}
+
+impl<'b> Attempt<'b> {
+    const fn new(book: &'b Working, now: Time) -> Self {
+        Self {
+            book,
+            now,
+            legs: Vec::new(),
+            effects: Vec::new(),
+            accounts: BTreeMap::new(),
+        }
+    }
+
+    fn run(&mut self, action: &Action) -> Result<Outcome, Refusal> {
+        match action {
+            Action::Note => Ok(Outcome::Noted),
+            Action::Refuse(code) => Err(Refusal::ByCaller(*code)),
+            Action::Register { party, record } => self.register(*party, record),
+            Action::Replace { party, record } => self.replace(*party, record),
+            Action::ExpectFunding {
+                reference,
+                party,
+                amount,
+                expires,
+            } => self.expect(
+                reference,
+                Funding {
+                    party: *party,
+                    amount: *amount,
+                    expires: *expires,
+                    state: FundingState::Open,
+                },
+            ),
+            Action::Deposit(deposit) => self.deposit(deposit),
+            Action::Hold(order) => self.place(order),
+            Action::Pay(pay) => self.pay(pay),
+            Action::Capture {
+                payment,
+                payee_party,
+                amount,
+            } => self.capture(*payment, *payee_party, *amount),
+            Action::Release { payment, why } => self.release(*payment, *why),
+            Action::CloseBill { bill, bill_digest } => self.close_bill(*bill, *bill_digest),
+        }
+    }
+
+    fn register(&mut self, party: PartyNumber, record: &[u8]) -> Result<Outcome, Refusal> {
+        if self.book.party(&party).is_some() {
+            return Err(Refusal::AlreadyRegistered { party });
+        }
+        self.effects.push(Effect::Party(party, record.to_vec()));
+        Ok(Outcome::Registered { party })
+    }
+
+    fn replace(&mut self, party: PartyNumber, record: &[u8]) -> Result<Outcome, Refusal> {
+        if self.book.party(&party).is_none() {
+            return Err(Refusal::UnknownParty { party });
+        }
+        self.effects.push(Effect::Party(party, record.to_vec()));
+        Ok(Outcome::Replaced { party })
+    }
+
+    fn expect(&mut self, reference: &str, funding: Funding) -> Result<Outcome, Refusal> {
+        let party = funding.party;
+        if self.book.party(&party).is_none() {
+            return Err(Refusal::UnknownParty { party });
+        }
+        let reference = reference.to_owned();
+        if self.book.funding(&reference).is_some() {
+            return Err(Refusal::ReferenceInUse { reference });
+        }
+        let outcome = Outcome::FundingExpected {
+            reference: reference.clone(),
+        };
+        self.effects.push(Effect::Funding(reference, funding));
+        Ok(outcome)
+    }
+
+    /// Sets `pay.amount` aside, if bill and balance allow.
+    fn place(&mut self, order: &HoldOrder) -> Result<Outcome, Refusal> {
+        let pay = &order.pay;
+        self.check_order(pay)?;
+        if order.expires <= self.now {
+            return Err(Refusal::HoldExpired {
+                payment: pay.payment,
+            });
+        }
+        let payer = self.post(pay.payer, Change::NONE, pay.amount.credit())?;
+        let hold = self.new_hold(pay, order.expires, HoldState::Open);
+        self.set_bill(pay, BillState::Held(pay.payment));
+        Ok(Outcome::Held { hold, payer })
+    }
+
+    /// Pays `pay.amount` at once, if bill and balance allow.
+    fn pay(&mut self, pay: &PayOrder) -> Result<Outcome, Refusal> {
+        self.check_order(pay)?;
+        let payer = self.post(pay.payer, pay.amount.debit(), Change::NONE)?;
+        let payee = self.post(pay.payee, pay.amount.credit(), Change::NONE)?;
+        let hold = self.new_hold(pay, self.now, HoldState::Captured(pay.amount));
+        self.set_bill(pay, BillState::Paid(pay.payment));
+        Ok(Outcome::Paid { hold, payer, payee })
+    }
+
+    fn new_hold(&mut self, pay: &PayOrder, expires: Time, state: HoldState) -> Hold {
+        let hold = Hold {
+            payment: pay.payment,
+            payer: pay.payer,
+            payee: pay.payee,
+            amount: pay.amount,
+            bill: pay.bill,
+            placed: self.now,
+            expires,
+            state,
+        };
+        self.effects.push(Effect::Hold(hold.clone()));
+        hold
+    }
+
+    fn set_bill(&mut self, pay: &PayOrder, state: BillState) {
+        let digest = pay.bill_digest;
+        self.effects
+            .push(Effect::Bill(pay.bill, Bill { digest, state }));
+    }
+
+    /// What a payment must be whatever the balance: right accounts, a new number, a payable bill.
+    fn check_order(&self, pay: &PayOrder) -> Result<(), Refusal> {
+        let payer_fits = matches!(
+            pay.payer.kind,
+            AccountKind::Prepaid | AccountKind::CardShadow
+        );
+        check_kind(pay.payer, payer_fits)?;
+        check_kind(pay.payee, pay.payee.kind == AccountKind::Shop)?;
+        check_kind(pay.payee, pay.payee.owner == pay.bill.shop.wire())?;
+        check_currency(pay.amount, pay.payer)?;
+        check_currency(pay.amount, pay.payee)?;
+        let payment = pay.payment;
+        if self.book.hold(&payment).is_some() {
+            return Err(Refusal::PaymentKnown { payment });
+        }
+        match self.known_bill(pay.bill, pay.bill_digest)? {
+            None | Some(BillState::Free) => Ok(()),
+            Some(BillState::Closed) => Err(Refusal::BillClosed { bill: pay.bill }),
+            Some(BillState::Held(payment)) => Err(Refusal::BillAlreadyHeld {
+                bill: pay.bill,
+                payment,
+            }),
+            Some(BillState::Paid(payment)) => Err(Refusal::BillAlreadyPaid {
+                bill: pay.bill,
+                payment,
+            }),
+        }
+    }
+
+    /// The state of the bill, if it is known, under the same digest.
+    fn known_bill(&self, bill: BillKey, digest: Digest) -> Result<Option<BillState>, Refusal> {
+        match self.book.bill(&bill) {
+            Some(known) if known.digest != digest => Err(Refusal::BillConflicts { bill }),
+            known => Ok(known.map(|b| b.state)),
+        }
+    }
+
+    fn capture(
+        &mut self,
+        payment: PaymentId,
+        party: PartyNumber,
+        amount: Amount,
+    ) -> Result<Outcome, Refusal> {
+        let hold = self.open_hold(payment)?;
+        if hold.payee.owner != party.wire() {
+            return Err(Refusal::HoldNotYours { payment, party });
+        }
+        if self.now >= hold.expires {
+            return Err(Refusal::HoldExpired { payment });
+        }
+        check_currency(amount, hold.payer)?;
+        if amount.minor() > hold.amount.minor() {
+            return Err(Refusal::AmountAboveHold {
+                payment,
+                held: hold.amount,
+                wanted: amount,
+            });
+        }
+        if amount.is_zero() && !hold.amount.is_zero() {
+            return Err(Refusal::AmountZero);
+        }
+        let payer = self.post(hold.payer, amount.debit(), hold.amount.debit())?;
+        let payee = self.post(hold.payee, amount.credit(), Change::NONE)?;
+        let hold = self.end_hold(hold, HoldState::Captured(amount), BillState::Paid(payment));
+        Ok(Outcome::Captured { hold, payer, payee })
+    }
+
+    fn release(&mut self, payment: PaymentId, why: ReleaseReason) -> Result<Outcome, Refusal> {
+        let hold = self.open_hold(payment)?;
+        let state = match why {
+            ReleaseReason::Expired if self.now < hold.expires => {
+                return Err(Refusal::HoldNotExpired { payment });
+            }
+            ReleaseReason::Voided { by }
+                if by.wire() != hold.payee.owner && by != PartyNumber::CENTRE =>
+            {
+                return Err(Refusal::HoldNotYours { payment, party: by });
+            }
+            ReleaseReason::Expired => HoldState::Expired,
+            ReleaseReason::Voided { .. } => HoldState::Voided,
+        };
+        let payer = self.post(hold.payer, Change::NONE, hold.amount.debit())?;
+        let hold = self.end_hold(hold, state, BillState::Free);
+        Ok(Outcome::Released { hold, payer })
+    }
+
+    fn open_hold(&self, payment: PaymentId) -> Result<Hold, Refusal> {
+        let hold = self
+            .book
+            .hold(&payment)
+            .ok_or(Refusal::HoldUnknown { payment })?;
+        match hold.state {
+            HoldState::Open => Ok(hold.clone()),
+            HoldState::Captured(_) => Err(Refusal::HoldAlreadyCaptured { payment }),
+            HoldState::Expired | HoldState::Voided => Err(Refusal::HoldClosed { payment }),
+        }
+    }
+
+    fn end_hold(&mut self, hold: Hold, state: HoldState, bill_state: BillState) -> Hold {
+        if let Some(bill) = self.book.bill(&hold.bill) {
+            let state = bill_state;
+            self.effects
+                .push(Effect::Bill(hold.bill, Bill { state, ..*bill }));
+        }
+        let hold = Hold { state, ..hold };
+        self.effects.push(Effect::Hold(hold.clone()));
+        hold
+    }
+
+    fn close_bill(&mut self, bill: BillKey, digest: Digest) -> Result<Outcome, Refusal> {
+        let state = match self.known_bill(bill, digest)? {
+            None | Some(BillState::Free) => {
+                let state = BillState::Closed;
+                self.effects
+                    .push(Effect::Bill(bill, Bill { digest, state }));
+                state
+            }
+            Some(taken) => taken,
+        };
+        Ok(Outcome::Bill { bill, state })
+    }
+
+    fn deposit(&mut self, deposit: &Deposit) -> Result<Outcome, Refusal> {
+        check_kind(deposit.bank, deposit.bank.kind == AccountKind::Bank)?;
+        let statement = &deposit.statement;
+        if self.book.statement(statement).is_some() {
+            let statement = statement.clone();
+            return Err(Refusal::StatementImported { statement });
+        }
+        let total = check_entries(deposit)?;
+        self.post(deposit.bank, total.debit(), Change::NONE)?;
+        let mut used = BTreeSet::new();
+        let mut entries = Vec::new();
+        for entry in &deposit.entries {
+            let destination = self.book_entry(statement, entry, &mut used)?;
+            entries.push(EntryRecord {
+                index: entry.index,
+                amount: entry.amount,
+                reference: entry.reference.clone(),
+                destination,
+            });
+        }
+        self.effects.push(Effect::Statement(
+            statement.clone(),
+            Statement {
+                bank: deposit.bank,
+                entries: u32::try_from(entries.len()).unwrap_or(u32::MAX),
+                total,
+                imported: self.now,
+            },
+            entries.clone(),
+        ));
+        let credited = self
+            .accounts
+            .iter()
+            .filter(|(id, _)| id.kind == AccountKind::Prepaid)
+            .map(|(id, account)| (*id, *account))
+            .collect();
+        Ok(Outcome::Deposited { entries, credited })
+    }
+
+    /// Credits one entry to its member, or to suspense.
+    fn book_entry(
+        &mut self,
+        statement: &StatementKey,
+        entry: &DepositEntry,
+        used: &mut BTreeSet<String>,
+    ) -> Result<Destination, Refusal> {
+        let amount = entry.amount;
+        match self.find_member(entry, used) {
+            Ok((reference, funding)) => {
+                let account = AccountId::prepaid(funding.party, amount.currency());
+                if self.post(account, amount.credit(), Change::NONE).is_err() {
+                    return self.suspend(amount, SuspenseReason::AboveLimit);
+                }
+                used.insert(reference.clone());
+                let party = funding.party;
+                let state = FundingState::Used {
+                    statement: statement.clone(),
+                    index: entry.index,
+                };
+                self.effects
+                    .push(Effect::Funding(reference, Funding { state, ..funding }));
+                Ok(Destination::Member(party))
+            }
+            Err(reason) => self.suspend(amount, reason),
+        }
+    }
+
+    fn suspend(&mut self, amount: Amount, why: SuspenseReason) -> Result<Destination, Refusal> {
+        let account = AccountId::suspense(amount.currency());
+        self.post(account, amount.credit(), Change::NONE)?;
+        Ok(Destination::Suspense(why))
+    }
+
+    /// Who is to be credited, by the reference that the entry bears.
+    fn find_member(
+        &self,
+        entry: &DepositEntry,
+        used: &BTreeSet<String>,
+    ) -> Result<(String, Funding), SuspenseReason> {
+        let reference = entry
+            .reference
+            .as_ref()
+            .ok_or(SuspenseReason::NoReference)?;
+        let funding = self
+            .book
+            .funding(reference)
+            .ok_or(SuspenseReason::UnknownReference)?;
+        if funding.state != FundingState::Open || used.contains(reference) {
+            return Err(SuspenseReason::UsedReference);
+        }
+        if self.now >= funding.expires {
+            return Err(SuspenseReason::ExpiredReference);
+        }
+        Ok((reference.clone(), funding.clone()))
+    }
+
+    /// Adds a leg, unless the account can't bear it.
+    fn post(&mut self, id: AccountId, change: Change, held: Change) -> Result<Account, Refusal> {
+        let before = self
+            .accounts
+            .get(&id)
+            .or_else(|| self.book.account(&id))
+            .copied()
+            .unwrap_or_default();
+        let overflow = || Refusal::Overflow { account: id };
+        let add = |a: i64, b: Change| {
+            a.checked_add(b.minor())
+                .filter(|sum| sum.unsigned_abs() <= MAX_MINOR)
+                .ok_or_else(overflow)
+        };
+        let after = Account {
+            balance: add(before.balance, change)?,
+            held: add(before.held, held)?,
+            sequence: before.sequence.checked_add(1).ok_or_else(overflow)?,
+        };
+        if id.kind.is_limited() && after.available() < 0 {
+            return Err(insufficient(id, before, change, held));
+        }
+        self.legs.push(Leg {
+            account: id,
+            change,
+            held,
+            sequence: after.sequence,
+            balance: after.balance,
+            held_after: after.held,
+        });
+        self.accounts.insert(id, after);
+        Ok(after)
+    }
+}
+
+/// More was asked for than is available: how much of each.
+fn insufficient(id: AccountId, before: Account, change: Change, held: Change) -> Refusal {
+    let wanted = held.minor().saturating_sub(change.minor()).unsigned_abs();
+    Refusal::InsufficientFunds {
+        account: id,
+        available: before.available(),
+        wanted: Amount::new(wanted, id.currency).unwrap_or(Amount::zero(id.currency)),
+    }
+}
+
+/// The sum of a statement's entries, if each stands once and is an amount of the bank's currency.
+fn check_entries(deposit: &Deposit) -> Result<Amount, Refusal> {
+    let mut total = Amount::zero(deposit.bank.currency);
+    let mut seen = BTreeSet::new();
+    for entry in &deposit.entries {
+        if !seen.insert(entry.index) {
+            return Err(Refusal::EntryTwice {
+                statement: deposit.statement.clone(),
+                index: entry.index,
+            });
+        }
+        if entry.amount.is_zero() {
+            return Err(Refusal::AmountZero);
+        }
+        check_currency(entry.amount, deposit.bank)?;
+        total = total.plus(entry.amount).map_err(|_e| Refusal::Overflow {
+            account: deposit.bank,
+        })?;
+    }
+    Ok(total)
+}
+
+fn check_kind(account: AccountId, fits: bool) -> Result<(), Refusal> {
+    if fits {
+        Ok(())
+    } else {
+        Err(Refusal::WrongAccount { account })
+    }
+}
+
+fn check_currency(amount: Amount, account: AccountId) -> Result<(), Refusal> {
+    if amount.currency() == account.currency {
+        Ok(())
+    } else {
+        Err(Refusal::WrongCurrency { amount, account })
+    }
+}

@@ -1,0 +1,500 @@
+//! The committer's connection: recalls what a batch needs, writes a batch in one transaction.
+
+use std::{collections::HashMap, fmt};
+
+use rusqlite::{Connection, Params, params};
+use tegata_protocol::{Digest, PartyNumber};
+
+use super::{
+    cells::{Cells, Table, integer, position_number},
+    failed, reader, rows,
+};
+use crate::{
+    Account, AccountId, Bill, BillKey, Destination, EntryRecord, Funding, FundingState, Hold, Key,
+    Leg, OutboxItem, Position, Record, Statement, StatementKey, Verdict, Working,
+    store::{Entry, StoreError, Tip, Writer},
+};
+
+pub(super) struct SqliteWriter {
+    connection: Connection,
+    committer: u16,
+    /// Is a transaction open?
+    open: bool,
+    /// The last number given to each party's outbox items, as far as it was needed.
+    numbers: HashMap<PartyNumber, u64>,
+}
+
+impl fmt::Debug for SqliteWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteWriter")
+            .field("committer", &self.committer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SqliteWriter {
+    pub(super) fn new(connection: Connection, committer: u16) -> Self {
+        Self {
+            connection,
+            committer,
+            open: false,
+            numbers: HashMap::new(),
+        }
+    }
+
+    fn begin(&mut self) -> Result<(), StoreError> {
+        if !self.open {
+            self.run("BEGIN IMMEDIATE", "begin a batch", [])?;
+            self.open = true;
+        }
+        Ok(())
+    }
+
+    /// Runs one statement, prepared once and kept.
+    fn run(
+        &self,
+        sql: &str,
+        doing: &'static str,
+        values: impl Params,
+    ) -> Result<usize, StoreError> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(values))
+            .map_err(failed(doing))
+    }
+
+    /// The row of a key, read.
+    fn find<T>(
+        &self,
+        sql: &str,
+        table: Table,
+        key: impl Params,
+        read: impl FnOnce(&mut Cells<'_, '_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        reader::find(&self.connection, sql, table, key, read)
+    }
+
+    fn recall_one(&self, key: &Key, book: &mut Working) -> Result<(), StoreError> {
+        let c = &self.connection;
+        match key {
+            Key::Message(key) => book.load_message(*key, reader::known_message(c, key)?),
+            Key::Account(id) => book.load_account(*id, reader::account(c, id)?),
+            Key::Hold(payment) => book.load_hold(*payment, reader::hold(c, payment)?),
+            Key::Bill(key) => book.load_bill(*key, reader::bill(c, key)?),
+            Key::Funding(reference) => {
+                book.load_funding(reference.clone(), reader::funding(c, reference)?);
+            }
+            Key::Party(party) => book.load_party(*party, reader::party(c, *party)?),
+            Key::Statement(key) => {
+                book.load_statement(key.clone(), reader::statement(c, key)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, entries: &[Entry], book: &Working) -> Result<(), StoreError> {
+        for entry in entries {
+            self.write_entry(entry)?;
+        }
+        for changed in book.changed_accounts() {
+            self.write_account(changed.key, changed.value, changed.stored)?;
+        }
+        for changed in book.changed_holds() {
+            self.write_hold(changed.value, changed.stored)?;
+        }
+        for changed in book.changed_bills() {
+            self.write_bill(changed.key, changed.value, changed.stored)?;
+        }
+        for changed in book.changed_parties() {
+            self.write_party(*changed.key, changed.value, changed.stored)?;
+        }
+        for changed in book.changed_fundings() {
+            self.write_funding(changed.key, changed.value, changed.stored)?;
+        }
+        for changed in book.changed_statements() {
+            self.write_statement(changed.key, changed.value)?;
+        }
+        Ok(())
+    }
+
+    /// Everything that is only ever appended.
+    fn write_entry(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let position = position_number(entry.record.position)?;
+        self.write_record(position, &entry.record, &entry.hash)?;
+        for (index, leg) in (0_i64..).zip(&entry.record.legs) {
+            self.write_leg(position, index, leg)?;
+        }
+        if let Some(evidence) = &entry.evidence {
+            let attachment = evidence.attachment.as_deref();
+            self.run(
+                "INSERT INTO evidence (position, bytes, attached, attachment) \
+                 VALUES ($1, $2, $3, $4)",
+                "write evidence",
+                params![
+                    position,
+                    &evidence.bytes[..],
+                    attachment.is_some(),
+                    attachment.unwrap_or_default()
+                ],
+            )?;
+        }
+        self.run(
+            "INSERT INTO reply (position, bytes) VALUES ($1, $2)",
+            "write a reply",
+            params![position, entry.reply],
+        )?;
+        if let Some((key, entries)) = &entry.statement {
+            for entry in entries {
+                self.write_statement_entry(key, entry)?;
+            }
+        }
+        for (index, item) in (0_i64..).zip(&entry.outbox) {
+            self.write_outbox(position, index, item)?;
+        }
+        Ok(())
+    }
+
+    fn write_record(
+        &self,
+        position: i64,
+        record: &Record,
+        hash: &Digest,
+    ) -> Result<(), StoreError> {
+        let (accepted, code) = match record.verdict {
+            Verdict::Accepted => (true, 0),
+            Verdict::Refused(code) => (false, code),
+        };
+        let party = integer(record.cause.party.wire(), "a party's number")?;
+        let attachment = record.attachment.as_ref().map(Digest::as_bytes);
+        self.run(
+            concat!(
+                "INSERT INTO record (",
+                rows::record_columns!(),
+                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+            ),
+            "write a record",
+            params![
+                position,
+                record.previous.as_bytes(),
+                hash.as_bytes(),
+                record.kind.number(),
+                accepted,
+                code,
+                party,
+                record.cause.id.as_bytes(),
+                record.signer.number(),
+                record.evidence.as_bytes(),
+                attachment.map_or(&[][..], |d| &d[..]),
+                record.reply.as_bytes(),
+                record.effects.as_bytes(),
+                integer(record.time.secs(), "a time")?,
+            ],
+        )?;
+        self.run(
+            "INSERT INTO message_id (party, message, digest, position) VALUES ($1, $2, $3, $4)",
+            "write a message's id",
+            params![
+                party,
+                record.cause.id.as_bytes(),
+                record.evidence.as_bytes(),
+                position
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn write_leg(&self, position: i64, index: i64, leg: &Leg) -> Result<(), StoreError> {
+        self.run(
+            concat!(
+                "INSERT INTO leg (",
+                rows::leg_columns!(),
+                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+            ),
+            "write a leg",
+            params![
+                position,
+                index,
+                leg.account.kind.number(),
+                integer(leg.account.owner, "an account's owner")?,
+                leg.account.part,
+                leg.account.currency.code(),
+                leg.change.minor(),
+                leg.held.minor(),
+                integer(leg.sequence, "an account's sequence")?,
+                leg.balance,
+                leg.held_after,
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn write_account(
+        &self,
+        id: &AccountId,
+        account: &Account,
+        stored: bool,
+    ) -> Result<(), StoreError> {
+        let sql = if stored {
+            "UPDATE account SET balance = $5, held = $6, sequence = $7 \
+             WHERE kind = $1 AND owner = $2 AND part = $3 AND currency = $4"
+        } else {
+            concat!(
+                "INSERT INTO account (",
+                rows::account_columns!(),
+                ") VALUES ($1, $2, $3, $4, $5, $6, $7)"
+            )
+        };
+        let values = (
+            id.kind.number(),
+            integer(id.owner, "an account's owner")?,
+            id.part,
+            id.currency.code(),
+            account.balance,
+            account.held,
+            integer(account.sequence, "an account's sequence")?,
+        );
+        one(self.run(sql, "write an account", values)?)
+    }
+
+    fn write_hold(&self, hold: &Hold, stored: bool) -> Result<(), StoreError> {
+        let (state, captured) = rows::hold_state_columns(&hold.state);
+        let captured = integer(captured, "an amount")?;
+        if stored {
+            let sql = "UPDATE hold SET state = $2, captured = $3 WHERE payment = $1";
+            let payment = hold.payment.digest();
+            let values = params![payment.as_bytes(), state, captured];
+            return one(self.run(sql, "write a hold", values)?);
+        }
+        let sql = concat!(
+            "INSERT INTO hold (",
+            rows::hold_columns!(),
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+        );
+        let (payment, currency) = (hold.payment.digest(), hold.amount.currency());
+        let values = params![
+            payment.as_bytes(),
+            hold.payer.kind.number(),
+            integer(hold.payer.owner, "an account's owner")?,
+            hold.payer.part,
+            hold.payee.kind.number(),
+            integer(hold.payee.owner, "an account's owner")?,
+            hold.payee.part,
+            currency.code(),
+            integer(hold.amount.minor(), "an amount")?,
+            integer(hold.bill.shop.wire(), "a party's number")?,
+            integer(hold.bill.transaction.wire(), "a transaction")?,
+            integer(hold.placed.secs(), "a time")?,
+            integer(hold.expires.secs(), "a time")?,
+            state,
+            captured,
+        ];
+        one(self.run(sql, "write a hold", values)?)
+    }
+
+    fn write_bill(&self, key: &BillKey, bill: &Bill, stored: bool) -> Result<(), StoreError> {
+        let sql = if stored {
+            "UPDATE bill SET digest = $3, state = $4, payment = $5 WHERE shop = $1 AND txn = $2"
+        } else {
+            concat!(
+                "INSERT INTO bill (",
+                rows::bill_columns!(),
+                ") VALUES ($1, $2, $3, $4, $5)"
+            )
+        };
+        let (state, payment) = rows::bill_state_columns(&bill.state);
+        let payment = payment.as_ref().map_or(&[][..], |d| d.as_bytes());
+        let values = params![
+            integer(key.shop.wire(), "a party's number")?,
+            integer(key.transaction.wire(), "a transaction")?,
+            bill.digest.as_bytes(),
+            state,
+            payment,
+        ];
+        one(self.run(sql, "write a bill", values)?)
+    }
+
+    fn write_party(
+        &self,
+        party: PartyNumber,
+        record: &[u8],
+        stored: bool,
+    ) -> Result<(), StoreError> {
+        let sql = if stored {
+            "UPDATE party SET record = $2 WHERE party = $1"
+        } else {
+            "INSERT INTO party (party, record) VALUES ($1, $2)"
+        };
+        let party = integer(party.wire(), "a party's number")?;
+        one(self.run(sql, "write a party", params![party, record])?)
+    }
+
+    fn write_funding(
+        &self,
+        reference: &str,
+        funding: &Funding,
+        stored: bool,
+    ) -> Result<(), StoreError> {
+        let sql = if stored {
+            "UPDATE funding_reference SET party = $2, announced = $3, amount = $4, currency = $5, \
+             expires = $6, used = $7, used_account = $8, used_id = $9, used_idx = $10 \
+             WHERE reference = $1"
+        } else {
+            concat!(
+                "INSERT INTO funding_reference (",
+                rows::funding_columns!(),
+                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+            )
+        };
+        let (account, id, index) = match &funding.state {
+            FundingState::Open => ("", "", 0),
+            FundingState::Used { statement, index } => {
+                (statement.account.as_str(), statement.id.as_str(), *index)
+            }
+        };
+        let currency = funding.amount.map(|a| a.currency());
+        let values = params![
+            reference,
+            integer(funding.party.wire(), "a party's number")?,
+            funding.amount.is_some(),
+            integer(funding.amount.map_or(0, |a| a.minor()), "an amount")?,
+            currency.as_ref().map_or("", |c| c.code()),
+            integer(funding.expires.secs(), "a time")?,
+            funding.state != FundingState::Open,
+            account,
+            id,
+            index,
+        ];
+        one(self.run(sql, "write a funding reference", values)?)
+    }
+
+    fn write_statement(&self, key: &StatementKey, statement: &Statement) -> Result<(), StoreError> {
+        let sql = concat!(
+            "INSERT INTO statement (",
+            rows::statement_columns!(),
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+        );
+        let values = params![
+            key.account,
+            key.id,
+            integer(statement.bank.owner, "an account's owner")?,
+            statement.bank.part,
+            statement.bank.currency.code(),
+            statement.entries,
+            integer(statement.total.minor(), "an amount")?,
+            integer(statement.imported.secs(), "a time")?,
+        ];
+        one(self.run(sql, "write a statement", values)?)
+    }
+
+    fn write_statement_entry(
+        &self,
+        key: &StatementKey,
+        entry: &EntryRecord,
+    ) -> Result<(), StoreError> {
+        let sql = concat!(
+            "INSERT INTO statement_entry (",
+            rows::entry_columns!(),
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+        );
+        let currency = entry.amount.currency();
+        let (party, reason) = match entry.destination {
+            Destination::Member(party) => (party.wire(), 0),
+            Destination::Suspense(reason) => (0, reason.number()),
+        };
+        let values = params![
+            key.account,
+            key.id,
+            entry.index,
+            integer(entry.amount.minor(), "an amount")?,
+            currency.code(),
+            entry.reference.is_some(),
+            entry.reference.as_deref().unwrap_or_default(),
+            integer(party, "a party's number")?,
+            reason,
+        ];
+        one(self.run(sql, "write a statement's entry", values)?)
+    }
+
+    fn write_outbox(
+        &mut self,
+        position: i64,
+        index: i64,
+        item: &OutboxItem,
+    ) -> Result<(), StoreError> {
+        let number = self.next_number(item.to)?;
+        let sql = concat!(
+            "INSERT INTO outbox (",
+            rows::outbox_columns!(),
+            ") VALUES ($1, $2, $3, $4, $5, $6)"
+        );
+        let values = params![
+            position,
+            index,
+            integer(item.to.wire(), "a party's number")?,
+            integer(number, "an outbox number")?,
+            item.kind,
+            item.bytes,
+        ];
+        one(self.run(sql, "write an outbox item", values)?)
+    }
+
+    fn next_number(&mut self, party: PartyNumber) -> Result<u64, StoreError> {
+        let last = match self.numbers.get(&party) {
+            Some(last) => *last,
+            None => reader::last_outbox_number(&self.connection, party)?,
+        };
+        let next = last.saturating_add(1);
+        self.numbers.insert(party, next);
+        Ok(next)
+    }
+}
+
+impl Writer for SqliteWriter {
+    fn tip(&mut self) -> Result<Option<Tip>, StoreError> {
+        reader::tip(&self.connection, self.committer)
+    }
+
+    fn recall(&mut self, keys: &[Key], book: &mut Working) -> Result<(), StoreError> {
+        self.begin()?;
+        keys.iter().try_for_each(|key| self.recall_one(key, book))
+    }
+
+    fn reply(&mut self, position: Position) -> Result<(Verdict, Vec<u8>), StoreError> {
+        let number = position_number(position)?;
+        let missing = |table| StoreError::Damaged {
+            table,
+            row: position.to_string(),
+            what: "missing".to_owned(),
+        };
+        let record = self.find(reader::RECORD_AT, rows::RECORD, [number], rows::record)?;
+        let (record, _) = record.ok_or_else(|| missing("record"))?;
+        let reply = self.find(reader::REPLY_AT, rows::REPLY, [number], rows::reply)?;
+        Ok((record.verdict, reply.ok_or_else(|| missing("reply"))?))
+    }
+
+    fn commit(&mut self, entries: &[Entry], book: &Working) -> Result<(), StoreError> {
+        self.begin()?;
+        self.write(entries, book)?;
+        self.run("COMMIT", "commit a batch", [])?;
+        self.open = false;
+        Ok(())
+    }
+
+    fn abandon(&mut self) -> Result<(), StoreError> {
+        self.numbers.clear();
+        self.open = false;
+        if self.connection.is_autocommit() {
+            return Ok(());
+        }
+        self.run("ROLLBACK", "abandon a batch", []).map(|_| ())
+    }
+}
+
+/// A statement that must have changed one row has.
+fn one(rows: usize) -> Result<(), StoreError> {
+    if rows == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Again)
+    }
+}
