@@ -27,10 +27,6 @@ const FORM_LIMIT: usize = 1024 * 1024;
 /// read the answer before the connection ends.
 const DRAIN_LIMIT: usize = 1024 * 1024;
 
-/// For a whole exchange: the request's body, the centre's thinking, its answer's beginning.
-const EXCHANGE: Duration = Duration::from_secs(30);
-/// The same where the client waits for something to happen.
-const LONG_EXCHANGE: Duration = Duration::from_secs(60);
 const LONG_PATH: &str = "/v1/wait";
 
 /// The guard of a centre.
@@ -41,6 +37,26 @@ pub struct Guard {
     pace: Option<Mutex<Pace>>,
     pace_loopback: Option<Mutex<Pace>>,
     scheme: &'static str,
+    patience: Patience,
+}
+
+/// How long an exchange may take: the request's body, the centre's thinking, its answer's
+/// beginning.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// With all paths but one.
+    pub usual: Duration,
+    /// With `/v1/wait`, where a client waits for something to happen.
+    pub wait: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            usual: Duration::from_secs(30),
+            wait: Duration::from_secs(60),
+        }
+    }
 }
 
 impl Guard {
@@ -58,7 +74,15 @@ impl Guard {
             } else {
                 "http"
             },
+            patience: Patience::default(),
         }
+    }
+
+    /// Another patience than the usual one.
+    #[must_use]
+    pub const fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Its routes: every path leads to the centre.
@@ -69,7 +93,11 @@ impl Guard {
     async fn pass(&self, peer: SocketAddr, request: Request) -> Result<Response, Answer> {
         self.admit(peer.ip(), &request)?;
         let long = request.uri().path() == LONG_PATH;
-        let limit = if long { LONG_EXCHANGE } else { EXCHANGE };
+        let limit = if long {
+            self.patience.wait
+        } else {
+            self.patience.usual
+        };
         // The body's time counts too, but running out of it is another answer.
         let start = clock::monotonic_millis();
         let mut request = timeout(limit, whole(request))

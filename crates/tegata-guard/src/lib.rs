@@ -27,4 +27,4 @@ pub mod settings;
 
 mod guard;
 
-pub use guard::Guard;
+pub use guard::{Guard, Patience};
