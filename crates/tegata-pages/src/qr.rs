@@ -39,6 +39,17 @@ pub struct Code {
     version: i16,
 }
 
+/// Dark modules side by side in one line: what a printer draws as one rectangle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// Modules left of it, the quiet zone counted.
+    pub x: usize,
+    /// Modules above it, the quiet zone counted.
+    pub y: usize,
+    /// Modules in it.
+    pub length: usize,
+}
+
 /// A square picture as an SVG element.
 ///
 /// # Errors
@@ -109,7 +120,8 @@ impl Code {
     }
 
     /// Modules per side, with the quiet zone.
-    const fn side(&self) -> usize {
+    #[must_use]
+    pub const fn side(&self) -> usize {
         self.width + 2 * QUIET
     }
 
@@ -139,17 +151,27 @@ impl Code {
     /// One path for all dark modules, a rectangle per run.
     fn path(&self) -> String {
         let mut path = String::new();
+        for Run { x, y, length } in self.runs() {
+            path.push_str(&format!("M{x} {y}h{length}v1h-{length}z"));
+        }
+        path
+    }
+
+    /// The dark modules as horizontal runs, for those who draw it themselves.
+    #[must_use]
+    pub fn runs(&self) -> Vec<Run> {
+        let mut runs = Vec::new();
         for y in 0..self.side() {
             let mut x = 0;
             while x < self.side() {
-                let run = (x..self.side()).take_while(|x| self.is_dark(*x, y)).count();
-                if run > 0 {
-                    path.push_str(&format!("M{x} {y}h{run}v1h-{run}z"));
+                let length = (x..self.side()).take_while(|x| self.is_dark(*x, y)).count();
+                if length > 0 {
+                    runs.push(Run { x, y, length });
                 }
-                x += run.max(1);
+                x += length.max(1);
             }
         }
-        path
+        runs
     }
 
     /// A picture as a PNG file, eight pixels per module.
