@@ -308,7 +308,7 @@ pub struct ChainHead {
     /// Which committer.
     #[n(0)]
     pub committer: u16,
-    /// The record's number in its chain, from 1.
+    /// The record's number in its chain, from 1; 0 for a chain that is still empty.
     #[n(1)]
     pub sequence: u64,
     /// The record's hash.
@@ -324,9 +324,6 @@ impl Document for ChainHead {
     const LIMIT: usize = 256;
 
     fn check(&self) -> Result<(), Malformed> {
-        if self.sequence == 0 {
-            return Err(Malformed::field("sequence", "records count from 1"));
-        }
         Ok(())
     }
 }

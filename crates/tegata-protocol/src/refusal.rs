@@ -123,6 +123,9 @@ codes! {
     InsufficientFunds = 405, "insufficient_funds", Mend,
         "Not enough money is available. Load the card and send a new instruction.";
 
+    /// The delivery is missing, too large, or not the one that was signed for.
+    DeliveryInvalid = 440, "delivery_invalid", Mend,
+        "The delivery is missing, too large or not the one that was signed for.";
     /// No such payment.
     HoldUnknown = 450, "hold_unknown", Mend,
         "No such hold is known.";
@@ -138,12 +141,16 @@ codes! {
     /// More than was held.
     AboveHold = 454, "above_hold", Mend,
         "The capture is above the amount held.";
-    /// The delivery is missing, too large, or not the one that was signed for.
-    DeliveryInvalid = 455, "delivery_invalid", Mend,
-        "The delivery is missing, too large or not the one that was signed for.";
     /// The bill is still open: it may yet be paid.
     BillOpen = 460, "bill_open", Later,
         "The bill hasn't expired; it may still be paid. Ask again after its expiry.";
+
+    /// The bank statement is in the book already.
+    StatementImported = 480, "statement_imported", Mend,
+        "This bank statement was imported before. Nothing was credited again.";
+    /// What the operator signed isn't what the bank's file says, or the file isn't good.
+    StatementInvalid = 481, "statement_invalid", Mend,
+        "The bank's file isn't good, or isn't what the operator signed. Nothing was credited.";
 
     /// Understood, but not a reservation.
     NotAReservation = 500, "not_a_reservation", Mend,
