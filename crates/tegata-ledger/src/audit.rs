@@ -135,6 +135,7 @@ pub fn replay(
         claims: HashMap::new(),
         tips: HashMap::new(),
         complete: true,
+        walked: true,
     };
     audit.read_heads(heads, &mut check_head)?;
     audit.walk(reader, &mut interpret)?;
@@ -142,6 +143,7 @@ pub fn replay(
     if audit.complete {
         tables::compare(reader, &mut audit)?;
     }
+    tables::orphans(reader, &mut audit.report)?;
     Ok(audit.report)
 }
 
@@ -160,6 +162,8 @@ struct Audit {
     tips: HashMap<u16, Tip>,
     /// Could every record be replayed? Otherwise all tables differ, and saying so helps nobody.
     complete: bool,
+    /// Was every record read? Otherwise nothing can be said of the chains' ends.
+    walked: bool,
 }
 
 impl Audit {
@@ -219,7 +223,7 @@ impl Audit {
             let page = match reader.records(from, PAGE) {
                 Ok(page) => page,
                 Err(e) => {
-                    self.complete = false;
+                    (self.complete, self.walked) = (false, false);
                     return self.report.damage(e);
                 }
             };
@@ -230,7 +234,7 @@ impl Audit {
             for stored in &page {
                 self.check(stored, interpret);
                 if self.report.findings.len() >= ENOUGH {
-                    self.complete = false;
+                    (self.complete, self.walked) = (false, false);
                     return Ok(());
                 }
             }
@@ -403,7 +407,7 @@ impl Audit {
 
     /// Heads that name records beyond the chains' ends.
     fn check_ends(&mut self) {
-        if !self.complete {
+        if !self.walked {
             return;
         }
         let mut beyond: Vec<_> = self.claims.keys().copied().collect();

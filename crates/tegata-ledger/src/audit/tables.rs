@@ -60,8 +60,7 @@ pub(super) fn compare(reader: &mut dyn Reader, audit: &mut Audit) -> Result<(), 
         statement_row,
         |after| reader.statements(after, PAGE),
     )?;
-    compare_entries(reader, audit)?;
-    orphans(reader, &mut audit.report)
+    compare_entries(reader, audit)
 }
 
 fn account_row(id: &AccountId) -> String {
@@ -165,7 +164,7 @@ fn compare_entries(reader: &mut dyn Reader, audit: &mut Audit) -> Result<(), Aud
 }
 
 /// Rows that belong to no record at all.
-fn orphans(reader: &mut dyn Reader, report: &mut Report) -> Result<(), AuditError> {
+pub(super) fn orphans(reader: &mut dyn Reader, report: &mut Report) -> Result<(), AuditError> {
     let found = match reader.orphans(20) {
         Ok(found) => found,
         Err(e) => return report.damage(e),

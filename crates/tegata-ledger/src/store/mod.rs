@@ -4,7 +4,7 @@
 //! The committer's batch is: [`Writer::recall`] what its actions need (this begins the
 //! transaction), decide in memory, [`Writer::commit`] everything at once, durably. Nothing here is
 //! particular to one database: SQLite is the first implementation, and whatever comes next has to
-//! pass the same [`battery`](crate::store::battery).
+//! pass the same battery of tests (`tests/it/battery.rs`).
 
 use tegata_protocol::{Digest, MessageId, PartyNumber, PaymentId, Time};
 
@@ -14,7 +14,6 @@ use crate::{
     Working,
 };
 
-pub mod battery;
 mod sqlite;
 
 pub use sqlite::SqliteStore;

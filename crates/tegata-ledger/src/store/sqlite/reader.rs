@@ -37,9 +37,9 @@ impl fmt::Debug for SqliteReader {
 pub(super) const RECORD_AT: &str = concat!(
     "SELECT ",
     rows::record_columns!(),
-    " FROM record WHERE position = $1"
+    " FROM record WHERE position = ?1"
 );
-pub(super) const REPLY_AT: &str = "SELECT position, bytes FROM reply WHERE position = $1";
+pub(super) const REPLY_AT: &str = "SELECT position, bytes FROM reply WHERE position = ?1";
 
 /// Every row of a query, read.
 fn list<T>(
@@ -81,7 +81,7 @@ pub(super) fn known_message(
     key: &MessageKey,
 ) -> Result<Option<KnownMessage>, StoreError> {
     let sql = "SELECT party, message, digest, position FROM message_id \
-               WHERE party = $1 AND message = $2";
+               WHERE party = ?1 AND message = ?2";
     let party = integer(key.party.wire(), "a party's number")?;
     let values = params![party, key.id.as_bytes()];
     find(connection, sql, rows::MESSAGE, values, rows::known_message)
@@ -94,7 +94,7 @@ pub(super) fn account(
     let sql = concat!(
         "SELECT ",
         rows::account_columns!(),
-        " FROM account WHERE kind = $1 AND owner = $2 AND part = $3 AND currency = $4"
+        " FROM account WHERE kind = ?1 AND owner = ?2 AND part = ?3 AND currency = ?4"
     );
     let values = account_key(id)?;
     let found = find(connection, sql, rows::ACCOUNT, values, rows::account)?;
@@ -113,7 +113,7 @@ pub(super) fn hold(
     let sql = concat!(
         "SELECT ",
         rows::hold_columns!(),
-        " FROM hold WHERE payment = $1"
+        " FROM hold WHERE payment = ?1"
     );
     let key = payment.digest();
     find(connection, sql, rows::HOLD, [key.as_bytes()], rows::hold)
@@ -123,7 +123,7 @@ pub(super) fn bill(connection: &Connection, key: &BillKey) -> Result<Option<Bill
     let sql = concat!(
         "SELECT ",
         rows::bill_columns!(),
-        " FROM bill WHERE shop = $1 AND txn = $2"
+        " FROM bill WHERE shop = ?1 AND txn = ?2"
     );
     let found = find(connection, sql, rows::BILL, bill_key(key)?, rows::bill)?;
     Ok(found.map(|(_, bill)| bill))
@@ -138,7 +138,7 @@ pub(super) fn party(
     connection: &Connection,
     party: PartyNumber,
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    let sql = "SELECT party, record FROM party WHERE party = $1";
+    let sql = "SELECT party, record FROM party WHERE party = ?1";
     let values = [integer(party.wire(), "a party's number")?];
     find(connection, sql, rows::PARTY, values, |c| {
         c.party()?;
@@ -153,7 +153,7 @@ pub(super) fn funding(
     let sql = concat!(
         "SELECT ",
         rows::funding_columns!(),
-        " FROM funding_reference WHERE reference = $1"
+        " FROM funding_reference WHERE reference = ?1"
     );
     let found = find(connection, sql, rows::FUNDING, [reference], rows::funding)?;
     Ok(found.map(|(_, funding)| funding))
@@ -166,7 +166,7 @@ pub(super) fn statement(
     let sql = concat!(
         "SELECT ",
         rows::statement_columns!(),
-        " FROM statement WHERE account = $1 AND id = $2"
+        " FROM statement WHERE account = ?1 AND id = ?2"
     );
     let values = [key.account.as_str(), key.id.as_str()];
     let found = find(connection, sql, rows::STATEMENT, values, rows::statement)?;
@@ -178,7 +178,7 @@ pub(super) fn last_outbox_number(
     connection: &Connection,
     party: PartyNumber,
 ) -> Result<u64, StoreError> {
-    let sql = "SELECT number FROM outbox WHERE party = $1 ORDER BY number DESC LIMIT 1";
+    let sql = "SELECT number FROM outbox WHERE party = ?1 ORDER BY number DESC LIMIT 1";
     let values = [integer(party.wire(), "a party's number")?];
     let last = find(connection, sql, rows::OUTBOX, values, |c| c.number())?;
     Ok(last.unwrap_or(0))
@@ -189,7 +189,7 @@ pub(super) fn tip(connection: &Connection, committer: u16) -> Result<Option<Tip>
     let sql = concat!(
         "SELECT ",
         rows::record_columns!(),
-        " FROM record WHERE position BETWEEN $1 AND $2 ORDER BY position DESC LIMIT 1"
+        " FROM record WHERE position BETWEEN ?1 AND ?2 ORDER BY position DESC LIMIT 1"
     );
     let values = [
         position_number(Position::new(committer, 0))?,
@@ -227,7 +227,7 @@ impl SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::leg_columns!(),
-            " FROM leg WHERE position = $1 ORDER BY idx"
+            " FROM leg WHERE position = ?1 ORDER BY idx"
         );
         let values = [position_number(position)?];
         let legs = list(&self.connection, sql, rows::LEG, values, rows::leg)?;
@@ -238,7 +238,7 @@ impl SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::outbox_columns!(),
-            " FROM outbox WHERE position = $1 ORDER BY idx"
+            " FROM outbox WHERE position = ?1 ORDER BY idx"
         );
         let values = [position_number(position)?];
         let items = list(&self.connection, sql, rows::OUTBOX, values, rows::outbox)?;
@@ -269,7 +269,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::record_columns!(),
-            " FROM record WHERE position < $1 ORDER BY position DESC LIMIT 1"
+            " FROM record WHERE position < ?1 ORDER BY position DESC LIMIT 1"
         );
         while let Some((record, hash)) =
             find(&self.connection, sql, rows::RECORD, [before], rows::record)?
@@ -321,7 +321,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::outbox_columns!(),
-            " FROM outbox WHERE party = $1 AND number > $2 ORDER BY number LIMIT $3"
+            " FROM outbox WHERE party = ?1 AND number > ?2 ORDER BY number LIMIT ?3"
         );
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         let values = params![integer(party.wire(), "a party's number")?, after, limit];
@@ -342,8 +342,8 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::account_columns!(),
-            " FROM account WHERE (kind, owner, part, currency) > ($1, $2, $3, $4) \
-             ORDER BY kind, owner, part, currency LIMIT $5"
+            " FROM account WHERE (kind, owner, part, currency) > (?1, ?2, ?3, ?4) \
+             ORDER BY kind, owner, part, currency LIMIT ?5"
         );
         let (kind, owner, part, currency) = match after {
             Some(id) => {
@@ -364,7 +364,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::hold_columns!(),
-            " FROM hold WHERE payment > $1 ORDER BY payment LIMIT $2"
+            " FROM hold WHERE payment > ?1 ORDER BY payment LIMIT ?2"
         );
         let after = after.map(PaymentId::digest);
         let after = after.as_ref().map_or(&[][..], |d| d.as_bytes());
@@ -375,8 +375,8 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::hold_columns!(),
-            " FROM hold WHERE state = 0 AND payer_kind = $1 AND payer_owner = $2 \
-             AND payer_part = $3 AND currency = $4 ORDER BY expires, payment"
+            " FROM hold WHERE state = 0 AND payer_kind = ?1 AND payer_owner = ?2 \
+             AND payer_part = ?3 AND currency = ?4 ORDER BY expires, payment"
         );
         self.holds_where(sql, account_key(payer)?)
     }
@@ -385,7 +385,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::hold_columns!(),
-            " FROM hold WHERE state = 0 AND expires <= $1 ORDER BY expires, payment LIMIT $2"
+            " FROM hold WHERE state = 0 AND expires <= ?1 ORDER BY expires, payment LIMIT ?2"
         );
         let now = i64::try_from(now.secs()).unwrap_or(i64::MAX);
         self.holds_where(sql, params![now, limit])
@@ -403,7 +403,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::bill_columns!(),
-            " FROM bill WHERE (shop, txn) > ($1, $2) ORDER BY shop, txn LIMIT $3"
+            " FROM bill WHERE (shop, txn) > (?1, ?2) ORDER BY shop, txn LIMIT ?3"
         );
         let (shop, txn) = match after {
             Some(key) => bill_key(key)?,
@@ -422,7 +422,7 @@ impl Reader for SqliteReader {
         after: Option<PartyNumber>,
         limit: u32,
     ) -> Result<Vec<(PartyNumber, Vec<u8>)>, StoreError> {
-        let sql = "SELECT party, record FROM party WHERE party > $1 ORDER BY party LIMIT $2";
+        let sql = "SELECT party, record FROM party WHERE party > ?1 ORDER BY party LIMIT ?2";
         let after = match after {
             Some(party) => integer(party.wire(), "a party's number")?,
             None => i64::MIN,
@@ -448,7 +448,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::funding_columns!(),
-            " FROM funding_reference WHERE $1 = 1 OR reference > $2 ORDER BY reference LIMIT $3"
+            " FROM funding_reference WHERE ?1 = 1 OR reference > ?2 ORDER BY reference LIMIT ?3"
         );
         let values = params![after.is_none(), after.unwrap_or_default(), limit];
         list(&self.connection, sql, rows::FUNDING, values, rows::funding)
@@ -462,8 +462,8 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::statement_columns!(),
-            " FROM statement WHERE $1 = 1 OR (account, id) > ($2, $3) \
-             ORDER BY account, id LIMIT $4"
+            " FROM statement WHERE ?1 = 1 OR (account, id) > (?2, ?3) \
+             ORDER BY account, id LIMIT ?4"
         );
         let (account, id) = after.map_or(("", ""), |k| (k.account.as_str(), k.id.as_str()));
         let values = params![after.is_none(), account, id, limit];
@@ -480,7 +480,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::entry_columns!(),
-            " FROM statement_entry WHERE account = $1 AND id = $2 ORDER BY idx"
+            " FROM statement_entry WHERE account = ?1 AND id = ?2 ORDER BY idx"
         );
         let values = [statement.account.as_str(), statement.id.as_str()];
         list(&self.connection, sql, rows::ENTRY, values, |c| {
@@ -492,7 +492,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::entry_columns!(),
-            " FROM statement_entry WHERE party = 0 ORDER BY account, id, idx LIMIT $1"
+            " FROM statement_entry WHERE party = 0 ORDER BY account, id, idx LIMIT ?1"
         );
         let entries = list(&self.connection, sql, rows::ENTRY, [limit], rows::entry)?;
         let with_time = |(key, entry): (StatementKey, _)| {
@@ -510,7 +510,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::record_columns!(),
-            " FROM record WHERE position >= $1 ORDER BY position LIMIT $2"
+            " FROM record WHERE position >= ?1 ORDER BY position LIMIT ?2"
         );
         let values = params![position_number(from)?, limit];
         let found = list(&self.connection, sql, rows::RECORD, values, rows::record)?;
@@ -518,7 +518,7 @@ impl Reader for SqliteReader {
             let position = record.position;
             record.legs = self.legs(position)?;
             let sql = "SELECT position, bytes, attached, attachment FROM evidence \
-                       WHERE position = $1";
+                       WHERE position = ?1";
             let values = [position_number(position)?];
             let evidence = find(&self.connection, sql, rows::EVIDENCE, values, |c| {
                 rows::evidence(c, record.signer)
@@ -554,7 +554,7 @@ impl Reader for SqliteReader {
             } else {
                 "SELECT 1 FROM record r WHERE r.position = t.position"
             };
-            let sql = format!("SELECT {key} FROM {name} t WHERE NOT EXISTS ({belongs}) LIMIT $1");
+            let sql = format!("SELECT {key} FROM {name} t WHERE NOT EXISTS ({belongs}) LIMIT ?1");
             let found = list(&self.connection, &sql, table, [limit], |c| Ok(c.row_name()))?;
             orphans.extend(found.into_iter().map(|row| (name, row)));
         }
@@ -564,7 +564,7 @@ impl Reader for SqliteReader {
     fn counts(&mut self, from: Time, until: Time) -> Result<Vec<DayCount>, StoreError> {
         let sql = "SELECT time / 86400 * 86400 AS day, kind, \
                    sum(accepted), sum(1 - accepted) \
-                   FROM record WHERE time >= $1 AND time < $2 GROUP BY day, kind ORDER BY day, kind";
+                   FROM record WHERE time >= ?1 AND time < ?2 GROUP BY day, kind ORDER BY day, kind";
         let seconds = |t: Time| i64::try_from(t.secs()).unwrap_or(i64::MAX);
         let values = params![seconds(from), seconds(until)];
         list(&self.connection, sql, rows::RECORD, values, |c| {

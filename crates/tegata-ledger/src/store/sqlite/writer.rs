@@ -128,7 +128,7 @@ impl SqliteWriter {
             let attachment = evidence.attachment.as_deref();
             self.run(
                 "INSERT INTO evidence (position, bytes, attached, attachment) \
-                 VALUES ($1, $2, $3, $4)",
+                 VALUES (?1, ?2, ?3, ?4)",
                 "write evidence",
                 params![
                     position,
@@ -139,7 +139,7 @@ impl SqliteWriter {
             )?;
         }
         self.run(
-            "INSERT INTO reply (position, bytes) VALUES ($1, $2)",
+            "INSERT INTO reply (position, bytes) VALUES (?1, ?2)",
             "write a reply",
             params![position, entry.reply],
         )?;
@@ -170,7 +170,7 @@ impl SqliteWriter {
             concat!(
                 "INSERT INTO record (",
                 rows::record_columns!(),
-                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+                ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
             ),
             "write a record",
             params![
@@ -191,7 +191,7 @@ impl SqliteWriter {
             ],
         )?;
         self.run(
-            "INSERT INTO message_id (party, message, digest, position) VALUES ($1, $2, $3, $4)",
+            "INSERT INTO message_id (party, message, digest, position) VALUES (?1, ?2, ?3, ?4)",
             "write a message's id",
             params![
                 party,
@@ -208,7 +208,7 @@ impl SqliteWriter {
             concat!(
                 "INSERT INTO leg (",
                 rows::leg_columns!(),
-                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+                ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
             ),
             "write a leg",
             params![
@@ -235,13 +235,13 @@ impl SqliteWriter {
         stored: bool,
     ) -> Result<(), StoreError> {
         let sql = if stored {
-            "UPDATE account SET balance = $5, held = $6, sequence = $7 \
-             WHERE kind = $1 AND owner = $2 AND part = $3 AND currency = $4"
+            "UPDATE account SET balance = ?5, held = ?6, sequence = ?7 \
+             WHERE kind = ?1 AND owner = ?2 AND part = ?3 AND currency = ?4"
         } else {
             concat!(
                 "INSERT INTO account (",
                 rows::account_columns!(),
-                ") VALUES ($1, $2, $3, $4, $5, $6, $7)"
+                ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
             )
         };
         let values = (
@@ -260,7 +260,7 @@ impl SqliteWriter {
         let (state, captured) = rows::hold_state_columns(&hold.state);
         let captured = integer(captured, "an amount")?;
         if stored {
-            let sql = "UPDATE hold SET state = $2, captured = $3 WHERE payment = $1";
+            let sql = "UPDATE hold SET state = ?2, captured = ?3 WHERE payment = ?1";
             let payment = hold.payment.digest();
             let values = params![payment.as_bytes(), state, captured];
             return one(self.run(sql, "write a hold", values)?);
@@ -268,7 +268,7 @@ impl SqliteWriter {
         let sql = concat!(
             "INSERT INTO hold (",
             rows::hold_columns!(),
-            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
         );
         let (payment, currency) = (hold.payment.digest(), hold.amount.currency());
         let values = params![
@@ -293,12 +293,12 @@ impl SqliteWriter {
 
     fn write_bill(&self, key: &BillKey, bill: &Bill, stored: bool) -> Result<(), StoreError> {
         let sql = if stored {
-            "UPDATE bill SET digest = $3, state = $4, payment = $5 WHERE shop = $1 AND txn = $2"
+            "UPDATE bill SET digest = ?3, state = ?4, payment = ?5 WHERE shop = ?1 AND txn = ?2"
         } else {
             concat!(
                 "INSERT INTO bill (",
                 rows::bill_columns!(),
-                ") VALUES ($1, $2, $3, $4, $5)"
+                ") VALUES (?1, ?2, ?3, ?4, ?5)"
             )
         };
         let (state, payment) = rows::bill_state_columns(&bill.state);
@@ -320,9 +320,9 @@ impl SqliteWriter {
         stored: bool,
     ) -> Result<(), StoreError> {
         let sql = if stored {
-            "UPDATE party SET record = $2 WHERE party = $1"
+            "UPDATE party SET record = ?2 WHERE party = ?1"
         } else {
-            "INSERT INTO party (party, record) VALUES ($1, $2)"
+            "INSERT INTO party (party, record) VALUES (?1, ?2)"
         };
         let party = integer(party.wire(), "a party's number")?;
         one(self.run(sql, "write a party", params![party, record])?)
@@ -335,14 +335,14 @@ impl SqliteWriter {
         stored: bool,
     ) -> Result<(), StoreError> {
         let sql = if stored {
-            "UPDATE funding_reference SET party = $2, announced = $3, amount = $4, currency = $5, \
-             expires = $6, used = $7, used_account = $8, used_id = $9, used_idx = $10 \
-             WHERE reference = $1"
+            "UPDATE funding_reference SET party = ?2, announced = ?3, amount = ?4, currency = ?5, \
+             expires = ?6, used = ?7, used_account = ?8, used_id = ?9, used_idx = ?10 \
+             WHERE reference = ?1"
         } else {
             concat!(
                 "INSERT INTO funding_reference (",
                 rows::funding_columns!(),
-                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+                ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
             )
         };
         let (account, id, index) = match &funding.state {
@@ -371,7 +371,7 @@ impl SqliteWriter {
         let sql = concat!(
             "INSERT INTO statement (",
             rows::statement_columns!(),
-            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
         );
         let values = params![
             key.account,
@@ -394,7 +394,7 @@ impl SqliteWriter {
         let sql = concat!(
             "INSERT INTO statement_entry (",
             rows::entry_columns!(),
-            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
         );
         let currency = entry.amount.currency();
         let (party, reason) = match entry.destination {
@@ -425,7 +425,7 @@ impl SqliteWriter {
         let sql = concat!(
             "INSERT INTO outbox (",
             rows::outbox_columns!(),
-            ") VALUES ($1, $2, $3, $4, $5, $6)"
+            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
         );
         let values = params![
             position,

@@ -1,0 +1,15 @@
+//! Tests of the book as its users see it: the handle, the store behind it, the audit, the rules.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod audit_bites;
+mod battery;
+mod committer;
+mod kill;
+mod properties;
+mod rules;
+mod town;
