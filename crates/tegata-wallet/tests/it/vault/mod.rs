@@ -2,6 +2,8 @@
 
 mod chance;
 mod layers;
+#[cfg(target_os = "linux")]
+mod memory;
 mod model_disk;
 mod power;
 mod records;
