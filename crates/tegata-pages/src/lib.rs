@@ -48,5 +48,5 @@ pub use language::{Language, Messages, Texts};
 pub use page::{Link, Page, Role};
 pub use parts::{
     Bar, Column, Field, Refusal, Table, Tile, Tone, Verdict, bar_chart, button, code,
-    danger_button, definitions, notice, steps, ticket, tiles, verdict,
+    danger_button, definitions, notice, secondary_button, steps, ticket, tiles, verdict,
 };

@@ -19,6 +19,12 @@ pub fn button(text: &str) -> Markup {
     html! { button type="submit" { (text) } }
 }
 
+/// A button that sends its form too, but isn't what one came for.
+#[must_use]
+pub fn secondary_button(text: &str) -> Markup {
+    html! { button.secondary type="submit" { (text) } }
+}
+
 /// A button that sends its form and does something that can't be undone, or spends.
 #[must_use]
 pub fn danger_button(text: &str) -> Markup {

@@ -9,8 +9,8 @@ use axum::http::Uri;
 use maud::{Markup, Render as _, html};
 use tegata_pages::{
     Bar, Column, Field, Language, Link, Messages, Page, Refusal, Role, STYLE, Table, Texts, Tile,
-    Tone, Verdict, bar_chart, button, code, danger_button, definitions, notice, qr, steps, ticket,
-    tiles, verdict,
+    Tone, Verdict, bar_chart, button, code, danger_button, definitions, notice, qr,
+    secondary_button, steps, ticket, tiles, verdict,
 };
 
 const EN: &str = include_str!("en.toml");
@@ -169,7 +169,8 @@ fn bill(t: Texts<'_>) -> Page {
         ]))
         form method="post" {
             (Field::password("b", t.text("shop.b")).hint(t.text("shop.b_hint")).required())
-            (button(t.text("shop.pay"))) " "
+            (button(t.text("shop.pay")))
+            (secondary_button(t.text("shop.plain_way")))
             (danger_button(t.text("shop.cancel")))
         }
     })
