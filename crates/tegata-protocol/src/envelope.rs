@@ -33,6 +33,9 @@ pub trait Body: Sized + Encode<()> + for<'b> Decode<'b, ()> {
     const VERSION: u8 = 1;
     /// The most bytes of the signed message.
     const LIMIT: usize = 16 * 1024;
+    /// May it be signed now and sent much later, until its own `not_after`? All others count only
+    /// within minutes of their signing.
+    const DEFERRABLE: bool = false;
 
     /// Checks what the types alone can't say.
     ///
@@ -79,6 +82,12 @@ impl<B: Body> Document for Message<B> {
     const LIMIT: usize = B::LIMIT;
 
     fn check(&self) -> Result<(), Malformed> {
+        if self.not_after.is_some() && !B::DEFERRABLE {
+            return Err(Malformed::field(
+                "not_after",
+                "a message of this type can't be deferred",
+            ));
+        }
         self.body.check()
     }
 }
@@ -189,6 +198,11 @@ impl Parcel {
 pub struct Attachment(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>);
 
 impl Attachment {
+    /// Bytes that travel beside something signed.
+    pub const fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -313,7 +327,16 @@ impl Sealed {
     /// # Errors
     /// [`Malformed`].
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
-        let sealed: Self = cbor::decode(bytes, SEALED_LIMIT)?;
+        Self::parse_within(bytes, SEALED_LIMIT)
+    }
+
+    /// Reads a sealed message of at most `limit` bytes: from a file, where more than on the wire
+    /// may stand (check data).
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn parse_within(bytes: &[u8], limit: usize) -> Result<Self, Malformed> {
+        let sealed: Self = cbor::decode(bytes, limit)?;
         if sealed.enc.len() != sealed.suite.enc_length() {
             return Err(Malformed::field("enc", "not of the suite's length"));
         }
@@ -335,7 +358,8 @@ impl Sealed {
         }
         let aad = associated_data(self.suite, self.to, self.key, &self.enc);
         let (plaintext, reply) = key.open(INFO, &self.enc, &aad, &self.ciphertext)?;
-        let parcel = cbor::decode(&plaintext, SEALED_LIMIT).map_err(|_e| Unopenable)?;
+        // What was received bounds what is inside: a sealed page of a mailbox is longer than a message.
+        let parcel = cbor::decode(&plaintext, plaintext.len()).map_err(|_e| Unopenable)?;
         Ok((parcel, reply))
     }
 }
