@@ -162,7 +162,7 @@ impl From<Code> for Rejection {
     }
 }
 
-/// Checks the tickets of one series.
+/// Checks the tickets of one series, from as many threads as one likes.
 pub struct Checker {
     series: Verified<SeriesRecord>,
     secret: SeriesSecret,
@@ -210,7 +210,7 @@ impl Checker {
     /// # Errors
     /// [`Rejection`], with the first reason that holds.
     pub fn check(
-        &mut self,
+        &self,
         scanned: &[u8],
         others: &[&SeriesRecord],
         list: &impl CheckList,
@@ -240,7 +240,7 @@ impl Checker {
 
     /// Is the ticket signed by this series' issuer, and does its serial open?
     fn genuine(
-        &mut self,
+        &self,
         shown: &Presentation,
         others: &[&SeriesRecord],
     ) -> Result<Genuine, Rejection> {

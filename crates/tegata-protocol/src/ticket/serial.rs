@@ -92,13 +92,11 @@ impl SeriesSecret {
         OpeningKey::from_seed(Suite::Compact, &seed)
     }
 
-    /// The cipher for serials; make it once and use it often.
+    /// The key for serials; make it once and use it often.
     pub fn serial_key(&self) -> SerialKey {
-        let mut key = Zeroizing::new([0; 64]);
-        self.expand(b"tegata serial key v1", key.as_mut());
-        #[expect(clippy::expect_used, reason = "AES-256-SIV takes 64 bytes")]
-        let cipher = Aes256Siv::new_from_slice(key.as_slice()).expect("64 bytes");
-        SerialKey(Box::new(cipher))
+        let mut key = Box::new(Zeroizing::new([0; 64]));
+        self.expand(b"tegata serial key v1", key.as_mut().as_mut());
+        SerialKey(key)
     }
 
     /// The tag of a keyword for one serial (T5). Takes some 20 ms: guessing shall be slow.
@@ -162,8 +160,9 @@ impl KeywordTag {
     }
 }
 
-/// Encrypts and decrypts serials.
-pub struct SerialKey(Box<Aes256Siv>);
+/// Encrypts and decrypts serials, from as many threads as one likes: the cipher's state is made for
+/// each serial (two AES key schedules, below a microsecond).
+pub struct SerialKey(Box<Zeroizing<[u8; 64]>>);
 
 impl fmt::Debug for SerialKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -172,9 +171,14 @@ impl fmt::Debug for SerialKey {
 }
 
 impl SerialKey {
+    fn cipher(&self) -> Aes256Siv {
+        #[expect(clippy::expect_used, reason = "AES-256-SIV takes 64 bytes")]
+        Aes256Siv::new_from_slice(self.0.as_slice()).expect("64 bytes")
+    }
+
     /// Encrypts a serial for one issuer, series and batch key.
     pub fn encrypt(
-        &mut self,
+        &self,
         issuer: PartyNumber,
         series: SeriesId,
         batch: KeyId,
@@ -186,7 +190,7 @@ impl SerialKey {
             reason = "three headers and four bytes are within SIV's limits"
         )]
         let bytes = self
-            .0
+            .cipher()
             .encrypt([&a[..], &b[..], &c[..]], &serial.number().to_be_bytes())
             .expect("SIV of four bytes");
         EncryptedSerial(bytes.try_into().unwrap_or([0; 20]))
@@ -197,14 +201,16 @@ impl SerialKey {
     /// # Errors
     /// [`Unopenable`].
     pub fn decrypt(
-        &mut self,
+        &self,
         issuer: PartyNumber,
         series: SeriesId,
         batch: KeyId,
         encrypted: &EncryptedSerial,
     ) -> Result<Serial, Unopenable> {
         let [a, b, c] = headers(issuer, series, batch);
-        let plain = self.0.decrypt([&a[..], &b[..], &c[..]], &encrypted.0);
+        let plain = self
+            .cipher()
+            .decrypt([&a[..], &b[..], &c[..]], &encrypted.0);
         let plain = plain
             .map_err(|_e| Unopenable)?
             .try_into()

@@ -60,7 +60,7 @@ fn show(series: u32, keyword: Option<&str>, given: Option<&str>) -> Vec<u8> {
 }
 
 fn check(shown: &[u8], list: &List) -> Result<Serial, Rejection> {
-    let mut checker = Checker::new(
+    let checker = Checker::new(
         town::series(1, &town::signing(20), event_key()),
         town::secret(),
     );
@@ -169,7 +169,7 @@ fn a_false_batch_key_is_forged_and_a_neighbours_is_the_wrong_event() {
     assert_eq!(refused(&shown, &GOOD), Code::TicketForged);
     let other = town::series(2, &batch, town::opening_compact(9));
     let others: [&SeriesRecord; 1] = [&other];
-    let mut checker = Checker::new(own, town::secret());
+    let checker = Checker::new(own, town::secret());
     let code = checker
         .check(&shown, &others, &GOOD, town::NOW, None)
         .unwrap_err()
