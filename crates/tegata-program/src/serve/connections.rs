@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -17,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::listen::Listener;
+use super::slow::{TimelyBody, TimelyStream};
 use super::{Stop, Tls, seconds};
 
 /// How long open requests may still take after the word to stop.
@@ -32,6 +34,10 @@ pub struct Limits {
     /// For a request's headers, for the pause between two requests, and for the TLS handshake.
     /// Not on Unix sockets, whose clients are our own.
     pub header: Duration,
+    /// For a request's body to arrive as a whole. Not on Unix sockets.
+    pub body: Duration,
+    /// For a client that doesn't take its answer, until it takes a piece more.
+    pub stall: Duration,
     /// For open requests after the word to stop.
     pub grace: Duration,
     /// Connections at a time.
@@ -42,6 +48,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             header: HEADER_LIMIT,
+            body: seconds(60),
+            stall: seconds(60),
             grace: GRACE,
             connections: MAX_CONNECTIONS,
         }
@@ -150,16 +158,19 @@ impl Connection {
             watcher,
             _place,
         } = self;
-        let handle = service_fn(move |mut request: Request<Incoming>| {
-            if let Some(peer) = peer {
-                request.extensions_mut().insert(ConnectInfo(peer));
-            }
+        let handle = service_fn(move |request: Request<Incoming>| {
+            let Some(peer) = peer else {
+                return service.call(request.map(Body::new));
+            };
+            let mut request = request.map(|body| Body::new(TimelyBody::new(body, limits.body)));
+            request.extensions_mut().insert(ConnectInfo(peer));
             service.call(request)
         });
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new());
         builder.header_read_timeout(peer.map(|_| limits.header));
-        let connection = builder.serve_connection(TokioIo::new(stream), handle);
+        let stream = TokioIo::new(TimelyStream::new(stream, limits.stall));
+        let connection = builder.serve_connection(stream, handle);
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(%error, "a connection ended early");
         }

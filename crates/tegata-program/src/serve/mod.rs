@@ -10,6 +10,7 @@
 mod connections;
 mod hosts;
 mod listen;
+mod slow;
 mod stop;
 mod tls;
 
@@ -96,6 +97,9 @@ impl Error {
                 "stop the program that uses it, or choose another with --listen (port 0: any)"
                     .into(),
             ),
+            Self::Bind { source, .. } if source.kind() == io::ErrorKind::InvalidInput => {
+                Some("choose a shorter path: the system allows about a hundred bytes".into())
+            }
             Self::Plain { .. } => {
                 Some("listen on 127.0.0.1, or give a certificate and its key".into())
             }
@@ -127,7 +131,6 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, Error> {
         })
 }
 
-/// Milliseconds are enough for all limits here.
 const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
