@@ -332,6 +332,7 @@ impl Registration {
 
 impl Body for Registration {
     const LABEL: u16 = 10;
+    const DEFERRABLE: bool = true;
 
     fn check(&self) -> Result<(), Malformed> {
         self.claim.profile.as_ref().map_or(Ok(()), Profile::check)

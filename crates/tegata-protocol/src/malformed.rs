@@ -76,5 +76,5 @@ pub(crate) fn check_text(field: &'static str, text: &str, limit: usize) -> Resul
 
 /// Characters that turn the direction of writing and so could make a bill read otherwise.
 fn is_bidi_control(c: char) -> bool {
-    matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200E}' | '\u{200F}')
+    matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200E}' | '\u{200F}' | '\u{061C}')
 }

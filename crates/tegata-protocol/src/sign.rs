@@ -114,6 +114,25 @@ impl VerifyingKey {
         KeyId::of(self.0.as_bytes())
     }
 
+    /// The key as a COSE_Key (RFC 9052 §7, RFC 9053 §7.2): `{1: 1 (OKP), 2: key id, 3: -8 (EdDSA),
+    /// -1: 6 (Ed25519), -2: the 32 bytes}`, for a stranger's library to verify with.
+    pub fn to_cose_key(&self) -> Vec<u8> {
+        struct CoseKey<'a>(&'a VerifyingKey);
+        impl<C> Encode<C> for CoseKey<'_> {
+            fn encode<W: encode::Write>(
+                &self,
+                e: &mut Encoder<W>,
+                _: &mut C,
+            ) -> Result<(), encode::Error<W::Error>> {
+                e.map(5)?.u8(1)?.u8(1)?;
+                e.u8(2)?.bytes(self.0.id().as_bytes())?;
+                e.u8(3)?.i8(-8)?.i8(-1)?.u8(6)?;
+                e.i8(-2)?.bytes(self.0.as_bytes())?.ok()
+            }
+        }
+        cbor::encode(&CoseKey(self))
+    }
+
     /// Single cofactorless verification: S below the group's order, R compared byte by byte.
     fn accepts(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         self.0

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use minicbor::{Decode, Encode};
+use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroize;
 
 pub use bill::{
@@ -104,24 +105,34 @@ impl Reservation {
     }
 }
 
-/// A ticket's keyword, 4 to 64 bytes of text. Never printed.
+/// The most bytes of a keyword: with more, a presentation of the longest ticket and a gate's
+/// challenge wouldn't fit its QR code.
+pub const KEYWORD_LIMIT: usize = 24;
+
+/// A ticket's keyword, 4 to 24 bytes of text in Unicode's normal form NFKC: the same word typed on
+/// another keyboard (full-width, composed or not) is the same keyword. Never printed.
 #[derive(Clone, PartialEq, Eq, Encode, Zeroize)]
 #[zeroize(drop)]
 #[cbor(transparent)]
 pub struct Keyword(#[n(0)] String);
 
 impl Keyword {
-    /// A keyword as typed; spaces around it don't count.
+    /// A keyword as typed, made normal; spaces around it don't count.
     ///
     /// # Errors
-    /// [`Malformed::Field`] for fewer than 4 or more than 64 bytes.
+    /// [`Malformed::Field`] for fewer than 4 or more than [`KEYWORD_LIMIT`] bytes.
     pub fn new(text: &str) -> Result<Self, Malformed> {
-        let text = text.trim();
-        if text.len() < 4 {
+        // Four times the limit is more than any text that could still become short enough.
+        check_text("keyword", text, 4 * KEYWORD_LIMIT)?;
+        let mut normal: String = text.nfkc().collect();
+        let keyword = normal.trim().to_owned();
+        normal.zeroize();
+        let keyword = Self(keyword);
+        if keyword.0.len() < 4 {
             return Err(Malformed::field("keyword", "shorter than 4 letters"));
         }
-        check_text("keyword", text, 64)?;
-        Ok(Self(text.to_owned()))
+        check_text("keyword", &keyword.0, KEYWORD_LIMIT)?;
+        Ok(keyword)
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
@@ -184,5 +195,33 @@ impl Body for Delivery {
             ));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_keyword_from_another_keyboard_is_the_same() {
+        let said = |text: &str| Keyword::new(text).unwrap();
+        assert_eq!(said("  sakura 9 "), said("ｓａｋｕｒａ　９"));
+        assert_eq!(said("Zürich"), said("Zu\u{308}rich"));
+        assert_eq!(said("ガラス戸"), said("ｶﾞﾗｽ戸"));
+        assert_ne!(said("sakura"), said("Sakura"));
+        for bad in ["abc", " ab ", "", "a\tbcd", "\u{202E}abcd"] {
+            assert!(Keyword::new(bad).is_err(), "{bad:?}");
+        }
+        assert!(Keyword::new(&"x".repeat(24)).is_ok());
+        assert!(Keyword::new(&"x".repeat(25)).is_err());
+    }
+
+    #[test]
+    fn a_keyword_travels_in_normal_form_only() {
+        let wire = |text: &str| crate::cbor::encode(&text.to_owned());
+        let read = |text: &str| crate::cbor::decode::<Keyword>(&wire(text), 100);
+        assert!(read("sakura").is_ok());
+        assert_eq!(read("ｓａｋｕｒａ"), Err(Malformed::NotDeterministic));
+        assert_eq!(read(" sakura"), Err(Malformed::NotDeterministic));
     }
 }

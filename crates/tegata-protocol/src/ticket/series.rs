@@ -109,7 +109,8 @@ impl SeriesRecord {
 
 impl Document for SeriesRecord {
     const LABEL: u16 = 61;
-    const LIMIT: usize = 1800;
+    /// Four of the longest tickets and such a record fit the delivery of a capture.
+    const LIMIT: usize = 1700;
 
     fn check(&self) -> Result<(), Malformed> {
         if self.issuer.role() != Role::Shop {

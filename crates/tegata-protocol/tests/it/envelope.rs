@@ -1,7 +1,7 @@
 use tegata_protocol::{
-    MessageId, PartyNumber, Unverified,
-    envelope::{Envelope, Message, Parcel, Reply, Sealed},
-    payment::Collect,
+    Malformed, MessageId, PartyNumber, SignedBytes, Unverified,
+    envelope::{Body, Envelope, Message, Parcel, Reply, SEALED_LIMIT, Sealed},
+    payment::{Collect, Item, Mailbox},
 };
 
 use crate::town;
@@ -54,4 +54,66 @@ fn no_changed_byte_opens() {
         assert!(!opened, "byte {i}");
     }
     assert!(sealed.open(&town::opening(6)).is_err());
+}
+
+fn plain<B: Body>(body: B) -> Message<B> {
+    Message {
+        from: PartyNumber::CENTRE,
+        to: town::member(),
+        id: MessageId::from_bytes([9; 16]),
+        time: town::NOW,
+        not_after: None,
+        enc_digest: None,
+        answers: None,
+        body,
+    }
+}
+
+/// Otherwise a stolen instruction could be made to count for years.
+#[test]
+fn only_a_registration_can_be_deferred() {
+    let mut message = plain(Collect { after: 0 });
+    message.not_after = Some(town::NOW.after(86_400));
+    let parsed = Unverified::<Message<Collect>>::parse(town::signing(1).sign(&message));
+    let field = parsed.unwrap_err();
+    assert!(
+        matches!(
+            field,
+            Malformed::Field {
+                field: "not_after",
+                ..
+            }
+        ),
+        "{field}"
+    );
+}
+
+/// A page of the mailbox, asked for once more in a new seal, is longer than any message.
+#[test]
+fn a_long_reply_opens_in_both_forms() {
+    let item = |number| Item {
+        number,
+        signed: SignedBytes::new(vec![7; 4000]),
+        sealed: None,
+    };
+    let page = plain(Mailbox {
+        items: (1..=40).map(item).collect(),
+        more: true,
+    });
+    let parcel = Parcel::new(town::signing(6).sign(&page));
+    let member = town::opening(3);
+    let sealed = Sealed::seal(
+        town::member(),
+        member.sealing_key(),
+        &parcel,
+        &mut town::rng(),
+    );
+    let wire = Reply::Sealed(sealed.unwrap()).to_bytes();
+    assert!(wire.len() > SEALED_LIMIT);
+    let (_, reply_key) = collect();
+    let reply = Reply::parse(&wire).unwrap();
+    assert_eq!(reply.open(&reply_key, &member).unwrap(), parcel);
+    let wire = Reply::exported(&reply_key, &parcel, &mut town::rng()).to_bytes();
+    let reply = Reply::parse(&wire).unwrap();
+    assert_eq!(reply.open(&reply_key, &member).unwrap(), parcel);
 }

@@ -11,4 +11,5 @@
 mod envelope;
 mod presentation;
 mod signatures;
+mod sizes;
 mod town;

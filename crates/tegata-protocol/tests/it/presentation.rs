@@ -79,9 +79,9 @@ fn a_presentation_fits_the_qr_code() {
     let shown = show(1, Some("sakura99"), Some("sakura99"));
     println!("{} of {PRESENTATION_LIMIT} bytes", shown.len());
     assert!(shown.len() <= PRESENTATION_LIMIT);
-    let text = base45::encode(&[0xA5; PRESENTATION_LIMIT]);
+    let text = base45::encode([0xA5; PRESENTATION_LIMIT]);
     assert!(QrCode::with_version(text, Version::Normal(16), EcLevel::M).is_ok());
-    let longer = base45::encode(&[0xA5; PRESENTATION_LIMIT + 4]);
+    let longer = base45::encode([0xA5; PRESENTATION_LIMIT + 4]);
     assert!(QrCode::with_version(longer, Version::Normal(16), EcLevel::M).is_err());
 }
 

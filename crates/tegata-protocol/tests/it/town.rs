@@ -35,7 +35,11 @@ pub(crate) fn secret() -> SeriesSecret {
     SeriesSecret::from_bytes([7; 32])
 }
 
-pub(crate) fn series(number: u32, batch: &SigningKey, event_key: SealingKey) -> Verified<SeriesRecord> {
+pub(crate) fn series(
+    number: u32,
+    batch: &SigningKey,
+    event_key: SealingKey,
+) -> Verified<SeriesRecord> {
     let record = SeriesRecord {
         issuer: shop(),
         series: SeriesId::new(number),
