@@ -14,7 +14,7 @@ use crate::{
     Action, Head, HeadsError, KnownMessage, Leg, Position, Record, RecordKind, Verdict, Working,
     decide,
     heads::read_all,
-    record::effects_digest,
+    record::{effects_digest, outbox_digest},
     store::{Reader, StoreError, StoredRecord, Tip, message_row},
 };
 
@@ -133,6 +133,7 @@ pub fn replay(
         entries: HashMap::new(),
         outboxes: HashMap::new(),
         claims: HashMap::new(),
+        headed: None,
         tips: HashMap::new(),
         complete: true,
         walked: true,
@@ -158,6 +159,8 @@ struct Audit {
     outboxes: HashMap<PartyNumber, u64>,
     /// What signed heads say of records.
     claims: HashMap<Position, Head>,
+    /// Whose heads the folder has, if it was to be checked.
+    headed: Option<Vec<u16>>,
     /// The end of each chain so far.
     tips: HashMap<u16, Tip>,
     /// Could every record be replayed? Otherwise all tables differ, and saying so helps nobody.
@@ -179,7 +182,8 @@ impl Audit {
         let Some(folder) = heads.folder else {
             return Ok(());
         };
-        for committer in committers(folder)? {
+        self.headed = Some(committers(folder)?);
+        for committer in self.headed.clone().unwrap_or_default() {
             let mut last = 0;
             for (number, signed) in (1_u64..).zip(read_all(folder, committer)?) {
                 let row = format!("{committer}.heads, number {number}");
@@ -230,13 +234,17 @@ impl Audit {
             let Some(last) = page.last() else {
                 return Ok(());
             };
-            from = last.record.position.next();
+            let next = after(last.record.position);
             for stored in &page {
                 self.check(stored, interpret);
                 if self.report.findings.len() >= ENOUGH {
                     (self.complete, self.walked) = (false, false);
                     return Ok(());
                 }
+            }
+            match next {
+                Some(next) => from = next,
+                None => return Ok(()),
             }
         }
     }
@@ -247,6 +255,9 @@ impl Audit {
         interpret: &mut impl FnMut(&StoredRecord) -> Result<Action, String>,
     ) {
         self.report.records = self.report.records.saturating_add(1);
+        for (table, row) in &stored.misplaced {
+            self.report.found(table, row, "out of place");
+        }
         self.check_link(stored);
         self.check_parts(stored);
         self.check_outbox(stored);
@@ -277,6 +288,7 @@ impl Audit {
             } else {
                 format!("missing, and all up to {position}")
             };
+            self.complete = false;
             self.report.found("record", expected, missing);
         } else if record.previous != tip.map_or(Record::GENESIS, |t| t.hash) {
             let what = "column previous isn't the hash of the record before";
@@ -344,8 +356,13 @@ impl Audit {
         }
     }
 
-    /// The outbox items' numbers: 1, 2, 3 … for each party.
+    /// The outbox items are those of the record, numbered 1, 2, 3 … for each party.
     fn check_outbox(&mut self, stored: &StoredRecord) {
+        let items: Vec<_> = stored.outbox.iter().map(|o| o.item.clone()).collect();
+        if outbox_digest(&items) != stored.record.outbox {
+            let what = "its items aren't those that the record names";
+            self.report.found("outbox", stored.record.position, what);
+        }
         for (index, item) in stored.outbox.iter().enumerate() {
             let last = self.outboxes.entry(item.item.to).or_default();
             *last = last.saturating_add(1);
@@ -378,9 +395,8 @@ impl Audit {
             }
         };
         self.check_legs(position, &record.legs, &decided.legs);
-        let items: Vec<_> = stored.outbox.iter().map(|o| o.item.clone()).collect();
-        if effects_digest(&decided.effects, &items) != record.effects {
-            let what = "its outbox items, or what else it did, aren't what column effects names";
+        if effects_digest(&decided.effects) != record.effects {
+            let what = "column effects isn't what the evidence asks for";
             self.report.found("record", position, what);
         }
         for effect in decided.effects {
@@ -405,8 +421,16 @@ impl Audit {
         }
     }
 
-    /// Heads that name records beyond the chains' ends.
+    /// Chains without heads, and heads that name records beyond the chains' ends.
     fn check_ends(&mut self) {
+        let headed = |c| self.headed.as_ref().is_none_or(|all| all.contains(c));
+        let mut bare: Vec<_> = self.tips.keys().filter(|c| !headed(c)).collect();
+        bare.sort_unstable();
+        for committer in bare {
+            let row = format!("{committer}.heads");
+            self.report
+                .found("heads", row, "missing, though the chain has records");
+        }
         if !self.walked {
             return;
         }
@@ -427,9 +451,23 @@ impl Audit {
     }
 }
 
+/// The place to read on from.
+const fn after(position: Position) -> Option<Position> {
+    if position.sequence < Position::MAX_SEQUENCE {
+        Some(position.next())
+    } else if position.committer < Position::MAX_COMMITTER {
+        Some(Position::new(position.committer.saturating_add(1), 0))
+    } else {
+        None
+    }
+}
+
 /// The committers whose heads lie in the folder.
 fn committers(folder: &Path) -> Result<Vec<u16>, AuditError> {
     let mut found = Vec::new();
+    if !folder.exists() {
+        return Ok(found);
+    }
     for entry in std::fs::read_dir(folder)? {
         let name = entry?.file_name();
         let number = name.to_str().and_then(|n| n.strip_suffix(".heads"));

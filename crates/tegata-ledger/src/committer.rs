@@ -16,7 +16,7 @@ use crate::{
     Committed, Decision, Draft, Effect, Fault, HeadSigner, HeadsFile, Key, KnownMessage, Position,
     Record, Verdict, Working, decide,
     ledger::head_of,
-    record::effects_digest,
+    record::{effects_digest, outbox_digest},
     rules::needs,
     store::{Entry, StoreError, Tip, Writer},
 };
@@ -236,7 +236,8 @@ impl Committer {
             attachment: draft.attachment,
             legs,
             reply: Digest::of(&response.reply),
-            effects: effects_digest(&effects, &response.outbox),
+            effects: effects_digest(&effects),
+            outbox: outbox_digest(&response.outbox),
             time,
         };
         let hash = record.hash();

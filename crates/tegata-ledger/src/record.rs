@@ -154,11 +154,14 @@ pub struct Record {
     /// SHA-256 of the reply.
     #[n(9)]
     pub reply: Digest,
-    /// What else it did: see [`effects_digest`].
+    /// SHA-256 of the encoding of its [`Effect`]s: what it did besides moving money.
     #[n(10)]
     pub effects: Digest,
-    /// When it was decided.
+    /// SHA-256 of the encoding of what it put in parties' outboxes, if it put anything there.
     #[n(11)]
+    pub outbox: Option<Digest>,
+    /// When it was decided.
+    #[n(12)]
     pub time: Time,
 }
 
@@ -172,16 +175,17 @@ impl Record {
     }
 }
 
-/// Everything that a record did besides moving money.
-#[derive(Encode)]
-struct Effects<'a> {
-    #[n(0)]
-    effects: &'a [Effect],
-    #[n(1)]
-    outbox: &'a [OutboxItem],
+/// SHA-256 over a record's effects.
+pub(crate) fn effects_digest(effects: &[Effect]) -> Digest {
+    digest_of_list(effects)
 }
 
-/// SHA-256 over a record's effects and what it put in parties' outboxes.
-pub(crate) fn effects_digest(effects: &[Effect], outbox: &[OutboxItem]) -> Digest {
-    Digest::of(&cbor::encode(&Effects { effects, outbox }))
+/// SHA-256 over what a record put in parties' outboxes.
+pub(crate) fn outbox_digest(items: &[OutboxItem]) -> Option<Digest> {
+    (!items.is_empty()).then(|| digest_of_list(items))
+}
+
+/// SHA-256 over the encoding of a list.
+fn digest_of_list<T: Encode<()>>(items: &[T]) -> Digest {
+    Digest::of(&cbor::encode(&items))
 }

@@ -305,6 +305,8 @@ pub struct StoredRecord {
     pub reply: Option<Vec<u8>>,
     /// What it put in outboxes.
     pub outbox: Vec<StoredOutboxItem>,
+    /// Rows of its own that aren't numbered as they must be: `(table, row)`.
+    pub misplaced: Vec<(&'static str, String)>,
 }
 
 /// A day's records of one kind.

@@ -203,46 +203,41 @@ pub(super) fn tip(connection: &Connection, committer: u16) -> Result<Option<Tip>
     }))
 }
 
-/// Items that must be numbered 0, 1, 2 … in their rows.
+/// Takes the numbers off items that must be numbered 0, 1, 2 …; those that aren't are `misplaced`.
 fn in_order<T>(
     table: &'static str,
     position: Position,
     numbered: Vec<(u64, T)>,
-) -> Result<Vec<T>, StoreError> {
+    misplaced: &mut Vec<(&'static str, String)>,
+) -> Vec<T> {
     let place = |(expected, (index, item))| {
-        if index == expected {
-            return Ok(item);
+        if index != expected {
+            misplaced.push((table, format!("{position} {index}")));
         }
-        Err(StoreError::Damaged {
-            table,
-            row: format!("{position} {index}"),
-            what: format!("found where row {expected} of the record must stand"),
-        })
+        item
     };
     (0..).zip(numbered).map(place).collect()
 }
 
 impl SqliteReader {
-    fn legs(&self, position: Position) -> Result<Vec<Leg>, StoreError> {
+    fn legs(&self, position: Position) -> Result<Vec<(u64, Leg)>, StoreError> {
         let sql = concat!(
             "SELECT ",
             rows::leg_columns!(),
             " FROM leg WHERE position = ?1 ORDER BY idx"
         );
         let values = [position_number(position)?];
-        let legs = list(&self.connection, sql, rows::LEG, values, rows::leg)?;
-        in_order("leg", position, legs)
+        list(&self.connection, sql, rows::LEG, values, rows::leg)
     }
 
-    fn outbox(&self, position: Position) -> Result<Vec<StoredOutboxItem>, StoreError> {
+    fn outbox(&self, position: Position) -> Result<Vec<(u64, StoredOutboxItem)>, StoreError> {
         let sql = concat!(
             "SELECT ",
             rows::outbox_columns!(),
             " FROM outbox WHERE position = ?1 ORDER BY idx"
         );
         let values = [position_number(position)?];
-        let items = list(&self.connection, sql, rows::OUTBOX, values, rows::outbox)?;
-        in_order("outbox", position, items)
+        list(&self.connection, sql, rows::OUTBOX, values, rows::outbox)
     }
 
     fn reply_at(&self, position: Position) -> Result<Option<Vec<u8>>, StoreError> {
@@ -516,7 +511,9 @@ impl Reader for SqliteReader {
         let found = list(&self.connection, sql, rows::RECORD, values, rows::record)?;
         let with_all = |(mut record, hash): (crate::Record, _)| {
             let position = record.position;
-            record.legs = self.legs(position)?;
+            let mut misplaced = Vec::new();
+            record.legs = in_order("leg", position, self.legs(position)?, &mut misplaced);
+            let outbox = self.outbox(position)?;
             let sql = "SELECT position, bytes, attached, attachment FROM evidence \
                        WHERE position = ?1";
             let values = [position_number(position)?];
@@ -527,7 +524,8 @@ impl Reader for SqliteReader {
                 message: known_message(&self.connection, &record.cause)?,
                 evidence,
                 reply: self.reply_at(position)?,
-                outbox: self.outbox(position)?,
+                outbox: in_order("outbox", position, outbox, &mut misplaced),
+                misplaced,
                 record,
                 hash,
             })

@@ -73,7 +73,7 @@ macro_rules! columns {
 
 columns! {
     record_columns = "position, previous, hash, kind, accepted, code, party, message, signer, \
-                      evidence, attachment, reply, effects, time";
+                      evidence, attachment, reply, effects, outbox, time";
     leg_columns = "position, idx, kind, owner, part, currency, change, held, sequence, balance, \
                    held_after";
     account_columns = "kind, owner, part, currency, balance, held, sequence";
@@ -113,6 +113,7 @@ pub(super) fn record(c: &mut Cells<'_, '_>) -> Result<(Record, Digest), StoreErr
         legs: Vec::new(),
         reply: c.digest()?,
         effects: c.digest()?,
+        outbox: c.optional_digest()?,
         time: c.time()?,
     };
     Ok((record, hash))

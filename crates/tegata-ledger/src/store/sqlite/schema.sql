@@ -15,6 +15,7 @@ CREATE TABLE record (
     attachment BLOB    NOT NULL, -- empty: none
     reply      BLOB    NOT NULL,
     effects    BLOB    NOT NULL,
+    outbox     BLOB    NOT NULL, -- empty: none
     time       INTEGER NOT NULL
 ) STRICT;
 

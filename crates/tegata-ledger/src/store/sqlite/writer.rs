@@ -154,10 +154,10 @@ impl SqliteWriter {
         Ok(())
     }
 
-    fn write_record(
+    fn write_record<'a>(
         &self,
         position: i64,
-        record: &Record,
+        record: &'a Record,
         hash: &Digest,
     ) -> Result<(), StoreError> {
         let (accepted, code) = match record.verdict {
@@ -165,12 +165,12 @@ impl SqliteWriter {
             Verdict::Refused(code) => (false, code),
         };
         let party = integer(record.cause.party.wire(), "a party's number")?;
-        let attachment = record.attachment.as_ref().map(Digest::as_bytes);
+        let optional = |d: &'a Option<Digest>| d.as_ref().map_or(&[][..], |d| d.as_bytes());
         self.run(
             concat!(
                 "INSERT INTO record (",
                 rows::record_columns!(),
-                ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+                ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
             ),
             "write a record",
             params![
@@ -184,9 +184,10 @@ impl SqliteWriter {
                 record.cause.id.as_bytes(),
                 record.signer.number(),
                 record.evidence.as_bytes(),
-                attachment.map_or(&[][..], |d| &d[..]),
+                optional(&record.attachment),
                 record.reply.as_bytes(),
                 record.effects.as_bytes(),
+                optional(&record.outbox),
                 integer(record.time.secs(), "a time")?,
             ],
         )?;
