@@ -78,7 +78,10 @@ pub enum VaultError {
         limit: usize,
     },
     /// A cost outside of what this program uses.
-    #[error("key stretching with {memory_kib} KiB, {passes} passes, {lanes} lanes is out of range")]
+    #[error(
+        "key stretching with {memory_kib} KiB, {passes} passes, {lanes} lanes is refused: no vault \
+         of ours asks for that; put a copy of vault.tegata back"
+    )]
     Cost {
         /// Memory in KiB.
         memory_kib: u32,

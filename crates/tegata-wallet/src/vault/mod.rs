@@ -11,6 +11,31 @@
 //! closure and are wiped after it, with the stack that was used. For those who want one password,
 //! it opens both layers, and spending still asks for it.
 //!
+//! ```no_run
+//! use std::sync::Arc;
+//! use tegata_wallet::vault::{
+//!     Cost, FolderDisk, LockedVault, Master, NewVault, OpenVault, Password, Passwords,
+//! };
+//! # fn sign(seed: &[u8; 32]) -> [u8; 64] { [0; 64] }
+//! # fn main() -> Result<(), tegata_wallet::vault::VaultError> {
+//! let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+//! let (a, b) = (Password::typed("for every day"), Password::typed("for spending"));
+//! let disk = Arc::new(FolderDisk::lock("wallet")?);
+//! let new = NewVault {
+//!     master: Master::generate(&mut rng, None),
+//!     passwords: &Passwords::two(a, b)?,
+//!     cost: Cost::STANDARD,
+//!     state: b"",
+//! };
+//! OpenVault::create(disk.clone(), new, &mut rng)?;
+//!
+//! let vault = LockedVault::find(disk)?.open(&Password::typed("for every day"))?;
+//! let b = Password::typed("for spending");
+//! let signature = vault.with_spending(&b, |secrets| sign(secrets.seed()))?;
+//! # Ok(())
+//! # }
+//! ```
+//! What would reach the spending seed otherwise doesn't compile:
 //! ```compile_fail,E0599
 //! fn spend(vault: &tegata_wallet::vault::OpenVault) {
 //!     let seed = vault.seed();

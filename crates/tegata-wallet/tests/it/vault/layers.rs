@@ -287,6 +287,7 @@ fn absurd_costs_are_refused_before_they_are_paid() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "it prints how long it took")]
 fn the_standard_cost_opens() {
     let Folder { disk, .. } = &folder();
     let mut rng = chance(1);

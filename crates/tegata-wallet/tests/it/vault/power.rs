@@ -213,6 +213,13 @@ fn a_disk_error_leaves_the_old_or_the_new_and_the_vault_usable() {
                     assert!(partly(name, &seen, &old, &new), "{name}: {seen:?}");
                 }
                 let vault = failed.vault.as_mut().unwrap();
+                assert_eq!(vault.state(), old.as_ref().unwrap().state);
+                assert_eq!(vault.checkpoint().records(), 3);
+                vault.set_state(b"else", &mut chance(4)).unwrap();
+                for files in failed.model.after_power_cut() {
+                    let seen = look(&files).unwrap();
+                    assert!(undone(&seen, old.as_ref().unwrap()), "{name}: {seen:?}");
+                }
                 act(Some(vault), &failed.disk, &mut chance(4)).unwrap();
                 for files in failed.model.after_power_cut() {
                     let seen = look(&files).unwrap();
@@ -225,6 +232,12 @@ fn a_disk_error_leaves_the_old_or_the_new_and_the_vault_usable() {
     println!("{errors} disk errors, each survived and the act then done again");
 }
 
+/// What failed isn't written by a later write either.
+fn undone(seen: &Seen, old: &Seen) -> bool {
+    let inner = |seen: &Seen| (seen.a, seen.b, seen.spending_state.clone());
+    seen.state == b"else" && inner(seen) == inner(old)
+}
+
 /// The act with two writes may have done the first.
 fn partly(name: &str, seen: &Option<Seen>, old: &Option<Seen>, new: &Option<Seen>) -> bool {
     seen == old || seen == new || name == "append and keep a checkpoint" && seen.is_some()
@@ -232,10 +245,18 @@ fn partly(name: &str, seen: &Option<Seen>, old: &Option<Seen>, new: &Option<Seen
 
 /// Appending again after an error may find the first one written after all.
 fn done(name: &str, seen: &Seen, new: &Seen) -> bool {
-    if name.starts_with("append") {
-        return seen.records.starts_with(&new.records) && seen.records.ends_with(&[4]);
-    }
-    seen == new
+    let records = if name.starts_with("append") {
+        seen.records.starts_with(&new.records) && seen.records.ends_with(&[4])
+    } else {
+        seen.records == new.records
+    };
+    let inner = |seen: &Seen| (seen.a, seen.b, seen.spending_state.clone());
+    let state = if name == "set the state" {
+        &new.state[..]
+    } else {
+        b"else"
+    };
+    records && seen.state == state && inner(seen) == inner(new)
 }
 
 #[test]

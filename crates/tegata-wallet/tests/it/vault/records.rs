@@ -306,6 +306,7 @@ impl Disk for Memory {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "it prints how long it took")]
 fn a_hundred_thousand_records_are_read() {
     let mut rng = chance(1);
     let disk: Arc<dyn Disk> = Arc::new(Memory::default());
