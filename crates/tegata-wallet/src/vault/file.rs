@@ -154,7 +154,6 @@ impl PasswordForm {
 }
 
 /// The contents of the outer layer.
-#[derive(Debug)]
 pub(super) struct Outer {
     pub(super) everyday: Secret32,
     pub(super) opening: Secret32,
@@ -211,7 +210,6 @@ fn read_outer(plain: &[u8]) -> Result<Outer, minicbor::decode::Error> {
 }
 
 /// The contents of the inner layer. They exist only while somebody spends.
-#[derive(Debug)]
 pub(super) struct Inner {
     pub(super) master: Master,
     pub(super) spending: Secret32,

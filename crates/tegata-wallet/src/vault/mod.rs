@@ -124,7 +124,6 @@ impl fmt::Display for Layer {
 }
 
 /// A vault that was found and read, and is closed.
-#[derive(Debug)]
 pub struct LockedVault {
     disk: Arc<dyn Disk>,
     file: VaultFile,
@@ -180,8 +179,13 @@ impl LockedVault {
     }
 }
 
+impl fmt::Debug for LockedVault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LockedVault(…)")
+    }
+}
+
 /// What a new vault is made from.
-#[derive(Debug)]
 pub struct NewVault<'a> {
     /// From [`Master::generate`], or [`Master::from_words`] to restore.
     pub master: Master,
@@ -194,7 +198,6 @@ pub struct NewVault<'a> {
 }
 
 /// A vault opened by password A: everyday things, and nothing that spends.
-#[derive(Debug)]
 pub struct OpenVault {
     disk: Arc<dyn Disk>,
     identity: Identity,
@@ -204,7 +207,19 @@ pub struct OpenVault {
     ours: Vec<FileDigest>,
 }
 
-/// Making, closing.
+impl fmt::Debug for NewVault<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NewVault(…)")
+    }
+}
+
+impl fmt::Debug for OpenVault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OpenVault(…)")
+    }
+}
+
+/// Making.
 impl OpenVault {
     /// Makes a vault, or restores one when the master came from words.
     ///

@@ -192,6 +192,37 @@ fn a_history_that_went_another_way_is_found() {
 }
 
 #[test]
+fn a_record_from_a_copy_that_went_another_way_is_found() {
+    let mut rng = chance(1);
+    let model = Arc::new(ModelDisk::default());
+    let disk: Arc<dyn Disk> = model.clone();
+    let vault = make(&disk, &two(), b"", &mut rng).unwrap();
+    filled(&vault, &disk, 1, &mut rng);
+    let past = model.files();
+    let copy: Arc<dyn Disk> = Arc::new(ModelDisk::holding(&past));
+    let ends = |disk: &Arc<dyn Disk>, kinds: [u8; 3], rng: &mut Chance| {
+        let mut history = open(disk, A).unwrap().history().unwrap();
+        let append = |kind| {
+            history.append(&record(kind, 50), rng).unwrap();
+            bytes(disk).len()
+        };
+        kinds.map(append)
+    };
+    let [_, second, third] = ends(&disk, [1, 2, 3], &mut rng);
+    ends(&copy, [4, 5, 6], &mut rng);
+    let (mut spliced, other) = (bytes(&disk), bytes(&copy));
+    // The same file id, key, place and length: only what came before it differs.
+    spliced[second..third].copy_from_slice(&other[second..third]);
+    spliced.extend([0; 100]);
+    let result = with_bytes(&vault, &disk, &spliced);
+    let expected = Damage::Record(3);
+    assert!(
+        matches!(&result, Err(VaultError::Damaged { what }) if *what == expected),
+        "{result:?}"
+    );
+}
+
+#[test]
 fn the_file_shows_neither_contents_nor_equal_records() {
     let mut rng = chance(1);
     let (disk, vault) = vault(&mut rng);
