@@ -10,3 +10,4 @@
 )]
 
 pub mod bank;
+pub mod letter;

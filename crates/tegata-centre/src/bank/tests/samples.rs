@@ -17,8 +17,8 @@ fn samples() -> Vec<(String, Vec<u8>)> {
             quiet().into_bytes(),
         ),
     ];
-    for (name, from, to) in defects() {
-        assert!(good.contains(from), "{name}: nothing to replace");
+    for (name, from, to) in DEFECTS {
+        assert!(good.contains(*from), "{name}: nothing to replace");
         all.push((bad(name), good.replacen(from, to, 1).into_bytes()));
     }
     all.push((
@@ -76,104 +76,102 @@ fn quiet() -> String {
 }
 
 /// Defects that one replacement in the good sample makes.
-fn defects() -> Vec<(&'static str, &'static str, &'static str)> {
-    vec![
-        ("version-001-02", "camt.053.001.08", "camt.053.001.02"),
-        ("intraday-camt-052", "camt.053.001.08", "camt.052.001.08"),
-        (
-            "notification-camt-054",
-            "camt.053.001.08",
-            "camt.054.001.08",
-        ),
-        (
-            "no-namespace",
-            " xmlns=\"urn:iso:std:iso:20022:tech:xsd:camt.053.001.08\"",
-            "",
-        ),
-        (
-            "doctype",
-            "<Document",
-            "<!DOCTYPE Document [<!ENTITY a \"b\">]>\n<Document",
-        ),
-        ("own-entity", "TANAKA HANAKO", "&name;"),
-        ("other-account", "0033-001-1234567", "0033-001-7654321"),
-        (
-            "iban-check-digits",
-            "<Othr>\n            <Id>0033-001-1234567</Id>\n          </Othr>",
-            "<IBAN>DE88370400440532013000</IBAN>",
-        ),
-        ("no-opening-balance", "OPBD", "OPAV"),
-        ("closing-balance-twice", "OPBD", "CLBD"),
-        ("closing-balance", ">1267320<", ">1267321<"),
-        (
-            "opening-balance-overdrawn",
-            "<CdtDbtInd>CRDT<",
-            "<CdtDbtInd>DBIT<",
-        ),
-        (
-            "entry-amount",
-            "<Amt Ccy=\"JPY\">3200<",
-            "<Amt Ccy=\"JPY\">3300<",
-        ),
-        ("entry-missing", "<NbOfNtries>5<", "<NbOfNtries>6<"),
-        ("summary-sum", "<Sum>25700<", "<Sum>25600<"),
-        (
-            "other-currency",
-            "<Amt Ccy=\"JPY\">5000<",
-            "<Amt Ccy=\"EUR\">5000<",
-        ),
-        ("no-currency", "<Amt Ccy=\"JPY\">5000<", "<Amt>5000<"),
-        (
-            "amount-with-fraction-of-a-yen",
-            "<Amt Ccy=\"JPY\">5000<",
-            "<Amt Ccy=\"JPY\">5000.5<",
-        ),
-        (
-            "amount-with-sign",
-            "<Amt Ccy=\"JPY\">880<",
-            "<Amt Ccy=\"JPY\">-880<",
-        ),
-        (
-            "amount-with-exponent",
-            "<Amt Ccy=\"JPY\">5000<",
-            "<Amt Ccy=\"JPY\">5e3<",
-        ),
-        (
-            "amount-with-comma",
-            "<Amt Ccy=\"JPY\">5000<",
-            "<Amt Ccy=\"JPY\">5,000<",
-        ),
-        ("status-unknown", "<Cd>PDNG</Cd>", "<Cd>LATE</Cd>"),
-        ("no-status", "<Sts><Cd>BOOK</Cd></Sts>", ""),
-        (
-            "misspelt-element",
-            "<ValDt><Dt>2026-11-20</Dt></ValDt>",
-            "<ValueDt><Dt>2026-11-20</Dt></ValueDt>",
-        ),
-        (
-            "booking-date-that-isnt",
-            "<BookgDt><Dt>2026-11-20",
-            "<BookgDt><Dt>2026-11-31",
-        ),
-        (
-            "page-of-several",
-            "<ElctrncSeqNb>",
-            "<StmtPgntn><PgNb>1</PgNb><LastPgInd>false</LastPgInd></StmtPgntn>\n      <ElctrncSeqNb>",
-        ),
-        (
-            "marked-duplicate",
-            "<Acct>",
-            "<CpyDplctInd>DUPL</CpyDplctInd>\n      <Acct>",
-        ),
-        ("text-between-elements", "<GrpHdr>", "<GrpHdr>hello"),
-        ("something-behind", "</Document>", "</Document><Document/>"),
-        (
-            "elements-crossed",
-            "</Id>\n        <Ccy>",
-            "</Ccy>\n        <Ccy>",
-        ),
-    ]
-}
+const DEFECTS: &[(&str, &str, &str)] = &[
+    ("version-001-02", "camt.053.001.08", "camt.053.001.02"),
+    ("intraday-camt-052", "camt.053.001.08", "camt.052.001.08"),
+    (
+        "notification-camt-054",
+        "camt.053.001.08",
+        "camt.054.001.08",
+    ),
+    (
+        "no-namespace",
+        " xmlns=\"urn:iso:std:iso:20022:tech:xsd:camt.053.001.08\"",
+        "",
+    ),
+    (
+        "doctype",
+        "<Document",
+        "<!DOCTYPE Document [<!ENTITY a \"b\">]>\n<Document",
+    ),
+    ("own-entity", "TANAKA HANAKO", "&name;"),
+    ("other-account", "0033-001-1234567", "0033-001-7654321"),
+    (
+        "iban-check-digits",
+        "<Othr>\n            <Id>0033-001-1234567</Id>\n          </Othr>",
+        "<IBAN>DE88370400440532013000</IBAN>",
+    ),
+    ("no-opening-balance", "OPBD", "OPAV"),
+    ("closing-balance-twice", "OPBD", "CLBD"),
+    ("closing-balance", ">1267320<", ">1267321<"),
+    (
+        "opening-balance-overdrawn",
+        "<CdtDbtInd>CRDT<",
+        "<CdtDbtInd>DBIT<",
+    ),
+    (
+        "entry-amount",
+        "<Amt Ccy=\"JPY\">3200<",
+        "<Amt Ccy=\"JPY\">3300<",
+    ),
+    ("entry-missing", "<NbOfNtries>5<", "<NbOfNtries>6<"),
+    ("summary-sum", "<Sum>25700<", "<Sum>25600<"),
+    (
+        "other-currency",
+        "<Amt Ccy=\"JPY\">5000<",
+        "<Amt Ccy=\"EUR\">5000<",
+    ),
+    ("no-currency", "<Amt Ccy=\"JPY\">5000<", "<Amt>5000<"),
+    (
+        "amount-with-fraction-of-a-yen",
+        "<Amt Ccy=\"JPY\">5000<",
+        "<Amt Ccy=\"JPY\">5000.5<",
+    ),
+    (
+        "amount-with-sign",
+        "<Amt Ccy=\"JPY\">880<",
+        "<Amt Ccy=\"JPY\">-880<",
+    ),
+    (
+        "amount-with-exponent",
+        "<Amt Ccy=\"JPY\">5000<",
+        "<Amt Ccy=\"JPY\">5e3<",
+    ),
+    (
+        "amount-with-comma",
+        "<Amt Ccy=\"JPY\">5000<",
+        "<Amt Ccy=\"JPY\">5,000<",
+    ),
+    ("status-unknown", "<Cd>PDNG</Cd>", "<Cd>LATE</Cd>"),
+    ("no-status", "<Sts><Cd>BOOK</Cd></Sts>", ""),
+    (
+        "misspelt-element",
+        "<ValDt><Dt>2026-11-20</Dt></ValDt>",
+        "<ValueDt><Dt>2026-11-20</Dt></ValueDt>",
+    ),
+    (
+        "booking-date-that-isnt",
+        "<BookgDt><Dt>2026-11-20",
+        "<BookgDt><Dt>2026-11-31",
+    ),
+    (
+        "page-of-several",
+        "<ElctrncSeqNb>",
+        "<StmtPgntn><PgNb>1</PgNb><LastPgInd>false</LastPgInd></StmtPgntn>\n      <ElctrncSeqNb>",
+    ),
+    (
+        "marked-duplicate",
+        "<Acct>",
+        "<CpyDplctInd>DUPL</CpyDplctInd>\n      <Acct>",
+    ),
+    ("text-between-elements", "<GrpHdr>", "<GrpHdr>hello"),
+    ("something-behind", "</Document>", "</Document><Document/>"),
+    (
+        "elements-crossed",
+        "</Id>\n        <Ccy>",
+        "</Ccy>\n        <Ccy>",
+    ),
+];
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("samples")

@@ -1,0 +1,130 @@
+//! The letter's own words, in both languages.
+
+use super::{Letter, Recipient};
+
+/// All words of a letter in one language.
+pub(super) struct Words {
+    pub(super) language: &'static str,
+    pub(super) subject: &'static str,
+    pub(super) greeting: &'static str,
+    pub(super) opening: &'static str,
+    pub(super) number: &'static str,
+    pub(super) code: &'static str,
+    pub(super) expires: &'static str,
+    pub(super) scan: &'static str,
+    pub(super) steps_title: &'static str,
+    pub(super) steps: Vec<String>,
+    pub(super) root: &'static str,
+    pub(super) terms: &'static str,
+    pub(super) terms_note: &'static str,
+    pub(super) warning: &'static str,
+    pub(super) closing: &'static str,
+}
+
+/// English words for this letter.
+pub(super) fn english(letter: &Letter) -> Words {
+    let shop = letter.recipient == Recipient::Shop;
+    let get = if shop {
+        format!(
+            "Get the shop program from {}. The page shows its digest: compare it.",
+            letter.web
+        )
+    } else {
+        format!(
+            "Get the wallet program from {}. The page shows its digest: compare it.",
+            letter.web
+        )
+    };
+    let passwords = if shop {
+        "Choose the password that protects your shop's keys. The keys are made on your own \
+         computer and never leave it."
+    } else {
+        "Choose your two passwords: A opens the wallet, B is asked for each time money is spent. \
+         Then write down the 24 words that the program shows; they alone bring a lost wallet back."
+    };
+    Words {
+        language: "en",
+        subject: if shop {
+            "Welcome: your shop number and activation code"
+        } else {
+            "Welcome: your member number and activation code"
+        },
+        greeting: if shop {
+            "Dear shop owner,"
+        } else {
+            "Dear member,"
+        },
+        opening: "Thank you for applying. This letter holds all that you need to join; it takes a few \
+                  minutes at your own computer.",
+        number: if shop { "Shop number" } else { "Member number" },
+        code: "Activation code",
+        expires: "Use it by",
+        scan: "Let the program read this",
+        steps_title: "How to join",
+        steps: vec![
+            get,
+            "Start it and choose to join. Let it read the square code above, or type number and \
+             activation code."
+                .to_owned(),
+            "It shows the fingerprint of our root key. Go on only if it is the one printed below."
+                .to_owned(),
+            passwords.to_owned(),
+        ],
+        root: "Fingerprint of our root key",
+        terms: "Terms that you accept by joining",
+        terms_note: "Their text is on the page named above; this is their digest (SHA-256).",
+        warning: "Whoever holds this letter can join in your place. Keep it to yourself and destroy \
+                  it once you have joined. The code works once, and we never ask for it.",
+        closing: "We look forward to seeing you.",
+    }
+}
+
+/// Japanese words for this letter.
+pub(super) fn japanese(letter: &Letter) -> Words {
+    let shop = letter.recipient == Recipient::Shop;
+    let program = if shop {
+        "店舗プログラム"
+    } else {
+        "ウォレットプログラム"
+    };
+    let passwords = if shop {
+        "お店の鍵を守るパスワードを決めてください。鍵はお手元のパソコンで作られ、外に出ることはありません。"
+    } else {
+        "パスワードを二つ決めてください。Aはウォレットを開くとき、Bはお金を使うたびに入力します。\
+         続いて表示される24個の単語を紙に書き留めてください。ウォレットをなくしたとき、元に戻せるのはこの単語だけです。"
+    };
+    Words {
+        language: "ja",
+        subject: if shop {
+            "加盟店番号とアクティベーションコードのお知らせ"
+        } else {
+            "会員番号とアクティベーションコードのお知らせ"
+        },
+        greeting: if shop { "加盟店ご担当者様" } else { "会員の皆様" },
+        opening: "このたびはお申し込みいただき、ありがとうございます。ご登録に必要なものはすべてこの手紙に\
+                  あります。お手元のパソコンで数分で済みます。",
+        number: if shop { "加盟店番号" } else { "会員番号" },
+        code: "アクティベーションコード",
+        expires: "有効期限",
+        scan: "プログラムで読み取ってください",
+        steps_title: "ご登録の手順",
+        steps: vec![
+            format!(
+                "{program}を {} から入手し、ページに表示されているダイジェストと照合してください。",
+                letter.web
+            ),
+            "プログラムを起動して登録を選び、上の二次元コードを読み取るか、番号とアクティベーションコードを\
+             入力してください。"
+                .to_owned(),
+            "当センターのルート鍵の指紋が表示されます。下に印刷したものと同じ場合にだけ、先へ進んでください。"
+                .to_owned(),
+            passwords.to_owned(),
+        ],
+        root: "当センターのルート鍵の指紋",
+        terms: "ご登録により同意いただく規約",
+        terms_note: "本文は上記ページにあります。上の数字はその SHA-256 です。",
+        warning: "この手紙を持つ人は、あなたに代わって登録できてしまいます。人に見せず、登録が済んだら処分して\
+                  ください。コードは一度しか使えません。当センターからコードをお尋ねすることはありません。",
+        closing: "ご利用をお待ちしております。",
+    }
+}
