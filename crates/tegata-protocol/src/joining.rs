@@ -170,6 +170,30 @@ pub struct Details {
     pub account: Option<String>,
 }
 
+impl Details {
+    /// Checks each field's length.
+    ///
+    /// # Errors
+    /// [`Malformed::Field`] that names it.
+    pub fn check(&self) -> Result<(), Malformed> {
+        check_text("name", &self.name, 100)?;
+        if self.postal.len() > 6 {
+            return Err(Malformed::field("postal", "more than six lines"));
+        }
+        self.details
+            .postal
+            .iter()
+            .try_for_each(|line| check_text("postal", line, 100))?;
+        let optional = [("mail", &self.mail), ("account", &self.account)];
+        optional
+            .into_iter()
+            .try_for_each(|(field, text)| match text {
+                Some(text) => check_text(field, text, 200),
+                None => Ok(()),
+            })
+    }
+}
+
 impl fmt::Debug for Details {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Details(…)")
@@ -221,24 +245,7 @@ impl SaltedDetails {
     }
 
     fn check(&self) -> Result<(), Malformed> {
-        check_text("name", &self.details.name, 100)?;
-        if self.details.postal.len() > 6 {
-            return Err(Malformed::field("postal", "more than six lines"));
-        }
-        self.details
-            .postal
-            .iter()
-            .try_for_each(|line| check_text("postal", line, 100))?;
-        let optional = [
-            ("mail", &self.details.mail),
-            ("account", &self.details.account),
-        ];
-        optional
-            .into_iter()
-            .try_for_each(|(field, text)| match text {
-                Some(text) => check_text(field, text, 200),
-                None => Ok(()),
-            })
+        self.details.check()
     }
 }
 

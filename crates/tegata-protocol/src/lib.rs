@@ -54,6 +54,6 @@ pub use number::{PartyNumber, Role, SeriesId, TransactionNumber};
 pub use seal::{OpeningKey, ReplyKey, Sealer, SealingKey, Suite, Unopenable};
 pub use sign::{
     Document, Forged, SIGNED_LIMIT, SignedBytes, SigningKey, Unverified, Verified, VerifyingKey,
-    digest_of, payload_of,
+    digest_of, parse_kept_payload, payload_of,
 };
 pub use time::{CLOCK_WINDOW, Time, Validity};

@@ -212,6 +212,15 @@ struct Payload<B> {
     body: B,
 }
 
+/// Parses a payload that was kept unsigned (a stored reply), as [`payload_of`] made it. Nothing
+/// vouches for it but where it was kept.
+///
+/// # Errors
+/// [`Malformed`].
+pub fn parse_kept_payload<T: Document>(payload: &[u8]) -> Result<T, Malformed> {
+    parse_payload(payload)
+}
+
 /// Parses `[label, version, body]` into a document.
 fn parse_payload<T: Document>(payload: &[u8]) -> Result<T, Malformed> {
     let (label, version) = label_of_payload(payload)?;
