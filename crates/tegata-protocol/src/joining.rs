@@ -180,8 +180,7 @@ impl Details {
         if self.postal.len() > 6 {
             return Err(Malformed::field("postal", "more than six lines"));
         }
-        self.details
-            .postal
+        self.postal
             .iter()
             .try_for_each(|line| check_text("postal", line, 100))?;
         let optional = [("mail", &self.mail), ("account", &self.account)];
