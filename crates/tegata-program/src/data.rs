@@ -639,6 +639,23 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_replaced_by_another_and_never_overwritten() {
+        use std::os::unix::fs::MetadataExt as _;
+        let (_temp, dir) = folder();
+        let mut numbers = Vec::new();
+        for text in ["one", "two"] {
+            dir.write_atomic("vault", text.as_bytes()).unwrap();
+            numbers.push(fs::metadata(dir.file("vault").unwrap()).unwrap().ino());
+        }
+        assert_ne!(numbers[0], numbers[1]);
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            2,
+            "PARTY and vault"
+        );
+    }
+
+    #[test]
     fn names_that_leave_the_folder_are_refused() {
         let (_temp, dir) = folder();
         for name in ["", "..", "../x", "a/../../x", "/etc/passwd", "./x"] {
