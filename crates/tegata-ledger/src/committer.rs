@@ -119,6 +119,13 @@ impl Committer {
         }
     }
 
+    /// Writes a batch as [`Committer::run`] does, with nobody to tell.
+    pub(crate) fn write_batch(&mut self, drafts: &[Draft]) -> Result<(), Fault> {
+        let batch = self.write(drafts)?;
+        self.sign_head(batch.tip);
+        Ok(())
+    }
+
     /// Decides and commits a batch, anew if another writer came in between.
     fn write(&mut self, drafts: &[Draft]) -> Result<Batch, Fault> {
         for _ in 0..ATTEMPTS {
@@ -148,29 +155,31 @@ impl Committer {
         Ok(batch)
     }
 
-    /// Brings what the drafts need into memory: first what they name, then what that names.
+    /// Brings what the drafts need into memory, set by set: first what they name, then what that
+    /// names.
     fn recall(&mut self, drafts: &[Draft]) -> Result<Working, StoreError> {
         let mut book = Working::partial();
-        for round in 0..RECALLS {
-            let mut wanted = HashSet::new();
-            let mut keys = Vec::new();
-            for draft in drafts {
-                let mut want = |key: Key| {
-                    if !book.has(&key) && wanted.insert(key.clone()) {
-                        keys.push(key);
-                    }
-                };
-                if round == 0 {
-                    want(Key::Message(draft.key));
-                }
-                needs(&book, &draft.action, &mut want);
-            }
+        for _ in 0..RECALLS {
+            let keys = missing(&book, drafts);
             if keys.is_empty() {
                 break;
             }
             self.writer.recall(&keys, &mut book)?;
         }
         Ok(book)
+    }
+
+    /// Brings in what a draft needs only because of what came before it in its own batch: a
+    /// capture right behind its hold, a statement behind the reference that it bears.
+    fn recall_rest(&mut self, draft: &Draft, book: &mut Working) -> Result<(), StoreError> {
+        for _ in 0..RECALLS {
+            let keys = missing(book, std::slice::from_ref(draft));
+            if keys.is_empty() {
+                break;
+            }
+            self.writer.recall(&keys, book)?;
+        }
+        Ok(())
     }
 
     fn decide_all(&mut self, drafts: &[Draft], book: Working) -> Result<Batch, Fault> {
@@ -195,6 +204,8 @@ impl Committer {
                 None => {
                     new.insert(draft.key, batch.entries.len());
                     let fate = Fate::New(batch.entries.len());
+                    self.recall_rest(draft, &mut batch.book)
+                        .map_err(store_fault)?;
                     self.add(&mut batch, draft)?;
                     fate
                 }
@@ -320,6 +331,22 @@ impl Committer {
             Err(e) => tracing::error!(error = %e, cause = ?e, "the store stays out of reach"),
         }
     }
+}
+
+/// What the drafts need, as far as can be told by now, and isn't in memory yet.
+fn missing(book: &Working, drafts: &[Draft]) -> Vec<Key> {
+    let mut wanted = HashSet::new();
+    let mut keys = Vec::new();
+    for draft in drafts {
+        let mut want = |key: Key| {
+            if !book.has(&key) && wanted.insert(key.clone()) {
+                keys.push(key);
+            }
+        };
+        want(Key::Message(draft.key));
+        needs(book, &draft.action, &mut want);
+    }
+    keys
 }
 
 fn statement_entries(effect: Effect) -> Option<(crate::StatementKey, Vec<crate::EntryRecord>)> {

@@ -119,6 +119,53 @@ fn twins_in_one_batch_have_one_effect() {
     assert_eq!(purse.balance, 699);
 }
 
+/// Submits all while the committer is kept busy, so that they share one batch.
+fn one_batch(ledger: &tegata_ledger::Ledger, orders: &[(u64, String)]) -> Vec<Committed> {
+    let (busy, is_busy) = mpsc::channel();
+    let (go, wait) = mpsc::channel::<()>();
+    ledger.submit(draft(9_999_999, "note", 200), move |_| {
+        busy.send(()).unwrap();
+        wait.recv().unwrap();
+    });
+    is_busy.recv().unwrap();
+    let (sender, receiver) = mpsc::channel();
+    for (id, words) in orders {
+        let sender = sender.clone();
+        ledger.submit(draft(*id, words, 200), move |answer| {
+            sender.send(answer.unwrap()).unwrap();
+        });
+    }
+    go.send(()).unwrap();
+    receiver.iter().take(orders.len()).collect()
+}
+
+#[test]
+fn a_batch_sees_what_it_did_itself() {
+    let town = Town::new();
+    let ledger = town.open();
+    let hold = "hold 5 1 300 77 5000";
+    let answers = one_batch(
+        &ledger,
+        &[
+            (1, "join 5".to_owned()),
+            (2, "expect RF5 5 5000 0".to_owned()),
+            (3, "import s 1:400:RF5".to_owned()),
+            (4, hold.to_owned()),
+            (5, format!("capture {} 1 300", payment(4, hold))),
+            (6, "pay 5 1 100 78".to_owned()),
+            (7, "pay 5 1 1 79".to_owned()),
+        ],
+    );
+    let verdicts: Vec<_> = answers.iter().map(|a| a.verdict).collect();
+    assert_eq!(verdicts[..6], [Verdict::Accepted; 6]);
+    assert_eq!(verdicts[6], Verdict::Refused(1));
+    assert!(
+        answers.iter().all(|a| a.head == answers[0].head),
+        "one batch"
+    );
+    assert!(town.audit().is_clean(), "{:?}", town.audit());
+}
+
 #[test]
 fn two_hundred_concurrent_debits_take_what_suffices_for_seven() {
     let town = Town::new();
