@@ -8,8 +8,11 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod cbor_tree;
 mod envelope;
+mod kinds;
 mod presentation;
+mod samples;
 mod signatures;
 mod sizes;
 mod town;

@@ -92,3 +92,40 @@ pub(crate) fn opening_compact(seed: u8) -> SealingKey {
         .sealing_key()
         .clone()
 }
+
+/// Randomness that is always the same: SHA-256 of a seed and a counter. For vectors only.
+pub(crate) struct Fixed {
+    seed: u8,
+    used: u64,
+}
+
+pub(crate) const fn fixed(seed: u8) -> Fixed {
+    Fixed { seed, used: 0 }
+}
+
+impl rand_core::TryRng for Fixed {
+    type Error = core::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        let mut bytes = [0; 4];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u32::from_be_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        let mut bytes = [0; 8];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u64::from_be_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Self::Error> {
+        for byte in out {
+            let block = [&[self.seed][..], &self.used.to_be_bytes()].concat();
+            *byte = Digest::of(&block).as_bytes()[0];
+            self.used += 1;
+        }
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for Fixed {}
