@@ -5,6 +5,8 @@
 //! are passed over; elements that it doesn't have are refused where money or references stand.
 //! Every sum that the bank wrote is added up again (see `sums`).
 
+use std::collections::HashSet;
+
 use jiff::civil::{Date, DateTime};
 use tegata_protocol::{Amount, Currency, Digest};
 
@@ -123,7 +125,8 @@ impl File<'_> {
     fn message(&mut self) -> Result<Vec<Statement>> {
         let mut header = None;
         let mut created = None;
-        let mut statements: Vec<Statement> = Vec::new();
+        let mut statements = Vec::new();
+        let mut ids = HashSet::new();
         while let Some(tag) = self.xml.child()? {
             match tag.as_str() {
                 "GrpHdr" => {
@@ -132,7 +135,7 @@ impl File<'_> {
                 }
                 "Stmt" => {
                     let statement = self.statement(created)?;
-                    if statements.iter().any(|s| s.id == statement.id) {
+                    if !ids.insert(statement.id.clone()) {
                         let id = statement.id.as_str().to_owned();
                         return Err(self.xml.error(Kind::RepeatedStatement(id)));
                     }
