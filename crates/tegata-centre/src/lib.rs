@@ -1,4 +1,10 @@
-//! centre
+//! The settlement centre: register, prepaid accounts, settlement, bank files, audit (M1-M8, M11).
+//!
+//! It listens on a Unix socket behind the guard and on another for operators. A message comes to the
+//! [`desk`], which opens and verifies it; [`interpret`] says what it asks of the book; the ledger
+//! decides and keeps it; [`replies`] says what is answered and who else is told. [`audit`] does the
+//! same from the evidence alone. [`people`] keeps applications and personal details apart from all
+//! that; [`bank`] reads statement files; [`letter`] makes the letters that bring numbers and codes.
 #![cfg_attr(
     test,
     allow(
@@ -9,5 +15,18 @@
     )
 )]
 
+pub mod audit;
 pub mod bank;
+pub mod cli;
+pub mod desk;
+pub mod interpret;
+pub mod keys;
 pub mod letter;
+pub mod operator;
+pub mod people;
+mod register;
+pub mod replies;
+pub mod settings;
+pub mod web;
+
+pub use register::LiveRegister;

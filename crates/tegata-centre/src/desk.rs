@@ -1,0 +1,556 @@
+//! The desk: every message to the centre passes here. Open, verify, decide, answer.
+//!
+//! Nothing is believed before it's verified, nothing answered before it's durable. A message that
+//! can't be opened, parsed or verified gets one answer, whatever was wrong with it; only the log
+//! knows. What the book decides is in [`interpret`](crate::interpret); what is said about it, in
+//! [`replies`](crate::replies).
+
+use std::sync::Arc;
+
+use tegata_ledger::{
+    AccountId, Action, Committed, Decision, Draft, Evidence, EvidenceKind, Fault, Ledger,
+    MessageKey, Response,
+};
+use tegata_protocol::{
+    Amount, Digest, PartyNumber, ReplyKey, Role, SealingKey, SignedBytes, Time, Unverified,
+    Validity, Verified, VerifyingKey, cbor,
+    envelope::{Body, Message, Parcel, Reply, Sealed},
+    joining::{Registered, Registration, SaltedDetails},
+    payment::{BillInquiry, Capture, Collect, DELIVERY_LIMIT, Item, Mailbox, Payment},
+    prepaid::{Balance, BalanceInquiry, Funding, PaymentReference, PrepaidRequest},
+    record::{PartyRecord, Status},
+    refusal::{Code, Refusal},
+};
+use tokio::sync::oneshot;
+
+use crate::{
+    interpret::{self, Register as _},
+    keys::{OperationalKeys, PublicKeys, rng, sign_record},
+    people::People,
+    register::LiveRegister,
+    replies::{self, Post, Return},
+    settings::House,
+};
+
+/// How long a party's record holds: two years.
+const RECORD_SECONDS: u64 = 2 * 365 * 86_400;
+/// Items of one page of a mailbox, and its bytes.
+const PAGE_ITEMS: u32 = 32;
+const PAGE_BYTES: usize = 160 * 1024;
+
+/// What a message gets.
+#[derive(Debug)]
+pub enum Answered {
+    /// A sealed reply: accepted or refused, nobody on the way sees which.
+    Reply(Vec<u8>),
+    /// It can't be opened, read or verified; one answer for all of it.
+    Unreadable,
+    /// Too much at once.
+    Busy,
+    /// Our fault; the same message may be sent again.
+    Fault,
+}
+
+/// Why a message isn't heard. For the log only.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unheard(String);
+
+impl Unheard {
+    fn because(why: impl std::fmt::Display) -> Self {
+        Self(why.to_string())
+    }
+}
+
+/// Everything the desk works with.
+#[derive(Debug)]
+pub struct Desk {
+    pub(crate) ledger: Ledger,
+    pub(crate) keys: OperationalKeys,
+    pub(crate) public: PublicKeys,
+    pub(crate) house: House,
+    pub(crate) people: People,
+    pub(crate) register: LiveRegister,
+}
+
+/// A message whose sender is known and whose signature held.
+struct Heard<B> {
+    message: Verified<Message<B>>,
+    record: Arc<PartyRecord>,
+    attachment: Vec<u8>,
+}
+
+/// How a reply goes back.
+struct Back {
+    to: Return,
+    /// The key of the request's own sealing, if the request was signed for it.
+    exported: Option<ReplyKey>,
+    opening: SealingKey,
+}
+
+/// What is to happen with a message.
+enum Step {
+    /// Into the book.
+    Draft(Box<Draft>, Back, Then),
+    /// Nothing changes: answered at once.
+    Answer(Vec<u8>, Back),
+}
+
+/// What remains to be done once a draft is durable.
+enum Then {
+    Nothing,
+    /// The signed head goes with the reply.
+    SendHead,
+    /// A new party is in the register.
+    Enter(Box<PartyRecord>, Option<SaltedDetails>),
+}
+
+impl Desk {
+    /// Takes a sealed message and gives the answer.
+    pub async fn accept(&self, bytes: &[u8], now: Time) -> Answered {
+        match self.hear(bytes, now) {
+            Ok(Step::Answer(payload, back)) => self.answer(payload, None, &back),
+            Ok(Step::Draft(draft, back, then)) => self.commit(*draft, back, then).await,
+            Err(why) => {
+                tracing::info!(%why, "a message that can't be read");
+                Answered::Unreadable
+            }
+        }
+    }
+
+    fn hear(&self, bytes: &[u8], now: Time) -> Result<Step, Unheard> {
+        let sealed = Sealed::parse(bytes).map_err(Unheard::because)?;
+        if sealed.to != PartyNumber::CENTRE {
+            return Err(Unheard::because("it's addressed to somebody else"));
+        }
+        let (parcel, reply) = sealed.open(&self.keys.opening).map_err(Unheard::because)?;
+        let (label, _) = parcel.signed.label().map_err(Unheard::because)?;
+        match label {
+            Registration::LABEL => self.registration(parcel, reply, now),
+            PrepaidRequest::LABEL => self.prepaid(parcel, reply, now),
+            Payment::LABEL => self.payment(parcel, reply, now),
+            Capture::LABEL => self.capture(parcel, reply, now),
+            BillInquiry::LABEL => self.inquiry(parcel, reply, now),
+            BalanceInquiry::LABEL => self.balance(parcel, reply, now),
+            Collect::LABEL => self.collect(parcel, reply, now),
+            other => Err(Unheard(format!("type {other} isn't for a centre"))),
+        }
+    }
+
+    /// Verifies a message by its sender's record.
+    fn known<B: Body>(
+        &self,
+        parcel: Parcel,
+        key: impl Fn(&PartyRecord) -> Option<VerifyingKey>,
+    ) -> Result<Heard<B>, Unheard> {
+        let attachment = parcel.attached().unwrap_or_default().to_vec();
+        let message = Unverified::<Message<B>>::parse(parcel.signed).map_err(Unheard::because)?;
+        let from = message.claimed().from;
+        let unknown = || Unheard(format!("{from} isn't registered"));
+        let record = self.register.party(from).ok_or_else(unknown)?;
+        let key = key(&record).ok_or_else(|| Unheard(format!("{from} has no such key")))?;
+        let message = message.verify(&key).map_err(Unheard::because)?;
+        if message.to != PartyNumber::CENTRE {
+            return Err(Unheard::because("it was signed for somebody else"));
+        }
+        Ok(Heard {
+            message,
+            record,
+            attachment,
+        })
+    }
+
+    fn registration(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {
+        let details = parcel.attached().map(<[u8]>::to_vec);
+        let message = Unverified::<Message<Registration>>::parse(parcel.signed);
+        let message = message.map_err(Unheard::because)?;
+        let key = message.claimed().body.claim.keys.signing;
+        let message = message.verify(&key).map_err(Unheard::because)?;
+        if message.to != PartyNumber::CENTRE {
+            return Err(Unheard::because("it was signed for somebody else"));
+        }
+        let claim = &message.body.claim;
+        let back = Back::new(&message, reply, &claim.keys.opening);
+        let invited = self
+            .people
+            .invitation(message.from)
+            .map_err(Unheard::because)?;
+        let Some(invited) = invited.filter(|i| message.body.vouched_by(message.from, &i.key))
+        else {
+            // A stranger may have written this: it's answered, but leaves no trace in the book.
+            let refusal = Refusal::new(Code::ActivationRefused);
+            return Ok(Step::Answer(back.to.refusal(now, refusal), back));
+        };
+        let details = details.and_then(|bytes| SaltedDetails::parse(&bytes).ok());
+        let verdict = self.check_claim(&message, &invited, details.as_ref(), now);
+        let record = self.new_record(&message, now);
+        let signed = sign_record(&self.keys, &record);
+        let action = match verdict {
+            Ok(()) => Action::Register {
+                party: record.number,
+                record: signed.as_bytes().to_vec(),
+            },
+            Err(code) => Action::Refuse(code.number()),
+        };
+        let to = back.to;
+        let draft = draft(&message, None, action, now, move |d| {
+            replies::fixed(
+                to,
+                Registered {
+                    record: signed.clone(),
+                },
+                d,
+            )
+        });
+        Ok(Step::Draft(
+            draft,
+            back,
+            Then::Enter(Box::new(record), details),
+        ))
+    }
+
+    fn check_claim(
+        &self,
+        message: &Verified<Message<Registration>>,
+        invited: &crate::people::Invitation,
+        details: Option<&SaltedDetails>,
+        now: Time,
+    ) -> Result<(), Code> {
+        let claim = &message.body.claim;
+        message.check_time(now).map_err(|_e| Code::Untimely)?;
+        if self.register.party(message.from).is_some() {
+            return Err(Code::AlreadyRegistered);
+        }
+        if now > invited.expires {
+            return Err(Code::ActivationExpired);
+        }
+        if claim.terms != invited.terms {
+            return Err(Code::TermsDiffer);
+        }
+        if details.is_none_or(|d| d.digest() != claim.details) {
+            return Err(Code::DetailsDiffer);
+        }
+        let possessed = message.body.possesses_spending(message.from, message.id);
+        let profile = matches!(message.from.role(), Role::Shop | Role::Gate);
+        let sound = claim.keys.check(message.from.role()).is_ok();
+        if !possessed || !sound || profile != claim.profile.is_some() {
+            return Err(Code::KeyRefused);
+        }
+        Ok(())
+    }
+
+    fn new_record(&self, message: &Verified<Message<Registration>>, now: Time) -> PartyRecord {
+        let claim = &message.body.claim;
+        PartyRecord {
+            number: message.from,
+            keys: claim.keys.clone(),
+            profile: claim.profile.clone(),
+            valid: lasting(now, RECORD_SECONDS),
+            status: Status::Active,
+        }
+    }
+
+    fn prepaid(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {
+        let heard = self.known::<PrepaidRequest>(parcel, signing)?;
+        let back = Back::new(&heard.message, reply, &heard.record.keys.opening);
+        let action = order(&heard, Role::Member, now, || {
+            self.check_prepaid(&heard.message.body)?;
+            Ok(interpret::prepaid(&heard.message, now))
+        });
+        let to = back.to;
+        let answer = PaymentReference {
+            reference: interpret::reference_for(heard.message.digest())
+                .as_str()
+                .to_owned(),
+            amount: heard.message.body.amount,
+            funding: heard.message.body.funding,
+            account: self.house.account.as_str().to_owned(),
+            owner: self.house.account_owner.clone(),
+            expires: now.after(interpret::REFERENCE_SECONDS),
+        };
+        let draft = draft(&heard.message, None, action, now, move |d| {
+            replies::prepaid(to, answer.clone(), d)
+        });
+        Ok(Step::Draft(Box::new(draft), back, Then::Nothing))
+    }
+
+    fn check_prepaid(&self, request: &PrepaidRequest) -> Result<(), Code> {
+        let (least, most) = (self.house.load_min, self.house.load_max);
+        if request.amount.currency() != self.house.currency {
+            return Err(Code::WrongCurrency);
+        }
+        if !(least.minor()..=most.minor()).contains(&request.amount.minor()) {
+            return Err(Code::AmountOutOfRange);
+        }
+        match request.funding {
+            Funding::Transfer | Funding::Deposit => Ok(()),
+            Funding::Credit | Funding::Cash => Err(Code::FundingNotOffered),
+        }
+    }
+
+    fn payment(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {
+        let heard = self.known::<Payment>(parcel, |record| record.keys.spending)?;
+        let back = Back::new(&heard.message, reply, &heard.record.keys.opening);
+        let mut bill = None;
+        let action = order(&heard, Role::Member, now, || {
+            if heard.message.body.amount.currency() != self.house.currency {
+                return Err(Code::WrongCurrency);
+            }
+            let (found, action) = interpret::payment(&heard.message, &self.register, now)?;
+            bill = Some(found);
+            Ok(action)
+        });
+        let to = back.to;
+        let draft = draft(&heard.message, None, action, now, move |d| match &bill {
+            Some(bill) => replies::payment(to, bill, bill.digest(), d),
+            None => replies::fixed(to, tegata_protocol::book::Done {}, d),
+        });
+        Ok(Step::Draft(Box::new(draft), back, Then::SendHead))
+    }
+
+    fn capture(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {
+        let heard = self.known::<Capture>(parcel, signing)?;
+        let back = Back::new(&heard.message, reply, &heard.record.keys.opening);
+        let delivery = heard.attachment.clone();
+        let action = order(&heard, Role::Shop, now, || {
+            let named = Digest::of(&delivery) == heard.message.body.delivery;
+            if delivery.len() > DELIVERY_LIMIT || !named || Sealed::parse(&delivery).is_err() {
+                return Err(Code::DeliveryInvalid);
+            }
+            Ok(interpret::capture(&heard.message))
+        });
+        let (to, kept) = (back.to, Some(delivery.clone()));
+        let draft = draft(&heard.message, kept, action, now, move |d| {
+            replies::capture(to, &delivery, d)
+        });
+        Ok(Step::Draft(Box::new(draft), back, Then::Nothing))
+    }
+
+    fn inquiry(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {
+        let heard = self.known::<BillInquiry>(parcel, signing)?;
+        let back = Back::new(&heard.message, reply, &heard.record.keys.opening);
+        let action = order(&heard, Role::Shop, now, || {
+            interpret::inquiry(&heard.message, &self.register, now)
+        });
+        let (to, bill) = (back.to, heard.message.body.bill.digest());
+        let draft = draft(&heard.message, None, action, now, move |d| {
+            replies::inquiry(to, bill, d)
+        });
+        Ok(Step::Draft(Box::new(draft), back, Then::Nothing))
+    }
+
+    /// Inquiries change nothing and leave no trace: a replay within five minutes shows its sender,
+    /// and nobody else, what it saw before.
+    fn balance(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {
+        let heard = self.known::<BalanceInquiry>(parcel, signing)?;
+        let back = Back::new(&heard.message, reply, &heard.record.keys.opening);
+        if let Err(code) = timely(&heard, now) {
+            return Ok(Step::Answer(back.to.refusal(now, Refusal::new(code)), back));
+        }
+        let id = AccountId::prepaid(heard.message.from, self.house.currency);
+        let account = self
+            .ledger
+            .read(|book| book.account(&id))
+            .map_err(Unheard::because)?;
+        let (balance, held) = account.map_or((0, 0), |a| (a.balance, a.held));
+        let amount = |minor| {
+            let minor = u64::try_from(minor).unwrap_or_default();
+            Amount::new(minor, self.house.currency).map_err(Unheard::because)
+        };
+        let body = Balance {
+            balance: amount(balance)?,
+            held: amount(held)?,
+        };
+        Ok(Step::Answer(back.to.payload(now, body), back))
+    }
+
+    fn collect(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {
+        let heard = self.known::<Collect>(parcel, signing)?;
+        let back = Back::new(&heard.message, reply, &heard.record.keys.opening);
+        if let Err(code) = timely(&heard, now) {
+            return Ok(Step::Answer(back.to.refusal(now, Refusal::new(code)), back));
+        }
+        let (from, after) = (heard.message.from, heard.message.body.after);
+        let stored = self
+            .ledger
+            .read(|book| book.outbox_after(from, after, PAGE_ITEMS + 1));
+        let stored = stored.map_err(Unheard::because)?;
+        let (mut items, mut bytes) = (Vec::new(), 0_usize);
+        for waiting in &stored {
+            bytes = bytes
+                .saturating_add(waiting.item.bytes.len())
+                .saturating_add(100);
+            if items.len() >= PAGE_ITEMS as usize || (bytes > PAGE_BYTES && !items.is_empty()) {
+                break;
+            }
+            items.push(self.item(waiting.number, &waiting.item.bytes)?);
+        }
+        let more = items.len() < stored.len();
+        Ok(Step::Answer(
+            back.to.payload(now, Mailbox { items, more }),
+            back,
+        ))
+    }
+
+    fn item(&self, number: u64, bytes: &[u8]) -> Result<Item, Unheard> {
+        let post: Post = cbor::decode(bytes, 64 * 1024).map_err(Unheard::because)?;
+        let signed = self.keys.receipts.sign_kept_payload(post.payload);
+        Ok(Item {
+            number,
+            signed,
+            sealed: post.sealed,
+        })
+    }
+
+    async fn commit(&self, draft: Draft, back: Back, then: Then) -> Answered {
+        let (done, waiting) = oneshot::channel();
+        self.ledger.submit(draft, move |result| {
+            // Whoever asked may have hung up; the book doesn't mind.
+            drop(done.send(result));
+        });
+        match waiting.await {
+            Ok(Ok(committed)) => self.committed(&committed, &back, then),
+            Ok(Err(Fault::Conflict { key, position })) => {
+                tracing::warn!(party = %key.party, %position, "a message id was used twice");
+                let now = Time::from_secs(tegata_program::clock::now());
+                let refusal = Refusal::new(Code::IdReused);
+                self.answer(back.to.refusal(now, refusal), None, &back)
+            }
+            Ok(Err(Fault::Busy)) => Answered::Busy,
+            Ok(Err(fault)) => {
+                tracing::error!(
+                    error = &fault as &dyn std::error::Error,
+                    "a message wasn't booked"
+                );
+                Answered::Fault
+            }
+            Err(_) => Answered::Fault,
+        }
+    }
+
+    fn committed(&self, committed: &Committed, back: &Back, then: Then) -> Answered {
+        let accepted = matches!(committed.verdict, tegata_ledger::Verdict::Accepted);
+        let mut head = None;
+        match then {
+            Then::Enter(record, details) if accepted && !committed.known => {
+                let entered = self.people.enter(record.number, details.as_ref());
+                if let Err(e) = entered {
+                    tracing::error!(error = %e, "personal details weren't kept; ask the party again");
+                }
+                self.register.enter(*record);
+            }
+            Then::SendHead => head = Some(committed.head.to_vec()),
+            Then::Nothing | Then::Enter(..) => {}
+        }
+        self.answer(committed.reply.to_vec(), head, back)
+    }
+
+    /// Signs a payload and seals it for the way back.
+    fn answer(&self, payload: Vec<u8>, attachment: Option<Vec<u8>>, back: &Back) -> Answered {
+        let signed = self.keys.receipts.sign_kept_payload(payload);
+        let parcel = match attachment {
+            Some(bytes) => Parcel::with(signed, bytes),
+            None => Parcel::new(signed),
+        };
+        match back.seal(&parcel) {
+            Ok(reply) => Answered::Reply(reply.to_bytes()),
+            Err(e) => {
+                tracing::error!(error = %e, "a reply can't be sealed");
+                Answered::Fault
+            }
+        }
+    }
+}
+
+impl Back {
+    fn new<B>(message: &Verified<Message<B>>, reply: ReplyKey, opening: &SealingKey) -> Self {
+        let own = message.enc_digest == Some(reply.enc_digest());
+        Self {
+            to: Return {
+                to: message.from,
+                answers: message.digest(),
+            },
+            exported: own.then_some(reply),
+            opening: opening.clone(),
+        }
+    }
+
+    fn seal(&self, parcel: &Parcel) -> Result<Reply, tegata_protocol::Malformed> {
+        match &self.exported {
+            Some(key) => Ok(Reply::exported(key, parcel, &mut rng())),
+            None => {
+                let sealed = Sealed::seal(self.to.to, &self.opening, parcel, &mut rng())?;
+                Ok(Reply::Sealed(sealed))
+            }
+        }
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "one of the ways to choose a key")]
+fn signing(record: &PartyRecord) -> Option<VerifyingKey> {
+    Some(record.keys.signing)
+}
+
+/// The action of a message, or the first reason against it that doesn't need the book.
+fn order<B: Body>(
+    heard: &Heard<B>,
+    role: Role,
+    now: Time,
+    action: impl FnOnce() -> Result<Action, Code>,
+) -> Action {
+    let checked = timely(heard, now).and_then(|()| {
+        if heard.message.from.role() == role {
+            Ok(())
+        } else {
+            Err(Code::WrongRole)
+        }
+    });
+    let decided = checked.and_then(|()| action());
+    decided.unwrap_or_else(|code| Action::Refuse(code.number()))
+}
+
+fn timely<B: Body>(heard: &Heard<B>, now: Time) -> Result<(), Code> {
+    heard.message.check_time(now).map_err(|_e| Code::Untimely)?;
+    if heard.record.is_active(now) {
+        Ok(())
+    } else {
+        Err(Code::NotActive)
+    }
+}
+
+/// A draft of a party's verified message.
+fn draft<B>(
+    message: &Verified<Message<B>>,
+    attachment: Option<Vec<u8>>,
+    action: Action,
+    now: Time,
+    respond: impl Fn(&Decision) -> Response + Send + 'static,
+) -> Draft {
+    let key = MessageKey {
+        party: message.from,
+        id: message.id,
+    };
+    let evidence = evidence(EvidenceKind::Party, message.signed(), attachment);
+    Draft::new(key, evidence, action, now, respond)
+}
+
+pub(crate) fn evidence(
+    kind: EvidenceKind,
+    signed: &SignedBytes,
+    attachment: Option<Vec<u8>>,
+) -> Evidence {
+    Evidence {
+        kind,
+        bytes: Arc::from(signed.as_bytes()),
+        attachment,
+    }
+}
+
+/// From `now` on for so many seconds.
+pub(crate) fn lasting(now: Time, seconds: u64) -> Validity {
+    #[expect(
+        clippy::expect_used,
+        reason = "both spans in use are years, far from the end of time"
+    )]
+    Validity::new(now, now.after(seconds)).expect("a positive span")
+}

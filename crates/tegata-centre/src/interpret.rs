@@ -1,0 +1,179 @@
+//! What a verified message asks of the book: the one place that turns evidence into an action.
+//!
+//! The centre decides by it when a message comes in, and the audit decides by it again, years
+//! later, from the evidence alone. So it's pure, and knows no more than the evidence, the time of
+//! the record and the register as it stood.
+
+use tegata_ledger::{
+    AccountId, Action, BillKey, Deposit, DepositEntry, HoldOrder, PayOrder, ReleaseReason,
+    StatementKey,
+};
+use tegata_protocol::{
+    Currency, Digest, PartyNumber, PaymentId, Time, Unverified, Verified,
+    book::{Rule, StatementImport},
+    envelope::Message,
+    payment::{BillInquiry, Capture, HOLD_SECONDS, Mode, Payment},
+    prepaid::PrepaidRequest,
+    purchase::Bill,
+    record::{PartyRecord, Status},
+    refusal::Code,
+};
+
+use crate::bank::PaymentReference;
+
+/// How long a payment reference is watched for: 90 days.
+pub(crate) const REFERENCE_SECONDS: u64 = 90 * 86_400;
+
+/// The register, as far as a message needs it.
+pub trait Register {
+    /// A party's latest record.
+    fn party(&self, number: PartyNumber) -> Option<std::sync::Arc<PartyRecord>>;
+}
+
+/// The reference for a prepaid request: it follows from the request's digest, so that the audit
+/// finds the same one.
+pub fn reference_for(request: Digest) -> PaymentReference {
+    let mut number = [0; 8];
+    for (to, from) in number.iter_mut().zip(request.as_bytes()) {
+        *to = *from;
+    }
+    PaymentReference::from_number(u64::from_be_bytes(number))
+}
+
+/// A prepaid request: money is expected under a reference (M7).
+pub fn prepaid(message: &Verified<Message<PrepaidRequest>>, now: Time) -> Action {
+    Action::ExpectFunding {
+        reference: reference_for(message.digest()).as_str().to_owned(),
+        party: message.from,
+        amount: Some(message.body.amount),
+        expires: now.after(REFERENCE_SECONDS),
+    }
+}
+
+/// A bill that a registered shop signed.
+///
+/// # Errors
+/// [`Code::BillInvalid`].
+pub fn bill_of(
+    signed: &tegata_protocol::SignedBytes,
+    register: &impl Register,
+) -> Result<Verified<Bill>, Code> {
+    let invalid = Code::BillInvalid;
+    let bill = Unverified::<Bill>::parse(signed.clone()).map_err(|_e| invalid)?;
+    let shop = register.party(bill.claimed().shop).ok_or(invalid)?;
+    bill.verify(&shop.keys.signing).map_err(|_e| invalid)
+}
+
+/// A payment instruction (M8): hold or pay a bill's total.
+///
+/// # Errors
+/// The first [`Code`] that holds of bill invalid, bill differs, bill expired.
+pub fn payment(
+    message: &Verified<Message<Payment>>,
+    register: &impl Register,
+    now: Time,
+) -> Result<(Verified<Bill>, Action), Code> {
+    let bill = bill_of(&message.body.bill, register)?;
+    let shop = register.party(bill.shop).ok_or(Code::BillInvalid)?;
+    if shop.status != Status::Active || !shop.valid.holds(now) {
+        return Err(Code::BillInvalid);
+    }
+    if message.body.amount != bill.totals.total {
+        return Err(Code::BillDiffers);
+    }
+    if now >= bill.expires {
+        return Err(Code::BillExpired);
+    }
+    let currency = bill.totals.total.currency();
+    let order = PayOrder {
+        payment: PaymentId::new(message.digest()),
+        payer: AccountId::prepaid(message.from, currency),
+        payee: AccountId::shop(bill.shop, currency),
+        amount: bill.totals.total,
+        bill: bill_key(&bill),
+        bill_digest: bill.digest(),
+    };
+    let action = match message.body.mode {
+        Mode::Hold => Action::Hold(HoldOrder {
+            pay: order,
+            expires: now.after(HOLD_SECONDS),
+        }),
+        Mode::Pay => Action::Pay(order),
+    };
+    Ok((bill, action))
+}
+
+/// The book's key of a bill.
+pub fn bill_key(bill: &Bill) -> BillKey {
+    BillKey {
+        shop: bill.shop,
+        transaction: bill.transaction,
+    }
+}
+
+/// A capture (T11).
+pub fn capture(message: &Verified<Message<Capture>>) -> Action {
+    Action::Capture {
+        payment: message.body.payment,
+        payee_party: message.from,
+        amount: message.body.amount,
+    }
+}
+
+/// A shop asks about its own bill after its expiry.
+///
+/// # Errors
+/// [`Code::BillInvalid`] for another's, [`Code::BillOpen`] before the expiry.
+pub fn inquiry(
+    message: &Verified<Message<BillInquiry>>,
+    register: &impl Register,
+    now: Time,
+) -> Result<Action, Code> {
+    let bill = bill_of(&message.body.bill, register)?;
+    if bill.shop != message.from {
+        return Err(Code::BillInvalid);
+    }
+    if now < bill.expires {
+        return Err(Code::BillOpen);
+    }
+    Ok(Action::CloseBill {
+        bill: bill_key(&bill),
+        bill_digest: bill.digest(),
+    })
+}
+
+/// A bank statement's import (M7 ii, iii).
+pub fn import(message: &Verified<Message<StatementImport>>, currency: Currency) -> Action {
+    let body = &message.body;
+    let entries = body.entries.iter().map(|e| DepositEntry {
+        index: e.index,
+        amount: e.amount,
+        reference: e.reference.clone(),
+    });
+    Action::Deposit(Deposit {
+        bank: AccountId::bank(1, currency),
+        statement: StatementKey {
+            account: body.account.clone(),
+            id: body.statement.clone(),
+        },
+        entries: entries.collect(),
+    })
+}
+
+/// A rule of the centre's own.
+pub fn rule(rule: &Rule) -> Result<Action, Code> {
+    match rule {
+        Rule::ExpireHold(payment) => Ok(Action::Release {
+            payment: *payment,
+            why: ReleaseReason::Expired,
+        }),
+        Rule::Appoint(signed) => {
+            let record = Unverified::<PartyRecord>::parse(signed.clone());
+            let party = record.map_err(|_e| Code::KeyRefused)?.claimed().number;
+            Ok(Action::Register {
+                party,
+                record: signed.as_bytes().to_vec(),
+            })
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The centre's keys: the offline root in a folder of its own, and the operational keys that it
+//! certifies.
+//!
+//! The root's folder (`--root DIR`) belongs on a stick in a safe. `tegata-centre root certify` needs
+//! it for a minute once a year; nothing else does. The operational keys lie in the centre's data
+//! folder, readable by the centre's user alone: a server must be able to start at night.
+
+use aes_gcm::{Aes256Gcm, KeyInit, aead::Aead as _};
+use argon2::{Algorithm, Argon2, Params, Version};
+use getrandom::SysRng;
+use minicbor::{Decode, Encode};
+use rand_core::{Rng as _, UnwrapErr};
+use tegata_program::{
+    data::DataDir,
+    exit::{Exit, Failure, OrExit as _},
+    password::Password,
+};
+use tegata_protocol::{
+    Malformed, OpeningKey, SignedBytes, SigningKey, Suite, Time, Validity, VerifyingKey, cbor,
+    record::{CentreKey, CentreKeys, Certificate, Certificates, Purpose},
+};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+const KEYS: &str = "keys.cbor";
+const CERTIFICATES: &str = "certificates.cbor";
+const ROOT_PUBLIC: &str = "root.pub";
+const ROOT_SECRET: &str = "root.key";
+
+/// The system's randomness.
+pub(crate) fn rng() -> UnwrapErr<SysRng> {
+    UnwrapErr(SysRng)
+}
+
+/// A secret that only a password opens: Argon2id, then AES-256-GCM.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct SealedSecret {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    salt: [u8; 16],
+    #[cbor(n(1), with = "minicbor::bytes")]
+    ciphertext: Vec<u8>,
+}
+
+impl SealedSecret {
+    fn seal(secret: &[u8; 32], password: &Password) -> Result<Self, Failure> {
+        let mut salt = [0; 16];
+        rng().fill_bytes(&mut salt);
+        let cipher = cipher(password, &salt)?;
+        let sealed = cipher.encrypt(&[0; 12].into(), secret.as_slice());
+        let ciphertext = sealed.map_err(|_e| Failure::refused("sealing a key failed"))?;
+        Ok(Self { salt, ciphertext })
+    }
+
+    fn open(&self, password: &Password) -> Result<Zeroizing<[u8; 32]>, Failure> {
+        let cipher = cipher(password, &self.salt)?;
+        let wrong = || Failure::refused("the password doesn't open this key").next("try again");
+        let plain = cipher.decrypt(&[0; 12].into(), self.ciphertext.as_slice());
+        let plain = Zeroizing::new(plain.map_err(|_e| wrong())?);
+        let bytes = <[u8; 32]>::try_from(plain.as_slice()).map_err(|_e| wrong())?;
+        Ok(Zeroizing::new(bytes))
+    }
+}
+
+/// The salt is fresh for each secret, so the nonce may be fixed.
+fn cipher(password: &Password, salt: &[u8; 16]) -> Result<Aes256Gcm, Failure> {
+    let failed = |e: &dyn std::fmt::Display| Failure::refused(format!("Argon2: {e}"));
+    let params = Params::new(64 * 1024, 3, 1, Some(32)).map_err(|e| failed(&e))?;
+    let mut key = Zeroizing::new([0; 32]);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into(password.expose(), salt, key.as_mut())
+        .map_err(|e| failed(&e))?;
+    Aes256Gcm::new_from_slice(key.as_slice()).map_err(|e| failed(&e))
+}
+
+/// A signing key in a file that a password opens: the root's, an operator's.
+#[derive(Debug)]
+pub struct SealedKeyFile;
+
+impl SealedKeyFile {
+    /// Makes a fresh key, seals it under the password and keeps it as `name`.
+    ///
+    /// # Errors
+    /// [`Failure`]; one that exists already is never replaced.
+    pub fn create(dir: &DataDir, name: &str, password: &Password) -> Result<SigningKey, Failure> {
+        if dir.read_optional(name)?.is_some() {
+            return Err(Failure::usage(format!(
+                "{name} exists already in {}",
+                dir.path().display()
+            )));
+        }
+        let (key, seed) = SigningKey::generate(&mut rng());
+        let sealed = SealedSecret::seal(&seed, password)?;
+        dir.write_atomic(name, &cbor::encode(&sealed))?;
+        Ok(key)
+    }
+
+    /// Opens it.
+    ///
+    /// # Errors
+    /// [`Failure`] when it's missing, damaged, or the password is wrong.
+    pub fn open(dir: &DataDir, name: &str, password: &Password) -> Result<SigningKey, Failure> {
+        let sealed: SealedSecret = read_cbor(dir, name)?;
+        Ok(SigningKey::from_seed(&*sealed.open(password)?))
+    }
+}
+
+/// Reads a file of ours.
+pub(crate) fn read_cbor<T>(dir: &DataDir, name: &str) -> Result<T, Failure>
+where
+    T: Encode<()> + for<'b> Decode<'b, ()>,
+{
+    let bytes = Zeroizing::new(dir.read(name)?);
+    let damaged = |e: Malformed| format!("{name} in {} is damaged: {e}", dir.path().display());
+    let decoded = cbor::decode(&bytes, 1 << 20).map_err(|e| anyhow::anyhow!(damaged(e)));
+    decoded.or_exit(Exit::Damaged)
+}
+
+/// Makes the root key in its own folder.
+///
+/// # Errors
+/// [`Failure`].
+pub fn create_root(dir: &DataDir, password: &Password) -> Result<VerifyingKey, Failure> {
+    let key = SealedKeyFile::create(dir, ROOT_SECRET, password)?;
+    Ok(key.verifying_key())
+}
+
+/// The seeds of the operational keys.
+#[derive(Encode, Decode, Zeroize, ZeroizeOnDrop)]
+#[cbor(map)]
+struct Seeds {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    register: [u8; 32],
+    #[cbor(n(1), with = "minicbor::bytes")]
+    receipts: [u8; 32],
+    #[cbor(n(2), with = "minicbor::bytes")]
+    debit_orders: [u8; 32],
+    #[cbor(n(3), with = "minicbor::bytes")]
+    lists: [u8; 32],
+    #[cbor(n(4), with = "minicbor::bytes")]
+    opening: [u8; 32],
+}
+
+/// The operational keys, each for one purpose.
+#[derive(Debug)]
+pub struct OperationalKeys {
+    /// Signs parties' records.
+    pub register: SigningKey,
+    /// Signs receipts, notices, cards and heads.
+    pub receipts: SigningKey,
+    /// Signs debit orders.
+    pub debit_orders: SigningKey,
+    /// Signs lists.
+    pub lists: SigningKey,
+    /// Opens what is sealed to the centre.
+    pub opening: OpeningKey,
+}
+
+impl OperationalKeys {
+    /// Makes fresh keys; those that exist are never replaced.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn create(dir: &DataDir) -> Result<Self, Failure> {
+        if dir.read_optional(KEYS)?.is_some() {
+            let there = format!("{} holds a centre's keys already", dir.path().display());
+            return Err(Failure::usage(there).next("choose another folder"));
+        }
+        let fresh = || {
+            let mut seed = [0; 32];
+            rng().fill_bytes(&mut seed);
+            seed
+        };
+        let (register, receipts) = (fresh(), fresh());
+        let (debit_orders, lists, opening) = (fresh(), fresh(), fresh());
+        let seeds = Seeds {
+            register,
+            receipts,
+            debit_orders,
+            lists,
+            opening,
+        };
+        dir.write_atomic(KEYS, &Zeroizing::new(cbor::encode(&seeds)))?;
+        Self::open(dir)
+    }
+
+    /// The receipts key alone.
+    pub fn into_receipts(self) -> SigningKey {
+        self.receipts
+    }
+
+    /// Reads the keys.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn open(dir: &DataDir) -> Result<Self, Failure> {
+        let seeds: Seeds = read_cbor(dir, KEYS)?;
+        Ok(Self {
+            register: SigningKey::from_seed(&seeds.register),
+            receipts: SigningKey::from_seed(&seeds.receipts),
+            debit_orders: SigningKey::from_seed(&seeds.debit_orders),
+            lists: SigningKey::from_seed(&seeds.lists),
+            opening: OpeningKey::from_seed(Suite::Standard, &seeds.opening),
+        })
+    }
+}
+
+/// The root certifies the operational keys in `dir` for `days` days from `now` (M11).
+///
+/// # Errors
+/// [`Failure`].
+pub fn certify(
+    root: &DataDir,
+    dir: &DataDir,
+    password: &Password,
+    centre: &str,
+    (now, days): (Time, u32),
+) -> Result<Certificates, Failure> {
+    let root = SealedKeyFile::open(root, ROOT_SECRET, password)?;
+    let keys = OperationalKeys::open(dir)?;
+    let seconds = u64::from(days).saturating_mul(86_400);
+    // An hour back: not everybody's clock is right.
+    let valid = Validity::new(now.before(3600), now.before(3600).after(seconds));
+    let valid = valid.map_err(|e| Failure::usage(format!("--days: {e}")))?;
+    let verifying = |key: &SigningKey| CentreKey::Verifying(key.verifying_key());
+    let purposes = [
+        (Purpose::Register, verifying(&keys.register)),
+        (Purpose::Receipts, verifying(&keys.receipts)),
+        (Purpose::DebitOrders, verifying(&keys.debit_orders)),
+        (Purpose::Lists, verifying(&keys.lists)),
+        (
+            Purpose::Opening,
+            CentreKey::Sealing(keys.opening.sealing_key().clone()),
+        ),
+    ];
+    let sign = |(purpose, key)| {
+        let centre = centre.to_owned();
+        root.sign(&Certificate {
+            centre,
+            purpose,
+            key,
+            valid,
+        })
+    };
+    let certificates = Certificates(purposes.into_iter().map(sign).collect());
+    let root_key = root.verifying_key();
+    CentreKeys::verify(&root_key, &certificates, now)
+        .map_err(|e| Failure::usage(format!("these certificates wouldn't hold: {e}")))?;
+    dir.write_atomic(CERTIFICATES, &cbor::encode(&certificates))?;
+    dir.write_atomic(ROOT_PUBLIC, hex(root_key.as_bytes()).as_bytes())?;
+    Ok(certificates)
+}
+
+fn hex(bytes: &[u8; 32]) -> String {
+    tegata_protocol::Digest::from_bytes(*bytes).to_string()
+}
+
+/// What anybody may know of the centre: root, certificates, and the keys that they certify.
+#[derive(Debug, Clone)]
+pub struct PublicKeys {
+    /// The root's public key.
+    pub root: VerifyingKey,
+    /// The certificates as handed out.
+    pub certificates: Certificates,
+    /// The keys in them.
+    pub keys: CentreKeys,
+}
+
+impl PublicKeys {
+    /// Reads and verifies them.
+    ///
+    /// # Errors
+    /// [`Failure`] when they're missing or don't hold at `now`.
+    pub fn open(dir: &DataDir, now: Time) -> Result<Self, Failure> {
+        let (root, certificates) = read_public(dir)?;
+        let keys = CentreKeys::verify(&root, &certificates, now).map_err(|e| {
+            Failure::new(Exit::Damaged, e).next("run tegata-centre root certify with the root key")
+        })?;
+        Ok(Self {
+            root,
+            certificates,
+            keys,
+        })
+    }
+}
+
+fn read_public(dir: &DataDir) -> Result<(VerifyingKey, Certificates), Failure> {
+    let Some(text) = dir.read_optional(ROOT_PUBLIC)? else {
+        let missing = format!("{} has no certificates yet", dir.path().display());
+        return Err(Failure::usage(missing).next("run tegata-centre root certify"));
+    };
+    let text = String::from_utf8_lossy(&text);
+    let key = tegata_protocol::Digest::from_hex(text.trim());
+    let key = key.and_then(|d| VerifyingKey::from_bytes(d.as_bytes()).ok());
+    let damaged = || Failure::new(Exit::Damaged, "root.pub isn't a public key");
+    Ok((key.ok_or_else(damaged)?, read_cbor(dir, CERTIFICATES)?))
+}
+
+/// Signs a party's record with the register's key.
+pub(crate) fn sign_record(
+    keys: &OperationalKeys,
+    record: &tegata_protocol::record::PartyRecord,
+) -> SignedBytes {
+    keys.register.sign(record)
+}

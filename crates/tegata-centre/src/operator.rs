@@ -1,0 +1,307 @@
+//! Operators: people of the centre who import bank statements, with a key of their own.
+//!
+//! What an operator imports is signed with the operator's key over what the operator saw: each
+//! credit with its amount and reference, and the digest of the bank's file. The desk reads the file
+//! again and takes nothing else. The way in is a Unix socket that only the centre's user can open.
+
+use tegata_ledger::{
+    Action, Committed, Draft, EvidenceKind, Fault, MessageKey, StatementKey, Verdict,
+};
+use tegata_protocol::{
+    Digest, PartyNumber, Role, SignedBytes, SigningKey, Suite, Time, Unverified, Verified,
+    VerifyingKey,
+    book::{Done, ImportedEntry, Rule, StatementImport},
+    cbor,
+    envelope::{Message, Parcel},
+    record::{PartyKeys, PartyRecord, Status},
+    refusal::{Code, Refusal},
+};
+
+use crate::{
+    bank::{Found, PaymentReference, Statement, camt053},
+    desk::{Desk, evidence, lasting},
+    interpret::{self, Register as _},
+    keys::{rng, sign_record},
+    replies::{self, Return},
+};
+
+/// The most bytes on the operators' socket: a bank's file and what is signed of it.
+pub const OPERATOR_LIMIT: usize = 17 << 20;
+
+/// An operator's record holds for a year.
+const OPERATOR_SECONDS: u64 = 365 * 86_400;
+
+/// Why an operator's order isn't carried out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OrderError {
+    /// Not a signed order of a registered operator.
+    #[error("this isn't an order that a registered operator signed: {0}")]
+    Unreadable(String),
+    /// The book said no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The book failed.
+    #[error("the book failed; nothing was credited, try again")]
+    Fault(#[source] Fault),
+}
+
+/// The credits of a statement with their references, as an operator sees and signs them.
+pub fn entries_of(
+    statement: &Statement,
+    known: impl Fn(&PaymentReference) -> bool,
+) -> Vec<ImportedEntry> {
+    let credits = statement
+        .entries
+        .iter()
+        .filter(|entry| entry.is_creditable());
+    let imported = credits.map(|entry| ImportedEntry {
+        index: entry.index,
+        amount: entry.amount,
+        reference: match entry.references.payment_reference().known(&known) {
+            Found::One(reference) => Some(reference.as_str().to_owned()),
+            Found::Nothing | Found::Several(_) => None,
+        },
+    });
+    imported.collect()
+}
+
+/// Signs the import of one statement.
+pub fn sign_import(
+    operator: (PartyNumber, &SigningKey),
+    file: &[u8],
+    statement: &Statement,
+    entries: Vec<ImportedEntry>,
+    now: Time,
+) -> Parcel {
+    let body = StatementImport {
+        file: Digest::of(file),
+        account: statement.account.as_str().to_owned(),
+        statement: statement.id.as_str().to_owned(),
+        entries,
+    };
+    let id = tegata_protocol::MessageId::random(&mut rng());
+    let (from, to, time) = (operator.0, PartyNumber::CENTRE, now);
+    let (not_after, enc_digest, answers) = (None, None, None);
+    let signed = operator.1.sign(&Message {
+        from,
+        to,
+        id,
+        time,
+        not_after,
+        enc_digest,
+        answers,
+        body,
+    });
+    Parcel::with(signed, file.to_vec())
+}
+
+impl Desk {
+    /// Takes an operator's order from the operators' socket and gives the signed reply.
+    ///
+    /// # Errors
+    /// [`OrderError`].
+    pub fn order(&self, bytes: &[u8], now: Time) -> Result<SignedBytes, OrderError> {
+        let unreadable = |e: &dyn std::fmt::Display| OrderError::Unreadable(e.to_string());
+        let parcel: Parcel = cbor::decode(bytes, OPERATOR_LIMIT).map_err(|e| unreadable(&e))?;
+        let file = parcel.attached().unwrap_or_default().to_vec();
+        let message = Unverified::<Message<StatementImport>>::parse(parcel.signed);
+        let message = message.map_err(|e| unreadable(&e))?;
+        let from = message.claimed().from;
+        let operator = self
+            .register
+            .party(from)
+            .filter(|_| from.role() == Role::Centre);
+        let operator = operator.ok_or_else(|| unreadable(&format!("{from} isn't an operator")))?;
+        let message = message
+            .verify(&operator.keys.signing)
+            .map_err(|e| unreadable(&e))?;
+        let action = self.check_import(&message, &file, &operator, now);
+        let action = action.unwrap_or_else(|code| Action::Refuse(code.number()));
+        let draft = self.import_draft(&message, file, action, now);
+        let committed = self
+            .ledger
+            .submit_and_wait(draft)
+            .map_err(OrderError::Fault)?;
+        self.signed_reply(&committed)
+    }
+
+    fn check_import(
+        &self,
+        message: &Verified<Message<StatementImport>>,
+        file: &[u8],
+        operator: &PartyRecord,
+        now: Time,
+    ) -> Result<Action, Code> {
+        message.check_time(now).map_err(|_e| Code::Untimely)?;
+        if !operator.is_active(now) {
+            return Err(Code::NotActive);
+        }
+        let body = &message.body;
+        let key = StatementKey {
+            account: body.account.clone(),
+            id: body.statement.clone(),
+        };
+        if self.is_imported(&key) {
+            return Err(Code::StatementImported);
+        }
+        let invalid = Code::StatementInvalid;
+        let read = camt053::parse_for(file, &self.house.account).map_err(|_e| invalid)?;
+        let mut statements = read.statements.iter();
+        let statement = statements
+            .find(|s| s.id.as_str() == body.statement)
+            .ok_or(invalid)?;
+        let seen = entries_of(statement, |reference| self.is_expected(reference));
+        if Digest::of(file) != body.file || seen != body.entries || seen.is_empty() {
+            return Err(invalid);
+        }
+        Ok(interpret::import(message, self.house.currency))
+    }
+
+    fn is_imported(&self, key: &StatementKey) -> bool {
+        self.ledger
+            .read(|book| book.entries(key))
+            .is_ok_and(|entries| !entries.is_empty())
+    }
+
+    fn is_expected(&self, reference: &PaymentReference) -> bool {
+        let funding = self.ledger.read(|book| book.funding(reference.as_str()));
+        matches!(funding, Ok(Some(_)))
+    }
+
+    fn import_draft(
+        &self,
+        message: &Verified<Message<StatementImport>>,
+        file: Vec<u8>,
+        action: Action,
+        now: Time,
+    ) -> Draft {
+        let key = MessageKey {
+            party: message.from,
+            id: message.id,
+        };
+        let evidence = evidence(EvidenceKind::Operator, message.signed(), Some(file));
+        let back = Return {
+            to: message.from,
+            answers: message.digest(),
+        };
+        let (statement, seconds) = (message.body.statement.clone(), self.house.card_seconds);
+        Draft::new(key, evidence, action, now, move |d| {
+            replies::import(back, &statement, seconds, d)
+        })
+    }
+
+    fn signed_reply(&self, committed: &Committed) -> Result<SignedBytes, OrderError> {
+        let signed = self
+            .keys
+            .receipts
+            .sign_kept_payload(committed.reply.to_vec());
+        if let Verdict::Accepted = committed.verdict {
+            return Ok(signed);
+        }
+        let refusal = Unverified::<Message<Refusal>>::parse(signed);
+        let why = refusal.map(|r| r.claimed().body.clone());
+        Err(OrderError::Refused(
+            why.unwrap_or(Refusal::new(Code::StatementInvalid)),
+        ))
+    }
+
+    /// Carries out a rule of the centre's own: the register's key signs appointments, the receipts
+    /// key all else.
+    ///
+    /// # Errors
+    /// [`OrderError`].
+    pub fn carry_out(&self, rule: Rule, now: Time) -> Result<(), OrderError> {
+        let key = match &rule {
+            Rule::Appoint(_) => &self.keys.register,
+            Rule::ExpireHold(_) => &self.keys.receipts,
+        };
+        let refused = |code| OrderError::Refused(Refusal::new(code));
+        let action = interpret::rule(&rule).map_err(refused)?;
+        let expires = matches!(rule, Rule::ExpireHold(_));
+        let (id, from) = (
+            tegata_protocol::MessageId::random(&mut rng()),
+            PartyNumber::CENTRE,
+        );
+        let (not_after, enc_digest, answers) = (None, None, None);
+        let signed = key.sign(&Message {
+            from,
+            to: from,
+            id,
+            time: now,
+            not_after,
+            enc_digest,
+            answers,
+            body: rule,
+        });
+        let back = Return {
+            to: from,
+            answers: signed.digest(),
+        };
+        let evidence = evidence(EvidenceKind::Centre, &signed, None);
+        let draft = Draft::new(
+            MessageKey { party: from, id },
+            evidence,
+            action,
+            now,
+            move |d| {
+                if expires {
+                    replies::closed(back, tegata_protocol::payment::Closing::Expired, d)
+                } else {
+                    replies::fixed(back, Done {}, d)
+                }
+            },
+        );
+        let committed = self
+            .ledger
+            .submit_and_wait(draft)
+            .map_err(OrderError::Fault)?;
+        self.signed_reply(&committed).map(|_| ())
+    }
+
+    /// Enters an operator in the register: number `C-00000-…` by `serial`, and the operator's key.
+    ///
+    /// # Errors
+    /// [`OrderError`].
+    pub fn appoint(
+        &self,
+        serial: u32,
+        key: &VerifyingKey,
+        now: Time,
+    ) -> Result<PartyNumber, OrderError> {
+        let refused = |e: tegata_protocol::Malformed| OrderError::Unreadable(e.to_string());
+        let number = PartyNumber::new(Role::Centre, serial).map_err(refused)?;
+        // Nothing is ever sealed to an operator; the record's form wants a key all the same.
+        let (opening, _) = tegata_protocol::OpeningKey::generate(Suite::Standard, &mut rng());
+        let keys = PartyKeys {
+            spending: None,
+            signing: *key,
+            opening: opening.sealing_key().clone(),
+        };
+        let (valid, status) = (lasting(now, OPERATOR_SECONDS), Status::Active);
+        let record = PartyRecord {
+            number,
+            keys,
+            profile: None,
+            valid,
+            status,
+        };
+        self.carry_out(Rule::Appoint(sign_record(&self.keys, &record)), now)?;
+        self.register.enter(record);
+        Ok(number)
+    }
+
+    /// Releases holds whose time is over. Says how many there were.
+    pub fn expire_holds(&self, now: Time) -> usize {
+        let due = self.ledger.read(|book| book.holds_expired(now, 500));
+        let due = due.inspect_err(|e| tracing::error!(error = %e, "expired holds can't be read"));
+        let due = due.unwrap_or_default();
+        for hold in &due {
+            let released = self.carry_out(Rule::ExpireHold(hold.payment), now);
+            if let Err(e) = released {
+                tracing::warn!(payment = %hold.payment, error = %e, "a hold wasn't released");
+            }
+        }
+        due.len()
+    }
+}

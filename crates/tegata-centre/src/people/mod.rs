@@ -1,0 +1,204 @@
+//! People: applications, invitations (number and activation code), and personal details.
+//!
+//! Personal details lie apart from the evidence, encrypted under a key for each person that lies in
+//! a database of its own. Erasing a person destroys that key: what backups hold of the details can
+//! never be read again, while every signature in the book stays verifiable (it names only a salted
+//! digest).
+
+use std::path::Path;
+
+use aes_gcm::{Aes256Gcm, KeyInit, aead::Aead as _};
+use rand_core::Rng as _;
+use tegata_protocol::{
+    Digest, PartyNumber, Role, Time, cbor,
+    joining::{ActivationCode, ActivationKey, Details, SaltedDetails},
+};
+use zeroize::Zeroizing;
+
+pub use store::{Application, StoreError};
+
+use crate::keys::rng;
+
+mod store;
+
+/// What the centre knows of a number that it has handed out.
+#[derive(Debug)]
+pub struct Invitation {
+    /// Authenticates the registration.
+    pub key: ActivationKey,
+    /// The terms that came with the letter.
+    pub terms: Digest,
+    /// Until when the code counts.
+    pub expires: Time,
+}
+
+/// A number and code that were handed out just now.
+#[derive(Debug)]
+pub struct Granted {
+    /// The number.
+    pub number: PartyNumber,
+    /// The code, for the letter.
+    pub code: ActivationCode,
+    /// To whom the letter goes.
+    pub details: Details,
+}
+
+/// Why something about people failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeopleError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What was typed.
+    #[error(transparent)]
+    Malformed(#[from] tegata_protocol::Malformed),
+    /// No such application, or it was granted before.
+    #[error("application {0} isn't waiting; see tegata-centre applications list")]
+    NotWaiting(u64),
+    /// The details can't be decrypted: erased, or damaged.
+    #[error("the personal details of {0} are erased or damaged")]
+    Erased(String),
+}
+
+/// The people's databases.
+#[derive(Debug)]
+pub struct People {
+    store: store::Store,
+}
+
+impl People {
+    /// Opens or makes `people.sqlite` and `people-keys.sqlite` in `dir`.
+    ///
+    /// # Errors
+    /// [`PeopleError`].
+    pub fn open(dir: &Path) -> Result<Self, PeopleError> {
+        Ok(Self {
+            store: store::Store::open(dir)?,
+        })
+    }
+
+    /// Takes an application (M1, M2): somebody asks for a number.
+    ///
+    /// # Errors
+    /// [`PeopleError`].
+    pub fn apply(&self, role: Role, details: &Details, now: Time) -> Result<u64, PeopleError> {
+        let key = fresh_key();
+        let sealed = seal(&key, &cbor::encode(details));
+        Ok(self
+            .store
+            .add_application(role, &sealed, key.as_slice(), now)?)
+    }
+
+    /// All applications, the latest last.
+    ///
+    /// # Errors
+    /// [`PeopleError`].
+    pub fn applications(&self) -> Result<Vec<Application>, PeopleError> {
+        Ok(self.store.applications()?)
+    }
+
+    /// The details of an application, for whoever grants it.
+    ///
+    /// # Errors
+    /// [`PeopleError`].
+    pub fn details(&self, application: u64) -> Result<Details, PeopleError> {
+        let erased = || PeopleError::Erased(format!("application {application}"));
+        let (sealed, key) = self.store.details(application)?.ok_or_else(erased)?;
+        let plain = open(&key, &sealed).ok_or_else(erased)?;
+        Ok(cbor::decode(&plain, 4096)?)
+    }
+
+    /// Grants an application: draws a free number and a code.
+    ///
+    /// # Errors
+    /// [`PeopleError`].
+    pub fn grant(
+        &self,
+        application: u64,
+        terms: Digest,
+        (now, expires): (Time, Time),
+    ) -> Result<Granted, PeopleError> {
+        let all = self.store.applications()?;
+        let waiting = all
+            .iter()
+            .find(|a| a.id == application && a.number.is_none());
+        let role = waiting.ok_or(PeopleError::NotWaiting(application))?.role;
+        let details = self.details(application)?;
+        let code = ActivationCode::random(&mut rng());
+        loop {
+            let number = PartyNumber::new(role, rng().next_u32() % 1_000_000_000)?;
+            let invitation = Invitation {
+                key: code.key(),
+                terms,
+                expires,
+            };
+            if self.store.invite(application, number, &invitation, now)? {
+                return Ok(Granted {
+                    number,
+                    code,
+                    details,
+                });
+            }
+        }
+    }
+
+    /// What is known of a number that was handed out.
+    ///
+    /// # Errors
+    /// [`PeopleError`].
+    pub fn invitation(&self, number: PartyNumber) -> Result<Option<Invitation>, PeopleError> {
+        Ok(self.store.invitation(number)?)
+    }
+
+    /// Keeps a registered party's details under a key of its own, and ends its invitation.
+    ///
+    /// # Errors
+    /// [`PeopleError`].
+    pub fn enter(
+        &self,
+        number: PartyNumber,
+        details: Option<&SaltedDetails>,
+    ) -> Result<(), PeopleError> {
+        let Some(details) = details else {
+            return Ok(());
+        };
+        let key = fresh_key();
+        let sealed = seal(&key, &details.to_bytes());
+        Ok(self.store.enter(number, &sealed, key.as_slice())?)
+    }
+
+    /// Destroys a person's key: the details are unreadable from now on, the evidence stays.
+    ///
+    /// # Errors
+    /// [`PeopleError`].
+    pub fn erase(&self, number: PartyNumber) -> Result<bool, PeopleError> {
+        Ok(self.store.erase(number)?)
+    }
+}
+
+fn fresh_key() -> Zeroizing<[u8; 32]> {
+    let mut key = Zeroizing::new([0; 32]);
+    rng().fill_bytes(key.as_mut());
+    key
+}
+
+/// AES-256-GCM under a key that seals one thing only, so the nonce may be fixed.
+fn seal(key: &[u8; 32], plain: &[u8]) -> Vec<u8> {
+    let cipher = Aes256Gcm::new(key.into());
+    #[expect(
+        clippy::expect_used,
+        reason = "AES-GCM refuses only messages of gigabytes"
+    )]
+    cipher
+        .encrypt(&[0; 12].into(), plain)
+        .expect("sealing in memory")
+}
+
+fn open(key: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let cipher = Aes256Gcm::new_from_slice(key).ok()?;
+    cipher
+        .decrypt(&[0; 12].into(), sealed)
+        .ok()
+        .map(Zeroizing::new)
+}

@@ -1,0 +1,371 @@
+//! What the centre answers, and whom else it tells: from the book's decision to unsigned payloads.
+//!
+//! These run on the committer's thread: they encode and nothing else. The payload goes into the
+//! book; it's signed when it's handed out, and since Ed25519 is deterministic the same payload
+//! always becomes the same signed reply.
+
+use minicbor::{Decode, Encode};
+use tegata_ledger::{
+    BillState as BookBillState, Decision, Destination, Hold, HoldState, OutboxItem, Outcome,
+    Position, Refusal as BookRefusal, Response,
+};
+use tegata_protocol::{
+    Amount, Currency, Digest, MessageId, PartyNumber, Time,
+    book::{Done, Imported},
+    cbor,
+    envelope::{Attachment, Body, Message},
+    payload_of,
+    payment::{
+        BillAnswer, BillState, BookPosition, Captured, Closing, Delivered, HoldClosed, Mode,
+        PaidNotice, Receipt,
+    },
+    prepaid::{Funding, PaymentReference, PrepaidCard},
+    purchase::Bill,
+    refusal::{Code, Refusal},
+};
+
+/// The kind of outbox items: a [`Post`].
+pub(crate) const POST: u8 = 1;
+
+/// What waits in a mailbox: a payload to be signed when it's fetched, and what somebody sealed.
+#[derive(Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct Post {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) payload: Vec<u8>,
+    #[n(1)]
+    pub(crate) sealed: Option<Attachment>,
+}
+
+/// To whom a reply goes, and which request it answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Return {
+    /// Who asked.
+    pub to: PartyNumber,
+    /// The digest of the signed request.
+    pub answers: Digest,
+}
+
+impl Return {
+    /// The payload of a reply.
+    pub fn payload<B: Body>(self, time: Time, body: B) -> Vec<u8> {
+        let answers = Some(self.answers);
+        payload(
+            self.to,
+            derived_id(self.answers, b"reply"),
+            time,
+            answers,
+            body,
+        )
+    }
+
+    /// The payload of a refusal.
+    pub fn refusal(self, time: Time, refusal: Refusal) -> Vec<u8> {
+        self.payload(time, refusal)
+    }
+
+    fn post<B: Body>(self, to: PartyNumber, time: Time, body: B) -> OutboxItem {
+        self.post_with(to, time, body, None)
+    }
+
+    fn post_with<B: Body>(
+        self,
+        to: PartyNumber,
+        time: Time,
+        body: B,
+        sealed: Option<Attachment>,
+    ) -> OutboxItem {
+        let number = to.wire().to_be_bytes();
+        let id = derived_id(self.answers, &number);
+        let post = Post {
+            payload: payload(to, id, time, None, body),
+            sealed,
+        };
+        OutboxItem {
+            to,
+            kind: POST,
+            bytes: cbor::encode(&post),
+        }
+    }
+}
+
+/// Ids of what the centre says follow from what it answers, so that they're the same each time.
+fn derived_id(request: Digest, what: &[u8]) -> MessageId {
+    let digest = Digest::of_parts(&[b"tegata centre id v1", request.as_bytes(), what]);
+    let mut id = [0; 16];
+    for (to, from) in id.iter_mut().zip(digest.as_bytes()) {
+        *to = *from;
+    }
+    MessageId::from_bytes(id)
+}
+
+fn payload<B: Body>(
+    to: PartyNumber,
+    id: MessageId,
+    time: Time,
+    answers: Option<Digest>,
+    body: B,
+) -> Vec<u8> {
+    let (from, not_after, enc_digest) = (PartyNumber::CENTRE, None, None);
+    payload_of(&Message {
+        from,
+        to,
+        id,
+        time,
+        not_after,
+        enc_digest,
+        answers,
+        body,
+    })
+}
+
+/// The code by which a party learns why the book said no.
+pub fn code_of(refusal: &BookRefusal) -> Code {
+    match refusal {
+        BookRefusal::ByCaller(number) => by_number(*number),
+        BookRefusal::InsufficientFunds { .. } => Code::InsufficientFunds,
+        BookRefusal::BillAlreadyPaid { .. }
+        | BookRefusal::BillAlreadyHeld { .. }
+        | BookRefusal::PaymentKnown { .. } => Code::BillPaid,
+        BookRefusal::BillClosed { .. } => Code::BillClosed,
+        BookRefusal::BillConflicts { .. } => Code::BillInvalid,
+        BookRefusal::HoldUnknown { .. } => Code::HoldUnknown,
+        BookRefusal::HoldClosed { .. } | BookRefusal::HoldExpired { .. } => Code::HoldClosed,
+        BookRefusal::HoldAlreadyCaptured { .. } => Code::HoldCaptured,
+        BookRefusal::HoldNotYours { .. } => Code::HoldNotYours,
+        BookRefusal::AmountAboveHold { .. } | BookRefusal::AmountZero => Code::AboveHold,
+        BookRefusal::AlreadyRegistered { .. } => Code::AlreadyRegistered,
+        BookRefusal::StatementImported { .. } => Code::StatementImported,
+        BookRefusal::EntryTwice { .. } => Code::StatementInvalid,
+        BookRefusal::WrongCurrency { .. } => Code::WrongCurrency,
+        // All others can't follow from a message that the desk lets through; and the book's enum
+        // may grow.
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is non-exhaustive")]
+        _ => Code::NotOffered,
+    }
+}
+
+fn by_number(number: u16) -> Code {
+    let found = Code::ALL
+        .iter()
+        .copied()
+        .find(|code| code.number() == number);
+    found.unwrap_or(Code::NotOffered)
+}
+
+/// A response for any action: a refusal as such, an outcome by `accepted`.
+pub(crate) fn respond(
+    back: Return,
+    decision: &Decision,
+    accepted: impl FnOnce(&Outcome) -> Response,
+) -> Response {
+    match &decision.result {
+        Ok(outcome) => accepted(outcome),
+        Err(refusal) => {
+            Response::reply(back.refusal(decision.time, Refusal::new(code_of(refusal))))
+        }
+    }
+}
+
+/// What an outcome of another kind than asked for is answered with. It can't happen: the book
+/// answers each action with its own outcome.
+fn foreign(back: Return, time: Time) -> Response {
+    Response::reply(back.refusal(time, Refusal::new(Code::NotOffered)))
+}
+
+fn at(position: Position) -> BookPosition {
+    BookPosition {
+        committer: position.committer,
+        sequence: position.sequence,
+    }
+}
+
+/// Minor units of a book account as an amount; below zero can't be on a member's account.
+fn amount(minor: i64, currency: Currency) -> Amount {
+    let minor = u64::try_from(minor).unwrap_or_default();
+    Amount::new(minor, currency).unwrap_or(Amount::zero(currency))
+}
+
+/// The reply to a payment, and the shop's notice.
+pub(crate) fn payment(back: Return, bill: &Bill, bill_digest: Digest, d: &Decision) -> Response {
+    respond(back, d, |outcome| {
+        let (hold, payer, mode) = match outcome {
+            Outcome::Held { hold, payer } => (hold, payer, Mode::Hold),
+            Outcome::Paid { hold, payer, .. } => (hold, payer, Mode::Pay),
+            #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is non-exhaustive")]
+            _ => return foreign(back, d.time),
+        };
+        let (currency, position) = (hold.amount.currency(), at(d.position));
+        let hold_expires = (mode == Mode::Hold).then_some(hold.expires);
+        let (payment, amount_held) = (hold.payment, hold.amount);
+        let receipt = Receipt {
+            payment,
+            bill: bill_digest,
+            mode,
+            amount: amount_held,
+            balance: amount(payer.balance, currency),
+            held: amount(payer.held, currency),
+            hold_expires,
+            position,
+        };
+        let notice = PaidNotice {
+            payment,
+            bill: bill_digest,
+            transaction: bill.transaction,
+            mode,
+            amount: amount_held,
+            hold_expires,
+            position,
+        };
+        Response {
+            reply: back.payload(d.time, receipt),
+            outbox: vec![back.post(bill.shop, d.time, notice)],
+        }
+    })
+}
+
+/// The reply to a capture, and the member's delivery.
+pub(crate) fn capture(back: Return, delivery: &[u8], d: &Decision) -> Response {
+    respond(back, d, |outcome| {
+        let Outcome::Captured { hold, payer, .. } = outcome else {
+            return foreign(back, d.time);
+        };
+        let taken = match hold.state {
+            HoldState::Captured(taken) => taken,
+            HoldState::Open | HoldState::Expired | HoldState::Voided => hold.amount,
+        };
+        let (payment, position) = (hold.payment, at(d.position));
+        let delivered = Delivered {
+            payment,
+            amount: taken,
+            balance: amount(payer.balance, taken.currency()),
+            delivery: Digest::of(delivery),
+            position,
+        };
+        let sealed = Some(Attachment::new(delivery.to_vec()));
+        let member = owner(hold.payer.owner);
+        let outbox = member.map(|m| back.post_with(m, d.time, delivered, sealed));
+        Response {
+            reply: back.payload(
+                d.time,
+                Captured {
+                    payment,
+                    amount: taken,
+                    position,
+                },
+            ),
+            outbox: outbox.into_iter().collect(),
+        }
+    })
+}
+
+fn owner(wire: u64) -> Option<PartyNumber> {
+    PartyNumber::from_wire(wire).ok()
+}
+
+/// The reply to an inquiry about a bill.
+pub(crate) fn inquiry(back: Return, bill: Digest, d: &Decision) -> Response {
+    respond(back, d, |outcome| {
+        let Outcome::Bill { state, .. } = outcome else {
+            return foreign(back, d.time);
+        };
+        let state = match state {
+            BookBillState::Closed | BookBillState::Free => BillState::ClosedUnpaid,
+            BookBillState::Held(payment) => BillState::Held(*payment),
+            BookBillState::Paid(payment) => BillState::Paid(*payment),
+        };
+        Response::reply(back.payload(d.time, BillAnswer { bill, state }))
+    })
+}
+
+/// The reply to a prepaid request.
+pub(crate) fn prepaid(back: Return, reference: PaymentReference, d: &Decision) -> Response {
+    respond(back, d, |_| {
+        Response::reply(back.payload(d.time, reference))
+    })
+}
+
+/// The reply to a registration, or to anything that has nothing more to say.
+pub(crate) fn fixed<B: Body>(back: Return, body: B, d: &Decision) -> Response {
+    respond(back, d, |_| Response::reply(back.payload(d.time, body)))
+}
+
+/// The reply to a statement's import, and the prepaid cards of those whose money came.
+pub(crate) fn import(back: Return, statement: &str, card_seconds: u64, d: &Decision) -> Response {
+    respond(back, d, |outcome| {
+        let Outcome::Deposited { entries, credited } = outcome else {
+            return foreign(back, d.time);
+        };
+        let matched = entries
+            .iter()
+            .map(|e| matches!(e.destination, Destination::Member(_)));
+        let imported = Imported {
+            matched: matched.collect(),
+            position: at(d.position),
+        };
+        let mut outbox = Vec::new();
+        for entry in entries {
+            let Destination::Member(member) = entry.destination else {
+                continue;
+            };
+            let account = credited.iter().find(|(id, _)| id.owner == member.wire());
+            let currency = entry.amount.currency();
+            let card = PrepaidCard {
+                number: card_number(d.position.sequence, entry.index),
+                value: entry.amount,
+                funding: Funding::Transfer,
+                reference: entry.reference.clone().unwrap_or_default(),
+                statement: statement.to_owned(),
+                entry: entry.index,
+                expires: d.time.after(card_seconds),
+                balance: amount(account.map_or(0, |(_, a)| a.balance), currency),
+            };
+            let one = Digest::of_parts(&[back.answers.as_bytes(), &entry.index.to_be_bytes()]);
+            outbox.push(
+                Return {
+                    answers: one,
+                    ..back
+                }
+                .post(member, d.time, card),
+            );
+        }
+        Response {
+            reply: back.payload(d.time, imported),
+            outbox,
+        }
+    })
+}
+
+/// A card's number: record and entry. Entries are fewer than 10,000 in a statement.
+fn card_number(sequence: u64, entry: u32) -> u64 {
+    sequence
+        .saturating_mul(10_000)
+        .saturating_add(u64::from(entry))
+}
+
+/// What shop and member learn when a hold ends without a capture.
+pub(crate) fn closed(back: Return, closing: Closing, d: &Decision) -> Response {
+    respond(back, d, |outcome| {
+        let Outcome::Released { hold, .. } = outcome else {
+            return foreign(back, d.time);
+        };
+        let Hold {
+            payment,
+            amount,
+            bill,
+            ..
+        } = hold;
+        let closed = HoldClosed {
+            payment: *payment,
+            shop: bill.shop,
+            amount: *amount,
+            closing,
+        };
+        let mut outbox = vec![back.post(bill.shop, d.time, closed.clone())];
+        outbox.extend(owner(hold.payer.owner).map(|m| back.post(m, d.time, closed)));
+        Response {
+            reply: back.payload(d.time, Done {}),
+            outbox,
+        }
+    })
+}

@@ -1,0 +1,115 @@
+//! What an organiser sets: `DIR/centre.toml`, written by `tegata-centre init`, edited by hand.
+//!
+//! ```toml
+//! name = "Hanamizuki Town"
+//! address = "https://centre.example"
+//! currency = "JPY"
+//! account = "JP-0001-7654321"
+//! account_owner = "Hanamizuki Town Association"
+//! load_min = "500"
+//! load_max = "50000"
+//! card_valid_days = 180
+//! ```
+
+use serde::{Deserialize, Serialize};
+use tegata_program::exit::Failure;
+use tegata_protocol::{Amount, Currency};
+
+use crate::bank::AccountNumber;
+
+/// Settings as they stand in the file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The organiser's name.
+    pub name: String,
+    /// The web address that parties use.
+    pub address: String,
+    /// The currency, ISO 4217.
+    pub currency: String,
+    /// Our account at the bank: an IBAN, or as the bank writes it.
+    pub account: String,
+    /// Its owner.
+    pub account_owner: String,
+    /// The least that may be loaded at once, in whole units (`500`, `5.00`).
+    #[serde(default = "default_min")]
+    pub load_min: String,
+    /// The most.
+    #[serde(default = "default_max")]
+    pub load_max: String,
+    /// How many days a prepaid card may be spent. Up to six months, Japan's prepaid law exempts it.
+    #[serde(default = "default_days")]
+    pub card_valid_days: u32,
+    /// How many days an activation code in a letter counts.
+    #[serde(default = "default_code_days")]
+    pub code_valid_days: u32,
+}
+
+fn default_min() -> String {
+    "500".to_owned()
+}
+
+fn default_max() -> String {
+    "100000".to_owned()
+}
+
+const fn default_days() -> u32 {
+    180
+}
+
+const fn default_code_days() -> u32 {
+    60
+}
+
+/// Settings that make sense.
+#[derive(Clone, Debug)]
+pub struct House {
+    /// The organiser's name.
+    pub name: String,
+    /// The web address.
+    pub address: String,
+    /// The currency.
+    pub currency: Currency,
+    /// Our account.
+    pub account: AccountNumber,
+    /// Its owner.
+    pub account_owner: String,
+    /// The least that may be loaded.
+    pub load_min: Amount,
+    /// The most.
+    pub load_max: Amount,
+    /// How long a prepaid card may be spent, in seconds.
+    pub card_seconds: u64,
+    /// How long an activation code counts, in seconds.
+    pub code_seconds: u64,
+}
+
+impl Settings {
+    /// Checks them.
+    ///
+    /// # Errors
+    /// [`Failure`] that names the setting.
+    pub fn check(&self) -> Result<House, Failure> {
+        let wrong = |what: &str, e: &dyn std::fmt::Display| {
+            Failure::usage(format!("centre.toml: {what}: {e}")).next("mend it and start again")
+        };
+        let currency = Currency::new(&self.currency).map_err(|e| wrong("currency", &e))?;
+        let amount = |name, text: &str| Amount::parse(text, currency).map_err(|e| wrong(name, &e));
+        let days = |n: u32| u64::from(n).saturating_mul(86_400);
+        let house = House {
+            name: self.name.clone(),
+            address: self.address.trim_end_matches('/').to_owned(),
+            currency,
+            account: self.account.parse().map_err(|e| wrong("account", &e))?,
+            account_owner: self.account_owner.clone(),
+            load_min: amount("load_min", &self.load_min)?,
+            load_max: amount("load_max", &self.load_max)?,
+            card_seconds: days(self.card_valid_days),
+            code_seconds: days(self.code_valid_days),
+        };
+        if house.load_min.minor() > house.load_max.minor() {
+            return Err(wrong("load_min", &"larger than load_max"));
+        }
+        Ok(house)
+    }
+}

@@ -1,0 +1,319 @@
+//! What the centre answers over HTTP: messages, certificates, and the pages of joining.
+//!
+//! All of it is served on a Unix socket to the guard, which is the only listener; operators' orders
+//! come on another socket.
+
+use std::sync::Arc;
+
+use axum::{
+    Form, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, Path, State},
+    http::{HeaderMap, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use maud::html;
+use serde::Deserialize;
+use tegata_pages::{
+    Field, Language, Link, Messages, Page, Refusal, Role as PageRole, Tone, button, definitions,
+    dress, notice,
+};
+use tegata_program::clock;
+use tegata_protocol::{Digest, Role, Time, cbor, joining::Details};
+
+use crate::{
+    desk::{Answered, Desk},
+    operator::{OPERATOR_LIMIT, OrderError},
+};
+
+static MESSAGES: std::sync::LazyLock<Messages> = std::sync::LazyLock::new(|| {
+    Messages::embedded(
+        include_str!("../messages/en.toml"),
+        include_str!("../messages/ja.toml"),
+    )
+});
+
+const CBOR: &str = "application/cbor";
+
+/// What the routes need.
+#[derive(Debug)]
+pub struct Web {
+    /// The desk.
+    pub desk: Arc<Desk>,
+    /// The terms' text.
+    pub terms: String,
+}
+
+type Shared = State<Arc<Web>>;
+
+/// The routes that the guard forwards to.
+pub fn public(web: Arc<Web>) -> Router {
+    let pages = Router::new()
+        .route("/", get(guide))
+        .route("/apply", get(application_form).post(apply))
+        .route("/terms", get(terms))
+        .with_state(web.clone());
+    let calls = Router::new()
+        .route("/v1/message", post(message))
+        .route("/v1/certificates", get(certificates))
+        .route("/v1/terms/{digest}", get(terms_text))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .layer(DefaultBodyLimit::max(
+            tegata_protocol::envelope::SEALED_LIMIT,
+        ))
+        .with_state(web);
+    dress(pages).merge(calls)
+}
+
+/// The routes of the operators' socket.
+pub fn operators(desk: Arc<Desk>) -> Router {
+    Router::new()
+        .route("/order", post(order))
+        .layer(DefaultBodyLimit::max(OPERATOR_LIMIT))
+        .with_state(desk)
+}
+
+fn now() -> Time {
+    Time::from_secs(clock::now())
+}
+
+async fn message(State(web): Shared, body: Bytes) -> Response {
+    match web.desk.accept(&body, now()).await {
+        Answered::Reply(bytes) => ([(header::CONTENT_TYPE, CBOR)], bytes).into_response(),
+        Answered::Unreadable => {
+            let json = [(header::CONTENT_TYPE, "application/json")];
+            (StatusCode::BAD_REQUEST, json, "{\"error\":\"unreadable\"}").into_response()
+        }
+        Answered::Busy => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            [(header::RETRY_AFTER, "1")],
+        )
+            .into_response(),
+        Answered::Fault => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn certificates(State(web): Shared) -> Response {
+    let bytes = cbor::encode(&web.desk.public.certificates);
+    ([(header::CONTENT_TYPE, CBOR)], bytes).into_response()
+}
+
+async fn terms_text(State(web): Shared, Path(digest): Path<String>) -> Response {
+    if Digest::from_hex(&digest) == Some(Digest::of(web.terms.as_bytes())) {
+        web.terms.clone().into_response()
+    } else {
+        StatusCode::NOT_FOUND.into_response()
+    }
+}
+
+/// Operators' replies: the signed reply, or in words why not.
+async fn order(State(desk): State<Arc<Desk>>, body: Bytes) -> Response {
+    let done = tokio::task::spawn_blocking(move || desk.order(&body, now())).await;
+    match done {
+        Ok(Ok(signed)) => signed.into_bytes().into_response(),
+        Ok(Err(error @ (OrderError::Unreadable(_) | OrderError::Refused(_)))) => {
+            (StatusCode::CONFLICT, error.to_string()).into_response()
+        }
+        Ok(Err(OrderError::Fault(fault))) => {
+            tracing::error!(
+                error = &fault as &dyn std::error::Error,
+                "an order wasn't booked"
+            );
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+impl Web {
+    fn page(&self, language: Language, title: &str, here: &Uri) -> Page {
+        let t = MESSAGES.of(language);
+        let menu = [
+            Link::new(t.text("menu.guide"), "/"),
+            Link::new(t.text("menu.apply"), "/apply"),
+            Link::new(t.text("menu.terms"), "/terms"),
+        ];
+        let name = self.desk.house.name.clone();
+        Page::new(language, PageRole::Centre, name, title)
+            .menu(menu)
+            .here(here)
+    }
+}
+
+async fn guide(State(web): Shared, language: Language, uri: Uri) -> impl IntoResponse {
+    let t = MESSAGES.of(language);
+    let root = grouped(web.desk.public.root.as_bytes());
+    web.page(language, t.text("guide.title"), &uri).body(html! {
+        p { (t.fill("guide.welcome", &[("name", &web.desk.house.name)])) }
+        h2 { (t.text("guide.how")) }
+        ol {
+            li { a href="/apply" { (t.text("guide.step1")) } }
+            li { (t.text("guide.step2")) }
+            li { (t.text("guide.step3")) }
+            li { (t.text("guide.step4")) }
+        }
+        h2 { (t.text("guide.facts")) }
+        (definitions(&[
+            (t.text("guide.currency"), html! { (web.desk.house.currency) }),
+            (t.text("guide.load"), html! {
+                (web.desk.house.load_min) " – " (web.desk.house.load_max)
+            }),
+            (t.text("guide.root"), html! { code translate="no" { (root) } }),
+        ]))
+        p.small { (t.text("guide.root_hint")) }
+    })
+}
+
+fn grouped(bytes: &[u8; 32]) -> String {
+    let hex = Digest::from_bytes(*bytes).to_string();
+    let groups: Vec<_> = hex
+        .as_bytes()
+        .chunks(4)
+        .map(String::from_utf8_lossy)
+        .collect();
+    groups.join(" ")
+}
+
+async fn terms(State(web): Shared, language: Language, uri: Uri) -> impl IntoResponse {
+    let t = MESSAGES.of(language);
+    web.page(language, t.text("terms.title"), &uri).body(html! {
+        pre.text { (web.terms) }
+        (definitions(&[(t.text("terms.digest"), html! {
+            code translate="no" { (Digest::of(web.terms.as_bytes())) }
+        })]))
+    })
+}
+
+#[derive(Deserialize, Default)]
+struct ApplicationForm {
+    #[serde(default)]
+    role: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    postal: String,
+    #[serde(default)]
+    mail: String,
+}
+
+async fn application_form(State(web): Shared, language: Language, uri: Uri) -> Response {
+    form_page(&web, language, &uri, &ApplicationForm::default(), None).into_response()
+}
+
+fn form_page(
+    web: &Web,
+    language: Language,
+    uri: &Uri,
+    form: &ApplicationForm,
+    error: Option<&str>,
+) -> Page {
+    let t = MESSAGES.of(language);
+    let chosen = |role: &str| form.role == role || (form.role.is_empty() && role == "member");
+    let roles = [
+        ("member", "apply.member"),
+        ("shop", "apply.shop"),
+        ("gate", "apply.gate"),
+    ];
+    web.page(language, t.text("apply.title"), uri).body(html! {
+        p { (t.text("apply.intro")) }
+        @if let Some(error) = error {
+            (Refusal {
+                language, code: "application_incomplete", what: error, next: t.text("apply.mend"),
+            })
+        }
+        form method="post" action="/apply" {
+            fieldset {
+                legend { (t.text("apply.as")) }
+                @for (value, key) in roles {
+                    label.choice {
+                        input type="radio" name="role" value=(value) checked[chosen(value)];
+                        " " (t.text(key))
+                    }
+                }
+            }
+            (Field::text("name", t.text("apply.name")).value(&form.name).required())
+            (Field::text("postal", t.text("apply.postal")).hint(t.text("apply.postal_hint"))
+                .value(&form.postal).required())
+            (Field::text("mail", t.text("apply.mail")).hint(t.text("apply.optional"))
+                .value(&form.mail))
+            (button(t.text("apply.send")))
+        }
+    })
+}
+
+/// Takes an application (M1, M2). A program that asks for JSON gets it.
+async fn apply(
+    State(web): Shared,
+    language: Language,
+    uri: Uri,
+    headers: HeaderMap,
+    Form(form): Form<ApplicationForm>,
+) -> Response {
+    let t = MESSAGES.of(language);
+    let taken = take(&web, &form);
+    let wants_json = headers
+        .get(header::ACCEPT)
+        .is_some_and(|v| v == "application/json");
+    match taken {
+        Ok(id) if wants_json => {
+            axum::Json(serde_json::json!({ "application": id })).into_response()
+        }
+        Ok(id) => web
+            .page(language, t.text("applied.title"), &uri)
+            .body(html! {
+                (notice(Tone::Good, &t.fill("applied.thanks", &[("number", &id.to_string())])))
+                p { (t.text("applied.next")) }
+            })
+            .into_response(),
+        Err(why) => {
+            let page = form_page(&web, language, &uri, &form, Some(&why));
+            (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
+        }
+    }
+}
+
+fn take(web: &Web, form: &ApplicationForm) -> Result<u64, String> {
+    let role = match form.role.as_str() {
+        "member" => Role::Member,
+        "shop" => Role::Shop,
+        "gate" => Role::Gate,
+        other => return Err(format!("role {other:?}: expected member, shop or gate")),
+    };
+    let lines = form
+        .postal
+        .split(['\n', ';'])
+        .map(str::trim)
+        .filter(|l| !l.is_empty());
+    let mail = Some(form.mail.trim().to_owned()).filter(|m| !m.is_empty());
+    let (name, postal) = (
+        form.name.trim().to_owned(),
+        lines.map(str::to_owned).collect(),
+    );
+    let details = Details {
+        name,
+        postal,
+        mail,
+        account: None,
+    };
+    details.check().map_err(|e| e.to_string())?;
+    web.desk.people.apply(role, &details, now()).map_err(|e| {
+        tracing::error!(error = %e, "an application wasn't kept");
+        "the application couldn't be kept; try again later".to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn both_languages_say_the_same() {
+        let (en, ja) = (
+            include_str!("../messages/en.toml"),
+            include_str!("../messages/ja.toml"),
+        );
+        assert_eq!(
+            tegata_pages::Messages::problems(en, ja),
+            Vec::<String>::new()
+        );
+    }
+}
