@@ -212,3 +212,68 @@ async fn drain(mut body: Body) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll};
+
+    use hyper::body::Frame;
+
+    use super::*;
+
+    /// A body of so many KiB that counts how much of it was read.
+    struct Counted {
+        left: usize,
+        read: Arc<AtomicUsize>,
+    }
+
+    impl hyper::body::Body for Counted {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            if self.left == 0 {
+                return Poll::Ready(None);
+            }
+            self.left -= 1;
+            self.read.fetch_add(1, Ordering::Relaxed);
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; 1024])))))
+        }
+    }
+
+    /// How many KiB of a message of so many were read, and the status it got.
+    async fn read_of(kib: usize, length: Option<&str>) -> (usize, Option<Answer>) {
+        let read = Arc::new(AtomicUsize::new(0));
+        let body = Body::new(Counted {
+            left: kib,
+            read: Arc::clone(&read),
+        });
+        let mut request = Request::post("/v1/x").body(body).unwrap();
+        if let Some(length) = length {
+            request
+                .headers_mut()
+                .insert(header::CONTENT_LENGTH, length.parse().unwrap());
+        }
+        let answer = whole(request).await.err();
+        (read.load(Ordering::Relaxed), answer)
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_is_read_to_its_end_but_not_for_ever() {
+        let too_large = Some(Answer::TooLarge {
+            limit: MESSAGE_LIMIT,
+        });
+        assert_eq!(read_of(64, None).await, (64, None));
+        assert_eq!(read_of(500, None).await, (500, too_large));
+        assert_eq!(read_of(500, Some("512000")).await, (500, too_large));
+        assert_eq!(read_of(9000, Some("9216000")).await, (1025, too_large));
+        assert_eq!(read_of(9000, None).await.1, too_large);
+        assert!(read_of(9000, None).await.0 < 1200);
+    }
+}
