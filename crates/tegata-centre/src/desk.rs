@@ -203,7 +203,7 @@ impl Desk {
             )
         });
         Ok(Step::Draft(
-            draft,
+            Box::new(draft),
             back,
             Then::Enter(Box::new(record), details),
         ))

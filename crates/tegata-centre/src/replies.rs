@@ -138,10 +138,13 @@ pub fn code_of(refusal: &BookRefusal) -> Code {
         BookRefusal::StatementImported { .. } => Code::StatementImported,
         BookRefusal::EntryTwice { .. } => Code::StatementInvalid,
         BookRefusal::WrongCurrency { .. } => Code::WrongCurrency,
-        // All others can't follow from a message that the desk lets through; and the book's enum
-        // may grow.
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is non-exhaustive")]
-        _ => Code::NotOffered,
+        // These can't follow from a message that the desk lets through.
+        BookRefusal::HoldNotExpired { .. }
+        | BookRefusal::UnknownParty { .. }
+        | BookRefusal::ReferenceInUse { .. }
+        | BookRefusal::WrongAccount { .. }
+        | BookRefusal::Overflow { .. }
+        | _ => Code::NotOffered,
     }
 }
 
@@ -192,8 +195,15 @@ pub(crate) fn payment(back: Return, bill: &Bill, bill_digest: Digest, d: &Decisi
         let (hold, payer, mode) = match outcome {
             Outcome::Held { hold, payer } => (hold, payer, Mode::Hold),
             Outcome::Paid { hold, payer, .. } => (hold, payer, Mode::Pay),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is non-exhaustive")]
-            _ => return foreign(back, d.time),
+            Outcome::Noted
+            | Outcome::Registered { .. }
+            | Outcome::Replaced { .. }
+            | Outcome::FundingExpected { .. }
+            | Outcome::Deposited { .. }
+            | Outcome::Captured { .. }
+            | Outcome::Released { .. }
+            | Outcome::Bill { .. }
+            | _ => return foreign(back, d.time),
         };
         let (currency, position) = (hold.amount.currency(), at(d.position));
         let hold_expires = (mode == Mode::Hold).then_some(hold.expires);
