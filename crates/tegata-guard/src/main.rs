@@ -20,7 +20,7 @@ const PARTY: Party = Party::new(PROGRAM, 1);
 /// host, method, size or pace, and passes all others on to the centre's Unix socket unchanged.
 /// Messages to /v1/ may have 64 KiB, forms 1 MiB; an exchange may take 30 seconds, /v1/wait 60.
 ///
-/// Every setting also stands in DIR/guard.toml under the same name (`rate_per_minute = 600`), or
+/// Every setting may also stand in DIR/guard.toml (`rate_per_minute = 600`, `hosts = ["NAME"]`) or
 /// in the environment (`TEGATA_GUARD_RATE_PER_MINUTE=600`); flags win, then the environment.
 #[derive(Debug, Parser)]
 #[command(

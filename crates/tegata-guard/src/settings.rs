@@ -39,11 +39,11 @@ pub struct Settings {
     pub hosts: Vec<String>,
 
     /// The TLS certificate with its chain, PEM; needed to listen beyond this machine
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    #[arg(long, value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
 
     /// The certificate's private key, PEM
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 
     /// Requests per minute from one address, a minute's worth at once; 0: any number

@@ -47,6 +47,6 @@ pub use dress::{STYLE, dress};
 pub use language::{Language, Messages, Texts};
 pub use page::{Link, Page, Role};
 pub use parts::{
-    Bar, Column, Field, Refusal, Table, Tile, Tone, Verdict, bar_chart, button, code,
-    danger_button, definitions, notice, secondary_button, steps, ticket, tiles, verdict,
+    Bar, Column, Door, Field, Refusal, Table, Tile, Tone, Verdict, bar_chart, button, code,
+    danger_button, definitions, doors, notice, secondary_button, steps, ticket, tiles, verdict,
 };

@@ -6,7 +6,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 
-use crate::dress::{STYLE_PATH, policy};
+use crate::dress::{STYLE, STYLE_PATH, policy};
 use crate::language::{Language, Messages, PARAMETER, Texts};
 
 const EN: &str = include_str!("../messages/en.toml");
@@ -65,6 +65,11 @@ impl Role {
             Self::Town => "町",
         }
     }
+}
+
+/// What such a party is called.
+pub(crate) fn role_name(language: Language, role: Role) -> &'static str {
+    texts(language).text(role.key())
 }
 
 /// A link in a page's menu.
@@ -164,6 +169,30 @@ impl Page {
         self
     }
 
+    /// The page as a file that needs no server: its stylesheet stands in it, and it has neither
+    /// menu nor language switch. For letters, and whatever else is printed or sent.
+    #[must_use]
+    pub fn into_file(self) -> String {
+        let t = texts(self.language);
+        let page = html! {
+            (DOCTYPE)
+            html lang=(self.language.tag()) {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (self.title) " – " (self.party) }
+                    style { (PreEscaped(STYLE)) }
+                }
+                body class=(self.role.class()) {
+                    header { div.inside { div.party { (self.sign(t)) } } }
+                    main { h1 { (self.title) } (self.body) }
+                }
+            }
+        };
+        page.into_string()
+    }
+
     fn document(&self) -> Markup {
         let t = texts(self.language);
         html! {
@@ -198,13 +227,7 @@ impl Page {
         html! {
             header {
                 div.inside {
-                    a.party href="/" {
-                        (mark(self.role))
-                        span {
-                            span.role { (t.text(self.role.key())) }
-                            span.name { (self.party) }
-                        }
-                    }
+                    a.party href="/" { (self.sign(t)) }
                     nav.languages aria-label=(t.text("language")) {
                         @for language in Language::ALL {
                             a href=(self.in_language(language)) lang=(language.tag())
@@ -216,6 +239,17 @@ impl Page {
                     }
                 }
                 @if !self.menu.is_empty() { (self.menu_bar(t)) }
+            }
+        }
+    }
+
+    /// Whose page it is.
+    fn sign(&self, t: Texts<'_>) -> Markup {
+        html! {
+            (mark(self.role))
+            span {
+                span.role { (t.text(self.role.key())) }
+                span.name { (self.party) }
             }
         }
     }
@@ -271,7 +305,7 @@ impl IntoResponse for Page {
 }
 
 /// The wooden pass that once opened a barrier gate, with the party's character.
-fn mark(role: Role) -> Markup {
+pub(crate) fn mark(role: Role) -> Markup {
     html! {
         svg.mark viewBox="0 0 40 44" aria-hidden="true" focusable="false" {
             path d="M20 1.5 L38 11 L36 42.5 L4 42.5 L2 11 Z" {}

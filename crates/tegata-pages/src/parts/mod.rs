@@ -2,6 +2,7 @@
 //! is read well by screen readers, and never tells anything by colour alone.
 
 mod chart;
+mod door;
 mod field;
 mod status;
 mod table;
@@ -9,6 +10,7 @@ mod table;
 use maud::{Markup, html};
 
 pub use chart::{Bar, bar_chart};
+pub use door::{Door, doors};
 pub use field::Field;
 pub use status::{Refusal, Tone, Verdict, notice, verdict};
 pub use table::{Column, Table};

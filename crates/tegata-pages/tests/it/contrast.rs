@@ -11,7 +11,7 @@ use tegata_pages::STYLE;
 
 type Colours = BTreeMap<String, [f64; 3]>;
 
-const TEXT: [(&str, &str); 22] = [
+const TEXT: [(&str, &str); 23] = [
     ("ink", "ground"),
     ("ink", "sheet"),
     ("ink", "wash"),
@@ -29,10 +29,11 @@ const TEXT: [(&str, &str); 22] = [
     ("on-accent", "accent"),
     ("bad", "ground"),
     ("bad", "bad-wash"),
-    ("on-tone", "good"),
     ("on-tone", "bad"),
-    ("on-tone", "careful"),
-    ("sheet", "quiet"),
+    ("on-verdict", "in"),
+    ("on-verdict", "out"),
+    ("on-verdict", "wait"),
+    ("on-verdict", "again"),
     ("good", "good-wash"),
 ];
 

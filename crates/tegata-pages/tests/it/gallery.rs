@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 use axum::http::Uri;
 use maud::{Markup, Render as _, html};
 use tegata_pages::{
-    Bar, Column, Field, Language, Link, Messages, Page, Refusal, Role, STYLE, Table, Texts, Tile,
-    Tone, Verdict, bar_chart, button, code, danger_button, definitions, notice, qr,
+    Bar, Column, Door, Field, Language, Link, Messages, Page, Refusal, Role, STYLE, Table, Texts,
+    Tile, Tone, Verdict, bar_chart, button, code, danger_button, definitions, doors, notice, qr,
     secondary_button, steps, ticket, tiles, verdict,
 };
 
@@ -32,6 +32,7 @@ fn every_part_in_both_languages() {
             ("ticket", ticket_page(t)),
             ("gate", gate(t)),
             ("figures", figures(t)),
+            ("town", town(t)),
         ] {
             let html = page.render().into_string();
             check(&html, language);
@@ -218,6 +219,72 @@ fn gate(t: Texts<'_>) -> Page {
         (one(Tone::Careful, "gate.wait", "gate.wait_detail"))
         (one(Tone::Plain, "gate.again", "gate.again_detail"))
     })
+}
+
+fn town(t: Texts<'_>) -> Page {
+    let door = |role, name, text, href| Door {
+        role,
+        name: t.text(name),
+        text: t.text(text),
+        href,
+    };
+    let page = Page::new(
+        t.language(),
+        Role::Town,
+        t.text("town.party"),
+        t.text("town.title"),
+    );
+    page.body(doors(
+        t.language(),
+        &[
+            door(
+                Role::Centre,
+                "stats.party",
+                "town.centre",
+                "http://centre.localhost:7401/",
+            ),
+            door(
+                Role::Shop,
+                "shop.party",
+                "town.shop",
+                "http://shop.localhost:7402/",
+            ),
+            door(
+                Role::Gate,
+                "gate.party",
+                "town.gate",
+                "http://gate.localhost:7404/",
+            ),
+            door(
+                Role::Wallet,
+                "town.aya",
+                "town.wallet",
+                "http://wallet.localhost:7405/",
+            ),
+        ],
+    ))
+}
+
+#[test]
+fn a_letter_needs_no_server() {
+    let t = MESSAGES.of(Language::Ja);
+    let page = Page::new(
+        t.language(),
+        Role::Centre,
+        t.text("stats.party"),
+        t.text("join.step2"),
+    );
+    let code = html! { code { "1234-5678-9012" } };
+    let letter = page
+        .body(definitions(&[(t.text("join.number"), code)]))
+        .into_file();
+    assert!(letter.contains("prefers-color-scheme"));
+    for needs in ["<link", "<script", "href=", "src=", "url("] {
+        assert!(!letter.contains(needs), "{needs}");
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("letter-ja.html"), letter).unwrap();
 }
 
 fn figures(t: Texts<'_>) -> Page {
