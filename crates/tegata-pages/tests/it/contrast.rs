@@ -76,6 +76,7 @@ fn colours(css: &str, selector: &str) -> Colours {
         .map_or("", |(_, rest)| rest);
     let rule = rule.split('}').next().unwrap();
     rule.split(';')
+        .map(|property| property.rsplit("*/").next().unwrap())
         .filter_map(|property| property.trim().strip_prefix("--")?.split_once(": #"))
         .map(|(name, hex)| (name.to_owned(), rgb(hex)))
         .collect()
