@@ -303,6 +303,19 @@ impl Client {
         body_of(address, self.agent.get(&url).call(), DOCUMENT_LIMIT)
     }
 
+    /// Posts a page's form as a person would, asking for JSON in return: an application, say.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn post_form(&self, url: &str, fields: &[(&str, &str)]) -> Result<Vec<u8>, CallError> {
+        let request = self.agent.post(url).header("accept", "application/json");
+        body_of(
+            url,
+            request.send_form(fields.iter().copied()),
+            DOCUMENT_LIMIT,
+        )
+    }
+
     /// Fetches the centre's certificates and verifies them with the pinned root.
     ///
     /// # Errors
