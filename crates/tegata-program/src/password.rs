@@ -323,6 +323,10 @@ password_arguments! {
     /// `--password-file PATH`, `--password-fd N`: the one password of a server's key file.
     PasswordOnly, "Password", "password", "TEGATA_PASSWORD"
 }
+password_arguments! {
+    /// `--new-password-file PATH`, `--new-password-fd N`: the password to change to.
+    PasswordNew, "Password to change to", "new-password", "TEGATA_NEW_PASSWORD"
+}
 
 #[cfg(test)]
 mod tests {
