@@ -1,3 +1,35 @@
 //! The member's side: vault, history, tickets, local page.
+//!
+//! A [`Wallet`] is opened with password A and can do everything for every day: ask, order, collect,
+//! show. What spends takes password B as well, each time, and nothing of it stays in memory. Start
+//! with [`wallet`] (vault, state and history together) and [`sending`] (what happens to a signed
+//! message until its answer has come); then follow a purchase: [`joining`], [`prepaid`],
+//! [`buying`], [`paying`], [`mailbox`], [`tickets`]. [`cli`] is the program.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        reason = "tests may"
+    )
+)]
 
+pub mod buying;
+pub mod cli;
+pub mod entry;
+mod error;
+pub mod joining;
+pub mod mailbox;
+pub mod paying;
+pub mod prepaid;
+pub mod restoring;
+pub mod sending;
+pub mod state;
+pub mod tickets;
 pub mod vault;
+pub mod view;
+pub mod wallet;
+
+pub use error::WalletError;
+pub use wallet::Wallet;

@@ -1,0 +1,129 @@
+//! What a person is asked for: passwords, keywords, consent, the 24 words.
+
+use std::{
+    io::{BufRead, IsTerminal as _, Write as _},
+    path::Path,
+};
+
+use tegata_program::password::{self, PasswordA, PasswordB};
+use tegata_protocol::purchase::Keyword;
+use zeroize::Zeroizing;
+
+use super::args::KeywordArgs;
+use crate::{
+    error::WalletError,
+    vault::{Password, PasswordForm, Passwords},
+};
+use tegata_program::exit::Failure;
+
+/// Passwords as they were given, to be turned into the vault's as often as needed.
+pub(super) struct Given(Option<password::Password>);
+
+impl Given {
+    pub(super) fn a(source: &PasswordA) -> Result<Self, Failure> {
+        Ok(Self(Some(source.read()?)))
+    }
+
+    pub(super) fn password(&self) -> Password {
+        let bytes = self.0.as_ref().map_or(&[][..], |p| p.expose());
+        typed(bytes)
+    }
+
+    /// Password B; of a wallet with one password that one, asked for again unless it was given
+    /// without a prompt.
+    pub(super) fn b(
+        &self,
+        form: PasswordForm,
+        a: &PasswordA,
+        b: &PasswordB,
+    ) -> Result<Password, Failure> {
+        let same = form == PasswordForm::One && a.is_given() && !b.is_given();
+        if same {
+            return Ok(self.password());
+        }
+        Ok(typed(b.read()?.expose()))
+    }
+}
+
+fn typed(bytes: &[u8]) -> Password {
+    Password::typed(&Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()))
+}
+
+/// A password of the vault from one that was read.
+pub(super) fn vault_password(read: &password::Password) -> Password {
+    typed(read.expose())
+}
+
+/// The passwords of a new wallet, and what unlocks spending.
+pub(super) fn new_passwords(
+    a: &PasswordA,
+    b: &PasswordB,
+    one: bool,
+) -> Result<(Passwords, Password, Password), Failure> {
+    let first = a.read_new()?;
+    if one {
+        let passwords = Passwords::one(vault_password(&first)).map_err(WalletError::from_rule)?;
+        return Ok((passwords, vault_password(&first), vault_password(&first)));
+    }
+    let second = b.read_new()?;
+    let (a, b) = (vault_password(&first), vault_password(&second));
+    let passwords = Passwords::two(vault_password(&first), vault_password(&second));
+    Ok((passwords.map_err(WalletError::from_rule)?, a, b))
+}
+
+impl WalletError {
+    fn from_rule(rule: crate::vault::PasswordRule) -> Failure {
+        super::run::failure(Self::Vault(rule.into()))
+    }
+}
+
+/// The keyword, if one is to be given.
+pub(super) fn keyword(args: &KeywordArgs) -> Result<Option<Keyword>, Failure> {
+    let text = if let Some(file) = &args.keyword_file {
+        let text = Zeroizing::new(read_text(file)?);
+        let line = text.lines().next().unwrap_or_default();
+        Zeroizing::new(line.to_owned())
+    } else if args.keyword_prompt {
+        Zeroizing::new(rpassword::prompt_password("Keyword: ")?)
+    } else {
+        return Ok(None);
+    };
+    let keyword = Keyword::new(&text).map_err(WalletError::Input);
+    Ok(Some(keyword.map_err(super::run::failure)?))
+}
+
+/// The 24 words.
+pub(super) fn words(file: Option<&Path>) -> Result<Zeroizing<String>, Failure> {
+    match file {
+        Some(file) => Ok(Zeroizing::new(read_text(file)?)),
+        None => Ok(Zeroizing::new(rpassword::prompt_password("24 words: ")?)),
+    }
+}
+
+/// A file of the person's.
+pub(super) fn read_text(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file).map_err(|source| {
+        super::run::failure(WalletError::File {
+            doing: "read",
+            file: file.display().to_string(),
+            source,
+        })
+    })
+}
+
+/// Does the person agree? Only a plain yes is one.
+pub(super) fn consent(question: &str) -> Result<(), Failure> {
+    let no = "nobody agreed; nothing was signed";
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Err(Failure::usage(no).next("look at the bill and run this again with --yes"));
+    }
+    eprint!("{question} [yes/no] ");
+    std::io::stderr().flush()?;
+    let mut line = String::new();
+    stdin.lock().read_line(&mut line)?;
+    match line.trim().to_lowercase().as_str() {
+        "yes" | "y" | "はい" => Ok(()),
+        _ => Err(Failure::refused(no)),
+    }
+}

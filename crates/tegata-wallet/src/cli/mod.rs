@@ -1,0 +1,10 @@
+//! The program `tegata-wallet`: everything that the wallet does, by command.
+
+mod args;
+mod ask;
+mod join;
+mod order;
+mod run;
+
+pub use args::Arguments;
+pub use run::run;

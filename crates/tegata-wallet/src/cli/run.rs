@@ -1,0 +1,375 @@
+//! Runs a command, and tells how it went.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use tegata_client::Client;
+use tegata_program::{clock, exit::Failure, logs, password::PasswordA};
+use tegata_protocol::{Amount, Currency, Time, prepaid::Funding};
+
+use super::{
+    args::{
+        Arguments, BillsArgs, CatalogueArgs, Command, ExportHeadArgs, ExportTicketArgs, FundingArg,
+        HistoryArgs, InquireArgs, LoadArgs, OpenArgs,
+    },
+    ask::Given,
+    join, order,
+};
+use crate::{
+    buying,
+    error::WalletError,
+    state::KeptBill,
+    vault::Words,
+    view::{BalanceView, BillView, ReferenceView, RefusalView, history_csv},
+    wallet::{Access, Wallet},
+};
+
+/// Runs what the command line says.
+///
+/// # Errors
+/// [`Failure`] with the program's exit code.
+pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    logs::init("tegata-wallet", arguments.log.format);
+    let folder = folder_of(arguments.data)?;
+    let out = Output {
+        json: arguments.json,
+    };
+    let now = Time::from_secs(clock::now());
+    let folder = folder.as_path();
+    match arguments.command {
+        Command::Join(args) => join::join(folder, &args, &out, now),
+        Command::Send(args) => send(folder, &args, &out, now),
+        Command::Load(args) => load(folder, &args, &out, now),
+        Command::Collect(args) => collect(folder, &args, &out, now),
+        Command::Balance(args) => balance(folder, &args, &out, now),
+        Command::Catalogue(args) => catalogue(&args, &out),
+        Command::Order(args) => order::order(folder, &args, &out, now),
+        Command::Inquire(args) => inquire(folder, &args, &out, now),
+        Command::Bills(args) => bills(folder, &args, &out),
+        Command::Pay(args) => order::pay(folder, &args, &out, now),
+        Command::Tickets(args) => tickets(folder, &args, &out),
+        Command::Show(args) => order::show(folder, &args, &out, now),
+        Command::ExportTicket(args) => export_ticket(folder, &args, &out),
+        Command::ExportHead(args) => export_head(folder, &args, &out),
+        Command::History(args) => history(folder, &args, &out),
+        Command::Words(args) => join::words(folder, &args, &out),
+        Command::Restore(args) => join::restore(folder, &args, &out, now),
+        Command::Password(args) => join::password(folder, &args, &out),
+        Command::Status(args) => status(folder, &args, &out, now),
+        Command::Serve(_) => Err(Failure::usage("the page isn't ready yet")),
+    }
+}
+
+/// Where the wallet lives when nobody says.
+fn folder_of(given: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    let named = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty());
+    let usual = || {
+        let home = named("HOME").map(|home| PathBuf::from(home).join(".local/share"));
+        named("XDG_DATA_HOME").map(PathBuf::from).or(home)
+    };
+    let folder = given.or_else(|| usual().map(|data| data.join("tegata-wallet")));
+    folder.ok_or_else(|| Failure::usage("no home folder is known; say where with --data DIR"))
+}
+
+/// How results are told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Output {
+    json: bool,
+}
+
+impl Output {
+    /// The result: one JSON object, or text.
+    pub(super) fn value(self, value: &impl Serialize, text: &str) -> Result<(), Failure> {
+        if self.json {
+            println!("{}", serde_json::to_string(value)?);
+        } else {
+            println!("{text}");
+        }
+        Ok(())
+    }
+
+    /// Something a person wants to see beside the result.
+    pub(super) fn note(self, text: &str) {
+        if !self.json {
+            println!("{text}\n");
+        }
+    }
+
+    /// The 24 words: numbered for people, a list for programs.
+    pub(super) fn words(self, words: &Words) {
+        let mut stdout = std::io::stdout().lock();
+        if self.json {
+            let list: Vec<&str> = words.iter().collect();
+            drop(writeln!(stdout, "{}", json!({ "words": list })));
+            return;
+        }
+        drop(writeln!(
+            stdout,
+            "Write these on paper. Whoever reads them has your money."
+        ));
+        for (number, word) in words.iter().enumerate() {
+            drop(writeln!(stdout, "{:>2}. {word}", number + 1));
+        }
+        drop(writeln!(stdout));
+    }
+
+    /// An error of the wallet. A signed refusal is a result too: programs get its code.
+    pub(super) fn failed(self, error: WalletError) -> Failure {
+        if let (true, WalletError::Refused { by, what, refusal }) = (self.json, &error) {
+            println!(
+                "{}",
+                json!({ "refused": RefusalView::new(by, what, refusal) })
+            );
+        }
+        failure(error)
+    }
+}
+
+/// An error of the wallet with its exit code and what to do next.
+pub(super) fn failure(error: WalletError) -> Failure {
+    let (exit, next) = (error.exit(), error.next());
+    let failure = Failure::new(exit, chain_of(&error));
+    match next {
+        Some(next) => failure.next(next),
+        None => failure,
+    }
+}
+
+/// The error with its causes, as far as they add something.
+fn chain_of(error: &WalletError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        let more = source.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = source.source();
+    }
+    text
+}
+
+/// Opens the wallet with password A.
+pub(super) fn open(
+    folder: &Path,
+    access: Access,
+    a: &PasswordA,
+) -> Result<(Wallet, Given), Failure> {
+    // Nobody should type a password for a wallet that isn't there.
+    crate::wallet::password_form(folder).map_err(failure)?;
+    let given = Given::a(a)?;
+    let wallet = Wallet::open(folder, access, &given.password()).map_err(failure)?;
+    Ok((wallet, given))
+}
+
+/// Writes a file of the person's.
+pub(super) fn write_file(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    std::fs::write(file, bytes).map_err(|source| {
+        failure(WalletError::File {
+            doing: "write",
+            file: file.display().to_string(),
+            source,
+        })
+    })
+}
+
+fn send(folder: &Path, args: &OpenArgs, out: &Output, now: Time) -> Result<(), Failure> {
+    let (mut wallet, _) = open(folder, Access::Writing, &args.a)?;
+    let (mut results, mut failed, mut lines) = (Vec::new(), None, Vec::new());
+    for (pending, settled) in wallet.send_pending(now) {
+        let what = pending.what.word();
+        let (result, error) = match settled {
+            Ok(_) => ("settled", None),
+            Err(error @ WalletError::Refused { .. }) => ("refused", Some(error)),
+            Err(error) => ("in_doubt", Some(error)),
+        };
+        let why = error.as_ref().map(chain_of);
+        lines.push(format!(
+            "{what}: {result} {}",
+            why.clone().unwrap_or_default()
+        ));
+        let digest = pending.digest().to_string();
+        let refusal = match &error {
+            Some(WalletError::Refused { by, what, refusal }) => {
+                Some(RefusalView::new(by, what, refusal))
+            }
+            _ => None,
+        };
+        results.push(json!({
+            "what": what, "digest": digest, "result": result, "why": why, "refused": refusal,
+        }));
+        failed = failed.or(error);
+    }
+    if lines.is_empty() {
+        lines.push("Nothing is pending.".to_owned());
+    }
+    out.value(&json!({ "sent": results }), lines.join("\n").trim_end())?;
+    failed.map_or(Ok(()), |error| Err(failure(error)))
+}
+
+fn load(folder: &Path, args: &LoadArgs, out: &Output, now: Time) -> Result<(), Failure> {
+    let input = |e| failure(WalletError::Input(e));
+    let (mut wallet, _) = open(folder, Access::Writing, &args.a)?;
+    let currency = match &args.currency {
+        Some(code) => Currency::new(&code.to_uppercase()).map_err(input)?,
+        None => wallet.currency(now).map_err(|e| out.failed(e))?,
+    };
+    let amount = Amount::parse(&args.amount, currency).map_err(input)?;
+    let funding = match args.funding {
+        FundingArg::Transfer => Funding::Transfer,
+        FundingArg::Deposit => Funding::Deposit,
+    };
+    let reference = wallet.load(amount, funding, now);
+    let view: ReferenceView = reference.map_err(|e| out.failed(e))?.into();
+    out.value(&view, &view.to_string())
+}
+
+fn collect(folder: &Path, args: &OpenArgs, out: &Output, now: Time) -> Result<(), Failure> {
+    let (mut wallet, _) = open(folder, Access::Writing, &args.a)?;
+    let collected = wallet.collect(now).map_err(|e| out.failed(e))?;
+    let view = wallet.view_collected(&collected).map_err(failure)?;
+    out.value(&view, &view.to_string())
+}
+
+fn balance(folder: &Path, args: &OpenArgs, out: &Output, now: Time) -> Result<(), Failure> {
+    let (mut wallet, _) = open(folder, Access::Writing, &args.a)?;
+    let view: BalanceView = wallet.balance(now).map_err(|e| out.failed(e))?.into();
+    out.value(&view, &view.to_string())
+}
+
+fn catalogue(args: &CatalogueArgs, out: &Output) -> Result<(), Failure> {
+    let value = buying::catalogue(&Client::default(), &args.shop).map_err(failure)?;
+    let text = catalogue_text(&value);
+    out.value(&value, &text)
+}
+
+/// A catalogue as a table, whatever more a shop may tell.
+fn catalogue_text(value: &Value) -> String {
+    let rows = value
+        .get("series")
+        .or(Some(value))
+        .and_then(Value::as_array);
+    let Some(rows) = rows else {
+        return serde_json::to_string_pretty(value).unwrap_or_default();
+    };
+    let cell = |row: &Value, names: &[&str]| {
+        let found = names.iter().find_map(|n| row.get(n)).cloned();
+        match found.unwrap_or_default() {
+            Value::String(text) => text,
+            Value::Null => String::new(),
+            Value::Object(amount) => {
+                let text = amount.get("text").and_then(Value::as_str);
+                text.map(str::to_owned).unwrap_or_default()
+            }
+            other => other.to_string(),
+        }
+    };
+    let mut lines = vec![format!(
+        "{:>6}  {:<10} {:>14} {:>6}  Title",
+        "Series", "Kind", "Price", "Left"
+    )];
+    for row in rows {
+        lines.push(format!(
+            "{:>6}  {:<10} {:>14} {:>6}  {}, {}",
+            cell(row, &["series", "number", "id"]),
+            cell(row, &["kind"]),
+            cell(row, &["price", "price_text"]),
+            cell(row, &["left", "available"]),
+            cell(row, &["title"]),
+            cell(row, &["place"]),
+        ));
+        let names = row.get("names").and_then(Value::as_array);
+        let names = names.into_iter().flatten().filter_map(Value::as_str);
+        let coded: Vec<String> = names
+            .enumerate()
+            .map(|(i, name)| format!("{} {name}", i + 1))
+            .collect();
+        if !coded.is_empty() {
+            lines.push(format!("        {}", coded.join(" · ")));
+        }
+    }
+    lines.join("\n")
+}
+
+fn inquire(folder: &Path, args: &InquireArgs, out: &Output, now: Time) -> Result<(), Failure> {
+    let (mut wallet, _) = open(folder, Access::Writing, &args.a)?;
+    let asked = wallet.inquire(&args.shop, &args.text, now);
+    asked.map_err(|e| out.failed(e))?;
+    out.value(&json!({ "answered": true }), "The shop answered.")
+}
+
+fn bills(folder: &Path, args: &BillsArgs, out: &Output) -> Result<(), Failure> {
+    let (wallet, _) = open(folder, Access::Reading, &args.a)?;
+    if let Some(wanted) = &args.bill {
+        let bill = wallet.find_bill(wanted).map_err(failure)?;
+        let view = wallet.view_bill(bill).map_err(failure)?;
+        return out.value(&view, &view.to_string());
+    }
+    let ids = wallet.state().bills.iter().map(KeptBill::digest);
+    let views: Result<Vec<BillView>, WalletError> = ids.map(|id| wallet.view_bill(id)).collect();
+    let views = views.map_err(failure)?;
+    let line = |b: &BillView| {
+        let id = b.bill.get(..10).unwrap_or_default();
+        format!("{id}  {:<10} {:>16}  {}", b.status(), b.total, b.title)
+    };
+    let text = listed(views.iter().map(line), "No bills.");
+    out.value(&json!({ "bills": views }), &text)
+}
+
+/// Lines, or a word for none.
+fn listed(lines: impl Iterator<Item = String>, none: &str) -> String {
+    let lines: Vec<String> = lines.collect();
+    if lines.is_empty() {
+        return none.to_owned();
+    }
+    lines.join("\n")
+}
+
+fn tickets(folder: &Path, args: &OpenArgs, out: &Output) -> Result<(), Failure> {
+    let (wallet, _) = open(folder, Access::Reading, &args.a)?;
+    let views = wallet.view_tickets().map_err(failure)?;
+    let text = listed(views.iter().map(ToString::to_string), "No tickets.");
+    out.value(&json!({ "tickets": views }), &text)
+}
+
+fn export_ticket(folder: &Path, args: &ExportTicketArgs, out: &Output) -> Result<(), Failure> {
+    let (wallet, _) = open(folder, Access::Reading, &args.a)?;
+    let ticket = wallet.find_ticket(&args.ticket).map_err(failure)?;
+    write_file(&args.file, ticket.signed.as_bytes())?;
+    let file = args.file.display().to_string();
+    let value = json!({ "ticket": ticket.digest().to_string(), "file": file });
+    out.value(&value, &format!("Written to {file}."))
+}
+
+fn export_head(folder: &Path, args: &ExportHeadArgs, out: &Output) -> Result<(), Failure> {
+    let (wallet, _) = open(folder, Access::Reading, &args.a)?;
+    let head = wallet.newest_head().map_err(failure)?;
+    write_file(&args.file, head.as_bytes())?;
+    let file = args.file.display().to_string();
+    let text = format!("Written to {file}; the centre's `audit --head {file}` must find it.");
+    out.value(
+        &json!({ "head": head.digest().to_string(), "file": file }),
+        &text,
+    )
+}
+
+fn history(folder: &Path, args: &HistoryArgs, out: &Output) -> Result<(), Failure> {
+    let (wallet, _) = open(folder, Access::Reading, &args.a)?;
+    let entries = wallet.view_history().map_err(failure)?;
+    if args.csv {
+        print!("{}", history_csv(&entries));
+        return Ok(());
+    }
+    let text = listed(entries.iter().map(ToString::to_string), "Nothing yet.");
+    out.value(&json!({ "entries": entries }), &text)
+}
+
+fn status(folder: &Path, args: &OpenArgs, out: &Output, now: Time) -> Result<(), Failure> {
+    let (wallet, _) = open(folder, Access::Reading, &args.a)?;
+    let view = wallet.view_status(now).map_err(failure)?;
+    out.value(&view, &view.to_string())
+}

@@ -1,0 +1,182 @@
+//! Why the wallet didn't do what was asked.
+
+use tegata_client::CallError;
+use tegata_program::{data, exit::Exit};
+use tegata_protocol::{Malformed, refusal::Refusal};
+
+use crate::vault::{StrokesError, VaultError, WordsError};
+
+/// Why the wallet didn't do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WalletError {
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The folder.
+    #[error(transparent)]
+    Data(#[from] data::Error),
+    /// Somebody couldn't be asked; nothing was signed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// Something was signed and sent, and no answer that counts has come.
+    #[error("the {what} is in doubt, and kept: {source}")]
+    InDoubt {
+        /// What was sent.
+        what: &'static str,
+        /// What went wrong.
+        source: Box<CallError>,
+    },
+    /// A signed no.
+    #[error("{by} refused the {what}: {refusal}")]
+    Refused {
+        /// Who.
+        by: String,
+        /// What was asked.
+        what: &'static str,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// What the other side sent can't be relied upon.
+    #[error("{what}: {why}. It isn't used")]
+    Unsound {
+        /// What came.
+        what: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// What was typed isn't what it should be.
+    #[error(transparent)]
+    Input(#[from] Malformed),
+    /// What the vault holds isn't what this program wrote.
+    #[error("what the wallet remembers can't be read: {0}")]
+    State(Malformed),
+    /// The words are wrong.
+    #[error(transparent)]
+    Words(#[from] WordsError),
+    /// The strokes are wrong.
+    #[error(transparent)]
+    Strokes(#[from] StrokesError),
+    /// Not registered yet.
+    #[error("this wallet isn't registered at the centre yet")]
+    NotRegistered,
+    /// A wallet that is registered can't be registered again.
+    #[error("this wallet is registered already, as {0}")]
+    Registered(tegata_protocol::PartyNumber),
+    /// Nothing of that name.
+    #[error("there is no {what} {wanted:?} here")]
+    NoSuch {
+        /// What was looked for.
+        what: &'static str,
+        /// The name.
+        wanted: String,
+    },
+    /// Several of that name.
+    #[error("more than one {what} begins with {wanted:?}; give more of its id")]
+    Ambiguous {
+        /// What was looked for.
+        what: &'static str,
+        /// The name.
+        wanted: String,
+    },
+    /// A bill that can't be paid any more.
+    #[error("bill {transaction} can't be paid: it {why}")]
+    NotPayable {
+        /// Its number.
+        transaction: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// B is needed and wasn't given.
+    #[error("password B is needed: {0}")]
+    NeedsB(&'static str),
+    /// The ticket needs its keyword.
+    #[error("this ticket has a keyword, and none was given")]
+    NeedsKeyword,
+    /// A file of the person's own.
+    #[error("can't {doing} {file}")]
+    File {
+        /// The step.
+        doing: &'static str,
+        /// The file.
+        file: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The QR code.
+    #[error(transparent)]
+    Picture(#[from] tegata_pages::qr::Error),
+}
+
+impl WalletError {
+    /// What the other side sent isn't sound.
+    pub(crate) fn unsound(what: &'static str, why: impl ToString) -> Self {
+        let why = why.to_string();
+        Self::Unsound { what, why }
+    }
+
+    /// The code that the program ends with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Vault(e) => vault_exit(e),
+            Self::Data(e) => e.exit(),
+            Self::Call(e) => call_exit(e),
+            Self::InDoubt { source, .. } => call_exit(source),
+            Self::State(_) => Exit::Damaged,
+            Self::Input(_)
+            | Self::Words(_)
+            | Self::Strokes(_)
+            | Self::NoSuch { .. }
+            | Self::Ambiguous { .. }
+            | Self::NeedsB(_)
+            | Self::NeedsKeyword
+            | Self::Registered(_)
+            | Self::File { .. } => Exit::Usage,
+            Self::Refused { .. }
+            | Self::Unsound { .. }
+            | Self::NotRegistered
+            | Self::NotPayable { .. }
+            | Self::Picture(_) => Exit::Refused,
+        }
+    }
+
+    /// What to do next, where the message doesn't say it already.
+    pub const fn next(&self) -> Option<&'static str> {
+        match self {
+            Self::InDoubt { .. } => {
+                Some("run `tegata-wallet send`: it sends the same signed message again")
+            }
+            Self::NotRegistered => Some("run `tegata-wallet send`, or `join` with your letter"),
+            Self::Unsound { .. } => Some("ask the one who sent it; nothing was paid for it"),
+            Self::NotPayable { .. } => Some("order again: the shop makes a new bill"),
+            Self::NeedsKeyword => Some("give it with --keyword-file FILE or --keyword-prompt"),
+            Self::Vault(VaultError::NoVault) => {
+                Some("make one with `tegata-wallet join`, or check --data")
+            }
+            _ => None,
+        }
+    }
+}
+
+const fn vault_exit(e: &VaultError) -> Exit {
+    match e {
+        VaultError::Damaged { .. } => Exit::Damaged,
+        VaultError::NoVault
+        | VaultError::AlreadyThere
+        | VaultError::HistoryInTheWay
+        | VaultError::WrongPassword { .. }
+        | VaultError::Password(_)
+        | VaultError::Form { .. }
+        | VaultError::NewerVersion { .. } => Exit::Usage,
+        _ => Exit::Refused,
+    }
+}
+
+const fn call_exit(e: &CallError) -> Exit {
+    match e {
+        CallError::Unreachable { .. } | CallError::Busy { .. } | CallError::Fault { .. } => {
+            Exit::Unreachable
+        }
+        _ => Exit::Refused,
+    }
+}

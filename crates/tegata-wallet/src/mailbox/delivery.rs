@@ -1,0 +1,174 @@
+//! A delivery (T3): the shop's sealed parcel of tickets, which came with the centre's word that it
+//! was paid. Everything in it is checked against the shop's record, the bill and the request.
+
+use tegata_protocol::{
+    Digest, PartyNumber, Time, Unverified, Verified,
+    envelope::{Message, Sealed},
+    payment::{Delivered, Item},
+    purchase::Delivery,
+    ticket::{Contents, Holder, SeriesRecord, Ticket},
+};
+
+use super::{Collected, Taken};
+use crate::{
+    buying::check_series,
+    entry::{Delivered as DeliveredEntry, Entry},
+    state::{BillStatus, KeptBill, KeptTicket, KnownShop, Order, verified, verify_ticket},
+    wallet::Wallet,
+};
+
+impl Wallet {
+    pub(super) fn take_delivery(
+        &mut self,
+        item: &Item,
+        message: &Verified<Message<Delivered>>,
+        collected: &mut Collected,
+        now: Time,
+    ) -> Result<Taken, String> {
+        let body = &message.body;
+        let kept = self.state.bill_of_payment(body.payment);
+        let kept = kept.ok_or("it's for a payment that this wallet doesn't know")?;
+        if kept.status == BillStatus::Delivered {
+            return Ok(Taken::Known);
+        }
+        let (bill, order) = (kept.digest(), kept.order.clone());
+        let shop = self.state.shop(order.shop).ok_or("its shop isn't known")?;
+        let delivery = self.open_delivery(item, body.delivery, shop)?;
+        let tickets = check_delivery(&delivery.body, kept, shop, now)?;
+        if let Some(kept) = self.state.bill_mut(bill) {
+            kept.status = BillStatus::Delivered;
+        }
+        self.state.tickets.extend(tickets.iter().cloned());
+        self.learn_balance(body.balance, message.time);
+        let delivered = DeliveredEntry {
+            payment: body.payment,
+            amount: body.amount,
+            balance: body.balance,
+        };
+        collected.tickets.extend(tickets.iter().cloned());
+        let received = tickets.into_iter().map(Entry::TicketReceived);
+        let mut entries: Vec<Entry> = received.collect();
+        entries.push(Entry::Delivered(item.number, delivered));
+        Ok(Taken::New(entries))
+    }
+
+    /// Opens what the shop sealed to this member and verifies who signed it.
+    fn open_delivery(
+        &self,
+        item: &Item,
+        digest: Digest,
+        shop: &KnownShop,
+    ) -> Result<Verified<Message<Delivery>>, String> {
+        let sealed = item.sealed.as_ref().ok_or("nothing came with it")?;
+        if Digest::of(sealed.as_bytes()) != digest {
+            return Err("what came with it isn't what the shop was paid for".to_owned());
+        }
+        let sealed = Sealed::parse(sealed.as_bytes()).map_err(|e| e.to_string())?;
+        let opened = sealed.open(&self.opening());
+        let (parcel, _) = opened.map_err(|_e| "it isn't sealed to this member".to_owned())?;
+        let message = Unverified::<Message<Delivery>>::parse(parcel.signed);
+        let message = message.map_err(|e| e.to_string())?;
+        let message = message
+            .verify(&shop.signing)
+            .map_err(|_e| "the shop didn't sign it".to_owned())?;
+        check_ends(&message, shop.number, self.state.number)?;
+        Ok(message)
+    }
+}
+
+fn check_ends(
+    message: &Message<Delivery>,
+    shop: PartyNumber,
+    member: PartyNumber,
+) -> Result<(), String> {
+    if message.from != shop {
+        return Err(format!("it's from {}, not from {shop}", message.from));
+    }
+    if message.to != member {
+        return Err(format!("it's for {}, not for this member", message.to));
+    }
+    Ok(())
+}
+
+/// Are these the tickets that were ordered? All of them, or none is believed.
+fn check_delivery(
+    delivery: &Delivery,
+    kept: &KeptBill,
+    shop: &KnownShop,
+    now: Time,
+) -> Result<Vec<KeptTicket>, String> {
+    let order = &kept.order;
+    if delivery.bill != kept.digest() {
+        return Err("it's for another bill".to_owned());
+    }
+    let series: Verified<SeriesRecord> =
+        verified(&delivery.series, &shop.signing, "series").map_err(|e| e.to_string())?;
+    check_series(&series, order)?;
+    if delivery.tickets.len() != order.holders.len() {
+        let (came, ordered) = (delivery.tickets.len(), order.holders.len());
+        return Err(format!("{came} ticket(s) came, {ordered} were ordered"));
+    }
+    let mut free: Vec<Option<&Holder>> = order.holders.iter().map(Some).collect();
+    let mut tickets = Vec::new();
+    for signed in &delivery.tickets {
+        let ticket = verify_ticket(signed, &series).map_err(|e| e.to_string())?;
+        check_ticket(&ticket, order)?;
+        tickets.push(KeptTicket {
+            signed: signed.clone(),
+            series: delivery.series.clone(),
+            shop: order.shop,
+            request: order.id,
+            index: claim_place(&mut free, &ticket.holder)?,
+            holding: order.holding,
+            received: now,
+        });
+    }
+    Ok(tickets)
+}
+
+fn check_ticket(ticket: &Ticket, order: &Order) -> Result<(), String> {
+    if (ticket.issuer, ticket.series) != (order.shop, order.series) {
+        return Err("a ticket is of another series".to_owned());
+    }
+    if ticket.request != order.request {
+        return Err("a ticket answers another request".to_owned());
+    }
+    if ticket.keyword.is_some() != order.keyword {
+        return Err("a ticket has a keyword where none was asked for, or lacks it".to_owned());
+    }
+    if !fits(&order.contents, &ticket.contents) {
+        return Err("a ticket is good for something else than was ordered".to_owned());
+    }
+    Ok(())
+}
+
+/// Which of the ordered holders is it? Each may hold one ticket.
+fn claim_place(free: &mut [Option<&Holder>], holder: &Holder) -> Result<u8, String> {
+    let place = free.iter().position(|f| *f == Some(holder));
+    let place = place.ok_or("a ticket is another holder's")?;
+    if let Some(slot) = free.get_mut(place) {
+        *slot = None;
+    }
+    u8::try_from(place).map_err(|e| e.to_string())
+}
+
+/// Is it what was asked for? What was left to the shop (a room, a seat) is the shop's to choose.
+fn fits(asked: &Contents, got: &Contents) -> bool {
+    let left = |asked: u16, got: u16| asked == 0 || asked == got;
+    match (asked, got) {
+        (Contents::Stay(a), Contents::Stay(g)) => {
+            (a.arrival_day, a.nights, a.guests) == (g.arrival_day, g.nights, g.guests)
+                && left(a.room, g.room)
+        }
+        (Contents::Ride(a), Contents::Ride(g)) => {
+            (a.from, a.to, a.class) == (g.from, g.to, g.class)
+                && left(a.coach.into(), g.coach.into())
+                && left(a.seat, g.seat)
+        }
+        (Contents::Admission(a), Contents::Admission(g)) => {
+            a.section == g.section && left(a.row.into(), g.row.into()) && left(a.seat, g.seat)
+        }
+        (Contents::Wager(a), Contents::Wager(g)) => a == g,
+        _ => false,
+    }
+}

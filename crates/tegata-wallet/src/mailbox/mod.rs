@@ -1,0 +1,236 @@
+//! Collecting (M7, T3): what the centre has for this member. Password A alone.
+//!
+//! The centre signs each item; what a shop sealed for the member travels with it. An item that
+//! doesn't verify is set aside and reported, never shown as what it claims to be. Each item counts
+//! once, by what it says and not only by its number: an item that comes again changes nothing.
+
+mod delivery;
+
+use tegata_client::Caller;
+use tegata_protocol::{
+    MessageId, PartyNumber, SignedBytes, Time, Unverified, Verified,
+    envelope::{Body, Message},
+    payment::{Collect, Delivered, HoldClosed, Item, Mailbox},
+    prepaid::PrepaidCard,
+};
+
+use crate::{
+    entry::{Closed, Entry},
+    error::WalletError,
+    state::{BillStatus, KeptCard, KeptTicket, KnownBalance, SetAside},
+    wallet::{Centre, Wallet, chance},
+};
+
+/// What a visit to the mailbox brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// New prepaid cards.
+    pub cards: Vec<KeptCard>,
+    /// New tickets.
+    pub tickets: Vec<KeptTicket>,
+    /// Holds that were closed without a delivery.
+    pub closed: Vec<Closed>,
+    /// What didn't verify.
+    pub aside: Vec<SetAside>,
+    /// Items that said nothing new.
+    pub known: u64,
+}
+
+/// What one item changes.
+enum Taken {
+    /// Something new: entries for the history.
+    New(Vec<Entry>),
+    /// It was dealt with before.
+    Known,
+}
+
+impl Wallet {
+    /// Fetches all that waits, verifies and stores it.
+    ///
+    /// # Errors
+    /// [`WalletError::Call`]; what was fetched before is kept. [`WalletError::Unsound`] when the
+    /// mailbox skips items: something would be lost unseen.
+    pub fn collect(&mut self, now: Time) -> Result<Collected, WalletError> {
+        self.registered()?;
+        let centre = self.centre(now)?;
+        let mut collected = Collected::default();
+        loop {
+            let page = self.mailbox_page(&centre, now)?;
+            let none = page.items.is_empty();
+            for item in page.items {
+                self.take_item(&item, &centre, &mut collected, now)?;
+            }
+            if none || !page.more {
+                return Ok(collected);
+            }
+        }
+    }
+
+    fn mailbox_page(&self, centre: &Centre, now: Time) -> Result<Mailbox, WalletError> {
+        let after = self.state.cursor;
+        let id = MessageId::random(&mut chance());
+        let prepared = self.prepare(&centre.callee, id, now, Collect { after })?;
+        let (signing, opening) = (self.everyday(), self.opening());
+        let caller = Caller {
+            number: self.state.number,
+            signing: &signing,
+            opening: &opening,
+        };
+        let answer = self.client().call(caller, &centre.callee, &prepared)?;
+        let reply: Verified<Message<Mailbox>> =
+            answer.accepted().map_err(|refusal| WalletError::Refused {
+                by: "the centre".to_owned(),
+                what: "visit to the mailbox",
+                refusal,
+            })?;
+        let page = reply.into_value().body;
+        let expected = after.saturating_add(1)..;
+        let in_order = page
+            .items
+            .iter()
+            .map(|i| i.number)
+            .eq(expected.take(page.items.len()));
+        if in_order {
+            Ok(page)
+        } else {
+            Err(WalletError::unsound(
+                "the mailbox",
+                "it skips or repeats items",
+            ))
+        }
+    }
+
+    /// Deals with one item, and writes down that it did.
+    fn take_item(
+        &mut self,
+        item: &Item,
+        centre: &Centre,
+        collected: &mut Collected,
+        now: Time,
+    ) -> Result<(), WalletError> {
+        let taken = self.understand(item, centre, collected, now);
+        self.state.cursor = item.number;
+        let entries = match taken {
+            Ok(Taken::New(entries)) => entries,
+            Ok(Taken::Known) => {
+                collected.known += 1;
+                Vec::new()
+            }
+            Err(why) => {
+                let aside = SetAside {
+                    item: item.number,
+                    why: why.clone(),
+                    received: now,
+                    signed: item.signed.clone(),
+                    sealed: item.sealed.clone(),
+                };
+                self.state.aside.push(aside.clone());
+                collected.aside.push(aside);
+                vec![Entry::SetAside(item.number, why)]
+            }
+        };
+        self.commit(now, entries)
+    }
+
+    fn understand(
+        &mut self,
+        item: &Item,
+        centre: &Centre,
+        collected: &mut Collected,
+        now: Time,
+    ) -> Result<Taken, String> {
+        let (label, _) = item.signed.label().map_err(|e| e.to_string())?;
+        match label {
+            PrepaidCard::LABEL => {
+                let message = self.from_centre(&item.signed, centre)?;
+                Ok(self.take_card(item.number, &message, collected, now))
+            }
+            Delivered::LABEL => {
+                let message = self.from_centre(&item.signed, centre)?;
+                self.take_delivery(item, &message, collected, now)
+            }
+            HoldClosed::LABEL => {
+                let message = self.from_centre(&item.signed, centre)?;
+                Ok(self.take_closing(item.number, &message.body, collected))
+            }
+            other => Err(format!("a message of type {other}, which no member gets")),
+        }
+    }
+
+    /// A message of the centre to this member.
+    fn from_centre<B: Body>(
+        &self,
+        signed: &SignedBytes,
+        centre: &Centre,
+    ) -> Result<Verified<Message<B>>, String> {
+        let message = Unverified::<Message<B>>::parse(signed.clone()).map_err(|e| e.to_string())?;
+        let message = message
+            .verify(&centre.keys.receipts)
+            .map_err(|_e| "the centre didn't sign it".to_owned())?;
+        if message.from != PartyNumber::CENTRE || message.to != self.state.number {
+            return Err(format!("it's for {}, not for this member", message.to));
+        }
+        Ok(message)
+    }
+
+    fn take_card(
+        &mut self,
+        item: u64,
+        message: &Verified<Message<PrepaidCard>>,
+        collected: &mut Collected,
+        now: Time,
+    ) -> Taken {
+        let card = message.body.clone();
+        if self
+            .state
+            .cards
+            .iter()
+            .any(|c| c.card.number == card.number)
+        {
+            return Taken::Known;
+        }
+        self.state.awaited.retain(|r| r.reference != card.reference);
+        self.state.currency = Some(card.value.currency());
+        let kept = KeptCard {
+            signed: message.signed().clone(),
+            card,
+            received: now,
+        };
+        self.learn_balance(kept.card.balance, message.time);
+        self.state.cards.push(kept.clone());
+        collected.cards.push(kept.clone());
+        Taken::New(vec![Entry::Loaded(item, kept)])
+    }
+
+    fn take_closing(&mut self, item: u64, closed: &HoldClosed, collected: &mut Collected) -> Taken {
+        let payment = closed.payment;
+        let mut bills = self.state.bills.iter_mut();
+        let bill = bills.find(|b| b.payment == Some(payment));
+        match bill {
+            Some(bill) if bill.status == BillStatus::Closed => return Taken::Known,
+            Some(bill) => bill.status = BillStatus::Closed,
+            None => {}
+        }
+        let closed = Closed {
+            payment,
+            shop: closed.shop,
+            amount: closed.amount,
+            closing: closed.closing,
+        };
+        collected.closed.push(closed.clone());
+        Taken::New(vec![Entry::HoldClosed(item, closed)])
+    }
+
+    /// Items come in the book's order, but a receipt may have told something newer.
+    pub(crate) fn learn_balance(&mut self, balance: tegata_protocol::Amount, as_of: Time) {
+        let zero = tegata_protocol::Amount::zero(balance.currency());
+        let held = self.state.balance.map_or(zero, |b| b.held);
+        if self.state.balance.is_none_or(|b| b.as_of <= as_of) {
+            self.state.balance = Some(KnownBalance {
+                balance,
+                held,
+                as_of,
+            });
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Paying (M8, T11). The one place where password B opens the spending key.
+//!
+//! ```text
+//! sign (inside the vault's closure) → write down → send → receipt, verified → write down
+//! ```
+//! One bill has one instruction at a time. While it's in doubt, paying again sends the same signed
+//! bytes; only after a signed refusal is another one signed.
+
+use tegata_client::{Caller, Prepared};
+use tegata_protocol::{
+    Digest, MessageId, PartyNumber, PaymentId, SignedBytes, SigningKey, Time, Verified, cbor,
+    envelope::Message,
+    payment::{Mode, Payment, Receipt},
+    purchase::Bill,
+    record::ChainHead,
+};
+
+use crate::{
+    entry::{Entry, Paid},
+    error::WalletError,
+    sending::{Settled, bad_reply, in_doubt, payment_of},
+    state::{BillStatus, Instruction, KeptBill, KnownBalance, PaymentOrder, Pending, verified},
+    vault::Password,
+    wallet::{Centre, Wallet, chance},
+};
+
+/// Signed chain heads, one behind the other as CBOR byte strings.
+pub const HEADS_FILE: &str = "heads.cbor";
+
+impl Wallet {
+    /// The bill whose id begins so, or whose transaction number it is.
+    ///
+    /// # Errors
+    /// [`WalletError::NoSuch`], [`WalletError::Ambiguous`].
+    pub fn find_bill(&self, wanted: &str) -> Result<Digest, WalletError> {
+        for kept in &self.state.bills {
+            if self.bill(kept)?.transaction.to_string() == wanted.trim() {
+                return Ok(kept.digest());
+            }
+        }
+        let ids = self.state.bills.iter().map(KeptBill::digest);
+        crate::wallet::find_by_id("bill", wanted, ids)
+    }
+
+    /// The newest bill.
+    ///
+    /// # Errors
+    /// [`WalletError::NoSuch`] when there is none.
+    pub fn last_bill(&self) -> Result<Digest, WalletError> {
+        let last = self.state.bills.last().map(KeptBill::digest);
+        last.ok_or(WalletError::NoSuch {
+            what: "bill",
+            wanted: "--last".to_owned(),
+        })
+    }
+
+    /// A kept bill, verified again.
+    pub(crate) fn bill(&self, kept: &KeptBill) -> Result<Verified<Bill>, WalletError> {
+        let shop = self.state.shop(kept.order.shop);
+        let shop = shop.ok_or(WalletError::NoSuch {
+            what: "shop",
+            wanted: kept.order.shop.to_string(),
+        })?;
+        kept.bill(shop).map_err(WalletError::State)
+    }
+
+    /// Is an instruction for this bill in doubt? Then paying needs no password B: the same signed
+    /// bytes are sent again.
+    pub fn is_in_doubt(&self, bill: Digest) -> bool {
+        self.pending_payment(bill).is_some()
+    }
+
+    fn pending_payment(&self, bill: Digest) -> Option<Digest> {
+        let pays = |p: &&Pending| matches!(&p.what, Instruction::Pay(o) if o.bill == bill);
+        self.state.pending.iter().find(pays).map(Pending::digest)
+    }
+
+    /// Sends the instruction again that is in doubt.
+    ///
+    /// # Errors
+    /// As [`Wallet::pay`].
+    pub fn pay_again(&mut self, bill: Digest, now: Time) -> Result<Settled, WalletError> {
+        let pending = self.pending_payment(bill).ok_or(WalletError::NoSuch {
+            what: "instruction in doubt for bill",
+            wanted: bill.to_string(),
+        })?;
+        self.settle(pending, None, now)
+    }
+
+    /// Pays a bill: the member has seen it and agreed.
+    ///
+    /// # Errors
+    /// [`WalletError::NotPayable`]; [`WalletError::Vault`] with layer B for the wrong password;
+    /// [`WalletError::Refused`]; [`WalletError::InDoubt`], after which nothing else is signed for
+    /// this bill until an answer has come.
+    pub fn pay(
+        &mut self,
+        bill: Digest,
+        mode: Mode,
+        b: &Password,
+        now: Time,
+    ) -> Result<Settled, WalletError> {
+        if self.is_in_doubt(bill) {
+            return self.pay_again(bill, now);
+        }
+        let order = self.payable(bill, mode, now)?;
+        let centre = self.centre(now)?;
+        let prepared = self.instruct(order, &centre, b, now)?;
+        if let Some(kept) = self.state.bill_mut(bill) {
+            kept.status = BillStatus::InDoubt;
+            kept.payment = Some(PaymentId::new(prepared.digest()));
+        }
+        let what = Instruction::Pay(order);
+        let digest = self.keep_pending(&prepared, PartyNumber::CENTRE, what, now)?;
+        self.settle(digest, Some(prepared), now)
+    }
+
+    fn payable(&self, digest: Digest, mode: Mode, now: Time) -> Result<PaymentOrder, WalletError> {
+        let kept = self.state.bill(digest).ok_or(WalletError::NoSuch {
+            what: "bill",
+            wanted: digest.to_string(),
+        })?;
+        let bill = self.bill(kept)?;
+        let why = match kept.status {
+            BillStatus::Open if now >= bill.expires => Some("has expired"),
+            BillStatus::Open | BillStatus::InDoubt => None,
+            BillStatus::Held | BillStatus::Paid | BillStatus::Delivered => Some("is paid already"),
+            BillStatus::Closed => Some("is closed"),
+        };
+        match why {
+            Some(why) => Err(WalletError::NotPayable {
+                transaction: bill.transaction.to_string(),
+                why,
+            }),
+            None => Ok(PaymentOrder {
+                bill: digest,
+                amount: bill.totals.total,
+                mode,
+            }),
+        }
+    }
+
+    /// Signs the instruction. The spending key exists inside the closure and nowhere else.
+    fn instruct(
+        &self,
+        order: PaymentOrder,
+        centre: &Centre,
+        b: &Password,
+        now: Time,
+    ) -> Result<Prepared, WalletError> {
+        let kept = self.state.bill(order.bill);
+        let bill = kept.map(|k| k.signed.clone()).ok_or(WalletError::NoSuch {
+            what: "bill",
+            wanted: order.bill.to_string(),
+        })?;
+        let body = Payment {
+            bill,
+            amount: order.amount,
+            mode: order.mode,
+        };
+        let opening = self.opening();
+        let stamp = (MessageId::random(&mut chance()), now);
+        let prepared = self.vault.with_spending(b, |secrets| {
+            let spending = SigningKey::from_seed(secrets.seed());
+            let caller = Caller {
+                number: self.state.number,
+                signing: &spending,
+                opening: &opening,
+            };
+            Prepared::new(caller, &centre.callee, stamp, body, None, &mut chance())
+        })?;
+        Ok(prepared?)
+    }
+
+    /// The centre's receipt: is it of this payment? Then the head of the book's chain is kept too.
+    pub(crate) fn take_receipt(
+        &mut self,
+        pending: &Pending,
+        order: PaymentOrder,
+        (reply, attachment): (Verified<Message<Receipt>>, Option<Vec<u8>>),
+        centre: &Centre,
+        now: Time,
+    ) -> Result<Settled, WalletError> {
+        let payment = payment_of(pending);
+        let receipt = reply.body.clone();
+        let ours = receipt.payment == payment
+            && receipt.bill == order.bill
+            && receipt.amount == order.amount
+            && receipt.mode == order.mode;
+        if !ours {
+            let why = "the receipt is of another payment".to_owned();
+            return Err(in_doubt(pending, bad_reply(&self.state.centre, why)));
+        }
+        let head = attachment.map(SignedBytes::new);
+        self.keep_head(head, &receipt, centre)?;
+        self.drop_pending(pending);
+        self.state.balance = Some(KnownBalance {
+            balance: receipt.balance,
+            held: receipt.held,
+            as_of: reply.time,
+        });
+        let mut shop = PartyNumber::CENTRE;
+        if let Some(kept) = self.state.bill_mut(order.bill) {
+            shop = kept.order.shop;
+            kept.receipt = Some(reply.signed().clone());
+            // The delivery may have come first, when the receipt was long in doubt.
+            if kept.status == BillStatus::InDoubt {
+                kept.status = match receipt.mode {
+                    Mode::Hold => BillStatus::Held,
+                    Mode::Pay => BillStatus::Paid,
+                };
+            }
+        }
+        let paid = Paid {
+            payment,
+            bill: order.bill,
+            shop,
+            amount: receipt.amount,
+            mode: receipt.mode,
+            balance: receipt.balance,
+            receipt: reply.signed().clone(),
+        };
+        self.commit(now, vec![Entry::Paid(paid)])?;
+        Ok(Settled::Paid(order.bill))
+    }
+
+    /// Keeps a verified head; two different ones for one record would show a changed book.
+    fn keep_head(
+        &self,
+        head: Option<SignedBytes>,
+        receipt: &Receipt,
+        centre: &Centre,
+    ) -> Result<(), WalletError> {
+        let Some(signed) = head else {
+            tracing::warn!("the receipt came without a chain head");
+            return Ok(());
+        };
+        let head: Verified<ChainHead> = match verified(&signed, &centre.keys.receipts, "head") {
+            Ok(head) => head,
+            Err(error) => {
+                tracing::warn!(%error, "the chain head that came with the receipt isn't kept");
+                return Ok(());
+            }
+        };
+        let at = receipt.position;
+        if head.committer != at.committer || head.sequence < at.sequence {
+            tracing::warn!("the chain head doesn't cover the receipt, and isn't kept");
+            return Ok(());
+        }
+        if self.contradicts(&head)? {
+            tracing::error!(
+                sequence = head.sequence,
+                "two signed heads name different hashes for one record: the centre's book was \
+                 changed; keep {HEADS_FILE} as evidence"
+            );
+        }
+        let entry = cbor::encode(&signed);
+        Ok(self.folder.append(HEADS_FILE, &entry)?)
+    }
+
+    fn contradicts(&self, head: &ChainHead) -> Result<bool, WalletError> {
+        let differs = |signed: &SignedBytes| {
+            let kept = tegata_protocol::Unverified::<ChainHead>::parse(signed.clone());
+            kept.is_ok_and(|k| {
+                let kept = k.claimed();
+                (kept.committer, kept.sequence) == (head.committer, head.sequence)
+                    && kept.hash != head.hash
+            })
+        };
+        Ok(self.heads()?.iter().any(differs))
+    }
+
+    /// The signed heads that came with receipts, oldest first.
+    ///
+    /// # Errors
+    /// [`WalletError::Data`] when the file can't be read.
+    pub fn heads(&self) -> Result<Vec<SignedBytes>, WalletError> {
+        let bytes = self.folder.read_optional(HEADS_FILE)?.unwrap_or_default();
+        let mut decoder = minicbor::Decoder::new(&bytes);
+        let mut heads = Vec::new();
+        // A crash may have torn the last one; the next receipt brings another.
+        while let Ok(head) = decoder.bytes() {
+            heads.push(SignedBytes::new(head.to_vec()));
+        }
+        Ok(heads)
+    }
+
+    /// The head of the highest record, for an audit of the centre's book.
+    ///
+    /// # Errors
+    /// [`WalletError::NoSuch`] before the first receipt.
+    pub fn newest_head(&self) -> Result<SignedBytes, WalletError> {
+        let sequence = |signed: &SignedBytes| {
+            let head = tegata_protocol::Unverified::<ChainHead>::parse(signed.clone());
+            head.map_or(0, |h| h.claimed().sequence)
+        };
+        let newest = self.heads()?.into_iter().max_by_key(sequence);
+        newest.ok_or(WalletError::NoSuch {
+            what: "chain head",
+            wanted: HEADS_FILE.to_owned(),
+        })
+    }
+}

@@ -1,0 +1,538 @@
+//! What the wallet remembers, kept in the vault under password A (`OpenVault::state`) as CBOR.
+//!
+//! All of it is rewritten, atomically, with every step that matters; the long past stands in the
+//! history instead. Entries for the history travel in the state first ([`Outbox`]), so that a crash
+//! between the two writes neither loses an entry nor writes it twice.
+
+use minicbor::{Decode, Encode};
+use tegata_client::Callee;
+use tegata_protocol::{
+    Amount, Currency, Digest, Malformed, MessageId, PartyNumber, PaymentId, SealingKey, SeriesId,
+    SignedBytes, Time, Verified, VerifyingKey, cbor,
+    envelope::Parcel,
+    payment::Mode,
+    prepaid::{PaymentReference, PrepaidCard},
+    purchase::Bill,
+    record::Certificates,
+    ticket::{Contents, Holder, SeriesRecord, Ticket},
+};
+
+use crate::{entry::Entry, vault::LONGEST_STATE};
+
+/// The layout of the state that this program writes.
+const LAYOUT: u8 = 1;
+
+/// All that the wallet remembers.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct State {
+    #[n(0)]
+    layout: u8,
+    /// The member's number.
+    #[n(1)]
+    pub number: PartyNumber,
+    /// The centre's web address.
+    #[n(2)]
+    pub centre: String,
+    /// The centre's root key, pinned from the letter.
+    #[n(3)]
+    pub root: VerifyingKey,
+    /// The centre's certificates as last seen.
+    #[n(4)]
+    pub certificates: Option<Certificates>,
+    /// The member's own signed record, once registered.
+    #[n(5)]
+    pub record: Option<SignedBytes>,
+    /// The organiser's currency, once the centre named it.
+    #[n(6)]
+    pub currency: Option<Currency>,
+    /// The last item of the mailbox that was dealt with.
+    #[n(7)]
+    pub cursor: u64,
+    /// Shops whose record the register's key vouched for.
+    #[n(8)]
+    pub shops: Vec<KnownShop>,
+    /// Bills, oldest first.
+    #[n(9)]
+    pub bills: Vec<KeptBill>,
+    /// What was signed and has no answer yet.
+    #[n(10)]
+    pub pending: Vec<Pending>,
+    /// Tickets, oldest first.
+    #[n(11)]
+    pub tickets: Vec<KeptTicket>,
+    /// Virtual prepaid cards, oldest first.
+    #[n(12)]
+    pub cards: Vec<KeptCard>,
+    /// What came and didn't verify.
+    #[n(13)]
+    pub aside: Vec<SetAside>,
+    /// Payment references that money is awaited under.
+    #[n(14)]
+    pub awaited: Vec<PaymentReference>,
+    /// What the account held when the centre last said so.
+    #[n(15)]
+    pub balance: Option<KnownBalance>,
+    /// On its way to the history.
+    #[n(16)]
+    pub outbox: Outbox,
+}
+
+impl State {
+    /// The state of somebody who has a letter and nothing else yet.
+    pub fn new(number: PartyNumber, centre: &str, root: VerifyingKey) -> Self {
+        Self {
+            layout: LAYOUT,
+            number,
+            centre: centre.trim_end_matches('/').to_owned(),
+            root,
+            certificates: None,
+            record: None,
+            currency: None,
+            cursor: 0,
+            shops: Vec::new(),
+            bills: Vec::new(),
+            pending: Vec::new(),
+            tickets: Vec::new(),
+            cards: Vec::new(),
+            aside: Vec::new(),
+            awaited: Vec::new(),
+            balance: None,
+            outbox: Outbox::default(),
+        }
+    }
+
+    /// The bytes for the vault.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        cbor::encode(self)
+    }
+
+    /// Reads them again.
+    ///
+    /// # Errors
+    /// [`Malformed`] for what isn't a state, or one of a newer program.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        let state: Self = cbor::decode(bytes, LONGEST_STATE)?;
+        if state.layout != LAYOUT {
+            return Err(Malformed::field(
+                "layout",
+                "the wallet was written by another version of the program; use that one",
+            ));
+        }
+        Ok(state)
+    }
+
+    /// The shop of this number, if it's known.
+    pub fn shop(&self, number: PartyNumber) -> Option<&KnownShop> {
+        self.shops.iter().find(|s| s.number == number)
+    }
+
+    /// The bill that this instruction pays.
+    pub fn bill_of_payment(&self, payment: PaymentId) -> Option<&KeptBill> {
+        self.bills.iter().find(|b| b.payment == Some(payment))
+    }
+
+    /// The bill of this digest, to change what is known of it.
+    pub fn bill_mut(&mut self, digest: Digest) -> Option<&mut KeptBill> {
+        self.bills.iter_mut().find(|b| b.digest() == digest)
+    }
+
+    /// The bill of this digest.
+    pub fn bill(&self, digest: Digest) -> Option<&KeptBill> {
+        self.bills.iter().find(|b| b.digest() == digest)
+    }
+
+    /// Remembers a shop, in place of what was known of it.
+    pub fn know_shop(&mut self, shop: KnownShop) {
+        self.shops.retain(|s| s.number != shop.number);
+        self.shops.push(shop);
+    }
+}
+
+/// A shop whose record was verified with the register's key.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct KnownShop {
+    /// Its number.
+    #[n(0)]
+    pub number: PartyNumber,
+    /// Its name.
+    #[n(1)]
+    pub name: String,
+    /// Where it was reached.
+    #[n(2)]
+    pub address: String,
+    /// Its key for bills, series and deliveries, from the record.
+    #[n(3)]
+    pub signing: VerifyingKey,
+    /// Messages to it are sealed to this key, from the record.
+    #[n(4)]
+    pub opening: SealingKey,
+    /// The signed record.
+    #[n(5)]
+    pub record: SignedBytes,
+}
+
+impl KnownShop {
+    /// How to call it.
+    pub fn callee(&self) -> Callee {
+        Callee {
+            address: self.address.clone(),
+            number: self.number,
+            opening: self.opening.clone(),
+            replies: self.signing,
+        }
+    }
+}
+
+/// Under which password a ticket's holder key stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Holding {
+    /// Shown with A alone.
+    #[n(0)]
+    Everyday,
+    /// Shown with A and B.
+    #[n(1)]
+    Spending,
+    /// Whoever has it and knows the keyword.
+    #[n(2)]
+    Bearer,
+}
+
+/// What was asked of a shop: all that a delivery is compared with.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct Order {
+    /// The shop.
+    #[n(0)]
+    pub shop: PartyNumber,
+    /// The request's message number: holder keys grow from it.
+    #[n(1)]
+    pub id: MessageId,
+    /// The digest of the signed request: every ticket names it.
+    #[n(2)]
+    pub request: Digest,
+    /// The series.
+    #[n(3)]
+    pub series: SeriesId,
+    /// The contents asked for.
+    #[n(4)]
+    pub contents: Contents,
+    /// The holders, one for each ticket; their place is the index that the key grew from.
+    #[n(5)]
+    pub holders: Vec<Holder>,
+    /// Where the holder keys stand.
+    #[n(6)]
+    pub holding: Holding,
+    /// Was a keyword given? The keyword itself isn't kept.
+    #[n(7)]
+    pub keyword: bool,
+}
+
+/// Where a bill stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(index_only)]
+pub enum BillStatus {
+    /// Not paid.
+    #[n(0)]
+    Open,
+    /// An instruction was signed; its answer isn't here yet.
+    #[n(1)]
+    InDoubt,
+    /// The money is held; the shop is to deliver.
+    #[n(2)]
+    Held,
+    /// Paid at once.
+    #[n(3)]
+    Paid,
+    /// The delivery is here, and the shop has its money.
+    #[n(4)]
+    Delivered,
+    /// It will never be paid, or the hold was closed.
+    #[n(5)]
+    Closed,
+}
+
+impl BillStatus {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::InDoubt => "in_doubt",
+            Self::Held => "held",
+            Self::Paid => "paid",
+            Self::Delivered => "delivered",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// A bill that was verified, and what became of it.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct KeptBill {
+    /// The signed bill.
+    #[n(0)]
+    pub signed: SignedBytes,
+    /// The signed series record that came with it.
+    #[n(1)]
+    pub series: SignedBytes,
+    /// What was ordered.
+    #[n(2)]
+    pub order: Order,
+    /// Where it stands.
+    #[n(3)]
+    pub status: BillStatus,
+    /// The last instruction that was signed for it.
+    #[n(4)]
+    pub payment: Option<PaymentId>,
+    /// The centre's signed receipt.
+    #[n(5)]
+    pub receipt: Option<SignedBytes>,
+    /// When it came.
+    #[n(6)]
+    pub received: Time,
+}
+
+impl KeptBill {
+    /// The digest of the signed bill: its name here.
+    pub fn digest(&self) -> Digest {
+        self.signed.digest()
+    }
+
+    /// The bill, verified again with the key of the shop that it was ordered from.
+    ///
+    /// # Errors
+    /// [`Malformed`] when it isn't the shop's.
+    pub fn bill(&self, shop: &KnownShop) -> Result<Verified<Bill>, Malformed> {
+        verified(&self.signed, &shop.signing, "bill")
+    }
+
+    /// The series record, verified again.
+    ///
+    /// # Errors
+    /// [`Malformed`] when it isn't the shop's.
+    pub fn series(&self, shop: &KnownShop) -> Result<Verified<SeriesRecord>, Malformed> {
+        verified(&self.series, &shop.signing, "series")
+    }
+}
+
+/// A ticket that was verified.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct KeptTicket {
+    /// The signed ticket.
+    #[n(0)]
+    pub signed: SignedBytes,
+    /// The signed series record.
+    #[n(1)]
+    pub series: SignedBytes,
+    /// The shop.
+    #[n(2)]
+    pub shop: PartyNumber,
+    /// The request that it grew from, for its holder key.
+    #[n(3)]
+    pub request: MessageId,
+    /// Which of the request's tickets.
+    #[n(4)]
+    pub index: u8,
+    /// Where its holder key stands.
+    #[n(5)]
+    pub holding: Holding,
+    /// When it came.
+    #[n(6)]
+    pub received: Time,
+}
+
+impl KeptTicket {
+    /// The digest of the signed ticket: its name here.
+    pub fn digest(&self) -> Digest {
+        self.signed.digest()
+    }
+
+    /// Series record and ticket, verified again with the shop's and the batch's key.
+    ///
+    /// # Errors
+    /// [`Malformed`] when one of them isn't what it was.
+    pub fn open(
+        &self,
+        shop: &KnownShop,
+    ) -> Result<(Verified<SeriesRecord>, Verified<Ticket>), Malformed> {
+        let series: Verified<SeriesRecord> = verified(&self.series, &shop.signing, "series")?;
+        let ticket = verify_ticket(&self.signed, &series)?;
+        Ok((series, ticket))
+    }
+}
+
+/// A ticket by one of the series' batch keys.
+pub(crate) fn verify_ticket(
+    signed: &SignedBytes,
+    series: &SeriesRecord,
+) -> Result<Verified<Ticket>, Malformed> {
+    let forged = || Malformed::field("ticket", "not signed with a key of its series");
+    let ticket = tegata_protocol::Unverified::<Ticket>::parse(signed.clone())?;
+    let key = ticket.key().and_then(|id| series.batch(id));
+    let key = *key.ok_or_else(forged)?;
+    ticket.verify(&key).map_err(|_e| forged())
+}
+
+/// A document signed by `key`.
+pub(crate) fn verified<T: tegata_protocol::Document>(
+    signed: &SignedBytes,
+    key: &VerifyingKey,
+    what: &'static str,
+) -> Result<Verified<T>, Malformed> {
+    let unverified = tegata_protocol::Unverified::<T>::parse(signed.clone())?;
+    let forged = |_e| Malformed::field(what, "not signed with the key that should have signed it");
+    unverified.verify(key).map_err(forged)
+}
+
+/// A virtual prepaid card.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct KeptCard {
+    /// The signed message that issued it.
+    #[n(0)]
+    pub signed: SignedBytes,
+    /// What it says.
+    #[n(1)]
+    pub card: PrepaidCard,
+    /// When it came.
+    #[n(2)]
+    pub received: Time,
+}
+
+/// Something that came and didn't verify. It's kept, and never shown as what it claims to be.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct SetAside {
+    /// Its number in the mailbox.
+    #[n(0)]
+    pub item: u64,
+    /// What is wrong with it.
+    #[n(1)]
+    pub why: String,
+    /// When it came.
+    #[n(2)]
+    pub received: Time,
+    /// What the centre said, as received.
+    #[n(3)]
+    pub signed: SignedBytes,
+    /// What came with it.
+    #[n(4)]
+    pub sealed: Option<tegata_protocol::envelope::Attachment>,
+}
+
+/// What the centre last said of the account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct KnownBalance {
+    /// In the account.
+    #[n(0)]
+    pub balance: Amount,
+    /// Held for payments under way.
+    #[n(1)]
+    pub held: Amount,
+    /// When it was so.
+    #[n(2)]
+    pub as_of: Time,
+}
+
+/// A signed message that has no answer yet. It is written down before it's sent; in doubt, the same
+/// bytes are sent again under a fresh seal.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct Pending {
+    /// The signed message and what travels with it.
+    #[n(0)]
+    pub parcel: Parcel,
+    /// To whom.
+    #[n(1)]
+    pub to: PartyNumber,
+    /// When it was signed.
+    #[n(2)]
+    pub made: Time,
+    /// What it asks for.
+    #[n(3)]
+    pub what: Instruction,
+}
+
+impl Pending {
+    /// The digest of the signed message: its name here.
+    pub fn digest(&self) -> Digest {
+        self.parcel.signed.digest()
+    }
+}
+
+/// What a pending message asks for.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub enum Instruction {
+    /// Registration at the centre, perhaps signed offline (M3).
+    #[n(0)]
+    Register,
+    /// A payment reference (M7).
+    #[n(1)]
+    Load,
+    /// Tickets (T1).
+    #[n(2)]
+    Order(#[n(0)] Order),
+    /// Payment of a bill (M8).
+    #[n(3)]
+    Pay(#[n(0)] PaymentOrder),
+    /// A question in words (T1, step 212).
+    #[n(4)]
+    Inquire,
+}
+
+impl Instruction {
+    /// The word for it.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Register => "registration",
+            Self::Load => "load",
+            Self::Order(_) => "order",
+            Self::Pay(_) => "payment",
+            Self::Inquire => "inquiry",
+        }
+    }
+}
+
+/// What a payment instruction says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct PaymentOrder {
+    /// The digest of the signed bill.
+    #[n(0)]
+    pub bill: Digest,
+    /// How much.
+    #[n(1)]
+    pub amount: Amount,
+    /// Held or paid.
+    #[n(2)]
+    pub mode: Mode,
+}
+
+/// Entries on their way to the history, written with the state that they belong to.
+#[derive(Clone, Default, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct Outbox {
+    /// How long the history was before them.
+    #[n(0)]
+    pub after: u64,
+    /// The entries.
+    #[n(1)]
+    pub entries: Vec<Dated>,
+}
+
+/// An entry of the history with its time.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(array)]
+pub struct Dated {
+    /// When it happened.
+    #[n(0)]
+    pub time: Time,
+    /// What happened.
+    #[n(1)]
+    pub entry: Entry,
+}

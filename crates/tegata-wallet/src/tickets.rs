@@ -1,0 +1,125 @@
+//! Showing a ticket (T7): signed by its holder for this moment, sealed to the event, as text for a
+//! QR code.
+
+use tegata_pages::qr::Code;
+use tegata_protocol::{
+    Digest, SigningKey, Time, Verified,
+    purchase::Keyword,
+    ticket::{Presentation, SeriesRecord, Ticket},
+};
+
+use crate::{
+    buying::holder_key,
+    entry::Entry,
+    error::WalletError,
+    state::{Holding, KeptTicket},
+    vault::Password,
+    wallet::{Wallet, chance, find_by_id},
+};
+
+/// The largest QR code that gates must read.
+const LARGEST_CODE: i16 = 16;
+
+/// A ticket ready to be shown. Good for a minute.
+#[derive(Debug)]
+pub struct Shown {
+    /// The sealed presentation in base45.
+    pub text: String,
+    /// As a picture.
+    pub code: Code,
+}
+
+/// What is given when a ticket is shown.
+#[derive(Debug, Default)]
+pub struct Showing<'a> {
+    /// The keyword, where the ticket has one.
+    pub keyword: Option<Keyword>,
+    /// The gate's challenge, where it shows one.
+    pub nonce: Option<[u8; 8]>,
+    /// Password B, where the ticket's holder key stands under it.
+    pub b: Option<&'a Password>,
+}
+
+impl Wallet {
+    /// The ticket whose id begins so.
+    ///
+    /// # Errors
+    /// [`WalletError::NoSuch`], [`WalletError::Ambiguous`].
+    pub fn find_ticket(&self, wanted: &str) -> Result<&KeptTicket, WalletError> {
+        let ids = self.state.tickets.iter().map(KeptTicket::digest);
+        let id = find_by_id("ticket", wanted, ids)?;
+        let found = self.state.tickets.iter().find(|t| t.digest() == id);
+        found.ok_or_else(|| WalletError::NoSuch {
+            what: "ticket",
+            wanted: wanted.to_owned(),
+        })
+    }
+
+    /// Series record and ticket, verified again.
+    ///
+    /// # Errors
+    /// [`WalletError::State`] when they aren't what they were.
+    pub fn open_ticket(
+        &self,
+        kept: &KeptTicket,
+    ) -> Result<(Verified<SeriesRecord>, Verified<Ticket>), WalletError> {
+        let shop = self.state.shop(kept.shop).ok_or(WalletError::NoSuch {
+            what: "shop",
+            wanted: kept.shop.to_string(),
+        })?;
+        kept.open(shop).map_err(WalletError::State)
+    }
+
+    /// Makes a presentation of the ticket for this moment, and notes in the history that it was
+    /// shown.
+    ///
+    /// # Errors
+    /// [`WalletError::NeedsKeyword`], [`WalletError::NeedsB`]; [`WalletError::Vault`] with layer B
+    /// for the wrong password; [`WalletError::Input`] for a keyword too long for the code.
+    pub fn show(
+        &mut self,
+        id: Digest,
+        showing: Showing<'_>,
+        now: Time,
+    ) -> Result<Shown, WalletError> {
+        let kept = self.find_ticket(&id.to_string())?.clone();
+        let (series, ticket) = self.open_ticket(&kept)?;
+        if ticket.keyword.is_some() && showing.keyword.is_none() {
+            return Err(WalletError::NeedsKeyword);
+        }
+        let presentation = Presentation {
+            ticket: kept.signed.clone(),
+            event: series.series,
+            time: now,
+            nonce: showing.nonce,
+            keyword: showing.keyword,
+        };
+        let sealed = self.sign_presentation(&presentation, &kept, &series, showing.b)?;
+        let text = base45::encode(&sealed);
+        let code = Code::at_most(&text, LARGEST_CODE)?;
+        self.commit(now, vec![Entry::Shown(id)])?;
+        Ok(Shown { text, code })
+    }
+
+    fn sign_presentation(
+        &self,
+        presentation: &Presentation,
+        kept: &KeptTicket,
+        series: &SeriesRecord,
+        b: Option<&Password>,
+    ) -> Result<Vec<u8>, WalletError> {
+        let seal = |key: &SigningKey| presentation.seal(key, series, &mut chance());
+        let held = |seed: &[u8; 32]| seal(&holder_key(seed, kept.request, kept.index));
+        let sealed = match kept.holding {
+            Holding::Everyday => held(self.vault.holder_seed()),
+            // The signature of a bearer proves nothing: any key will do.
+            Holding::Bearer => seal(&SigningKey::generate(&mut chance()).0),
+            Holding::Spending => {
+                let b = b.ok_or(WalletError::NeedsB("this ticket's key stands under it"))?;
+                let lend = |s: &crate::vault::SpendingSecrets| s.with_holder_seed(held);
+                self.vault.with_spending(b, lend)?
+            }
+        };
+        Ok(sealed?)
+    }
+}
