@@ -66,7 +66,7 @@ pub struct Changed<'a, K, V> {
     pub stored: bool,
 }
 
-impl<K: Eq + Hash + Clone, V> Shelf<K, V> {
+impl<K: Ord + Hash + Clone, V> Shelf<K, V> {
     fn new() -> Self {
         Self {
             slots: HashMap::new(),
@@ -103,15 +103,18 @@ impl<K: Eq + Hash + Clone, V> Shelf<K, V> {
         }
     }
 
-    fn changes(&self) -> impl Iterator<Item = Changed<'_, K, V>> {
-        self.slots
-            .iter()
-            .filter(|(_, slot)| slot.changed)
+    /// In the order of keys: trees like it, and rows that are locked must be locked in one order.
+    fn changes(&self) -> Vec<Changed<'_, K, V>> {
+        let changed = self.slots.iter().filter(|(_, slot)| slot.changed);
+        let mut changes: Vec<_> = changed
             .filter_map(|(key, slot)| {
                 let value = slot.value.as_ref()?;
                 let stored = slot.stored;
                 Some(Changed { key, value, stored })
             })
+            .collect();
+        changes.sort_unstable_by(|a, b| a.key.cmp(b.key));
+        changes
     }
 
     fn values(&self) -> impl Iterator<Item = (&K, &V)> {
@@ -152,8 +155,8 @@ macro_rules! shelf {
             self.$shelf.load(key, value);
         }
 
-        /// What the store has to write.
-        pub fn $changed(&self) -> impl Iterator<Item = Changed<'_, $key, $value>> {
+        /// What the store has to write, in the order of keys.
+        pub fn $changed(&self) -> Vec<Changed<'_, $key, $value>> {
             self.$shelf.changes()
         }
 

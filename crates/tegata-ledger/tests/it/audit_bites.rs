@@ -99,10 +99,10 @@ fn others(value: &Value) -> Vec<Value> {
 }
 
 fn number(value: &Value) -> u64 {
-    match value {
-        Value::Integer(i) => u64::try_from(*i).unwrap_or(u64::MAX),
-        other => panic!("{other:?}"),
-    }
+    let Value::Integer(i) = value else {
+        panic!("{value:?}");
+    };
+    u64::try_from(*i).unwrap_or(u64::MAX)
 }
 
 fn hex(value: &Value) -> String {
@@ -110,7 +110,7 @@ fn hex(value: &Value) -> String {
         Value::Blob(b) => b.iter().map(|byte| format!("{byte:02x}")).collect(),
         Value::Integer(i) => i.to_string(),
         Value::Text(t) => t.clone(),
-        other => panic!("{other:?}"),
+        Value::Null | Value::Real(_) => panic!("no column may hold this"),
     }
 }
 

@@ -1,1 +1,427 @@
-//! Later.
+//! Whatever is asked of the book, in whatever order: money stays, nobody overdraws, a refusal
+//! changes nothing, and a naive second book that keeps only lists agrees with every verdict.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use tegata_ledger::{
+    Account, AccountId, Action, BillState, Destination, HoldState, Outcome, Refusal, ReleaseReason,
+    Verdict, Working, decide,
+};
+use tegata_protocol::{Digest, PaymentId, Time};
+
+use crate::town::{Town, action_of, line, order, payment};
+
+/// Something that somebody tries, not yet in words; payments are named by their order number.
+#[derive(Debug, Clone)]
+enum Try {
+    Join(u32),
+    Renew(u32),
+    Expect(u32, u32, u64),
+    Import(u32, Vec<(u64, u32)>),
+    Hold(u32, u32, u64, u64, u64, bool),
+    Pay(u32, u32, u64, u64),
+    Capture(usize, u32, u64),
+    Void(usize, u32),
+    Expire(usize),
+    Close(u32, u64, bool),
+}
+
+fn a_try() -> impl Strategy<Value = Try> {
+    let (member, shop, amount, txn) = (1..4_u32, 1..3_u32, 0..400_u64, 1..12_u64);
+    let (reference, until) = (1..7_u32, 0..400_u64);
+    let entry = (0..900_u64, 1..9_u32);
+    prop_oneof![
+        1 => member.clone().prop_map(Try::Join),
+        1 => member.clone().prop_map(Try::Renew),
+        2 => (reference, member.clone(), until.clone()).prop_map(|(r, m, u)| Try::Expect(r, m, u)),
+        2 => (1..4_u32, prop::collection::vec(entry, 1..4)).prop_map(|(s, e)| Try::Import(s, e)),
+        6 => (member.clone(), shop.clone(), amount.clone(), txn.clone(), until, prop::bool::weighted(0.1))
+            .prop_map(|(m, s, a, t, u, o)| Try::Hold(m, s, a, t, u, o)),
+        2 => (member, shop.clone(), amount.clone(), txn.clone())
+            .prop_map(|(m, s, a, t)| Try::Pay(m, s, a, t)),
+        4 => (0..30_usize, shop.clone(), amount).prop_map(|(p, s, a)| Try::Capture(p, s, a)),
+        2 => (0..30_usize, shop.clone()).prop_map(|(p, s)| Try::Void(p, s)),
+        2 => (0..30_usize).prop_map(Try::Expire),
+        1 => (shop, txn, prop::bool::weighted(0.1)).prop_map(|(s, t, o)| Try::Close(s, t, o)),
+    ]
+}
+
+/// Orders in words, one second after the other from 100 on.
+fn in_words(tries: &[Try]) -> Vec<(u64, u64, String)> {
+    let mut payments: Vec<PaymentId> = Vec::new();
+    let mut orders = Vec::new();
+    for (id, attempt) in (0_u64..).zip(tries) {
+        let now = 100 + id * 5;
+        let known = |n: &usize| match payments.len() {
+            0 => PaymentId::new(Digest::of(b"nobody's")),
+            count => payments[n % count],
+        };
+        let other = |is: &bool| if *is { "'" } else { "" };
+        let words = match attempt {
+            Try::Join(m) => format!("join {m}"),
+            Try::Renew(m) => format!("renew {m}"),
+            Try::Expect(r, m, until) => format!("expect RF{r} {m} {} 0", now + until),
+            Try::Import(s, entries) => {
+                let entries: Vec<_> = (0..)
+                    .zip(entries)
+                    .map(|(i, (amount, r)): (u32, _)| match r {
+                        8 => format!("{i}:{amount}:-"),
+                        r => format!("{i}:{amount}:RF{r}"),
+                    })
+                    .collect();
+                format!("import st{s} {}", entries.join(","))
+            }
+            Try::Hold(m, s, a, t, until, o) => {
+                format!("hold {m} {s} {a} {t}{} {}", other(o), now + until)
+            }
+            Try::Pay(m, s, a, t) => format!("pay {m} {s} {a} {t}"),
+            Try::Capture(p, s, a) => format!("capture {} {s} {a}", known(p)),
+            Try::Void(p, s) => format!("void {} {s}", known(p)),
+            Try::Expire(p) => format!("expire {}", known(p)),
+            Try::Close(s, t, o) => format!("close {s} {t}{}", other(o)),
+        };
+        if words.starts_with("hold") || words.starts_with("pay") {
+            payments.push(payment(id, &words));
+        }
+        orders.push((id, now, words));
+    }
+    orders
+}
+
+/// A book that remembers what was accepted, as lists, and works everything out from them.
+#[derive(Default)]
+struct Naive {
+    parties: Vec<u64>,
+    references: Vec<(String, u64, Time)>,
+    used: Vec<String>,
+    statements: Vec<String>,
+    credits: Vec<(AccountId, u64)>,
+    payments: Vec<NaivePayment>,
+    closed: Vec<(tegata_ledger::BillKey, Digest)>,
+}
+
+struct NaivePayment {
+    order: tegata_ledger::PayOrder,
+    expires: Time,
+    state: HoldState,
+}
+
+impl Naive {
+    fn available(&self, account: AccountId) -> u64 {
+        let received: u64 = self
+            .credits
+            .iter()
+            .filter(|c| c.0 == account)
+            .map(|c| c.1)
+            .sum();
+        let of = self.payments.iter().filter(|p| p.order.payer == account);
+        let gone: u64 = of
+            .map(|p| match p.state {
+                HoldState::Open => p.order.amount.minor(),
+                HoldState::Captured(amount) => amount.minor(),
+                HoldState::Expired | HoldState::Voided => 0,
+            })
+            .sum();
+        received - gone
+    }
+
+    fn may_pay(&self, order: &tegata_ledger::PayOrder) -> bool {
+        let same = |p: &&NaivePayment| p.order.bill == order.bill;
+        let digest_fits = self
+            .payments
+            .iter()
+            .filter(same)
+            .map(|p| p.order.bill_digest)
+            .chain(
+                self.closed
+                    .iter()
+                    .filter(|c| c.0 == order.bill)
+                    .map(|c| c.1),
+            )
+            .all(|digest| digest == order.bill_digest);
+        let taken = self
+            .payments
+            .iter()
+            .filter(same)
+            .any(|p| matches!(p.state, HoldState::Open | HoldState::Captured(_)));
+        let closed = self.closed.iter().any(|c| c.0 == order.bill);
+        digest_fits && !taken && !closed && order.amount.minor() <= self.available(order.payer)
+    }
+
+    /// Would it be accepted? If so, remember it.
+    fn accepts(&mut self, action: &Action, now: Time) -> bool {
+        match action {
+            Action::Note => true,
+            Action::Refuse(_) => false,
+            Action::Register { party, .. } => {
+                let new = !self.parties.contains(&party.wire());
+                if new {
+                    self.parties.push(party.wire());
+                }
+                new
+            }
+            Action::Replace { party, .. } => self.parties.contains(&party.wire()),
+            Action::ExpectFunding {
+                reference,
+                party,
+                expires,
+                ..
+            } => {
+                let new = !self.references.iter().any(|r| r.0 == *reference);
+                let accepted = new && self.parties.contains(&party.wire());
+                if accepted {
+                    self.references
+                        .push((reference.clone(), party.wire(), *expires));
+                }
+                accepted
+            }
+            Action::Deposit(deposit) => self.deposit(deposit, now),
+            Action::Hold(hold) => {
+                let accepted = now < hold.expires && self.may_pay(&hold.pay);
+                if accepted {
+                    self.payments.push(NaivePayment {
+                        order: hold.pay.clone(),
+                        expires: hold.expires,
+                        state: HoldState::Open,
+                    });
+                }
+                accepted
+            }
+            Action::Pay(pay) => {
+                let accepted = self.may_pay(pay);
+                if accepted {
+                    self.payments.push(NaivePayment {
+                        order: pay.clone(),
+                        expires: now,
+                        state: HoldState::Captured(pay.amount),
+                    });
+                }
+                accepted
+            }
+            Action::Capture {
+                payment,
+                payee_party,
+                amount,
+            } => self.end(*payment, |p| {
+                (p.order.payee.owner == payee_party.wire()
+                    && now < p.expires
+                    && amount.minor() <= p.order.amount.minor()
+                    && (!amount.is_zero() || p.order.amount.is_zero()))
+                .then_some(HoldState::Captured(*amount))
+            }),
+            Action::Release { payment, why } => self.end(*payment, |p| match why {
+                ReleaseReason::Expired => (now >= p.expires).then_some(HoldState::Expired),
+                ReleaseReason::Voided { by } => {
+                    (p.order.payee.owner == by.wire()).then_some(HoldState::Voided)
+                }
+            }),
+            Action::CloseBill { bill, bill_digest } => {
+                let of_bill = |p: &&NaivePayment| p.order.bill == *bill;
+                let fits = self
+                    .payments
+                    .iter()
+                    .filter(of_bill)
+                    .all(|p| p.order.bill_digest == *bill_digest)
+                    && self
+                        .closed
+                        .iter()
+                        .filter(|c| c.0 == *bill)
+                        .all(|c| c.1 == *bill_digest);
+                let taken = self
+                    .payments
+                    .iter()
+                    .filter(of_bill)
+                    .any(|p| matches!(p.state, HoldState::Open | HoldState::Captured(_)));
+                if fits && !taken {
+                    self.closed.push((*bill, *bill_digest));
+                }
+                fits
+            }
+        }
+    }
+
+    fn end(&mut self, payment: PaymentId, to: impl Fn(&NaivePayment) -> Option<HoldState>) -> bool {
+        let found = self
+            .payments
+            .iter_mut()
+            .find(|p| p.order.payment == payment && p.state == HoldState::Open);
+        let Some((payment, state)) = found.and_then(|p| Some((to(p)?, p))).map(|(s, p)| (p, s))
+        else {
+            return false;
+        };
+        payment.state = state;
+        true
+    }
+
+    fn deposit(&mut self, deposit: &tegata_ledger::Deposit, now: Time) -> bool {
+        let id = &deposit.statement.id;
+        if self.statements.contains(id) || deposit.entries.iter().any(|e| e.amount.is_zero()) {
+            return false;
+        }
+        self.statements.push(id.clone());
+        for entry in &deposit.entries {
+            let found = self.references.iter().find(|r| {
+                Some(&r.0) == entry.reference.as_ref() && now < r.2 && !self.used.contains(&r.0)
+            });
+            if let Some((reference, party, _)) = found {
+                self.used.push(reference.clone());
+                let account = AccountId::new(
+                    tegata_ledger::AccountKind::Prepaid,
+                    *party,
+                    deposit.bank.currency,
+                );
+                self.credits.push((account, entry.amount.minor()));
+            }
+        }
+        true
+    }
+}
+
+/// All that is in a book, to see whether anything changed.
+fn picture(book: &Working) -> String {
+    let accounts: BTreeMap<_, _> = book.accounts().map(|(k, v)| (*k, *v)).collect();
+    let holds: BTreeMap<_, _> = book.holds().collect();
+    let bills: BTreeMap<_, _> = book.bills().collect();
+    let fundings: BTreeMap<_, _> = book.fundings().collect();
+    let parties: BTreeMap<_, _> = book.parties().collect();
+    let statements: BTreeMap<_, _> = book.statements().collect();
+    format!("{accounts:?} {holds:?} {bills:?} {fundings:?} {parties:?} {statements:?}")
+}
+
+/// What must hold of every book.
+fn check_book(book: &Working, moved: &BTreeMap<AccountId, Account>) {
+    let sum: i64 = book.accounts().map(|(_, a)| a.balance).sum();
+    assert_eq!(sum, 0, "money is neither made nor lost");
+    let mut open: BTreeMap<AccountId, i64> = BTreeMap::new();
+    for (_, hold) in book.holds() {
+        let bill = book.bill(&hold.bill).unwrap();
+        match hold.state {
+            HoldState::Open => {
+                *open.entry(hold.payer).or_default() += hold.amount.credit().minor();
+                assert_eq!(bill.state, BillState::Held(hold.payment));
+            }
+            HoldState::Captured(amount) => {
+                assert!(amount.minor() <= hold.amount.minor());
+                assert_eq!(bill.state, BillState::Paid(hold.payment));
+            }
+            HoldState::Expired | HoldState::Voided => {}
+        }
+    }
+    for (id, account) in book.accounts() {
+        assert_eq!(
+            account.held,
+            open.get(id).copied().unwrap_or(0),
+            "held on {id}"
+        );
+        assert_eq!(Some(account), moved.get(id), "{id} is the sum of its legs");
+        assert!(
+            !id.kind.is_limited() || account.available() >= 0,
+            "{id} overdrawn"
+        );
+    }
+}
+
+/// Adds up legs by themselves.
+fn add_legs(moved: &mut BTreeMap<AccountId, Account>, legs: &[tegata_ledger::Leg]) {
+    let sum: i64 = legs.iter().map(|l| l.change.minor()).sum();
+    assert_eq!(sum, 0, "every record balances: {legs:?}");
+    for leg in legs {
+        let account = moved.entry(leg.account).or_default();
+        account.balance += leg.change.minor();
+        account.held += leg.held.minor();
+        account.sequence += 1;
+        assert_eq!(*account, leg.after());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_rules_agree_with_a_naive_book(tries in prop::collection::vec(a_try(), 1..80)) {
+        let (mut book, mut naive) = (Working::whole(), Naive::default());
+        let mut moved = BTreeMap::new();
+        for (id, now, words) in in_words(&tries) {
+            let action = action_of(line(id, &words).as_bytes()).unwrap();
+            let now = Time::from_secs(now);
+            let before = picture(&book);
+            match decide(&mut book, &action, now) {
+                Ok(decided) => {
+                    prop_assert!(naive.accepts(&action, now), "{words} was accepted");
+                    add_legs(&mut moved, &decided.legs);
+                    check_outcome(&book, &decided.outcome);
+                }
+                Err(refusal) => {
+                    prop_assert!(!naive.accepts(&action, now), "{words}: {refusal}");
+                    prop_assert_eq!(&before, &picture(&book), "a refusal changed something");
+                }
+            }
+            check_book(&book, &moved);
+        }
+    }
+}
+
+/// What the outcome tells is what the book says.
+fn check_outcome(book: &Working, outcome: &Outcome) {
+    match outcome {
+        Outcome::Held { hold, payer } | Outcome::Released { hold, payer } => {
+            assert_eq!(book.hold(&hold.payment), Some(hold));
+            assert_eq!(book.account(&hold.payer), Some(payer));
+        }
+        Outcome::Paid { hold, payer, payee } | Outcome::Captured { hold, payer, payee } => {
+            assert_eq!(book.hold(&hold.payment), Some(hold));
+            assert_eq!(book.account(&hold.payer), Some(payer));
+            assert_eq!(book.account(&hold.payee), Some(payee));
+        }
+        Outcome::Deposited { entries, credited } => {
+            let members = entries
+                .iter()
+                .filter(|e| matches!(e.destination, Destination::Member(_)));
+            assert!(members.count() >= credited.len());
+            for (id, account) in credited {
+                assert_eq!(book.account(id), Some(account));
+            }
+        }
+        Outcome::Bill { bill, state } => assert_eq!(book.bill(bill).unwrap().state, *state),
+        _ => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The book on disk, in batches as they come, decides as the rules do in memory; then the audit
+    /// recomputes it all.
+    #[test]
+    fn the_ledger_agrees_with_the_rules(tries in prop::collection::vec(a_try(), 20..150)) {
+        let town = Town::new();
+        let ledger = town.open();
+        let orders = in_words(&tries);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        for (id, now, words) in &orders {
+            let sender = sender.clone();
+            ledger.submit(crate::town::draft(*id, words, *now), move |answer| {
+                sender.send(answer.unwrap()).unwrap();
+            });
+        }
+        let answers: Vec<_> = receiver.iter().take(orders.len()).collect();
+        let mut book = Working::whole();
+        for ((id, now, words), answer) in orders.iter().zip(&answers) {
+            let action = action_of(line(*id, words).as_bytes()).unwrap();
+            let expected = decide(&mut book, &action, Time::from_secs(*now));
+            let verdict = expected.map_or_else(|r: Refusal| Verdict::Refused(r.code()), |_| Verdict::Accepted);
+            prop_assert_eq!(answer.verdict, verdict, "{}", words);
+        }
+        for (id, account) in book.accounts() {
+            let stored = ledger.read(|r| r.account(id)).unwrap();
+            prop_assert_eq!(stored.as_ref(), Some(account));
+        }
+        let (id, now, words) = &orders[orders.len() / 2];
+        let again = order(&ledger, *id, words, *now).unwrap();
+        prop_assert!(again.known);
+        prop_assert_eq!(&again.reply, &answers[orders.len() / 2].reply);
+        let report = town.audit();
+        prop_assert!(report.is_clean(), "{:#?}", report);
+    }
+}

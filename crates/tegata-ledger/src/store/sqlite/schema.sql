@@ -84,8 +84,8 @@ CREATE TABLE hold (
     state       INTEGER NOT NULL,
     captured    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX hold_open ON hold (expires) WHERE state = 0;
-CREATE INDEX hold_open_of ON hold (payer_owner) WHERE state = 0;
+-- One index for "which have expired" and "whose are open": there are never many open holds.
+CREATE INDEX hold_open ON hold (expires, payer_owner) WHERE state = 0;
 
 CREATE TABLE bill (
     shop    INTEGER NOT NULL,
