@@ -1,2 +1,7 @@
-//! The program.
-fn main() {}
+//! `tegata-gate`: see the library for what it does.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tegata_gate::cli::main()
+}

@@ -1,0 +1,55 @@
+//! Opening a gate with its events chosen, for the commands that admit.
+
+use tegata_program::{
+    config,
+    data::Lock,
+    exit::{Exit, Failure},
+};
+
+use super::Common;
+use crate::{
+    event::EventName,
+    folder::{Folder, FolderError},
+    gate::{ChoiceError, Gate, OpenError},
+    settings::Settings,
+};
+
+/// A gate that may be used as long as the lock is held.
+pub(super) struct Opened {
+    pub(super) folder: Folder,
+    pub(super) settings: Settings,
+    pub(super) gate: Gate,
+    pub(super) lock: Lock,
+}
+
+pub(super) fn open(common: &Common, events: &[EventName]) -> Result<Opened, Failure> {
+    let folder = common.folder()?;
+    let lock = folder.lock().map_err(FolderError::into_failure)?;
+    let settings: Settings = config::load(folder.dir(), "gate")?;
+    let mut gate = Gate::open(&folder).map_err(failure)?;
+    let chosen = gate.choose(settings.chosen(events));
+    chosen.map_err(|error| failure(error.into()))?;
+    Ok(Opened {
+        folder,
+        settings,
+        gate,
+        lock,
+    })
+}
+
+fn failure(error: OpenError) -> Failure {
+    match error {
+        OpenError::Folder(error) => error.into_failure(),
+        OpenError::Store(error) => FolderError::from(error).into_failure(),
+        OpenError::Choice(error) => {
+            let next = match &error {
+                ChoiceError::NothingLoaded => "tegata-gate load --data DIR FILE",
+                ChoiceError::NoneChosen(_) | ChoiceError::Unknown { .. } => {
+                    "choose with --event N, or `events` in gate.toml"
+                }
+                ChoiceError::Ambiguous { .. } => "name the shop too: --event SHOP/N",
+            };
+            Failure::new(Exit::Usage, error).next(next)
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! Check data (T8): from the shop's sealed file to an event. The same steps when the file is
+//! loaded and at every start, since only the sealed file is kept: its secret never lies in clear
+//! on the disk.
+
+use tegata_program::exit::{Exit, Failure};
+use tegata_protocol::{
+    CLOCK_WINDOW, Digest, Malformed, PartyNumber, Role, SignedBytes, Time, Unverified, Verified,
+    VerifyingKey,
+    envelope::{Message, Sealed},
+    record::{CertificateError, PartyRecord},
+    ticket::CheckData,
+};
+
+use super::{Folder, FolderError, Keys, chain, keys::damaged};
+use crate::{
+    event::{Event, EventId, UnusableCheckData},
+    store::SqliteStore,
+};
+
+/// The most bytes of a file of check data.
+pub const CHECK_DATA_LIMIT: usize = 1 << 20;
+
+/// The most bytes of a shop's record.
+const RECORD_LIMIT: usize = 8 * 1024;
+
+const CHECK: &str = "check";
+const SHOPS: &str = "shops";
+
+/// What was loaded.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The event.
+    pub event: Event,
+    /// Was this very edition loaded before?
+    pub again: bool,
+}
+
+/// Why check data aren't loaded. Nothing is changed then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The gate's own folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// Not a sealed message.
+    #[error("this isn't a file of check data: {0}")]
+    NotSealed(Malformed),
+    /// For another gate.
+    #[error("these check data are for {0}, not for this gate")]
+    ForAnother(PartyNumber),
+    /// Sealed to another key, or changed.
+    #[error("they can't be opened: made for other keys of this gate, or damaged on the way")]
+    Unopenable,
+    /// Not check data inside.
+    #[error("what is sealed in it aren't check data: {0}")]
+    NotCheckData(Malformed),
+    /// Not from a shop.
+    #[error("they come from {0}, which isn't a shop")]
+    NotFromAShop(PartyNumber),
+    /// The shop isn't known here.
+    #[error("the record of shop {0} isn't known here")]
+    NoShopRecord(PartyNumber),
+    /// The record isn't the shop's, or isn't the register's.
+    #[error("the shop's record can't be used: {0}")]
+    ShopRecord(String),
+    /// The certificates kept here have ended.
+    #[error("the centre's certificates that are kept here don't hold any more: {0}")]
+    CertificatesEnded(CertificateError),
+    /// Signed by somebody else.
+    #[error("shop {0} didn't sign these check data")]
+    Forged(PartyNumber),
+    /// Signed in the future.
+    #[error("they were signed at {0}, in the future; is this gate's clock right?")]
+    Future(Time),
+    /// Too old to be of use.
+    #[error("they could be used until {0}")]
+    TooOld(Time),
+    /// Not usable as they are.
+    #[error(transparent)]
+    Unusable(#[from] UnusableCheckData),
+    /// A newer edition is known.
+    #[error("this is edition {found} of event {event}; edition {known} was loaded before")]
+    OlderEdition {
+        /// The event.
+        event: EventId,
+        /// What is offered.
+        found: u64,
+        /// What is known.
+        known: u64,
+    },
+    /// Two different ones with one number.
+    #[error("another edition {edition} of event {event} was loaded before: the shop made two")]
+    OtherEdition {
+        /// The event.
+        event: EventId,
+        /// Its number.
+        edition: u64,
+    },
+}
+
+impl LoadError {
+    /// The word that stands in JSON.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Folder(_) => "folder",
+            Self::NotSealed(_) | Self::NotCheckData(_) => "malformed",
+            Self::ForAnother(_) => "for_another_gate",
+            Self::Unopenable => "unopenable",
+            Self::NotFromAShop(_) => "not_from_a_shop",
+            Self::NoShopRecord(_) => "no_shop_record",
+            Self::ShopRecord(_) => "shop_record",
+            Self::CertificatesEnded(_) => "certificates_ended",
+            Self::Forged(_) => "forged",
+            Self::Future(_) => "future",
+            Self::TooOld(_) => "too_old",
+            Self::Unusable(_) => "unusable",
+            Self::OlderEdition { .. } => "older_edition",
+            Self::OtherEdition { .. } => "other_edition",
+        }
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub const fn next(&self) -> &'static str {
+        match self {
+            Self::Folder(_) => "see above",
+            Self::NotSealed(_) | Self::NotCheckData(_) => {
+                "give the file that the shop exported for this gate"
+            }
+            Self::ForAnother(_) | Self::Unopenable => {
+                "give the shop this gate's DIR/record.cose and have it export again"
+            }
+            Self::NotFromAShop(_) | Self::Forged(_) => "don't use this file; ask the shop",
+            Self::NoShopRecord(_) => {
+                "give it with --shop-record FILE (the shop serves it at /v1/record)"
+            }
+            Self::ShopRecord(_) => "fetch the record again from the shop's /v1/record",
+            Self::CertificatesEnded(_) => "connect the gate to the centre once and load again",
+            Self::Future(_) => "set the clock right, then load again",
+            Self::TooOld(_) => "have the shop export new check data",
+            Self::Unusable(_) => "tell the shop: its export is at fault",
+            Self::OlderEdition { .. } => "load the newest export; the loaded one stays in use",
+            Self::OtherEdition { .. } => "have the shop export again; the loaded one stays in use",
+        }
+    }
+}
+
+impl LoadError {
+    /// How the program ends: code, what happened, what to do next.
+    #[must_use]
+    pub fn into_failure(self) -> Failure {
+        let exit = match self {
+            Self::Folder(folder) => return folder.into_failure(),
+            Self::NotSealed(_)
+            | Self::NotCheckData(_)
+            | Self::ForAnother(_)
+            | Self::NoShopRecord(_)
+            | Self::ShopRecord(_) => Exit::Usage,
+            Self::CertificatesEnded(_) => Exit::Unreachable,
+            Self::Unopenable
+            | Self::NotFromAShop(_)
+            | Self::Forged(_)
+            | Self::Future(_)
+            | Self::TooOld(_)
+            | Self::Unusable(_)
+            | Self::OlderEdition { .. }
+            | Self::OtherEdition { .. } => Exit::Refused,
+        };
+        Failure::new(exit, chain(&self)).next(self.next())
+    }
+}
+
+/// Check data whose shop signed them.
+struct Signed {
+    message: Verified<Message<CheckData>>,
+    shop: Verified<PartyRecord>,
+}
+
+impl Folder {
+    /// Loads check data: verifies them, refuses older editions, keeps the sealed file.
+    ///
+    /// # Errors
+    /// [`LoadError`]; nothing is changed then.
+    pub fn load(
+        &self,
+        keys: &Keys,
+        store: &mut SqliteStore,
+        (sealed, shop_record): (&[u8], Option<&[u8]>),
+        now: Time,
+    ) -> Result<Loaded, LoadError> {
+        let register = self.centre_keys_at(keys, now)?;
+        let register = register.map_err(LoadError::CertificatesEnded)?.register;
+        let signed = self.open_sealed(keys, sealed, |shop| {
+            self.shop_record(shop, shop_record, &register)
+        })?;
+        let Signed { message, shop } = &signed;
+        if !shop.is_active(now) {
+            return Err(LoadError::ShopRecord("it isn't active at this time".into()));
+        }
+        if message.time > now.after(CLOCK_WINDOW) {
+            return Err(LoadError::Future(message.time));
+        }
+        if message.body.until <= now {
+            return Err(LoadError::TooOld(message.body.until));
+        }
+        let event = Event::new(message.from, &message.body, &shop.keys.signing)?;
+        let digest = message.digest();
+        let known = store.edition(event.id()).map_err(FolderError::from)?;
+        let again = rises(&event, digest, known)?;
+        self.keep(&event, sealed, shop)?;
+        let noted = store.note_edition(event.id(), event.edition(), digest);
+        noted.map_err(FolderError::from)?;
+        Ok(Loaded { event, again })
+    }
+
+    /// Every event whose check data are kept, verified anew.
+    ///
+    /// # Errors
+    /// [`FolderError`] naming the file that can't be used.
+    pub fn events(&self, keys: &Keys, store: &SqliteStore) -> Result<Vec<Event>, FolderError> {
+        let files = self.check_files()?;
+        if files.is_empty() {
+            return Ok(Vec::new());
+        }
+        let register = self.centre_keys(keys)?.register;
+        let mut events = Vec::with_capacity(files.len());
+        for file in files {
+            let event = self.reopen(keys, store, &file, &register);
+            let event = event.map_err(|source| match source {
+                LoadError::Folder(error) => error,
+                other => FolderError::CheckData {
+                    file,
+                    source: Box::new(other),
+                },
+            });
+            events.push(event?);
+        }
+        Ok(events)
+    }
+
+    fn reopen(
+        &self,
+        keys: &Keys,
+        store: &SqliteStore,
+        file: &str,
+        register: &VerifyingKey,
+    ) -> Result<Event, LoadError> {
+        let sealed = self.dir.read(file).map_err(FolderError::from)?;
+        let Signed { message, shop } =
+            self.open_sealed(keys, &sealed, |shop| self.shop_record(shop, None, register))?;
+        let event = Event::new(message.from, &message.body, &shop.keys.signing)?;
+        let known = store.edition(event.id()).map_err(FolderError::from)?;
+        rises(&event, message.digest(), known)?;
+        Ok(event)
+    }
+
+    fn check_files(&self) -> Result<Vec<String>, FolderError> {
+        let folder = self.dir.file(CHECK)?;
+        if !folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let unreadable = |e: std::io::Error| damaged(CHECK, &e);
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+            let name = entry.map_err(unreadable)?.file_name();
+            let name = name.to_string_lossy();
+            if name.ends_with(".sealed") && !name.starts_with('.') {
+                files.push(format!("{CHECK}/{name}"));
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    fn open_sealed(
+        &self,
+        keys: &Keys,
+        bytes: &[u8],
+        shop_record: impl FnOnce(PartyNumber) -> Result<Verified<PartyRecord>, LoadError>,
+    ) -> Result<Signed, LoadError> {
+        let sealed = Sealed::parse_within(bytes, CHECK_DATA_LIMIT).map_err(LoadError::NotSealed)?;
+        if sealed.to != keys.number() {
+            return Err(LoadError::ForAnother(sealed.to));
+        }
+        let opened = sealed.open(&keys.opening());
+        let (parcel, _) = opened.map_err(|_e| LoadError::Unopenable)?;
+        let message = Unverified::<Message<CheckData>>::parse(parcel.signed)
+            .map_err(LoadError::NotCheckData)?;
+        let from = message.claimed().from;
+        if from.role() != Role::Shop {
+            return Err(LoadError::NotFromAShop(from));
+        }
+        let shop = shop_record(from)?;
+        let message = message.verify(&shop.keys.signing);
+        let message = message.map_err(|_e| LoadError::Forged(from))?;
+        if message.to != keys.number() {
+            return Err(LoadError::ForAnother(message.to));
+        }
+        Ok(Signed { message, shop })
+    }
+
+    /// The shop's record: the given one, or else the kept one.
+    fn shop_record(
+        &self,
+        shop: PartyNumber,
+        given: Option<&[u8]>,
+        register: &VerifyingKey,
+    ) -> Result<Verified<PartyRecord>, LoadError> {
+        let kept = self.dir.read_optional(record_file(shop));
+        let kept = kept.map_err(FolderError::from)?;
+        let kept = kept.map(|bytes| verified_record(shop, &bytes, register));
+        let Some(given) = given else {
+            return kept.unwrap_or(Err(LoadError::NoShopRecord(shop)));
+        };
+        let given = verified_record(shop, given, register)?;
+        match kept {
+            Some(Ok(kept)) if kept.valid.from() > given.valid.from() => {
+                let why = format!("a newer one, of {}, is known", kept.valid.from());
+                Err(LoadError::ShopRecord(why))
+            }
+            Some(_) | None => Ok(given),
+        }
+    }
+
+    fn keep(
+        &self,
+        event: &Event,
+        sealed: &[u8],
+        shop: &Verified<PartyRecord>,
+    ) -> Result<(), FolderError> {
+        let EventId { issuer, series } = event.id();
+        self.dir
+            .write_atomic(record_file(issuer), shop.signed().as_bytes())?;
+        let file = format!("{CHECK}/{issuer}-{series}.sealed");
+        Ok(self.dir.write_atomic(file, sealed)?)
+    }
+}
+
+fn record_file(shop: PartyNumber) -> String {
+    format!("{SHOPS}/{shop}.cose")
+}
+
+fn verified_record(
+    shop: PartyNumber,
+    bytes: &[u8],
+    register: &VerifyingKey,
+) -> Result<Verified<PartyRecord>, LoadError> {
+    let bad = |why: String| LoadError::ShopRecord(why);
+    if bytes.len() > RECORD_LIMIT {
+        return Err(bad(format!("{} bytes are no record", bytes.len())));
+    }
+    let record = PartyRecord::verify(SignedBytes::new(bytes.to_vec()), register);
+    let record = record.map_err(|e| bad(e.to_string()))?;
+    if record.number == shop {
+        Ok(record)
+    } else {
+        Err(bad(format!("it's of {}, not of {shop}", record.number)))
+    }
+}
+
+/// Is it newer than what is known, or (true) the very same?
+fn rises(event: &Event, digest: Digest, known: Option<(u64, Digest)>) -> Result<bool, LoadError> {
+    match known {
+        Some((known, _)) if event.edition() < known => Err(LoadError::OlderEdition {
+            event: event.id(),
+            found: event.edition(),
+            known,
+        }),
+        Some((known, same)) if event.edition() == known && digest != same => {
+            Err(LoadError::OtherEdition {
+                event: event.id(),
+                edition: known,
+            })
+        }
+        Some((known, _)) => Ok(event.edition() == known),
+        None => Ok(false),
+    }
+}
