@@ -10,6 +10,7 @@ mod audit_bites;
 mod battery;
 mod committer;
 mod kill;
+mod naive;
 mod properties;
 mod rules;
 mod town;
