@@ -1,27 +1,19 @@
 //! Every signed type by its name in the specification, and how its bytes are read.
 
 use tegata_protocol::{
-    Document, Malformed, SignedBytes,
-    Unverified, VerifyingKey,
+    Document, Malformed, SignedBytes, Unverified, VerifyingKey,
     book::{Done, Imported, Rule, StatementImport},
     envelope::{Body, Message},
-    joining::{
-        Possession, Registered, Registration,
-    },
+    joining::{Possession, Registered, Registration},
     payment::{
-        BillAnswer, BillInquiry, Capture, Captured, Collect,
-        Delivered, HoldClosed, Mailbox, PaidNotice, Payment, Receipt,
+        BillAnswer, BillInquiry, Capture, Captured, Collect, Delivered, HoldClosed, Mailbox,
+        PaidNotice, Payment, Receipt,
     },
     prepaid::{Balance, BalanceInquiry, PaymentReference, PrepaidCard, PrepaidRequest},
-    purchase::{
-        Bill, Delivery, Offer, PurchaseRequest,
-    },
+    purchase::{Bill, Delivery, Offer, PurchaseRequest},
     record::{Certificate, ChainHead, PartyRecord},
     refusal::Refusal,
-    ticket::{
-        Admission, CheckData, Presentation,
-        SeriesRecord, Ticket,
-    },
+    ticket::{Admission, CheckData, Presentation, SeriesRecord, Ticket},
 };
 
 /// A kind of signed thing, by its name in the specification.

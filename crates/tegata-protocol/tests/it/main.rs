@@ -9,10 +9,13 @@
 )]
 
 mod cbor_tree;
+mod cddl;
 mod envelope;
 mod kinds;
+mod pages;
 mod presentation;
 mod samples;
 mod signatures;
 mod sizes;
 mod town;
+mod vectors;

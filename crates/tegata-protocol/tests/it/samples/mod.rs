@@ -2,13 +2,12 @@
 //! from these.
 
 use tegata_protocol::{
-    Amount, Currency, Digest, Document, KeyId, MessageId, OpeningKey, PartyNumber,
-    PaymentId, Role, SealingKey, SeriesId, SignedBytes, SigningKey, Suite, Time, TransactionNumber, Validity, VerifyingKey,
+    Amount, Currency, Digest, Document, KeyId, MessageId, OpeningKey, PartyNumber, PaymentId, Role,
+    SealingKey, SeriesId, SignedBytes, SigningKey, Suite, Time, TransactionNumber, Validity,
+    VerifyingKey,
     book::{Done, Imported, ImportedEntry, Rule, StatementImport},
     envelope::{Attachment, Body, Message},
-    joining::{
-        ActivationCode, Claim, Details, Registered, Registration, SaltedDetails,
-    },
+    joining::{ActivationCode, Claim, Details, Registered, Registration, SaltedDetails},
     payment::{
         BillAnswer, BillInquiry, BillState, BookPosition, Capture, Captured, Closing, Collect,
         Delivered, HoldClosed, Item, Mailbox, Mode, PaidNotice, Payment, Receipt,
@@ -36,7 +35,7 @@ mod tickets;
 mod trade;
 
 use parties::{REFERENCE, identities, joining, prepaid};
-pub(crate) use parties::{member_keys, other_keys, record};
+pub(crate) use parties::{claim, details, member_keys, other_keys, record};
 pub(crate) use tickets::ticket;
 use tickets::{book, shown, tickets};
 use trade::{POSITION, mailbox, payment, payment_id, purchase, seat, series_record};

@@ -117,7 +117,7 @@ pub(crate) fn details() -> SaltedDetails {
         name: "関 花子".into(),
         postal: vec!["1-2-3 Honmachi".into(), "Seki".into()],
         mail: Some("hanako@example.org".into()),
-        account: None,
+        account: Some("DE89370400440532013000".into()),
     };
     SaltedDetails::new(details, &mut town::fixed(40)).unwrap()
 }

@@ -80,7 +80,10 @@ pub(crate) fn reservation() -> Wish {
 
 pub(super) fn series_record() -> SeriesRecord {
     let event_key = town::secret().event_key().sealing_key().clone();
-    town::series(1, &town::signing(BATCH), event_key).into_value()
+    SeriesRecord {
+        rules: Some("No re-entry.".into()),
+        ..town::series(1, &town::signing(BATCH), event_key).into_value()
+    }
 }
 
 pub(super) fn purchase() -> Vec<Sample> {
