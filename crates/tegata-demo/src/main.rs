@@ -1,2 +1,167 @@
-//! The program.
-fn main() {}
+//! `tegata-demo`: a whole town on one machine. Run it as `cargo demo`.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+use tegata_demo::{
+    map::{self, Door},
+    processes::Programs,
+    story::Story,
+    town::Town,
+};
+
+/// A whole town on one machine: guard, centre, shop, gate and two wallets, each a process of its own.
+///
+/// Plays the story of a purchase in numbered lines, then stays up and prints the address of a town
+/// map. Ctrl-C ends every program and leaves nothing behind.
+///
+/// Exit codes: 0 done; 1 a step didn't hold (it's named); 2 wrong usage; 130 interrupted.
+#[derive(Parser, Debug)]
+#[command(name = "cargo demo", version)]
+struct Arguments {
+    /// End after the story
+    #[arg(long)]
+    once: bool,
+    /// Keep all data and artefacts in this folder, which must be empty or new
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("cargo demo: no runtime: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(run(arguments));
+    // A blocking step may still wait for a program that has been told to stop.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn run(arguments: Arguments) -> ExitCode {
+    let folder = match folder(arguments.keep.as_ref()) {
+        Ok(folder) => folder,
+        Err(e) => {
+            eprintln!("cargo demo: {e:#}");
+            return ExitCode::from(2);
+        }
+    };
+    let path = folder.path();
+    let town = tokio::task::spawn(play(path, arguments.once));
+    let ended = tokio::select! {
+        ended = town => ended,
+        _ = tokio::signal::ctrl_c() => {
+            eprintln!("\nending the town");
+            return ExitCode::from(130);
+        }
+    };
+    match ended {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(e)) => {
+            eprintln!("cargo demo: this step doesn't hold: {e:#}");
+            ExitCode::FAILURE
+        }
+        Err(e) => {
+            eprintln!("cargo demo: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Where the town's data lie: kept, or thrown away at the end.
+enum Folder {
+    Kept(PathBuf),
+    Thrown(tempfile::TempDir),
+}
+
+impl Folder {
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::Kept(path) => path.clone(),
+            Self::Thrown(folder) => folder.path().to_owned(),
+        }
+    }
+}
+
+fn folder(keep: Option<&PathBuf>) -> anyhow::Result<Folder> {
+    let Some(path) = keep else {
+        let folder = tempfile::Builder::new().prefix("tegata-town-").tempdir();
+        return Ok(Folder::Thrown(
+            folder.context("making a folder for the town")?,
+        ));
+    };
+    std::fs::create_dir_all(path).with_context(|| format!("making {}", path.display()))?;
+    if std::fs::read_dir(path)?.next().is_some() {
+        bail!("{} isn't empty; name a new folder", path.display());
+    }
+    Ok(Folder::Kept(std::path::absolute(path)?))
+}
+
+async fn play(folder: PathBuf, once: bool) -> anyhow::Result<()> {
+    println!("A town is founded in {}.", folder.display());
+    let programs = Programs::beside_this_one()?;
+    let mut town = Town::found(programs, folder)?;
+    let mut story = Story::new(&mut town);
+    story.play().await?;
+    let members = [story.aiko.take(), story.botan.take()];
+    println!(
+        "\n{} sealed and signed artefacts passed.",
+        town.recorder.count()
+    );
+    if once {
+        town.close();
+        return Ok(());
+    }
+    let mut doors = vec![
+        Door {
+            name: "Centre".to_owned(),
+            kind: "centre",
+            address: format!("http://centre.localhost:{}/", town.guard.port()),
+        },
+        Door {
+            name: "Hanamizuki Books".to_owned(),
+            kind: "shop",
+            address: format!(
+                "http://shop.localhost:{}/",
+                town.shop.map_or(0, |a| a.port())
+            ),
+        },
+    ];
+    let gate = town.path("gate-hall");
+    let serve = [
+        "serve",
+        "--data",
+        &gate,
+        "--listen",
+        "127.0.0.1:0",
+        "--event",
+        "101",
+    ];
+    let gate = town.serve("tegata-gate", &serve, "gate-hall")?;
+    doors.push(Door {
+        name: "North door".to_owned(),
+        kind: "gate",
+        address: format!("http://gate.localhost:{}/", gate.port()),
+    });
+    for member in members.into_iter().flatten() {
+        let address = town.wallet_page(&member)?;
+        doors.push(Door {
+            name: format!("{}'s wallet", member.name),
+            kind: "wallet",
+            address,
+        });
+    }
+    let map = map::serve(doors).await?;
+    println!(
+        "\nThe town is open: http://town.localhost:{}/   (Ctrl-C ends it)",
+        map.port()
+    );
+    println!("Passwords: \"the aiko A password\", \"the aiko B password\", and so for botan.");
+    std::future::pending::<()>().await;
+    Ok(())
+}

@@ -1,0 +1,457 @@
+//! The parties of the town, each set up by its own program in its own folder.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::{
+    processes::{Ended, Programs, Server},
+    recorder::{Keep, Recorder, between},
+};
+
+/// Our account at the bank, as the sample statements have it.
+pub const ACCOUNT: &str = "0033-001-1234567";
+/// The town's name.
+pub const TOWN: &str = "Hanamizuki Town";
+
+/// The catalogue that the demonstration's shop edits: one event is nearly sold out.
+const CATALOGUE: &str = include_str!("../catalogue.toml");
+
+/// Everything that the story needs.
+#[derive(Debug)]
+pub struct Town {
+    /// The programs.
+    pub programs: Programs,
+    /// Where everything lies.
+    pub folder: PathBuf,
+    /// What travelled.
+    pub recorder: Arc<Recorder>,
+    /// Running servers, ended in this order.
+    pub servers: Vec<Server>,
+    /// The guard's own address.
+    pub guard: SocketAddr,
+    /// The shop's own address.
+    pub shop: Option<SocketAddr>,
+    /// The gate's page.
+    pub gate: Option<SocketAddr>,
+}
+
+/// A member: a wallet's folder and passwords, and the addresses that it uses.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// A name for artefacts and folders.
+    pub name: &'static str,
+    data: String,
+    a: String,
+    b: String,
+    /// The centre, as this member reaches it.
+    pub centre: SocketAddr,
+    /// The shop, as this member reaches it.
+    pub shop: Option<SocketAddr>,
+}
+
+/// Which passwords a wallet's command gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// None.
+    Nothing,
+    /// A alone.
+    A,
+    /// A and B.
+    Both,
+}
+
+impl Town {
+    /// Founds a town in `folder`: root, centre, guard.
+    ///
+    /// # Errors
+    /// When a program doesn't do its part.
+    pub fn found(programs: Programs, folder: PathBuf) -> anyhow::Result<Self> {
+        let recorder = Recorder::new(folder.join("artifacts"))?;
+        fs::create_dir_all(folder.join("logs"))?;
+        let guard = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (servers, shop, gate) = (Vec::new(), None, None);
+        let mut town = Self {
+            programs,
+            folder,
+            recorder,
+            servers,
+            guard,
+            shop,
+            gate,
+        };
+        town.found_centre()?;
+        Ok(town)
+    }
+
+    /// A path in the town's folder, as an argument.
+    pub fn path(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+
+    fn found_centre(&mut self) -> anyhow::Result<()> {
+        let (root, centre) = (self.path("root"), self.path("centre"));
+        let (root_password, operator) = (self.password("root")?, self.password("operator")?);
+        self.centre(&[
+            "root",
+            "new",
+            "--root",
+            &root,
+            "--password-file",
+            &root_password,
+        ])?
+        .done()?;
+        // The guard is first, so that its address can stand in letters.
+        let guard = self.start_guard()?;
+        let address = format!("http://{guard}");
+        self.centre(&[
+            "init",
+            "--data",
+            &centre,
+            "--name",
+            TOWN,
+            "--address",
+            &address,
+            "--currency",
+            "JPY",
+            "--account",
+            ACCOUNT,
+            "--owner",
+            "Hanamizuki Town Association",
+            "--password-file",
+            &operator,
+        ])?
+        .done()?;
+        let certify = ["root", "certify", "--root", &root, "--data", &centre];
+        let certify = [&certify[..], &["--password-file", &root_password]].concat();
+        self.centre(&certify)?.done()?;
+        self.start_centre()
+    }
+
+    /// Runs a command of the centre's.
+    ///
+    /// # Errors
+    /// When it can't be run.
+    pub fn centre(&self, arguments: &[&str]) -> anyhow::Result<Ended> {
+        self.programs.run("tegata-centre", arguments)
+    }
+
+    fn start_guard(&mut self) -> anyhow::Result<SocketAddr> {
+        let (data, socket) = (self.path("guard"), self.path("centre/centre.sock"));
+        let arguments = [
+            "--data",
+            &data,
+            "--centre",
+            &socket,
+            "--listen",
+            "127.0.0.1:0",
+            "--host",
+            "centre.localhost",
+        ];
+        self.guard = self.serve("tegata-guard", &arguments, "guard")?;
+        Ok(self.guard)
+    }
+
+    fn start_centre(&mut self) -> anyhow::Result<()> {
+        let data = self.path("centre");
+        let log = self.folder.join("logs/centre.log");
+        let mut server = self
+            .programs
+            .start("tegata-centre", &["serve", "--data", &data], &log)?;
+        let socket = self.folder.join("centre/operator.sock");
+        server.wait_for(|| socket.exists().then_some(()))?;
+        self.servers.push(server);
+        Ok(())
+    }
+
+    /// Starts a server that writes the address it took into its folder.
+    ///
+    /// # Errors
+    /// When it doesn't start.
+    pub fn serve(
+        &mut self,
+        program: &str,
+        arguments: &[&str],
+        folder: &str,
+    ) -> anyhow::Result<SocketAddr> {
+        let file = self.folder.join(folder).join("address");
+        drop(fs::remove_file(&file));
+        let log = self.folder.join(format!("logs/{folder}.log"));
+        let mut server = self.programs.start(program, arguments, &log)?;
+        let read = || fs::read_to_string(&file).ok()?.trim().parse().ok();
+        let address = server
+            .wait_for(read)
+            .with_context(|| fs::read_to_string(&log).unwrap_or_default())?;
+        self.servers.push(server);
+        Ok(address)
+    }
+
+    /// A file with a password, which only its owner may read.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn password(&self, whose: &str) -> anyhow::Result<String> {
+        let folder = self.folder.join("passwords");
+        fs::create_dir_all(&folder)?;
+        let path = folder.join(whose);
+        let mut options = fs::OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)?;
+        std::io::Write::write_all(&mut file, format!("the {whose} password\n").as_bytes())?;
+        Ok(path.display().to_string())
+    }
+
+    /// Somebody applies on the guide page; the operator grants it; the letter's slip is a file.
+    ///
+    /// # Errors
+    /// When it isn't granted.
+    pub fn apply(&self, role: &str, name: &str) -> anyhow::Result<Letter> {
+        let form = [
+            ("role", role),
+            ("name", name),
+            ("postal", "1-2-3 Sakura Street; Hanamizuki"),
+        ];
+        let answer = post_form(&format!("http://{}/apply", self.guard), &form)?;
+        let application = answer["application"]
+            .as_u64()
+            .context("no application number")?;
+        let centre = self.path("centre");
+        let number = application.to_string();
+        let grant = [
+            "applications",
+            "grant",
+            &number,
+            "--data",
+            &centre,
+            "--json",
+        ];
+        let granted = self.centre(&grant)?.json()?;
+        let text = |key: &str| {
+            granted[key]
+                .as_str()
+                .map(str::to_owned)
+                .context("no letter")
+        };
+        Ok(Letter {
+            number: text("number")?,
+            slip: text("slip")?,
+        })
+    }
+
+    /// A member's side: a folder, passwords, and recording proxies to the others.
+    ///
+    /// # Errors
+    /// When a proxy can't listen.
+    pub async fn member(&self, name: &'static str) -> anyhow::Result<Member> {
+        let centre = between(&self.recorder, (name, "centre"), self.guard, Keep::All).await?;
+        let shop = match self.shop {
+            Some(shop) => Some(between(&self.recorder, (name, "shop"), shop, Keep::All).await?),
+            None => None,
+        };
+        let (a, b) = (
+            self.password(&format!("{name} A"))?,
+            self.password(&format!("{name} B"))?,
+        );
+        let data = self.path(&format!("wallet-{name}"));
+        Ok(Member {
+            name,
+            data,
+            a,
+            b,
+            centre,
+            shop,
+        })
+    }
+
+    /// Runs a wallet's command; its output is JSON.
+    ///
+    /// # Errors
+    /// When it can't be run.
+    pub fn wallet(
+        &self,
+        member: &Member,
+        given: Given,
+        arguments: &[&str],
+    ) -> anyhow::Result<Ended> {
+        let mut all = vec!["--data", &member.data, "--json"];
+        all.extend(arguments);
+        if given != Given::Nothing {
+            all.extend(["--password-a-file", &member.a]);
+        }
+        if given == Given::Both {
+            all.extend(["--password-b-file", &member.b]);
+        }
+        self.programs.run("tegata-wallet", &all)
+    }
+
+    /// Opens the shop: it joins by its letter, edits its catalogue, and serves.
+    ///
+    /// # Errors
+    /// When a step fails.
+    pub async fn open_shop(&mut self, letter: &Letter) -> anyhow::Result<Value> {
+        let data = self.path("shop-books");
+        // The address must be known before it's registered: a port that is free just now.
+        let address = free_port()?;
+        let url = format!("http://{address}");
+        let keep = Keep::LargerThan(2600, "capture");
+        let centre = between(&self.recorder, ("shop", "centre"), self.guard, keep).await?;
+        let centre = format!("http://{centre}");
+        let joined = self.programs.run(
+            "tegata-shop",
+            &[
+                "join",
+                "--data",
+                &data,
+                "--slip-file",
+                &letter.slip,
+                "--name",
+                "Hanamizuki Books",
+                "--address",
+                &url,
+                "--json",
+            ],
+        )?;
+        let joined = joined.json()?;
+        fs::write(Path::new(&data).join("catalogue.toml"), CATALOGUE)?;
+        let listen = address.to_string();
+        let serve = [
+            "serve", "--data", &data, "--listen", &listen, "--centre", &centre,
+        ];
+        self.shop = Some(self.serve("tegata-shop", &serve, "shop-books")?);
+        Ok(joined)
+    }
+
+    /// Sets up the gate: it joins by its letter; its record goes to the shop as a file.
+    ///
+    /// # Errors
+    /// When a step fails.
+    pub fn set_up_gate(&mut self, letter: &Letter) -> anyhow::Result<Value> {
+        let data = self.path("gate-hall");
+        let joined = self.programs.run(
+            "tegata-gate",
+            &[
+                "join",
+                "--data",
+                &data,
+                "--slip-file",
+                &letter.slip,
+                "--name",
+                "Hall, north door",
+                "--address",
+                "http://gate.localhost:7404",
+                "--json",
+            ],
+        )?;
+        joined.json()
+    }
+
+    /// The shop writes check data for the gate into a file, and the gate loads it (T8): carried by
+    /// hand, no network between them.
+    ///
+    /// # Errors
+    /// When a step fails.
+    pub fn carry_check_data(&self, series: u32) -> anyhow::Result<String> {
+        let (shop, gate) = (self.path("shop-books"), self.path("gate-hall"));
+        let (record, file) = (
+            self.path("gate-hall/record.cose"),
+            self.path(&format!("check-{series}")),
+        );
+        let number = series.to_string();
+        self.programs
+            .run(
+                "tegata-shop",
+                &[
+                    "check-data",
+                    "--data",
+                    &shop,
+                    "--series",
+                    &number,
+                    "--gate",
+                    &record,
+                    "--out",
+                    &file,
+                ],
+            )?
+            .done()?;
+        let shop_record = self.path("shop-books/record.cbor");
+        let load = [
+            "load",
+            "--data",
+            &gate,
+            &file,
+            "--shop-record",
+            &shop_record,
+        ];
+        self.programs.run("tegata-gate", &load)?.done()
+    }
+
+    /// The gate checks a scanned code.
+    ///
+    /// # Errors
+    /// When it can't be run.
+    pub fn check(&self, series: u32, scanned: &str) -> anyhow::Result<Ended> {
+        let (data, event) = (self.path("gate-hall"), series.to_string());
+        self.programs.run(
+            "tegata-gate",
+            &[
+                "check", "--data", &data, "--event", &event, "--text", scanned, "--json",
+            ],
+        )
+    }
+
+    /// Opens a wallet's own page; gives its one-time link.
+    ///
+    /// # Errors
+    /// When it doesn't start.
+    pub fn wallet_page(&mut self, member: &Member) -> anyhow::Result<String> {
+        let folder = format!("wallet-{}", member.name);
+        let serve = ["serve", "--data", &member.data, "--listen", "127.0.0.1:0"];
+        self.serve("tegata-wallet", &serve, &folder)?;
+        let log = fs::read_to_string(self.folder.join(format!("logs/{folder}.log")))?;
+        let link = log
+            .split_whitespace()
+            .find(|word| word.starts_with("http://"));
+        link.map(str::to_owned)
+            .with_context(|| format!("{folder} printed no link: {log}"))
+    }
+
+    /// Ends every server, the youngest first.
+    pub fn close(&mut self) {
+        while let Some(mut server) = self.servers.pop() {
+            server.stop();
+        }
+    }
+}
+
+/// What a letter brings.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// The number handed out.
+    pub number: String,
+    /// The file with the machine-readable line.
+    pub slip: String,
+}
+
+fn free_port() -> anyhow::Result<SocketAddr> {
+    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+}
+
+/// Posts a form as the guide page's form does, asking for JSON.
+fn post_form(url: &str, fields: &[(&str, &str)]) -> anyhow::Result<Value> {
+    let client = tegata_client::Client::default();
+    let bytes = client
+        .post_form(url, fields)
+        .with_context(|| format!("posting to {url}"))?;
+    Ok(serde_json::from_slice(&bytes)?)
+}
