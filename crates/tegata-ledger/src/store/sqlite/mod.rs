@@ -164,3 +164,24 @@ pub(super) fn failed(doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreEr
         source: Box::new(source),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commits_are_durable() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = Connection::open(folder.path().join("ledger.sqlite")).unwrap();
+        configure(&connection).unwrap();
+        let pragma = |name| {
+            connection
+                .query_row(&format!("PRAGMA {name}"), [], |row| {
+                    row.get::<_, rusqlite::types::Value>(0)
+                })
+                .unwrap()
+        };
+        assert_eq!(pragma("journal_mode"), "wal".to_owned().into());
+        assert_eq!(pragma("synchronous"), 2.into(), "2 is FULL");
+    }
+}

@@ -20,7 +20,7 @@ pub(super) struct SqliteWriter {
     committer: u16,
     /// Is a transaction open?
     open: bool,
-    /// The last number given to each party's outbox items, as far as it was needed.
+    /// The last number given to each party's outbox items, as far as this batch needed it.
     numbers: HashMap<PartyNumber, u64>,
 }
 
@@ -46,6 +46,8 @@ impl SqliteWriter {
         if !self.open {
             self.run("BEGIN IMMEDIATE", "begin a batch", [])?;
             self.open = true;
+            // Another committer may have written to the same outboxes since.
+            self.numbers.clear();
         }
         Ok(())
     }
@@ -482,7 +484,6 @@ impl Writer for SqliteWriter {
     }
 
     fn abandon(&mut self) -> Result<(), StoreError> {
-        self.numbers.clear();
         self.open = false;
         if self.connection.is_autocommit() {
             return Ok(());
