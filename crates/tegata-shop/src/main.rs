@@ -1,2 +1,12 @@
-//! The program.
-fn main() {}
+//! `tegata-shop`: a shop. See the library for what it does.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tegata_program::exit;
+use tegata_shop::cli;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    exit::run(cli::PROGRAM, || cli::run(arguments))
+}

@@ -1,0 +1,120 @@
+//! The catalogue as it stands in the file: every value with its place, nothing checked but its type.
+
+use serde::Deserialize;
+use toml::value::Datetime;
+use toml::{Spanned, Value};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Catalogue {
+    pub(super) currency: Spanned<String>,
+    pub(super) zone: Option<Spanned<String>>,
+    pub(super) tax_number: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) rounding: Rounding,
+    #[serde(default, rename = "offer")]
+    pub(super) offers: Vec<Spanned<Offer>>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Rounding {
+    #[default]
+    Down,
+    HalfUp,
+    Up,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum TaxMode {
+    #[default]
+    Included,
+    Added,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    Stay,
+    Ride,
+    Admission,
+    Wager,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Offer {
+    pub(super) series: Spanned<u32>,
+    pub(super) kind: Spanned<Kind>,
+    pub(super) title: Spanned<String>,
+    pub(super) place: Spanned<String>,
+    pub(super) valid_from: Spanned<Datetime>,
+    pub(super) valid_until: Spanned<Datetime>,
+    pub(super) sales_from: Option<Spanned<Datetime>>,
+    pub(super) sales_until: Option<Spanned<Datetime>>,
+    pub(super) quota: Spanned<u32>,
+    pub(super) price: Spanned<Value>,
+    pub(super) tax: Spanned<Value>,
+    #[serde(default)]
+    pub(super) tax_mode: TaxMode,
+    pub(super) rules: Option<Spanned<String>>,
+    #[serde(default = "yes")]
+    pub(super) keyword: bool,
+    #[serde(default)]
+    pub(super) bearer: bool,
+    pub(super) most_per_order: Option<Spanned<u32>>,
+    pub(super) stay: Option<Spanned<Stay>>,
+    pub(super) ride: Option<Spanned<Ride>>,
+    pub(super) admission: Option<Spanned<Admission>>,
+    pub(super) wager: Option<Spanned<Wager>>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Stay {
+    pub(super) rooms: Option<Spanned<Vec<Spanned<u16>>>>,
+    pub(super) most_nights: Option<Spanned<u8>>,
+    pub(super) most_guests: Option<Spanned<u8>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ride {
+    pub(super) stops: Spanned<Vec<Spanned<String>>>,
+    pub(super) classes: Option<Spanned<Vec<Spanned<u8>>>>,
+    pub(super) coaches: Option<Spanned<Vec<Spanned<u8>>>>,
+    pub(super) seats: Option<Spanned<u16>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Admission {
+    pub(super) sections: Spanned<Vec<Spanned<String>>>,
+    pub(super) rows: Option<Spanned<u8>>,
+    pub(super) seats: Option<Spanned<u16>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wager {
+    pub(super) races: Spanned<u8>,
+    pub(super) runners: Spanned<u8>,
+    pub(super) bets: Option<Spanned<Vec<Spanned<Bet>>>>,
+    pub(super) most_units: Option<Spanned<u16>>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Bet {
+    Win,
+    Place,
+    Quinella,
+    Exacta,
+    Trio,
+    Trifecta,
+}

@@ -1,0 +1,144 @@
+//! `tegata-shop serve`.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::json;
+use tegata_client::Client;
+use tegata_program::exit::Failure;
+use tegata_program::password::PasswordOnly;
+use tegata_program::serve::{self, Bound, Hosts, Stop};
+use tegata_program::{clock, config};
+use tegata_protocol::Time;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Usual, failed, password_of, say};
+use crate::courier::Courier;
+use crate::identity::{Centre, Identity};
+use crate::joining::{self, JoinError};
+use crate::pages;
+use crate::server::Service;
+use crate::settings::Settings;
+use crate::shop::{OpenError, Shop};
+
+/// How often to look whether the catalogue's file has changed.
+const LOOK: Duration = Duration::from_secs(1);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    usual: Usual,
+
+    #[command(flatten)]
+    settings: Settings,
+
+    #[command(flatten)]
+    password: PasswordOnly,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let dir = arguments.usual.existing()?;
+    let _lock = dir.lock()?;
+    let settings = arguments.settings.clone().or(config::load(&dir, "shop")?);
+    let shop = open(&arguments, &dir, &settings).map_err(failed)?;
+    let tls = settings.tls()?;
+    let courier = start_courier(&shop)?;
+    let result = serve::runtime()?.block_on(async {
+        let stop = Stop::on_signals()?;
+        let secure = tls.is_some();
+        let bound = Bound::tcp(settings.address(), &dir, tls).await?;
+        announce(&arguments.usual, &shop, &bound, secure);
+        let hosts = Hosts::new(settings.host_names(shop.registered().address()));
+        let service = Service::new(Arc::clone(&shop));
+        let router = service.router().merge(pages::router(&shop));
+        let router = serve::host_guard(tegata_pages::dress(router), hosts);
+        drop(tokio::spawn(watch(Arc::clone(&shop), stop.clone())));
+        bound.run(router, stop).await;
+        Ok(())
+    });
+    courier.stop();
+    result
+}
+
+fn open(
+    arguments: &Arguments,
+    dir: &tegata_program::data::DataDir,
+    settings: &Settings,
+) -> Result<Arc<Shop>, OpenError> {
+    let identity = Identity::read(dir)?.ok_or(JoinError::NotJoined)?;
+    let (client, now) = (Client::default(), Time::from_secs(clock::now()));
+    let centre = Centre::find(dir, &client, &identity, settings.centre.as_deref(), now)?;
+    let registered = joining::open(dir, &centre, password_of(&arguments.password))?;
+    let time = Arc::new(|| Time::from_secs(clock::now()));
+    let shop = Shop::open(dir, registered, centre, settings.rules(), time)?;
+    Ok(Arc::new(shop))
+}
+
+fn announce(usual: &Usual, shop: &Shop, bound: &Bound, secure: bool) {
+    let scheme = if secure { "https" } else { "http" };
+    let address = bound
+        .address()
+        .map_or(String::new(), |a| format!("{scheme}://{a}"));
+    let number = shop.registered().number().to_string();
+    let object = json!({ "address": address, "number": number, "pid": std::process::id() });
+    let name = shop.registered().name();
+    say(
+        usual.json,
+        &object,
+        &format!("{name} ({number}) is open at {address}"),
+    );
+}
+
+/// The courier on a thread of its own.
+struct Running {
+    word: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+fn start_courier(shop: &Arc<Shop>) -> Result<Running, Failure> {
+    let courier = Courier::new(Arc::clone(shop), Client::default());
+    let (word, stop) = channel();
+    let thread = std::thread::Builder::new()
+        .name("shop-courier".into())
+        .spawn(move || courier.run(&stop))
+        .map_err(|e| Failure::refused(format!("can't start the courier: {e}")))?;
+    Ok(Running { word, thread })
+}
+
+impl Running {
+    fn stop(self) {
+        drop(self.word);
+        if self.thread.join().is_err() {
+            tracing::error!("the courier had broken off");
+        }
+    }
+}
+
+/// Reads the catalogue again when its file changes, or on SIGHUP.
+async fn watch(shop: Arc<Shop>, stop: Stop) {
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => {
+            tracing::error!(%error, "SIGHUP can't be heard; the catalogue stays as it is");
+            return;
+        }
+    };
+    let mut look = tokio::time::interval(LOOK);
+    loop {
+        let asked = tokio::select! {
+            () = stop.wait() => return,
+            _ = hangup.recv() => true,
+            _ = look.tick() => false,
+        };
+        let shop = Arc::clone(&shop);
+        let read = move || {
+            if shop.shelf().has_changed() || asked {
+                // Told to the log and the owner's page already.
+                drop(shop.reload());
+            }
+        };
+        drop(tokio::task::spawn_blocking(read).await);
+    }
+}

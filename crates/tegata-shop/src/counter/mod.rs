@@ -1,0 +1,212 @@
+//! The counter: a member's sealed request (T1) in, a signed and sealed bill or refusal out.
+//!
+//! ```text
+//! bytes → open → record verified (register) → signature verified (everyday key)     strangers: one answer
+//!       → [ one durable transaction:
+//!             answered before?  → the stored reply; other bytes under that id → id_reused
+//!             clock, record, offer, holders, open bills, quota, seats → refusal
+//!             else quota held, seats assigned, bill signed
+//!             reply stored ]
+//!       → reply sealed
+//! ```
+//! A reply is final: whoever sends the same bytes after a month gets it again (T4). Faults aren't
+//! stored; the member sends again.
+
+use std::sync::Arc;
+
+use tegata_protocol::envelope::{Body, Message, Parcel, Reply, Sealed};
+use tegata_protocol::purchase::{Offer, PurchaseRequest, Wish};
+use tegata_protocol::record::PartyRecord;
+use tegata_protocol::refusal::{Code, Refusal};
+use tegata_protocol::{
+    Malformed, MessageId, PartyNumber, ReplyKey, Role, SignedBytes, Time, Unverified, Verified,
+};
+
+use crate::catalogue::Catalogue;
+use crate::chance;
+use crate::keys::{Keys, KeysError};
+use crate::series::SeriesError;
+use crate::shop::{Rules, Shop};
+use crate::store::{StoreError, Tables};
+
+mod bill;
+mod grant;
+pub mod order;
+
+/// Why there's no reply.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unanswered {
+    /// Unopenable, unparseable or wrongly signed. Strangers learn no more; the log does.
+    #[error("unreadable: {0}")]
+    Unreadable(String),
+    /// A fault of ours: the member may send again.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// A fault of ours. Opaque outside.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The series.
+    #[error(transparent)]
+    Series(#[from] SeriesError),
+    /// The wrapped secrets.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// Something that we made ourselves doesn't hold.
+    #[error("what the shop made doesn't hold: {0}")]
+    Made(#[from] Malformed),
+    /// A bill can't be computed.
+    #[error(transparent)]
+    Bill(#[from] tegata_protocol::purchase::BillError),
+}
+
+fn unreadable(why: impl ToString) -> Unanswered {
+    Unanswered::Unreadable(why.to_string())
+}
+
+/// A request whose record and signature held.
+struct Asked {
+    request: Verified<Message<PurchaseRequest>>,
+    record: Verified<PartyRecord>,
+}
+
+/// Answers a sealed message.
+///
+/// # Errors
+/// [`Unanswered`].
+pub fn answer(shop: &Shop, bytes: &[u8]) -> Result<Vec<u8>, Unanswered> {
+    let sealed = Sealed::parse(bytes).map_err(unreadable)?;
+    let opened = sealed.open(shop.registered().keys.opening());
+    let (parcel, reply_key) = opened.map_err(unreadable)?;
+    let asked = read(shop, parcel.signed)?;
+    let (to, opening) = (asked.record.number, asked.record.keys.opening.clone());
+    let enc_digest = asked.request.enc_digest;
+    let desk = Desk::of(shop);
+    let reply = shop
+        .store()
+        .write(move |tables| desk.reply_to(tables, &asked))?;
+    let reply = seal(reply, enc_digest, &reply_key, to, &opening).map_err(Fault::Made)?;
+    Ok(reply.to_bytes())
+}
+
+/// Who says it, and did they sign it? Everything before this line is a stranger's.
+fn read(shop: &Shop, signed: SignedBytes) -> Result<Asked, Unanswered> {
+    let request = Unverified::<Message<PurchaseRequest>>::parse(signed).map_err(unreadable)?;
+    let register = shop.centre().keys.register;
+    let record = PartyRecord::verify(request.claimed().body.record.clone(), &register);
+    let record = record.map_err(unreadable)?;
+    let request = request.verify(&record.keys.signing).map_err(unreadable)?;
+    if request.to != shop.registered().number() {
+        return Err(unreadable("it's addressed to somebody else"));
+    }
+    if request.from != record.number {
+        return Err(unreadable("the record is another party's"));
+    }
+    Ok(Asked { request, record })
+}
+
+/// To whoever sealed this very message; if somebody sealed it again, to the member's own key.
+fn seal(
+    signed: SignedBytes,
+    enc_digest: Option<tegata_protocol::Digest>,
+    reply_key: &ReplyKey,
+    to: PartyNumber,
+    opening: &tegata_protocol::SealingKey,
+) -> Result<Reply, Malformed> {
+    let (parcel, mut rng) = (Parcel::new(signed), chance::system());
+    if enc_digest == Some(reply_key.enc_digest()) {
+        return Ok(Reply::exported(reply_key, &parcel, &mut rng));
+    }
+    Sealed::seal(to, opening, &parcel, &mut rng).map(Reply::Sealed)
+}
+
+/// What a decision needs, owned, so that it can be made on the store's thread.
+struct Desk {
+    number: PartyNumber,
+    keys: Arc<Keys>,
+    catalogue: Arc<Catalogue>,
+    rules: Rules,
+    now: Time,
+}
+
+impl Desk {
+    fn of(shop: &Shop) -> Self {
+        Self {
+            number: shop.registered().number(),
+            keys: Arc::clone(&shop.registered().keys),
+            catalogue: shop.catalogue(),
+            rules: shop.rules(),
+            now: shop.now(),
+        }
+    }
+
+    /// The stored reply, or a new one that is stored.
+    fn reply_to(&self, tables: &Tables<'_>, asked: &Asked) -> Result<SignedBytes, Fault> {
+        let (from, id, digest) = (asked.request.from, asked.request.id, asked.request.digest());
+        if let Some(known) = tables.answered(from, id)? {
+            return Ok(match known.digest == digest {
+                true => known.reply,
+                false => self.sign(asked, Refusal::new(Code::IdReused)),
+            });
+        }
+        let reply = match self.decide(tables, asked)? {
+            Ok(offer) => self.sign(asked, offer),
+            Err(refusal) => {
+                tracing::info!(member = %from, code = refusal.code.word(), "refused");
+                self.sign(asked, refusal)
+            }
+        };
+        tables.keep_answer(from, id, digest, &reply)?;
+        Ok(reply)
+    }
+
+    /// Everything that can be refused, in order of the codes.
+    fn decide(&self, tables: &Tables<'_>, asked: &Asked) -> Result<Result<Offer, Refusal>, Fault> {
+        if let Err(refusal) = self.check_sender(asked) {
+            return Ok(Err(refusal));
+        }
+        let reservation = match &asked.request.body.wish {
+            Wish::Reservation(reservation) => reservation,
+            Wish::Inquiry(_) => return Ok(Err(Refusal::new(Code::NotAReservation))),
+        };
+        let Some(offer) = self.catalogue.offer(reservation.series) else {
+            return Ok(Err(Refusal::new(Code::SeriesUnknown)));
+        };
+        if let Err(refusal) = offer.fits(&self.catalogue, reservation, self.now) {
+            return Ok(Err(refusal));
+        }
+        self.grant(tables, asked, offer, reservation)
+    }
+
+    fn check_sender(&self, asked: &Asked) -> Result<(), Refusal> {
+        if let Err(untimely) = asked.request.check_time(self.now) {
+            return Err(Refusal::because(Code::Untimely, untimely.to_string()));
+        }
+        if !asked.record.is_active(self.now) {
+            return Err(Refusal::new(Code::NotActive));
+        }
+        if asked.record.number.role() != Role::Member {
+            return Err(Refusal::because(Code::WrongRole, "only members buy"));
+        }
+        Ok(())
+    }
+
+    fn sign<B: Body>(&self, asked: &Asked, body: B) -> SignedBytes {
+        self.keys.signing().sign(&Message {
+            from: self.number,
+            to: asked.request.from,
+            id: MessageId::random(&mut chance::system()),
+            time: self.now,
+            not_after: None,
+            enc_digest: None,
+            answers: Some(asked.request.digest()),
+            body,
+        })
+    }
+}

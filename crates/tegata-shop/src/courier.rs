@@ -1,0 +1,470 @@
+//! The courier: from "the money is held" to "the tickets are delivered", across any crash.
+//!
+//! ```text
+//!            notice, or answer                 tickets made,                 captured
+//!            to an inquiry                     capture signed                (or captured before)
+//!   Open ─────────────────────▶ Paid ──────────────────────────▶ Ready ─────────────────▶ Released
+//!    │                           │ hold closed                    │ hold closed, or
+//!    │ closed unpaid             └──────────▶ Void ◀──────────────┤ capture refused so
+//!    └──────────▶ Lapsed                       ▲ hold closed      │ refused otherwise
+//!                                              └─────── Stuck ◀───┘
+//! ```
+//! Each arrow is one durable transaction, and what is sent was stored before:
+//! - **Open → Paid** stores the payment together with the mailbox's cursor. Lost before: the mailbox
+//!   still has the notice.
+//! - **Paid → Ready** takes serials, enters the tickets, stores the sealed delivery and the *signed*
+//!   capture, and forgets the keyword. Lost before: done anew, with new serials; nothing left the
+//!   shop.
+//! - **Ready → Released** follows the centre's answer to that capture. Lost before: the same signed
+//!   bytes are sent again, under a fresh seal, and get the same answer.
+//! - Only the centre hands the delivery out, and only once the capture is committed. So tickets of a
+//!   void sale never left, and their serials are cancelled all the same.
+//! - **Open → Lapsed** needs the centre's word that the bill will never be paid. While the centre is
+//!   away the quota stays held: better unsold than sold twice.
+//!
+//! A capture that waited so long that the centre wouldn't look at it (`untimely`) is signed anew: the
+//! first is refused for good, so that both can't count.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tegata_client::{Answer, CallError, Client, Prepared};
+use tegata_protocol::envelope::{Body, Message, Parcel};
+use tegata_protocol::payment::{
+    BillAnswer, BillInquiry, BillState, Captured, Collect, HoldClosed, Item, Mailbox, Mode,
+    PaidNotice,
+};
+use tegata_protocol::purchase::Bill;
+use tegata_protocol::refusal::{Code, Refusal};
+use tegata_protocol::{
+    Amount, Digest, Malformed, MessageId, PartyNumber, SignedBytes, Time, TransactionNumber,
+    Unverified, Verified,
+};
+
+use crate::chance;
+use crate::joining::JoinError;
+use crate::keys::KeysError;
+use crate::shop::Shop;
+use crate::store::{Sale, SaleState, StoreError, Tables};
+
+mod tickets;
+
+/// How many sales one round looks at in each state.
+const AT_ONCE: u32 = 64;
+/// How long to wait after a bill's expiry before asking, for clocks that differ a little.
+const SLACK: u64 = 2;
+/// How long to wait before asking again about a bill that the centre calls open.
+const OPEN_AGAIN: u64 = 10;
+/// How often to look while something is awaited.
+const SOON: Duration = Duration::from_millis(300);
+/// How often to look otherwise, and at most when the centre is away.
+const LATER: Duration = Duration::from_secs(4);
+const LATEST: Duration = Duration::from_secs(30);
+
+/// Why a round stopped. The next one begins where it did.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CourierError {
+    /// The centre doesn't answer, or not so that it's to be trusted.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The centre refuses to deal with this shop.
+    #[error("the centre refused: {0}")]
+    Refused(#[from] Refusal),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Wrapped secrets.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// Something can't be sealed or read that should be.
+    #[error("what the shop made or kept doesn't hold: {0}")]
+    Made(#[from] Malformed),
+    /// Renewing the centre's certificates.
+    #[error(transparent)]
+    Centre(#[from] JoinError),
+}
+
+/// Does what must be done between shop and centre.
+#[derive(Debug)]
+pub struct Courier {
+    shop: Arc<Shop>,
+    client: Client,
+    ask_after: Mutex<HashMap<TransactionNumber, Time>>,
+}
+
+impl Courier {
+    /// A courier for this shop.
+    pub fn new(shop: Arc<Shop>, client: Client) -> Self {
+        Self {
+            shop,
+            client,
+            ask_after: Mutex::default(),
+        }
+    }
+
+    /// Runs rounds until `stop`'s other end is dropped. A word through it means: look now.
+    pub fn run(&self, stop: &Receiver<()>) {
+        let mut pause = SOON;
+        loop {
+            pause = match self.round() {
+                Ok(()) if self.awaits_something() => SOON,
+                Ok(()) => (pause * 2).min(LATER),
+                Err(error) => {
+                    tracing::warn!(%error, "the round wasn't finished; it goes on later");
+                    self.after(&error);
+                    (pause * 2).clamp(SOON, LATEST)
+                }
+            };
+            match stop.recv_timeout(pause) {
+                Ok(()) => pause = SOON,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// An answer that can't be trusted or a message that can't be read: perhaps the centre has new
+    /// keys.
+    fn after(&self, error: &CourierError) {
+        let stale = matches!(
+            error,
+            CourierError::Call(CallError::Unreadable(_) | CallError::BadReply { .. })
+        );
+        if stale && let Err(error) = self.shop.renew_centre(&self.client) {
+            tracing::warn!(%error, "the centre's certificates couldn't be renewed");
+        }
+    }
+
+    fn awaits_something(&self) -> bool {
+        let states = [SaleState::Open, SaleState::Paid, SaleState::Ready];
+        let waits = |state| self.in_state(state, 1).is_ok_and(|sales| !sales.is_empty());
+        states.into_iter().any(waits)
+    }
+
+    fn in_state(&self, state: SaleState, limit: u32) -> Result<Vec<Sale>, StoreError> {
+        self.shop
+            .store()
+            .read(|tables| tables.sales_in(state, limit))
+    }
+
+    /// Everything that can be done now.
+    ///
+    /// # Errors
+    /// [`CourierError`] of the first step that couldn't be done.
+    pub fn round(&self) -> Result<(), CourierError> {
+        self.collect()?;
+        self.make_tickets()?;
+        self.capture()?;
+        self.inquire()
+    }
+
+    /// Reads the centre's mailbox to its end.
+    ///
+    /// # Errors
+    /// [`CourierError`].
+    pub fn collect(&self) -> Result<(), CourierError> {
+        loop {
+            let after = self.shop.store().read(|tables| tables.mailbox_cursor())?;
+            let mailbox: Mailbox = self.ask(Collect { after })?;
+            let more = mailbox.more && !mailbox.items.is_empty();
+            for item in mailbox.items {
+                self.take(item)?;
+            }
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Deals with one item; its effect and the cursor are one transaction.
+    fn take(&self, item: Item) -> Result<(), CourierError> {
+        let number = item.number;
+        let word = self.understand(item.signed);
+        self.shop.store().write(move |tables| {
+            match word {
+                Ok(Word::Paid(notice)) => paid(tables, &notice)?,
+                Ok(Word::Closed(closed)) => hold_closed(tables, &closed)?,
+                // What it may have said is asked for after the bill's expiry.
+                Err(error) => tracing::error!(%error, number, "a mailbox item can't be used"),
+            }
+            tables.advance_mailbox(number)?;
+            Ok::<_, CourierError>(())
+        })
+    }
+
+    /// Reads what the centre signed for this shop.
+    fn understand(&self, signed: SignedBytes) -> Result<Word, Malformed> {
+        match signed.label()? {
+            (PaidNotice::LABEL, _) => Ok(Word::Paid(self.said_by_centre(signed)?)),
+            (HoldClosed::LABEL, _) => Ok(Word::Closed(self.said_by_centre(signed)?)),
+            (label, _) => {
+                let why = format!("a shop has no use for label {label}");
+                Err(Malformed::field("mailbox item", why))
+            }
+        }
+    }
+
+    fn said_by_centre<B: Body>(
+        &self,
+        signed: SignedBytes,
+    ) -> Result<Verified<Message<B>>, Malformed> {
+        let message = Unverified::<Message<B>>::parse(signed)?;
+        let forged = |_e| Malformed::field("mailbox item", "not signed with the receipts key");
+        let message = message
+            .verify(&self.shop.centre().keys.receipts)
+            .map_err(forged)?;
+        let own = self.shop.registered().number();
+        if message.from != PartyNumber::CENTRE || message.to != own {
+            return Err(Malformed::field(
+                "mailbox item",
+                "not from the centre to this shop",
+            ));
+        }
+        Ok(message)
+    }
+
+    /// Makes the tickets of every sale that is paid.
+    ///
+    /// # Errors
+    /// [`CourierError`].
+    pub fn make_tickets(&self) -> Result<(), CourierError> {
+        let paid = self.in_state(SaleState::Paid, AT_ONCE)?;
+        for_each(paid, |sale| tickets::make(&self.shop, &sale))
+    }
+
+    /// Sends every capture that isn't known to be committed.
+    ///
+    /// # Errors
+    /// [`CourierError`].
+    pub fn capture(&self) -> Result<(), CourierError> {
+        let ready = self.in_state(SaleState::Ready, AT_ONCE)?;
+        for_each(ready, |sale| self.capture_one(sale))
+    }
+
+    fn capture_one(&self, sale: Sale) -> Result<(), CourierError> {
+        let parcel = Parcel::with(sale.capture.clone(), sale.delivery.clone());
+        let answer: Answer<Captured> = self.send(parcel)?;
+        let refusal = match answer {
+            Answer::Accepted { reply, .. } => {
+                let own = sale.payment == Some(reply.body.payment);
+                if !own {
+                    return Err(Malformed::field("captured", "another payment's").into());
+                }
+                return self.settle(sale, Settled::Released);
+            }
+            Answer::Refused(refusal) => refusal.into_value().body,
+        };
+        self.capture_refused(sale, refusal.code)
+    }
+
+    fn capture_refused(&self, sale: Sale, code: Code) -> Result<(), CourierError> {
+        match code {
+            // Our own capture, sent before and signed anew since.
+            Code::HoldCaptured => self.settle(sale, Settled::Released),
+            Code::HoldClosed => self.settle(sale, Settled::Void),
+            Code::Untimely => self.sign_again(sale),
+            #[expect(clippy::wildcard_enum_match_arm, reason = "codes of other exchanges")]
+            _ => {
+                tracing::error!(sale = %sale.number, code = code.word(), "a capture was refused");
+                self.settle(sale, Settled::Stuck)
+            }
+        }
+    }
+
+    fn settle(&self, sale: Sale, settled: Settled) -> Result<(), CourierError> {
+        self.shop.store().write(move |tables| {
+            match settled {
+                Settled::Released => tables.release(&sale)?,
+                Settled::Void => tables.void(&sale)?,
+                Settled::Stuck => tables.give_up(&sale)?,
+                Settled::Lapsed => tables.lapse(&sale)?,
+            }
+            tracing::info!(sale = %sale.number, "sale is now {}", settled.word());
+            Ok(())
+        })
+    }
+
+    fn sign_again(&self, sale: Sale) -> Result<(), CourierError> {
+        let capture = tickets::sign_capture(&self.shop, &sale, Digest::of(&sale.delivery))?;
+        let store = self.shop.store();
+        Ok(store.write(move |tables| tables.replace_capture(&sale, &capture))?)
+    }
+
+    /// Asks the centre about every bill whose time is over.
+    ///
+    /// # Errors
+    /// [`CourierError`].
+    pub fn inquire(&self) -> Result<(), CourierError> {
+        let now = self.shop.now();
+        let mut open = self.in_state(SaleState::Open, AT_ONCE)?;
+        open.retain(|sale| sale.expires.after(SLACK) <= now && self.may_ask(sale.number, now));
+        for_each(open, |sale| self.inquire_one(sale, now))
+    }
+
+    fn may_ask(&self, number: TransactionNumber, now: Time) -> bool {
+        let waiting = self
+            .ask_after
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        waiting.get(&number).is_none_or(|after| *after <= now)
+    }
+
+    fn inquire_one(&self, sale: Sale, now: Time) -> Result<(), CourierError> {
+        let bill = sale.bill.clone();
+        let answer: BillAnswer = match self.ask(BillInquiry { bill }) {
+            Err(CourierError::Refused(refusal)) if refusal.code == Code::BillOpen => {
+                let mut waiting = self
+                    .ask_after
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                waiting.retain(|_, after| *after > now);
+                waiting.insert(sale.number, now.after(OPEN_AGAIN));
+                return Ok(());
+            }
+            other => other?,
+        };
+        if answer.bill != sale.bill.digest() {
+            return Err(Malformed::field("bill answer", "about another bill").into());
+        }
+        match answer.state {
+            BillState::ClosedUnpaid => self.settle(sale, Settled::Lapsed),
+            BillState::Held(payment) => {
+                let store = self.shop.store();
+                Ok(store.write(move |tables| tables.note_paid(&sale, payment))?)
+            }
+            BillState::Paid(payment) => Ok(self.shop.store().write(move |tables| {
+                tables.note_paid(&sale, payment)?;
+                paid_outright(tables, sale.number)
+            })?),
+        }
+    }
+
+    /// A call whose refusal is an error.
+    fn ask<Q: Body, R: Body>(&self, body: Q) -> Result<R, CourierError> {
+        let mut rng = chance::system();
+        let head = (MessageId::random(&mut rng), self.shop.now());
+        let callee = self.shop.centre().callee();
+        let caller = self.shop.registered().caller();
+        let prepared = Prepared::new(caller, &callee, head, body, None, &mut rng)?;
+        let answer: Answer<R> = self.client.call(caller, &callee, &prepared)?;
+        Ok(answer.accepted()?.into_value().body)
+    }
+
+    /// Sends what was signed before.
+    fn send<R: Body>(&self, parcel: Parcel) -> Result<Answer<R>, CourierError> {
+        let callee = self.shop.centre().callee();
+        let prepared = Prepared::again(&callee, parcel, &mut chance::system())?;
+        let caller = self.shop.registered().caller();
+        Ok(self.client.call(caller, &callee, &prepared)?)
+    }
+}
+
+/// Does it for each sale: one that fails doesn't keep the others waiting, unless the centre is away.
+/// Gives the first error.
+fn for_each(
+    sales: Vec<Sale>,
+    mut work: impl FnMut(Sale) -> Result<(), CourierError>,
+) -> Result<(), CourierError> {
+    let mut first = Ok(());
+    for sale in sales {
+        match work(sale) {
+            Ok(()) => {}
+            Err(CourierError::Call(
+                e @ (CallError::Unreachable { .. } | CallError::Busy { .. }),
+            )) => {
+                return Err(e.into());
+            }
+            Err(error) => first = first.and(Err(error)),
+        }
+    }
+    first
+}
+
+/// What the mailbox can say.
+enum Word {
+    Paid(Verified<Message<PaidNotice>>),
+    Closed(Verified<Message<HoldClosed>>),
+}
+
+/// Where a sale ends, or waits for its owner.
+#[derive(Clone, Copy)]
+enum Settled {
+    Released,
+    Void,
+    Stuck,
+    Lapsed,
+}
+
+impl Settled {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Released => SaleState::Released.word(),
+            Self::Void => SaleState::Void.word(),
+            Self::Stuck => SaleState::Stuck.word(),
+            Self::Lapsed => SaleState::Lapsed.word(),
+        }
+    }
+}
+
+fn paid(tables: &Tables<'_>, notice: &PaidNoticeMessage) -> Result<(), CourierError> {
+    let notice = &notice.body;
+    let Some(sale) = tables.sale_of_bill(notice.bill)? else {
+        tracing::error!(bill = %notice.bill, "paid, but no bill of this shop");
+        return Ok(());
+    };
+    if sale.state != SaleState::Open {
+        tracing::debug!(sale = %sale.number, state = sale.state.word(), "told again that it's paid");
+        return Ok(());
+    }
+    if notice.amount != total_of(&sale)? || notice.transaction != sale.number {
+        tracing::error!(sale = %sale.number, "the notice's amount or number isn't the bill's");
+        return Ok(());
+    }
+    tables.note_paid(&sale, notice.payment)?;
+    if notice.mode == Mode::Pay {
+        paid_outright(tables, sale.number)?;
+    }
+    Ok(())
+}
+
+type PaidNoticeMessage = Verified<Message<PaidNotice>>;
+
+/// Tickets travel with the capture of a hold; money paid at once leaves no way for them.
+fn paid_outright(tables: &Tables<'_>, number: TransactionNumber) -> Result<(), StoreError> {
+    tracing::error!(sale = %number, "paid at once instead of held: its owner must refund it");
+    match tables.sale(number)? {
+        Some(sale) => tables.give_up(&sale),
+        None => Ok(()),
+    }
+}
+
+fn hold_closed(
+    tables: &Tables<'_>,
+    closed: &Verified<Message<HoldClosed>>,
+) -> Result<(), CourierError> {
+    let Some(sale) = tables.sale_of_payment(closed.body.payment)? else {
+        tracing::warn!(payment = %closed.body.payment, "closed, but no payment known here");
+        return Ok(());
+    };
+    match sale.state {
+        SaleState::Paid | SaleState::Ready | SaleState::Stuck => {
+            tracing::info!(sale = %sale.number, "the hold was closed: void");
+            tables.void(&sale)?;
+        }
+        SaleState::Open | SaleState::Released | SaleState::Void | SaleState::Lapsed => {
+            let state = sale.state.word();
+            tracing::warn!(sale = %sale.number, state, "a hold was closed that isn't awaited");
+        }
+    }
+    Ok(())
+}
+
+/// What a sale's bill amounts to.
+fn total_of(sale: &Sale) -> Result<Amount, Malformed> {
+    let bill = Unverified::<Bill>::parse(sale.bill.clone())?;
+    // Our own signature, from our own database.
+    Ok(bill.claimed().totals.total)
+}

@@ -1,0 +1,117 @@
+//! Making tickets (T2-T5): serials, signatures, the sealed delivery, the signed capture.
+
+use tegata_protocol::envelope::{Envelope, Message, Parcel};
+use tegata_protocol::payment::Capture;
+use tegata_protocol::purchase::Delivery;
+use tegata_protocol::ticket::{Serial, Ticket};
+use tegata_protocol::{Digest, Malformed, MessageId, PartyNumber, SignedBytes};
+
+use super::{CourierError, total_of};
+use crate::chance;
+use crate::counter::order::Order;
+use crate::series::SeriesKeys;
+use crate::shop::Shop;
+use crate::store::{Sale, SeriesRow, StoreError};
+
+/// Makes the tickets of a paid sale: Paid → Ready. The serials are taken in a transaction of their
+/// own first, since stretching a keyword takes long; serials lost to a crash stay unused.
+pub(super) fn make(shop: &Shop, sale: &Sale) -> Result<(), CourierError> {
+    let (series, quantity) = (sale.series, sale.quantity);
+    let serials = shop
+        .store()
+        .write(move |tables| tables.take_serials(series, quantity))?;
+    let row = shop.store().read(|tables| tables.series(series))?;
+    let row = row.ok_or_else(|| StoreError::damaged("a sold series isn't in it"))?;
+    let tickets = sign_tickets(shop, sale, &row, &serials)?;
+    let (opening, tickets) = tickets;
+    let delivery = seal(shop, sale, &opening, tickets, row.record)?;
+    let capture = sign_capture(shop, sale, Digest::of(&delivery))?;
+    let sale = sale.clone();
+    shop.store().write(move |tables| {
+        for serial in serials {
+            tables.enter_ticket(sale.series, serial, sale.number.wire())?;
+        }
+        tables.make_ready(&sale, &capture, &delivery)?;
+        Ok(())
+    })
+}
+
+fn sign_tickets(
+    shop: &Shop,
+    sale: &Sale,
+    row: &SeriesRow,
+    serials: &[Serial],
+) -> Result<(tegata_protocol::SealingKey, Vec<SignedBytes>), CourierError> {
+    let keys = &shop.registered().keys;
+    let order = Order::unwrap(keys, sale.number, &sale.order)?;
+    let series = SeriesKeys::unwrap(keys, row)?;
+    let batch = series.batch.verifying_key().id();
+    let cipher = series.secret.serial_key();
+    let (issuer, mut tickets) = (shop.registered().number(), Vec::new());
+    let parts = order.contents.iter().zip(&order.holders).zip(&order.valid);
+    for (((contents, holder), valid), serial) in parts.zip(serials) {
+        let tag = |keyword| series.secret.keyword_tag(*serial, keyword);
+        tickets.push(series.batch.sign(&Ticket {
+            issuer,
+            series: sale.series,
+            contents: contents.clone(),
+            serial: cipher.encrypt(issuer, sale.series, batch, *serial),
+            request: sale.request,
+            holder: holder.clone(),
+            keyword: order.keyword.as_ref().map(tag),
+            valid: *valid,
+        }));
+    }
+    if tickets.len() != serials.len() {
+        return Err(StoreError::damaged("an order of another length than its sale").into());
+    }
+    Ok((order.opening.clone(), tickets))
+}
+
+/// The delivery, signed by the shop and sealed to the member (T3).
+fn seal(
+    shop: &Shop,
+    sale: &Sale,
+    opening: &tegata_protocol::SealingKey,
+    tickets: Vec<SignedBytes>,
+    series: SignedBytes,
+) -> Result<Vec<u8>, Malformed> {
+    let mut rng = chance::system();
+    let envelope = Envelope::to(sale.member, opening, &mut rng)?;
+    let signed = envelope.sign(
+        shop.registered().keys.signing(),
+        shop.registered().number(),
+        MessageId::random(&mut rng),
+        shop.now(),
+        Delivery {
+            bill: sale.bill.digest(),
+            tickets,
+            series,
+        },
+    );
+    Ok(envelope.seal(&Parcel::new(signed)).0.to_bytes())
+}
+
+/// The capture. It isn't signed for one sealing: it may be sent many times.
+pub(super) fn sign_capture(
+    shop: &Shop,
+    sale: &Sale,
+    delivery: Digest,
+) -> Result<SignedBytes, CourierError> {
+    let payment = sale.payment;
+    let payment = payment.ok_or_else(|| StoreError::damaged("a paid sale without its payment"))?;
+    Ok(shop.registered().keys.signing().sign(&Message {
+        from: shop.registered().number(),
+        to: PartyNumber::CENTRE,
+        id: MessageId::random(&mut chance::system()),
+        time: shop.now(),
+        not_after: None,
+        enc_digest: None,
+        answers: None,
+        body: Capture {
+            payment,
+            amount: total_of(sale)?,
+            delivery,
+        },
+    }))
+}

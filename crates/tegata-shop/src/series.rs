@@ -1,0 +1,261 @@
+//! A series' own keys and its signed record.
+//!
+//! The first time that a series stands in the catalogue, the shop draws its secret (serials, the
+//! event's opening key, keywords: what its gates need) and a batch key (what signs its tickets: only
+//! the shop has it). Both are kept wrapped in the database, never in the catalogue. The signed
+//! record carries the public halves with the catalogue's texts, and is signed anew only when it
+//! would say something else.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use minicbor::{Decode, Encode};
+use rand_core::Rng as _;
+use tegata_protocol::envelope::{Message, Parcel};
+use tegata_protocol::payment::DELIVERY_LIMIT;
+use tegata_protocol::purchase::Delivery;
+use tegata_protocol::ticket::{
+    Contents, EncryptedSerial, Holder, HolderKey, SeriesRecord, SeriesSecret, Ticket,
+};
+use tegata_protocol::{
+    Digest, Document as _, Malformed, MessageId, PartyNumber, Role, SeriesId, SignedBytes,
+    SigningKey, Suite, Time, cbor, payload_of,
+};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::catalogue::read::Placed;
+use crate::catalogue::{Catalogue, Offer};
+use crate::chance;
+use crate::keys::{Keys, KeysError};
+use crate::store::{SeriesRow, Store, StoreError};
+
+/// Why a catalogue can't be put on sale.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SeriesError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The wrapped secrets.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// A number was used for another kind before.
+    #[error(
+        "series {series} was a {known} before and can't become a {found}: give the new offer a number of its own"
+    )]
+    OtherKind {
+        /// Which series.
+        series: SeriesId,
+        /// What it was.
+        known: String,
+        /// What it would be.
+        found: &'static str,
+    },
+}
+
+/// A series' secret keys, unwrapped.
+#[derive(Debug)]
+pub struct SeriesKeys {
+    /// What its gates need.
+    pub secret: SeriesSecret,
+    /// What signs its tickets.
+    pub batch: SigningKey,
+}
+
+#[derive(Zeroize, ZeroizeOnDrop, Encode, Decode)]
+#[cbor(array)]
+struct Secrets {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    secret: [u8; 32],
+    #[cbor(n(1), with = "minicbor::bytes")]
+    batch: [u8; 32],
+}
+
+impl SeriesKeys {
+    fn of(secrets: &Secrets) -> Self {
+        Self {
+            secret: SeriesSecret::from_bytes(secrets.secret),
+            batch: SigningKey::from_seed(&secrets.batch),
+        }
+    }
+
+    /// Unwraps a series' keys.
+    ///
+    /// # Errors
+    /// [`KeysError`] when they were wrapped by another shop.
+    pub fn unwrap(keys: &Keys, row: &SeriesRow) -> Result<Self, KeysError> {
+        let plain = keys.unwrap(&label(row.series), &row.secrets)?;
+        let secrets = cbor::decode(&plain, 128).map_err(|_e| KeysError::Foreign)?;
+        Ok(Self::of(&secrets))
+    }
+}
+
+fn label(series: SeriesId) -> Vec<u8> {
+    format!("series {series}").into_bytes()
+}
+
+/// Makes sure that every series of a catalogue has keys and a record that says what the catalogue
+/// says.
+///
+/// # Errors
+/// [`SeriesError`]; nothing has changed then.
+pub fn prepare(
+    store: &Store,
+    keys: &Arc<Keys>,
+    shop: PartyNumber,
+    catalogue: &Arc<Catalogue>,
+) -> Result<(), SeriesError> {
+    let (keys, catalogue) = (Arc::clone(keys), Arc::clone(catalogue));
+    store.write(move |tables| {
+        for offer in catalogue.offers() {
+            match tables.series(offer.series)? {
+                None => tables.add_series(&new_row(&keys, shop, offer))?,
+                Some(row) => {
+                    if let Some(record) = renewed(&keys, shop, offer, &row)? {
+                        tables.replace_record(offer.series, &record)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+fn new_row(keys: &Keys, shop: PartyNumber, offer: &Offer) -> SeriesRow {
+    let mut secrets = Secrets {
+        secret: [0; 32],
+        batch: [0; 32],
+    };
+    chance::system().fill_bytes(&mut secrets.secret);
+    chance::system().fill_bytes(&mut secrets.batch);
+    let plain = Zeroizing::new(cbor::encode(&secrets));
+    SeriesRow {
+        series: offer.series,
+        kind: offer.kind.word().to_owned(),
+        secrets: keys.wrap(&label(offer.series), &plain),
+        record: keys
+            .signing()
+            .sign(&record_of(shop, offer, &SeriesKeys::of(&secrets))),
+    }
+}
+
+/// The record signed anew, if the texts have changed.
+fn renewed(
+    keys: &Keys,
+    shop: PartyNumber,
+    offer: &Offer,
+    row: &SeriesRow,
+) -> Result<Option<SignedBytes>, SeriesError> {
+    if row.kind != offer.kind.word() {
+        return Err(SeriesError::OtherKind {
+            series: offer.series,
+            known: row.kind.clone(),
+            found: offer.kind.word(),
+        });
+    }
+    let record = record_of(shop, offer, &SeriesKeys::unwrap(keys, row)?);
+    let same = row
+        .record
+        .payload()
+        .is_ok_and(|kept| kept == payload_of(&record));
+    Ok((!same).then(|| keys.signing().sign(&record)))
+}
+
+fn record_of(shop: PartyNumber, offer: &Offer, keys: &SeriesKeys) -> SeriesRecord {
+    SeriesRecord {
+        issuer: shop,
+        series: offer.series,
+        kind: offer.kind.word().to_owned(),
+        title: offer.title.clone(),
+        place: offer.place.clone(),
+        valid: offer.valid,
+        names: offer.kind.names().to_vec(),
+        rules: offer.rules.clone(),
+        batches: vec![keys.batch.verifying_key()],
+        event_key: keys.secret.event_key().sealing_key().clone(),
+    }
+}
+
+/// Checks, with keys made up for it, that an offer's texts fit a series record, and that record and
+/// tickets fit a delivery.
+pub(crate) fn check_texts(placed: &Placed) -> Result<(), (Range<usize>, String)> {
+    let shop = PartyNumber::new(Role::Shop, 0);
+    let shop = shop.map_err(|e| (placed.title.clone(), e.to_string()))?;
+    let keys = SeriesKeys {
+        secret: SeriesSecret::from_bytes([0; 32]),
+        batch: SigningKey::from_seed(&[0; 32]),
+    };
+    let record = record_of(shop, &placed.offer, &keys);
+    if let Err(e) = record.check() {
+        let field = if let Malformed::Field { field, .. } = &e {
+            *field
+        } else {
+            "title"
+        };
+        let span = match field {
+            "place" => &placed.place,
+            "name" | "names" => &placed.names,
+            "rules" => &placed.rules,
+            _ => &placed.title,
+        };
+        return Err((span.clone(), e.to_string()));
+    }
+    let signed = keys.batch.sign(&record);
+    let length = delivery_length(&keys, &signed, placed.offer.most_per_order);
+    let over = length.saturating_sub(DELIVERY_LIMIT);
+    if signed.as_bytes().len() > SeriesRecord::LIMIT || over > 0 {
+        let most = placed.offer.most_per_order;
+        let what = format!(
+            "title, place, names and rules are {over} bytes too long to be delivered with {most} \
+             ticket(s); shorten them, or set a smaller most_per_order"
+        );
+        return Err((placed.title.clone(), what));
+    }
+    Ok(())
+}
+
+/// The most bytes that a sealed delivery of `count` tickets may have.
+fn delivery_length(keys: &SeriesKeys, series: &SignedBytes, count: u32) -> usize {
+    let far = Time::from_secs(u32::MAX.into());
+    let nobody = PartyNumber::CENTRE;
+    let ticket = Ticket {
+        issuer: nobody,
+        series: SeriesId::new(u32::MAX),
+        contents: Contents::Wager(tegata_protocol::ticket::Wager {
+            race: 99,
+            bet: tegata_protocol::ticket::Bet::Trifecta,
+            runners: vec![99, 98, 97],
+            units: 10_000,
+        }),
+        serial: EncryptedSerial::from_bytes([0; 20]),
+        request: Digest::of(b""),
+        holder: Holder::Key(HolderKey(keys.batch.verifying_key())),
+        keyword: None,
+        valid: placed_validity(far),
+    };
+    // A keyword's tag and its head are 17 bytes more.
+    let ticket = vec![0; keys.batch.sign(&ticket).as_bytes().len() + 17];
+    let tickets = (0..count).map(|_| SignedBytes::new(ticket.clone()));
+    let message = Message {
+        from: nobody,
+        to: nobody,
+        id: MessageId::from_bytes([0; 16]),
+        time: far,
+        not_after: None,
+        enc_digest: Some(Digest::of(b"")),
+        answers: None,
+        body: Delivery {
+            bill: Digest::of(b""),
+            tickets: tickets.collect(),
+            series: series.clone(),
+        },
+    };
+    let parcel = Parcel::new(keys.batch.sign(&message));
+    // Suite, recipient, key id and heads: 33 bytes; the tag: 16.
+    cbor::encode(&parcel).len() + Suite::Standard.enc_length() + 33 + 16
+}
+
+fn placed_validity(far: Time) -> tegata_protocol::Validity {
+    #[expect(clippy::expect_used, reason = "the later moment is later")]
+    tegata_protocol::Validity::new(far, far.after(1)).expect("in order")
+}

@@ -1,0 +1,138 @@
+//! What can be set: in `DIR/shop.toml`, by the environment, by flags; flags win.
+//!
+//! ```toml
+//! listen = "127.0.0.1:7402"
+//! centre = "https://centre.example"
+//! hosts = ["shop.example"]
+//! tls_cert = "/etc/tegata/shop.pem"
+//! tls_key = "/etc/tegata/shop.key"
+//! bill_minutes = 15
+//! open_bills = 5
+//! ```
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tegata_program::exit::Failure;
+use tegata_program::serve::{Tls, loopback};
+
+use crate::shop::Rules;
+
+/// The usual port.
+pub const PORT: u16 = 7402;
+
+/// Settings as they stand in a file or on the command line; all may be left out.
+#[derive(Clone, Debug, Default, clap::Args, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The address to listen on [default: 127.0.0.1:7402; port 0 takes a free one]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+
+    /// The centre's web address [default: the letter's]
+    #[arg(long, value_name = "URL")]
+    pub centre: Option<String>,
+
+    /// A host name under which the shop is reached; may be repeated [default: that of its own
+    /// address, and shop.localhost]
+    #[arg(long = "host", value_name = "NAME")]
+    pub hosts: Vec<String>,
+
+    /// The TLS certificate with its chain, PEM; needed to listen beyond this machine
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
+    /// How long a bill may be paid, in minutes [default: 15]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1440))]
+    pub bill_minutes: Option<u32>,
+
+    /// How long a bill may be paid, in seconds; for trying things out
+    #[arg(long, value_name = "N", hide = true, conflicts_with = "bill_minutes")]
+    pub bill_seconds: Option<u32>,
+
+    /// How many unpaid bills one member may have [default: 5]
+    #[arg(long, value_name = "N")]
+    pub open_bills: Option<u32>,
+}
+
+impl Settings {
+    /// These settings where they're given, and `others` elsewhere.
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
+        let hosts = match self.hosts.is_empty() {
+            true => others.hosts,
+            false => self.hosts,
+        };
+        Self {
+            listen: self.listen.or(others.listen),
+            centre: self.centre.or(others.centre),
+            hosts,
+            tls_cert: self.tls_cert.or(others.tls_cert),
+            tls_key: self.tls_key.or(others.tls_key),
+            bill_minutes: self.bill_minutes.or(others.bill_minutes),
+            bill_seconds: self.bill_seconds.or(others.bill_seconds),
+            open_bills: self.open_bills.or(others.open_bills),
+        }
+    }
+
+    /// The address to listen on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.listen.unwrap_or(loopback(PORT))
+    }
+
+    /// The host names of the shop, whose own address is `own`.
+    #[must_use]
+    pub fn host_names(&self, own: &str) -> Vec<String> {
+        if !self.hosts.is_empty() {
+            return self.hosts.clone();
+        }
+        let own = own.split_once("://").map_or(own, |(_, rest)| rest);
+        let own = own.split('/').next().unwrap_or(own);
+        let own = own.rsplit_once(':').map_or(own, |(name, _)| name);
+        vec![own.to_owned(), "shop.localhost".to_owned()]
+    }
+
+    /// Certificate and key, if configured.
+    ///
+    /// # Errors
+    /// If only one of them is given, or one can't be used.
+    pub fn tls(&self) -> Result<Option<Tls>, Failure> {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(cert), Some(key)) => Ok(Some(Tls::from_files(cert, key)?)),
+            (None, None) => Ok(None),
+            (Some(_), None) | (None, Some(_)) => {
+                Err(Failure::usage("TLS needs both a certificate and its key")
+                    .next("give --tls-cert and --tls-key"))
+            }
+        }
+    }
+
+    /// The rules of selling.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        let usual = Rules::default();
+        let minutes = self.bill_minutes.map(|m| u64::from(m) * 60);
+        let seconds = self.bill_seconds.map(u64::from);
+        Rules {
+            bill_seconds: seconds.or(minutes).unwrap_or(usual.bill_seconds).max(1),
+            open_bills: self.open_bills.map_or(usual.open_bills, u64::from),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shops_own_name_is_among_its_hosts() {
+        let settings = Settings::default();
+        let hosts = settings.host_names("https://books.example:8443/shop");
+        assert_eq!(hosts, ["books.example", "shop.localhost"]);
+    }
+}

@@ -1,0 +1,182 @@
+//! A shop that is open: what the counter, the courier and the pages share.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tegata_client::Client;
+use tegata_program::config;
+use tegata_program::data::DataDir;
+use tegata_protocol::Time;
+
+use crate::catalogue::shelf::Shelf;
+use crate::catalogue::{self, Catalogue};
+use crate::identity::{Centre, Registered};
+use crate::joining::JoinError;
+use crate::series::{self, SeriesError};
+use crate::store::{self, Store, StoreError};
+
+/// Tells the time. Tests bring their own.
+pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
+
+/// What the owner may set about selling.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rules {
+    /// How long a bill may be paid.
+    pub bill_seconds: u64,
+    /// How many unpaid bills a member may have.
+    pub open_bills: u64,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            bill_seconds: 900,
+            open_bills: 5,
+        }
+    }
+}
+
+/// Why a shop can't open, or can't take over its catalogue.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Its registration or the centre.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// Its database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its catalogue's text.
+    #[error(transparent)]
+    Catalogue(#[from] config::Error),
+    /// Its catalogue's series.
+    #[error(transparent)]
+    Series(#[from] SeriesError),
+    /// There's no catalogue.
+    #[error("there's no catalogue {}", .0.display())]
+    NoCatalogue(PathBuf),
+}
+
+/// A shop.
+pub struct Shop {
+    dir: DataDir,
+    registered: Registered,
+    store: Store,
+    shelf: Shelf,
+    centre: RwLock<Centre>,
+    rules: Rules,
+    clock: Clock,
+}
+
+impl std::fmt::Debug for Shop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Shop({})", self.registered.number())
+    }
+}
+
+impl Shop {
+    /// Opens the shop of a data folder: database, catalogue, series.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(
+        dir: &DataDir,
+        registered: Registered,
+        centre: Centre,
+        rules: Rules,
+        clock: Clock,
+    ) -> Result<Self, OpenError> {
+        let file = dir.path().join(catalogue::FILE);
+        if !file.exists() {
+            return Err(OpenError::NoCatalogue(file));
+        }
+        let catalogue = Arc::new(catalogue::read::file(&file)?);
+        let store = Store::open(&dir.path().join(store::FILE))?;
+        series::prepare(&store, &registered.keys, registered.number(), &catalogue)?;
+        Ok(Self {
+            dir: dir.clone(),
+            registered,
+            store,
+            shelf: Shelf::new(&file, catalogue),
+            centre: RwLock::new(centre),
+            rules,
+            clock,
+        })
+    }
+
+    /// Who it is.
+    pub const fn registered(&self) -> &Registered {
+        &self.registered
+    }
+
+    /// Its database.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Its catalogue in force.
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.shelf.catalogue()
+    }
+
+    /// Where its catalogue lies.
+    pub const fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    /// What its owner set.
+    pub const fn rules(&self) -> Rules {
+        self.rules
+    }
+
+    /// The time.
+    pub fn now(&self) -> Time {
+        (self.clock)()
+    }
+
+    /// The centre.
+    pub fn centre(&self) -> Centre {
+        let centre = self.centre.read();
+        centre.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Fetches the centre's certificates anew: it may have renewed its keys.
+    ///
+    /// # Errors
+    /// [`JoinError`].
+    pub fn renew_centre(&self, client: &Client) -> Result<(), JoinError> {
+        let address = self.centre().address;
+        let root = self.registered.identity.root;
+        let keys = Centre::fetch(&self.dir, client, &address, &root, self.now())?;
+        let mut centre = self.centre.write().unwrap_or_else(PoisonError::into_inner);
+        *centre = Centre { address, keys };
+        Ok(())
+    }
+
+    /// Takes over the catalogue file as it is now; a bad one changes nothing but the owner's page.
+    ///
+    /// # Errors
+    /// [`OpenError`], told to the shelf as well.
+    pub fn reload(&self) -> Result<(), OpenError> {
+        let result = self.try_reload();
+        match &result {
+            Ok(catalogue) => {
+                let offers = catalogue.offers().count();
+                tracing::info!(offers, "the catalogue was read again");
+            }
+            Err(error) => {
+                tracing::error!(%error, "the catalogue has a mistake; the old one stays in force");
+                self.shelf.keep(error.to_string());
+            }
+        }
+        result.map(|_| ())
+    }
+
+    fn try_reload(&self) -> Result<Arc<Catalogue>, OpenError> {
+        let catalogue = Arc::new(catalogue::read::file(self.shelf.file())?);
+        let (keys, number) = (&self.registered.keys, self.registered.number());
+        series::prepare(&self.store, keys, number, &catalogue)?;
+        self.shelf.replace(Arc::clone(&catalogue));
+        Ok(catalogue)
+    }
+}

@@ -1,0 +1,407 @@
+//! Sales: one bill each, from quota hold to release or void. The states are drawn in
+//! [`crate::courier`].
+
+use rusqlite::{OptionalExtension as _, Row, params};
+use tegata_protocol::{
+    Digest, PartyNumber, PaymentId, SeriesId, SignedBytes, Time, TransactionNumber, ticket::Serial,
+};
+
+use super::tables::{cell, digest_of, number, party_cell, small};
+use super::{Place, StoreError, Tables};
+
+/// What became of a sale. The numbers stand in the database.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SaleState {
+    /// The bill is out, the quota held.
+    Open,
+    /// The money is held at the centre; the tickets are still to be made.
+    Paid,
+    /// Tickets made and sealed, the capture signed; not yet known to be captured.
+    Ready,
+    /// Captured: the centre hands the tickets to the member.
+    Released,
+    /// The hold was closed before the capture: the tickets never left, and are cancelled.
+    Void,
+    /// The centre closed the bill unpaid.
+    Lapsed,
+    /// The centre refused the capture for a reason that shouldn't be; its owner must look.
+    Stuck,
+}
+
+impl SaleState {
+    const ALL: [Self; 7] = [
+        Self::Open,
+        Self::Paid,
+        Self::Ready,
+        Self::Released,
+        Self::Void,
+        Self::Lapsed,
+        Self::Stuck,
+    ];
+
+    const fn number(self) -> i64 {
+        match self {
+            Self::Open => 1,
+            Self::Paid => 2,
+            Self::Ready => 3,
+            Self::Released => 4,
+            Self::Void => 5,
+            Self::Lapsed => 6,
+            Self::Stuck => 7,
+        }
+    }
+
+    /// The word in tables and JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Paid => "paid",
+            Self::Ready => "ready",
+            Self::Released => "released",
+            Self::Void => "void",
+            Self::Lapsed => "lapsed",
+            Self::Stuck => "stuck",
+        }
+    }
+
+    fn from_number(found: i64) -> Result<Self, StoreError> {
+        let known = Self::ALL.into_iter().find(|state| state.number() == found);
+        known.ok_or_else(|| StoreError::damaged(format!("a sale in the unknown state {found}")))
+    }
+}
+
+/// A sale as it begins.
+#[derive(Debug)]
+pub struct NewSale {
+    /// The bill's number.
+    pub number: TransactionNumber,
+    /// What is sold.
+    pub series: SeriesId,
+    /// To whom.
+    pub member: PartyNumber,
+    /// How many tickets.
+    pub quantity: u32,
+    /// Until when the bill may be paid.
+    pub expires: Time,
+    /// The digest of the signed request (T4).
+    pub request: Digest,
+    /// The signed bill.
+    pub bill: SignedBytes,
+    /// What the tickets will be made from, wrapped.
+    pub order: Vec<u8>,
+    /// The seats or rooms that it takes.
+    pub places: Vec<Place>,
+}
+
+/// A sale as it stands.
+#[derive(Clone, Debug)]
+pub struct Sale {
+    /// The bill's number.
+    pub number: TransactionNumber,
+    /// What is sold.
+    pub series: SeriesId,
+    /// To whom.
+    pub member: PartyNumber,
+    /// How many tickets.
+    pub quantity: u32,
+    /// Where it stands.
+    pub state: SaleState,
+    /// Until when the bill may be paid.
+    pub expires: Time,
+    /// The digest of the signed request.
+    pub request: Digest,
+    /// The signed bill.
+    pub bill: SignedBytes,
+    /// What the tickets are made from, wrapped; empty once they are made.
+    pub order: Vec<u8>,
+    /// The payment, once the centre named it.
+    pub payment: Option<PaymentId>,
+    /// The signed capture; empty until the tickets are made.
+    pub capture: SignedBytes,
+    /// The sealed delivery; empty until the tickets are made.
+    pub delivery: Vec<u8>,
+}
+
+const COLUMNS: &str = "number, series, member, quantity, state, expires, request, bill, \
+     order_sealed, payment, capture, delivery";
+
+impl Tables<'_> {
+    /// Begins a sale: the quota and its places are held from here on.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn hold(&self, sale: &NewSale) -> Result<(), StoreError> {
+        let sql = "INSERT INTO sale (number, series, member, quantity, state, expires, request, \
+             bill_digest, bill, order_sealed, payment, capture, delivery) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, x'', x'', x'')";
+        let mut insert = self.connection.prepare_cached(sql)?;
+        insert.execute(params![
+            cell(sale.number.wire())?,
+            sale.series.number(),
+            party_cell(sale.member)?,
+            sale.quantity,
+            SaleState::Open.number(),
+            cell(sale.expires.secs())?,
+            sale.request.as_bytes(),
+            sale.bill.digest().as_bytes(),
+            sale.bill.as_bytes(),
+            sale.order,
+        ])?;
+        self.take_places(sale)?;
+        self.count_stock(sale.series, i64::from(sale.quantity), 0)
+    }
+
+    fn take_places(&self, sale: &NewSale) -> Result<(), StoreError> {
+        let sql =
+            "INSERT INTO place (series, place, first, last, sale) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let mut insert = self.connection.prepare_cached(sql)?;
+        for place in &sale.places {
+            insert.execute(params![
+                sale.series.number(),
+                place.place,
+                place.first,
+                place.last,
+                cell(sale.number.wire())?
+            ])?;
+        }
+        Ok(())
+    }
+
+    /// Is this transaction number in use?
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn sale_exists(&self, number: TransactionNumber) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM sale WHERE number = ?1)";
+        let exists = self
+            .connection
+            .query_row(sql, [cell(number.wire())?], |row| row.get(0))?;
+        Ok(exists)
+    }
+
+    /// How many bills of a member are out and unpaid.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open_bills(&self, member: PartyNumber) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM sale WHERE member = ?1 AND state = ?2";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let open = SaleState::Open.number();
+        number(query.query_row(params![party_cell(member)?, open], |row| row.get(0))?)
+    }
+
+    /// The sale of this number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn sale(&self, number: TransactionNumber) -> Result<Option<Sale>, StoreError> {
+        self.one_sale("number = ?1", [cell(number.wire())?])
+    }
+
+    /// The sale with this bill.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn sale_of_bill(&self, bill: Digest) -> Result<Option<Sale>, StoreError> {
+        self.one_sale("bill_digest = ?1", [bill.as_bytes()])
+    }
+
+    /// The sale that this payment paid.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn sale_of_payment(&self, payment: PaymentId) -> Result<Option<Sale>, StoreError> {
+        // The repetition lets SQLite see that the partial index serves.
+        let filter = "payment = ?1 AND length(payment) > 0";
+        self.one_sale(filter, [payment.digest().as_bytes()])
+    }
+
+    fn one_sale(
+        &self,
+        filter: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Option<Sale>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM sale WHERE {filter}");
+        let mut query = self.connection.prepare_cached(&sql)?;
+        let found = query
+            .query_row(parameters, |row| Ok(read_sale(row)))
+            .optional()?;
+        found.transpose()
+    }
+
+    /// The sales in a state, the oldest expiry first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn sales_in(&self, state: SaleState, limit: u32) -> Result<Vec<Sale>, StoreError> {
+        let filter = "state = ?1 ORDER BY expires, number LIMIT ?2";
+        self.many_sales(filter, params![state.number(), limit])
+    }
+
+    /// All sales of a series, by number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn sales_of(&self, series: SeriesId) -> Result<Vec<Sale>, StoreError> {
+        self.many_sales("series = ?1 ORDER BY number", [series.number()])
+    }
+
+    fn many_sales(
+        &self,
+        filter: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Vec<Sale>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM sale WHERE {filter}");
+        let mut query = self.connection.prepare_cached(&sql)?;
+        let mut rows = query.query(parameters)?;
+        let mut sales = Vec::new();
+        while let Some(row) = rows.next()? {
+            sales.push(read_sale(row)?);
+        }
+        Ok(sales)
+    }
+
+    /// The centre says that an open bill is paid or held for.
+    ///
+    /// # Errors
+    /// [`StoreError`], also when the sale isn't open.
+    pub fn note_paid(&self, sale: &Sale, payment: PaymentId) -> Result<(), StoreError> {
+        self.step(sale, SaleState::Open, SaleState::Paid)?;
+        let sql = "UPDATE sale SET payment = ?2 WHERE number = ?1";
+        let number = cell(sale.number.wire())?;
+        self.connection
+            .execute(sql, params![number, payment.digest().as_bytes()])?;
+        Ok(())
+    }
+
+    /// The tickets are made: keeps the sealed delivery and the signed capture, forgets the order.
+    ///
+    /// # Errors
+    /// [`StoreError`], also when the sale isn't paid.
+    pub fn make_ready(
+        &self,
+        sale: &Sale,
+        capture: &SignedBytes,
+        delivery: &[u8],
+    ) -> Result<(), StoreError> {
+        self.step(sale, SaleState::Paid, SaleState::Ready)?;
+        let sql = "UPDATE sale SET capture = ?2, delivery = ?3, order_sealed = x'' \
+             WHERE number = ?1";
+        let number = cell(sale.number.wire())?;
+        self.connection
+            .execute(sql, params![number, capture.as_bytes(), delivery])?;
+        Ok(())
+    }
+
+    /// Replaces a capture that came too late to be looked at by a newly signed one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn replace_capture(&self, sale: &Sale, capture: &SignedBytes) -> Result<(), StoreError> {
+        let sql = "UPDATE sale SET capture = ?2 WHERE number = ?1 AND state = ?3";
+        let (number, ready) = (cell(sale.number.wire())?, SaleState::Ready.number());
+        self.connection
+            .execute(sql, params![number, capture.as_bytes(), ready])?;
+        Ok(())
+    }
+
+    /// The capture is committed at the centre: the quota is sold.
+    ///
+    /// # Errors
+    /// [`StoreError`], also when the sale isn't ready.
+    pub fn release(&self, sale: &Sale) -> Result<(), StoreError> {
+        self.step(sale, SaleState::Ready, SaleState::Released)?;
+        let quantity = i64::from(sale.quantity);
+        self.count_stock(sale.series, -quantity, quantity)
+    }
+
+    /// The capture can't succeed and the hold isn't closed: somebody must look.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn give_up(&self, sale: &Sale) -> Result<(), StoreError> {
+        self.step(sale, sale.state, SaleState::Stuck)
+    }
+
+    /// The hold is closed: tickets cancelled, quota and places free.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn void(&self, sale: &Sale) -> Result<(), StoreError> {
+        self.step(sale, sale.state, SaleState::Void)?;
+        let sql = "UPDATE ticket SET cancelled = 1 WHERE sale = ?1";
+        self.connection.execute(sql, [cell(sale.number.wire())?])?;
+        self.free(sale)
+    }
+
+    /// The bill is closed unpaid: quota and places free.
+    ///
+    /// # Errors
+    /// [`StoreError`], also when the sale isn't open.
+    pub fn lapse(&self, sale: &Sale) -> Result<(), StoreError> {
+        self.step(sale, SaleState::Open, SaleState::Lapsed)?;
+        self.free(sale)
+    }
+
+    fn free(&self, sale: &Sale) -> Result<(), StoreError> {
+        let number = cell(sale.number.wire())?;
+        let sql = "UPDATE sale SET order_sealed = x'' WHERE number = ?1";
+        self.connection.execute(sql, [number])?;
+        self.connection
+            .execute("DELETE FROM place WHERE sale = ?1", [number])?;
+        self.count_stock(sale.series, -i64::from(sale.quantity), 0)
+    }
+
+    fn step(&self, sale: &Sale, from: SaleState, to: SaleState) -> Result<(), StoreError> {
+        let sql = "UPDATE sale SET state = ?3 WHERE number = ?1 AND state = ?2";
+        let number = cell(sale.number.wire())?;
+        let changed = self
+            .connection
+            .execute(sql, params![number, from.number(), to.number()])?;
+        if changed == 1 {
+            return Ok(());
+        }
+        let (number, from) = (sale.number, from.word());
+        Err(StoreError::damaged(format!(
+            "the sale {number} isn't {from} any more"
+        )))
+    }
+
+    /// The serials of a sale.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn serials_of(&self, sale: TransactionNumber) -> Result<Vec<Serial>, StoreError> {
+        let sql = "SELECT serial FROM ticket WHERE sale = ?1 ORDER BY serial";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let mut rows = query.query([cell(sale.wire())?])?;
+        let mut serials = Vec::new();
+        while let Some(row) = rows.next()? {
+            serials.push(Serial::new(small(row.get(0)?)?));
+        }
+        Ok(serials)
+    }
+}
+
+fn read_sale(row: &Row<'_>) -> Result<Sale, StoreError> {
+    let wrong = |e: tegata_protocol::Malformed| StoreError::damaged(e.to_string());
+    let payment: Vec<u8> = row.get(9)?;
+    let payment = match payment.is_empty() {
+        true => None,
+        false => Some(PaymentId::new(digest_of(&payment)?)),
+    };
+    Ok(Sale {
+        number: TransactionNumber::new(number(row.get(0)?)?).map_err(wrong)?,
+        series: SeriesId::new(small(row.get(1)?)?),
+        member: PartyNumber::from_wire(number(row.get(2)?)?).map_err(wrong)?,
+        quantity: small(row.get(3)?)?,
+        state: SaleState::from_number(row.get(4)?)?,
+        expires: Time::from_secs(number(row.get(5)?)?),
+        request: digest_of(&row.get::<_, Vec<u8>>(6)?)?,
+        bill: SignedBytes::new(row.get(7)?),
+        order: row.get(8)?,
+        payment,
+        capture: SignedBytes::new(row.get(10)?),
+        delivery: row.get(11)?,
+    })
+}

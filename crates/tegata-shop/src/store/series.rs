@@ -1,0 +1,205 @@
+//! Series: their wrapped secrets, signed record, counters; and their tickets.
+
+use rusqlite::{OptionalExtension as _, params};
+use tegata_protocol::{SeriesId, SignedBytes, ticket::Serial};
+
+use super::tables::{cell, number, small};
+use super::{Place, StoreError, Tables};
+
+/// What is kept of a series.
+#[derive(Clone, Debug)]
+pub struct SeriesRow {
+    /// Its number.
+    pub series: SeriesId,
+    /// Its kind: it can't change once it was seen.
+    pub kind: String,
+    /// Its secret and batch key, wrapped under the shop's store key.
+    pub secrets: Vec<u8>,
+    /// Its signed record.
+    pub record: SignedBytes,
+}
+
+/// How many tickets of a series are out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Stock {
+    /// Under open bills or open holds.
+    pub held: u64,
+    /// Paid for.
+    pub sold: u64,
+}
+
+impl Stock {
+    /// How many of a quota are left.
+    pub const fn left(&self, quota: u64) -> u64 {
+        quota.saturating_sub(self.held.saturating_add(self.sold))
+    }
+}
+
+impl Tables<'_> {
+    /// A series, if it was seen before.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn series(&self, series: SeriesId) -> Result<Option<SeriesRow>, StoreError> {
+        let sql = "SELECT kind, secrets, record FROM series WHERE number = ?1";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let row = query.query_row([series.number()], |row| {
+            Ok(SeriesRow {
+                series,
+                kind: row.get(0)?,
+                secrets: row.get(1)?,
+                record: SignedBytes::new(row.get(2)?),
+            })
+        });
+        Ok(row.optional()?)
+    }
+
+    /// Keeps a series that is seen for the first time.
+    ///
+    /// # Errors
+    /// [`StoreError`], also when it's known.
+    pub fn add_series(&self, row: &SeriesRow) -> Result<(), StoreError> {
+        let sql = "INSERT INTO series \
+             (number, kind, secrets, record, next_serial, held, sold, edition) \
+             VALUES (?1, ?2, ?3, ?4, 1, 0, 0, 0)";
+        let (series, record) = (row.series.number(), row.record.as_bytes());
+        self.connection
+            .execute(sql, params![series, row.kind, row.secrets, record])?;
+        Ok(())
+    }
+
+    /// Replaces a series' signed record: its texts have changed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn replace_record(&self, series: SeriesId, record: &SignedBytes) -> Result<(), StoreError> {
+        let sql = "UPDATE series SET record = ?2 WHERE number = ?1";
+        self.connection
+            .execute(sql, params![series.number(), record.as_bytes()])?;
+        Ok(())
+    }
+
+    /// How many tickets of a series are out.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn stock(&self, series: SeriesId) -> Result<Stock, StoreError> {
+        let sql = "SELECT held, sold FROM series WHERE number = ?1";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let row = query.query_row([series.number()], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+        });
+        match row.optional()? {
+            Some((held, sold)) => Ok(Stock {
+                held: number(held)?,
+                sold: number(sold)?,
+            }),
+            None => Ok(Stock::default()),
+        }
+    }
+
+    /// Counts tickets in and out of a series' stock.
+    pub(super) fn count_stock(
+        &self,
+        series: SeriesId,
+        held: i64,
+        sold: i64,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE series SET held = held + ?2, sold = sold + ?3 WHERE number = ?1";
+        let mut update = self.connection.prepare_cached(sql)?;
+        update.execute(params![series.number(), held, sold])?;
+        Ok(())
+    }
+
+    /// The seats and rooms of a series that are taken.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn places(&self, series: SeriesId) -> Result<Vec<Place>, StoreError> {
+        let sql = "SELECT place, first, last FROM place WHERE series = ?1 ORDER BY place, first";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let mut rows = query.query([series.number()])?;
+        let mut places = Vec::new();
+        while let Some(row) = rows.next()? {
+            places.push(Place {
+                place: small(row.get(0)?)?,
+                first: small(row.get(1)?)?,
+                last: small(row.get(2)?)?,
+            });
+        }
+        Ok(places)
+    }
+
+    /// Gives out the next `count` serials of a series, each once for ever.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn take_serials(&self, series: SeriesId, count: u32) -> Result<Vec<Serial>, StoreError> {
+        let sql = "UPDATE series SET next_serial = next_serial + ?2 WHERE number = ?1 \
+             RETURNING next_serial - ?2";
+        let first = self
+            .connection
+            .query_row(sql, params![series.number(), count], |row| row.get(0))?;
+        let first = small(first)?;
+        Ok((first..first.saturating_add(count))
+            .map(Serial::new)
+            .collect())
+    }
+
+    /// Enters a ticket's serial.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn enter_ticket(
+        &self,
+        series: SeriesId,
+        serial: Serial,
+        sale: u64,
+    ) -> Result<(), StoreError> {
+        let sql = "INSERT INTO ticket (series, serial, sale, cancelled) VALUES (?1, ?2, ?3, 0)";
+        self.connection
+            .execute(sql, params![series.number(), serial.number(), cell(sale)?])?;
+        Ok(())
+    }
+
+    /// The serials of a series with their sale, and whether they're cancelled.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn tickets(&self, series: SeriesId) -> Result<Vec<(Serial, u64, bool)>, StoreError> {
+        let sql = "SELECT serial, sale, cancelled FROM ticket WHERE series = ?1 ORDER BY serial";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let mut rows = query.query([series.number()])?;
+        let mut tickets = Vec::new();
+        while let Some(row) = rows.next()? {
+            let serial = Serial::new(small(row.get(0)?)?);
+            tickets.push((serial, number(row.get(1)?)?, row.get(2)?));
+        }
+        Ok(tickets)
+    }
+
+    /// Cancels one ticket. Was there one that wasn't cancelled yet?
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn cancel_ticket(&self, series: SeriesId, serial: Serial) -> Result<bool, StoreError> {
+        let sql = "UPDATE ticket SET cancelled = 1 \
+             WHERE series = ?1 AND serial = ?2 AND cancelled = 0";
+        let changed = self
+            .connection
+            .execute(sql, params![series.number(), serial.number()])?;
+        Ok(changed == 1)
+    }
+
+    /// The number of the next edition of a series' check data.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn next_edition(&self, series: SeriesId) -> Result<u64, StoreError> {
+        let sql = "UPDATE series SET edition = edition + 1 WHERE number = ?1 RETURNING edition";
+        let edition = self
+            .connection
+            .query_row(sql, [series.number()], |row| row.get(0))?;
+        number(edition)
+    }
+}

@@ -1,0 +1,12 @@
+//! The shop against a small centre of the tests' own: real HTTP, real cryptography, real database.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests may"
+)]
+
+mod centre;
+mod flow;
+mod oversell;
+mod town;
