@@ -7,12 +7,12 @@
 use std::{cell::RefCell, collections::HashMap, path::Path, sync::Arc};
 
 use tegata_ledger::{
-    Action, EvidenceKind, Head,
+    Action, EvidenceKind, Head, Record,
     audit::{AuditError, Heads, Report, replay},
     store::{Reader, StoredRecord},
 };
 use tegata_protocol::{
-    Currency, PartyNumber, Role, SignedBytes, Unverified, Verified, VerifyingKey,
+    Currency, Digest, PartyNumber, Role, SignedBytes, Unverified, Verified, VerifyingKey,
     book::{Rule, StatementImport},
     envelope::{Body, Message},
     joining::{Registered, Registration},
@@ -21,7 +21,10 @@ use tegata_protocol::{
     record::{CentreKeys, ChainHead, PartyRecord},
 };
 
-use crate::interpret::{self, Register};
+use crate::{
+    bank::{Found as FoundReference, camt053},
+    interpret::{self, Register},
+};
 
 /// What the audit believes: the centre's keys as the pinned root certifies them.
 #[derive(Debug)]
@@ -79,60 +82,71 @@ impl Auditor {
         let evidence = stored.evidence.as_ref().ok_or("the evidence is missing")?;
         let signed = SignedBytes::new(evidence.bytes.to_vec());
         let (label, _) = signed.label().map_err(|e| e.to_string())?;
+        let (record, time) = (&stored.record, stored.record.time);
         match (evidence.kind, label) {
             (EvidenceKind::Party, Registration::LABEL) => self.registration(stored, signed),
             (EvidenceKind::Party, PrepaidRequest::LABEL) => {
-                let message = self.by_signing::<PrepaidRequest>(signed)?;
-                Ok(interpret::prepaid(&message, stored.record.time))
+                let message = self.by_signing::<PrepaidRequest>(record, signed)?;
+                attached(record, None)?;
+                Ok(interpret::prepaid(&message, time))
             }
-            (EvidenceKind::Party, Payment::LABEL) => self.payment(stored, signed),
+            (EvidenceKind::Party, Payment::LABEL) => self.payment(record, signed),
             (EvidenceKind::Party, Capture::LABEL) => {
-                Ok(interpret::capture(&self.by_signing::<Capture>(signed)?))
+                let message = self.by_signing::<Capture>(record, signed)?;
+                attached(record, Some(message.body.delivery))?;
+                Ok(interpret::capture(&message))
             }
             (EvidenceKind::Party, BillInquiry::LABEL) => {
-                let message = self.by_signing::<BillInquiry>(signed)?;
-                let action = interpret::inquiry(&message, self, stored.record.time);
+                let message = self.by_signing::<BillInquiry>(record, signed)?;
+                attached(record, None)?;
+                let action = interpret::inquiry(&message, self, time);
                 action.map_err(|code| code.to_string())
             }
             (EvidenceKind::Operator, StatementImport::LABEL) => {
-                let message = self.by_signing::<StatementImport>(signed)?;
+                let message = self.by_signing::<StatementImport>(record, signed)?;
                 if message.from.role() != Role::Centre {
                     return Err("it isn't signed by an operator".to_owned());
                 }
+                attached(record, Some(message.body.file))?;
+                shown_in(evidence.attachment.as_deref(), &message.body)?;
                 Ok(interpret::import(&message, self.currency))
             }
-            (EvidenceKind::Centre, Rule::LABEL) => self.rule(signed),
+            (EvidenceKind::Centre, Rule::LABEL) => self.rule(record, signed),
             (kind, label) => Err(format!(
                 "evidence of kind {kind:?} can't be of type {label}"
             )),
         }
     }
 
-    fn by_signing<B: Body>(&self, signed: SignedBytes) -> Found<Verified<Message<B>>> {
-        self.verified(signed, |record| Some(record.keys.signing))
+    fn by_signing<B: Body>(
+        &self,
+        record: &Record,
+        signed: SignedBytes,
+    ) -> Found<Verified<Message<B>>> {
+        self.verified(record, signed, |party| Some(party.keys.signing))
     }
 
     fn verified<B: Body>(
         &self,
+        record: &Record,
         signed: SignedBytes,
         key: impl Fn(&PartyRecord) -> Option<VerifyingKey>,
     ) -> Found<Verified<Message<B>>> {
         let message = Unverified::<Message<B>>::parse(signed).map_err(|e| e.to_string())?;
         let from = message.claimed().from;
-        let record = self
+        let party = self
             .party(from)
             .ok_or_else(|| format!("{from} wasn't registered then"))?;
-        let key = key(&record).ok_or_else(|| format!("{from} has no such key"))?;
+        let key = key(&party).ok_or_else(|| format!("{from} has no such key"))?;
         let message = message.verify(&key).map_err(|e| e.to_string())?;
-        if message.to != PartyNumber::CENTRE {
-            return Err("it was signed for somebody else".to_owned());
-        }
+        caused(record, &message)?;
         Ok(message)
     }
 
-    fn payment(&self, stored: &StoredRecord, signed: SignedBytes) -> Found<Action> {
-        let message = self.verified::<Payment>(signed, |record| record.keys.spending)?;
-        let action = interpret::payment(&message, self, stored.record.time);
+    fn payment(&self, record: &Record, signed: SignedBytes) -> Found<Action> {
+        let message = self.verified::<Payment>(record, signed, |party| party.keys.spending)?;
+        attached(record, None)?;
+        let action = interpret::payment(&message, self, record.time);
         action
             .map(|(_, action)| action)
             .map_err(|code| code.to_string())
@@ -144,6 +158,8 @@ impl Auditor {
         let message = message.map_err(|e| e.to_string())?;
         let key = message.claimed().body.claim.keys.signing;
         let message = message.verify(&key).map_err(|e| e.to_string())?;
+        caused(&stored.record, &message)?;
+        attached(&stored.record, None)?;
         if !message.body.possesses_spending(message.from, message.id) {
             return Err("the spending key isn't proven".to_owned());
         }
@@ -151,7 +167,7 @@ impl Auditor {
         let reply = tegata_protocol::parse_kept_payload::<Message<Registered>>(reply);
         let record = reply.map_err(|e| e.to_string())?.body.record;
         let bytes = record.as_bytes().to_vec();
-        let record = self.enter(record)?;
+        let record = self.read_record(record)?;
         let claim = &message.body.claim;
         if record.number != message.from
             || record.keys != claim.keys
@@ -159,32 +175,95 @@ impl Auditor {
         {
             return Err("the register's record isn't what was claimed".to_owned());
         }
+        self.enter(record);
         Ok(Action::Register {
             party: message.from,
             record: bytes,
         })
     }
 
-    fn enter(&self, signed: SignedBytes) -> Found<Arc<PartyRecord>> {
+    fn read_record(&self, signed: SignedBytes) -> Found<PartyRecord> {
         let record = PartyRecord::verify(signed, &self.keys.register).map_err(|e| e.to_string())?;
-        let record = Arc::new(record.into_value());
-        self.parties
-            .borrow_mut()
-            .insert(record.number, record.clone());
-        Ok(record)
+        Ok(record.into_value())
     }
 
-    fn rule(&self, signed: SignedBytes) -> Found<Action> {
+    fn enter(&self, record: PartyRecord) {
+        self.parties
+            .borrow_mut()
+            .insert(record.number, Arc::new(record));
+    }
+
+    fn rule(&self, record: &Record, signed: SignedBytes) -> Found<Action> {
         let message = Unverified::<Message<Rule>>::parse(signed).map_err(|e| e.to_string())?;
         let key = match &message.claimed().body {
             Rule::Appoint(_) => self.keys.register,
             Rule::ExpireHold(_) => self.keys.receipts,
         };
         let message = message.verify(&key).map_err(|e| e.to_string())?;
-        if let Rule::Appoint(record) = &message.body {
-            self.enter(record.clone())?;
+        caused(record, &message)?;
+        attached(record, None)?;
+        if let Rule::Appoint(operator) = &message.body {
+            let operator = self.read_record(operator.clone())?;
+            if operator.number.role() != Role::Centre {
+                return Err(format!("{} isn't an operator's number", operator.number));
+            }
+            self.enter(operator);
         }
         interpret::rule(&message.body).map_err(|code| code.to_string())
+    }
+}
+
+/// The record must name the message that was signed, and one that was signed for the centre.
+fn caused<B>(record: &Record, message: &Message<B>) -> Found<()> {
+    if message.to != PartyNumber::CENTRE {
+        return Err("it was signed for somebody else".to_owned());
+    }
+    if (record.cause.party, record.cause.id) != (message.from, message.id) {
+        return Err("the record names another message as its cause".to_owned());
+    }
+    Ok(())
+}
+
+/// What is kept beside the evidence must be what the signed message names, if it names anything.
+fn attached(record: &Record, named: Option<Digest>) -> Found<()> {
+    if record.attachment == named {
+        Ok(())
+    } else {
+        Err("the attachment isn't the one that was signed for".to_owned())
+    }
+}
+
+/// The bank's file must show each entry that the operator signed. Which references were known on
+/// that day, nobody can tell any more: a signed one must stand in its entry.
+fn shown_in(file: Option<&[u8]>, signed: &StatementImport) -> Found<()> {
+    let read = camt053::parse(file.unwrap_or_default()).map_err(|e| e.to_string())?;
+    let statement = read
+        .statements
+        .iter()
+        .find(|s| s.id.as_str() == signed.statement && s.account.as_str() == signed.account);
+    let statement = statement.ok_or("the bank's file has no such statement")?;
+    let credits: Vec<_> = statement
+        .entries
+        .iter()
+        .filter(|e| e.is_creditable())
+        .collect();
+    let same = credits.len() == signed.entries.len()
+        && credits.iter().zip(&signed.entries).all(|(shown, signed)| {
+            let bears = |reference: &str| {
+                let found = shown.references.payment_reference();
+                matches!(
+                    found.known(|r| r.as_str() == reference),
+                    FoundReference::One(_)
+                )
+            };
+            shown.index == signed.index
+                && shown.amount == signed.amount
+                && signed.reference.as_deref().is_none_or(bears)
+        });
+    if same {
+        Ok(())
+    } else {
+        Err("the bank's file doesn't show the entries that were signed".to_owned())
     }
 }
 

@@ -7,9 +7,12 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use tegata_ledger::{Ledger, store::SqliteStore};
+use tegata_ledger::{
+    Destination, StatementKey, SuspenseReason,
+    store::{Reader, SqliteStore, Store as _},
+};
 use tegata_program::{
-    clock, config,
+    clock,
     data::{DataDir, Party},
     exit::{Exit, Failure, OrExit as _},
     logs,
@@ -19,17 +22,17 @@ use tegata_program::{
 use tegata_protocol::{
     Amount, Digest, PartyNumber, Role, Time,
     joining::{Details, Slip},
+    refusal::{Code, Refusal},
 };
 
 use crate::{
-    audit::{Auditor, ReceiptsSigner},
-    bank::camt053,
+    audit::Auditor,
+    bank::{Statement, camt053},
     desk::Desk,
     keys::{self, OperationalKeys, PublicKeys, SealedKeyFile},
     letter::{self, Letter, Recipient},
-    operator::{entries_of, sign_import},
+    operator::{FIRST_OPERATOR, entries_of, operator_number, sign_import},
     people::People,
-    register::LiveRegister,
     settings::{House, Settings},
     web::{self, Web},
 };
@@ -269,16 +272,11 @@ fn certify(root: &Path, data: &Path, days: u32, password: &PasswordOnly) -> Resu
         DataDir::open_existing(root, ROOT)?,
         DataDir::open_existing(data, PARTY)?,
     );
-    let house = house(&dir)?;
+    let house = House::load(&dir)?;
     keys::certify(&root, &dir, &password.read()?, &house.name, (now(), days))?;
     let public = PublicKeys::open(&dir, now())?;
     println!("certified until {}", public.keys.until);
     Ok(())
-}
-
-fn house(dir: &DataDir) -> Result<House, Failure> {
-    let settings: Settings = config::load(dir, "centre")?;
-    settings.check()
 }
 
 const DEFAULT_TERMS: &str = include_str!("../terms.example.txt");
@@ -317,34 +315,12 @@ fn initialise(init: &Init) -> Result<(), Failure> {
 }
 
 const OPERATOR_KEY: &str = "operator.key";
-const OPERATOR_SERIAL: u32 = 1;
-
-fn open_desk(dir: &DataDir) -> Result<Desk, Failure> {
-    let house = house(dir)?;
-    let public = PublicKeys::open(dir, now())?;
-    let keys = OperationalKeys::open(dir)?;
-    // The committer signs heads on its own thread, with a copy of the key of its own.
-    let signer = Box::new(ReceiptsSigner(OperationalKeys::open(dir)?.into_receipts()));
-    let store = SqliteStore::open(&dir.file("ledger.sqlite")?)?;
-    let ledger = Ledger::open(store, 0, signer, &dir.file("heads")?).or_exit(Exit::Damaged)?;
-    let register = LiveRegister::new(ledger.clone(), public.keys.register);
-    let people = People::open(dir.path())?;
-    Ok(Desk {
-        ledger,
-        keys,
-        public,
-        house,
-        people,
-        register,
-    })
-}
 
 fn run(data: &Path) -> Result<(), Failure> {
     let dir = DataDir::open_existing(data, PARTY)?;
     let _lock = dir.lock()?;
-    let desk = Arc::new(open_desk(&dir)?);
     let terms = String::from_utf8_lossy(&dir.read("terms.txt")?).into_owned();
-    appoint_pending(&dir, &desk)?;
+    let desk = Arc::new(Desk::open(&dir, now())?);
     let web = Arc::new(Web {
         desk: desk.clone(),
         terms,
@@ -373,28 +349,6 @@ async fn tick(desk: Arc<Desk>) {
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-}
-
-/// An operator's public key waits in a file until the centre has started once: only the running
-/// centre writes into the book.
-fn appoint_pending(dir: &DataDir, desk: &Desk) -> Result<(), Failure> {
-    use crate::interpret::Register as _;
-    let number = operator_number()?;
-    if desk.register.party(number).is_some() {
-        return Ok(());
-    }
-    let Some(bytes) = dir.read_optional("operator.pub")? else {
-        return Ok(());
-    };
-    let key = <[u8; 32]>::try_from(bytes.as_slice()).ok();
-    let key = key.and_then(|b| tegata_protocol::VerifyingKey::from_bytes(&b).ok());
-    let key = key.ok_or_else(|| Failure::new(Exit::Damaged, "operator.pub isn't a public key"))?;
-    desk.appoint(OPERATOR_SERIAL, &key, now())?;
-    Ok(())
-}
-
-fn operator_number() -> Result<PartyNumber, Failure> {
-    Ok(PartyNumber::new(Role::Centre, OPERATOR_SERIAL)?)
 }
 
 fn applications(command: ApplicationsCommand) -> Result<(), Failure> {
@@ -473,7 +427,7 @@ fn list(shown: &Shown) -> Result<(), Failure> {
 
 fn grant(application: u64, letters: Option<PathBuf>, shown: &Shown) -> Result<(), Failure> {
     let dir = DataDir::open_existing(&shown.data, PARTY)?;
-    let (house, public) = (house(&dir)?, PublicKeys::open(&dir, now())?);
+    let (house, public) = (House::load(&dir)?, PublicKeys::open(&dir, now())?);
     let terms = Digest::of(&dir.read("terms.txt")?);
     let expires = now().after(house.code_seconds);
     let people = People::open(dir.path())?;
@@ -562,7 +516,7 @@ fn import(
     password: &PasswordOnly,
 ) -> Result<(), Failure> {
     let dir = DataDir::open_existing(&shown.data, PARTY)?;
-    let house = house(&dir)?;
+    let house = House::load(&dir)?;
     let bytes = std::fs::read(file)
         .map_err(|e| anyhow::anyhow!("{} can't be read: {e}", file.display()))
         .or_exit(Exit::Usage)?;
@@ -570,8 +524,8 @@ fn import(
         Failure::usage(format!("{} is refused as a whole: {e}", file.display()))
             .next("nothing was credited; ask the bank for a correct file")
     })?;
-    let store = SqliteStore::open_existing(&dir.file("ledger.sqlite")?)?;
-    let mut book = tegata_ledger::store::Store::reader(&store)?;
+    let mut book = open_book(&dir)?;
+    refuse_imported(book.as_mut(), &read.statements)?;
     let statements = read.statements.iter().map(|statement| {
         let known =
             |r: &crate::bank::PaymentReference| matches!(book.funding(r.as_str()), Ok(Some(_)));
@@ -596,7 +550,7 @@ fn import(
         return Ok(());
     }
     let key = SealedKeyFile::open(&dir, OPERATOR_KEY, &password.read()?)?;
-    let operator = (operator_number()?, &key);
+    let operator = (operator_number(FIRST_OPERATOR)?, &key);
     let with_credits = statements
         .into_iter()
         .filter(|(_, entries)| !entries.is_empty());
@@ -616,12 +570,35 @@ fn import(
     Ok(())
 }
 
+/// A file of several statements is taken whole or not at all.
+fn refuse_imported(book: &mut dyn Reader, statements: &[Statement]) -> Result<(), Failure> {
+    for statement in statements {
+        let key = StatementKey {
+            account: statement.account.as_str().to_owned(),
+            id: statement.id.as_str().to_owned(),
+        };
+        if !book.entries(&key).or_exit(Exit::Damaged)?.is_empty() {
+            let refusal = Refusal::because(Code::StatementImported, key.id);
+            return Err(Failure::refused(format!("refused: {refusal}")));
+        }
+    }
+    Ok(())
+}
+
+/// The book, to be read only.
+fn open_book(dir: &DataDir) -> Result<Box<dyn Reader>, Failure> {
+    let path = dir.file("ledger.sqlite")?;
+    if !path.exists() {
+        let missing = format!("{} has no book yet", dir.path().display());
+        return Err(Failure::usage(missing).next("start tegata-centre serve once"));
+    }
+    let opened = SqliteStore::open_existing(&path).and_then(|store| store.reader());
+    opened.or_exit(Exit::Damaged)
+}
+
 fn show_entries(
     shown: &Shown,
-    statements: &[(
-        &crate::bank::Statement,
-        Vec<tegata_protocol::book::ImportedEntry>,
-    )],
+    statements: &[(&Statement, Vec<tegata_protocol::book::ImportedEntry>)],
 ) {
     for (statement, entries) in statements {
         for entry in entries {
@@ -668,19 +645,19 @@ fn send_order(socket: &Path, body: &[u8]) -> Result<Vec<u8>, Failure> {
 
 fn suspense(shown: &Shown) -> Result<(), Failure> {
     let dir = DataDir::open_existing(&shown.data, PARTY)?;
-    let store = SqliteStore::open_existing(&dir.file("ledger.sqlite")?)?;
-    let waiting = tegata_ledger::store::Store::reader(&store)?.suspense(10_000)?;
+    let waiting = open_book(&dir)?.suspense(10_000).or_exit(Exit::Damaged)?;
     let json = waiting.iter().map(|w| {
         serde_json::json!({ "statement": w.statement.id, "entry": w.entry.index,
             "amount": w.entry.amount.minor(), "currency": w.entry.amount.currency().code(),
-            "reference": w.entry.reference, "why": format!("{:?}", w.entry.destination) })
+            "reference": w.entry.reference, "why": why(w.entry.destination) })
     });
     let lines = waiting.iter().map(|w| {
         let reference = w.entry.reference.as_deref().unwrap_or("-");
         let (id, index) = (&w.statement.id, w.entry.index);
         format!(
-            "{id} #{index:<4} {:>16}  {reference}  {:?}",
-            w.entry.amount, w.entry.destination
+            "{id} #{index:<4} {:>16}  {reference}  {}",
+            w.entry.amount,
+            why(w.entry.destination)
         )
     });
     let mut lines: Vec<_> = lines.collect();
@@ -691,9 +668,23 @@ fn suspense(shown: &Shown) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The word that stands in JSON and lists.
+const fn why(destination: Destination) -> &'static str {
+    match destination {
+        Destination::Member(_) => "credited",
+        Destination::Suspense(reason) => match reason {
+            SuspenseReason::NoReference => "no_reference",
+            SuspenseReason::UnknownReference => "unknown_reference",
+            SuspenseReason::ExpiredReference => "expired_reference",
+            SuspenseReason::UsedReference => "used_reference",
+            SuspenseReason::AboveLimit => "above_limit",
+        },
+    }
+}
+
 fn audit(arguments: &Audit) -> Result<(), Failure> {
     let dir = DataDir::open_existing(&arguments.data, PARTY)?;
-    let house = house(&dir)?;
+    let house = House::load(&dir)?;
     let public = PublicKeys::open(&dir, now())?;
     if let Some(root) = &arguments.root
         && *root != Digest::from_bytes(*public.root.as_bytes()).to_string()
@@ -707,8 +698,7 @@ fn audit(arguments: &Audit) -> Result<(), Failure> {
     for path in &arguments.head {
         brought.push(std::fs::read(path).or_exit(Exit::Usage)?);
     }
-    let store = SqliteStore::open_existing(&dir.file("ledger.sqlite")?)?;
-    let mut reader = tegata_ledger::store::Store::reader(&store)?;
+    let mut reader = open_book(&dir)?;
     let auditor = Auditor::new(public.keys, house.currency);
     let bar = tegata_program::progress::spinner("verifying the book");
     let report = auditor.audit(reader.as_mut(), &dir.file("heads")?, &brought);
@@ -742,9 +732,9 @@ fn audit(arguments: &Audit) -> Result<(), Failure> {
 
 fn accounts(shown: &Shown) -> Result<(), Failure> {
     let dir = DataDir::open_existing(&shown.data, PARTY)?;
-    let currency = house(&dir)?.currency;
-    let store = SqliteStore::open_existing(&dir.file("ledger.sqlite")?)?;
-    let all = tegata_ledger::store::Store::reader(&store)?.accounts(None, 1_000_000)?;
+    let currency = House::load(&dir)?.currency;
+    let all = open_book(&dir)?.accounts(None, 1_000_000);
+    let all = all.or_exit(Exit::Damaged)?;
     let sum: i64 = all.iter().map(|(_, account)| account.balance).sum();
     let json = all.iter().map(|(id, account)| {
         serde_json::json!({ "account": id.to_string(), "balance": account.balance,
@@ -769,8 +759,12 @@ fn accounts(shown: &Shown) -> Result<(), Failure> {
 
 fn erase(arguments: &Erase) -> Result<(), Failure> {
     let dir = DataDir::open_existing(&arguments.data, PARTY)?;
-    let number = arguments.number.parse().or_exit(Exit::Usage)?;
-    if People::open(dir.path())?.erase(number)? {
+    let number: PartyNumber = arguments.number.parse().or_exit(Exit::Usage)?;
+    let erased = People::open(dir.path())?.erase(number)?;
+    for kind in ["html", "pdf", "slip"] {
+        dir.remove(format!("letters/{number}.{kind}"))?;
+    }
+    if erased {
         println!("the details of {number} can't be read any more; backups forget them in 30 days");
         return Ok(());
     }

@@ -9,7 +9,11 @@ use std::sync::Arc;
 
 use tegata_ledger::{
     AccountId, Action, Committed, Decision, Draft, Evidence, EvidenceKind, Fault, Ledger,
-    MessageKey, Response,
+    MessageKey, Response, store::SqliteStore,
+};
+use tegata_program::{
+    data::DataDir,
+    exit::{Exit, Failure, OrExit as _},
 };
 use tegata_protocol::{
     Amount, Digest, PartyNumber, ReplyKey, Role, SealingKey, SignedBytes, Time, Unverified,
@@ -18,15 +22,17 @@ use tegata_protocol::{
     joining::{Registered, Registration, SaltedDetails},
     payment::{BillInquiry, Capture, Collect, DELIVERY_LIMIT, Item, Mailbox, Payment},
     prepaid::{Balance, BalanceInquiry, Funding, PaymentReference, PrepaidRequest},
+    purchase::Bill,
     record::{PartyRecord, Status},
     refusal::{Code, Refusal},
 };
 use tokio::sync::oneshot;
 
 use crate::{
-    interpret::{self, Register as _},
+    audit::ReceiptsSigner,
+    interpret,
     keys::{OperationalKeys, PublicKeys, rng, sign_record},
-    people::People,
+    people::{Invitation, People},
     register::LiveRegister,
     replies::{self, Post, Return},
     settings::House,
@@ -53,12 +59,28 @@ pub enum Answered {
 
 /// Why a message isn't heard. For the log only.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Unheard(String);
+enum Unheard {
+    /// The sender's doing: it can't be opened, read or verified.
+    #[error("{0}")]
+    Unreadable(String),
+    /// Ours: what is needed to judge it couldn't be read. Nothing is decided, it may come again.
+    #[error("{0}")]
+    Fault(String),
+}
 
 impl Unheard {
     fn because(why: impl std::fmt::Display) -> Self {
-        Self(why.to_string())
+        Self::Unreadable(why.to_string())
+    }
+
+    fn fault(why: impl std::error::Error) -> Self {
+        let mut text = why.to_string();
+        let mut cause = why.source();
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        Self::Fault(text)
     }
 }
 
@@ -106,14 +128,46 @@ enum Then {
 }
 
 impl Desk {
+    /// Opens the centre in `dir`: its keys, register, book and people. The first operator, whose
+    /// public key `tegata-centre init` left there, is entered in the register if that's still to be
+    /// done: only who holds the book open writes into it.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn open(dir: &DataDir, now: Time) -> Result<Self, Failure> {
+        let house = House::load(dir)?;
+        let public = PublicKeys::open(dir, now)?;
+        let keys = OperationalKeys::open(dir)?;
+        // The committer signs heads on its own thread, with a copy of the key of its own.
+        let signer = Box::new(ReceiptsSigner(OperationalKeys::open(dir)?.into_receipts()));
+        let store = SqliteStore::open(&dir.file("ledger.sqlite")?).or_exit(Exit::Damaged)?;
+        let ledger = Ledger::open(store, 0, signer, &dir.file("heads")?).or_exit(Exit::Damaged)?;
+        let register = LiveRegister::new(ledger.clone(), public.keys.register);
+        let people = People::open(dir.path()).or_exit(Exit::Damaged)?;
+        let desk = Self {
+            ledger,
+            keys,
+            public,
+            house,
+            people,
+            register,
+        };
+        desk.appoint_pending(dir, now)?;
+        Ok(desk)
+    }
+
     /// Takes a sealed message and gives the answer.
     pub async fn accept(&self, bytes: &[u8], now: Time) -> Answered {
         match self.hear(bytes, now) {
             Ok(Step::Answer(payload, back)) => self.answer(payload, None, &back),
-            Ok(Step::Draft(draft, back, then)) => self.commit(*draft, back, then).await,
-            Err(why) => {
+            Ok(Step::Draft(draft, back, then)) => self.commit(*draft, back, then, now).await,
+            Err(Unheard::Unreadable(why)) => {
                 tracing::info!(%why, "a message that can't be read");
                 Answered::Unreadable
+            }
+            Err(Unheard::Fault(error)) => {
+                tracing::error!(%error, "a message couldn't be judged");
+                Answered::Fault
             }
         }
     }
@@ -133,7 +187,7 @@ impl Desk {
             BillInquiry::LABEL => self.inquiry(parcel, reply, now),
             BalanceInquiry::LABEL => self.balance(parcel, reply, now),
             Collect::LABEL => self.collect(parcel, reply, now),
-            other => Err(Unheard(format!("type {other} isn't for a centre"))),
+            other => Err(Unheard::because(format!("type {other} isn't for a centre"))),
         }
     }
 
@@ -146,9 +200,11 @@ impl Desk {
         let attachment = parcel.attached().unwrap_or_default().to_vec();
         let message = Unverified::<Message<B>>::parse(parcel.signed).map_err(Unheard::because)?;
         let from = message.claimed().from;
-        let unknown = || Unheard(format!("{from} isn't registered"));
-        let record = self.register.party(from).ok_or_else(unknown)?;
-        let key = key(&record).ok_or_else(|| Unheard(format!("{from} has no such key")))?;
+        let unknown = || Unheard::because(format!("{from} isn't registered"));
+        let record = self.register.recall(from).map_err(Unheard::fault)?;
+        let record = record.ok_or_else(unknown)?;
+        let key = key(&record);
+        let key = key.ok_or_else(|| Unheard::because(format!("{from} has no such key")))?;
         let message = message.verify(&key).map_err(Unheard::because)?;
         if message.to != PartyNumber::CENTRE {
             return Err(Unheard::because("it was signed for somebody else"));
@@ -161,7 +217,9 @@ impl Desk {
     }
 
     fn registration(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {
-        let details = parcel.attached().map(<[u8]>::to_vec);
+        let details = parcel
+            .attached()
+            .and_then(|bytes| SaltedDetails::parse(bytes).ok());
         let message = Unverified::<Message<Registration>>::parse(parcel.signed);
         let message = message.map_err(Unheard::because)?;
         let key = message.claimed().body.claim.keys.signing;
@@ -171,18 +229,23 @@ impl Desk {
         }
         let claim = &message.body.claim;
         let back = Back::new(&message, reply, &claim.keys.opening);
+        let details = details.filter(|d| d.digest() == claim.details);
         let invited = self
             .people
             .invitation(message.from)
-            .map_err(Unheard::because)?;
+            .map_err(Unheard::fault)?;
         let Some(invited) = invited.filter(|i| message.body.vouched_by(message.from, &i.key))
         else {
             // A stranger may have written this: it's answered, but leaves no trace in the book.
-            let refusal = Refusal::new(Code::ActivationRefused);
-            return Ok(Step::Answer(back.to.refusal(now, refusal), back));
+            let untimely = message.check_time(now).map_err(|_e| Code::Untimely);
+            let code = untimely.err().unwrap_or(Code::ActivationRefused);
+            return Ok(Step::Answer(back.to.refusal(now, Refusal::new(code)), back));
         };
-        let details = details.and_then(|bytes| SaltedDetails::parse(&bytes).ok());
-        let verdict = self.check_claim(&message, &invited, details.as_ref(), now);
+        let known = self.register.recall(message.from).map_err(Unheard::fault)?;
+        let verdict = match known {
+            None => check_claim(&message, &invited, details.as_ref(), now),
+            Some(_) => timely(&message, now).and(Err(Code::AlreadyRegistered)),
+        };
         let record = self.new_record(&message, now);
         let signed = sign_record(&self.keys, &record);
         let action = match verdict {
@@ -209,36 +272,6 @@ impl Desk {
         ))
     }
 
-    fn check_claim(
-        &self,
-        message: &Verified<Message<Registration>>,
-        invited: &crate::people::Invitation,
-        details: Option<&SaltedDetails>,
-        now: Time,
-    ) -> Result<(), Code> {
-        let claim = &message.body.claim;
-        message.check_time(now).map_err(|_e| Code::Untimely)?;
-        if self.register.party(message.from).is_some() {
-            return Err(Code::AlreadyRegistered);
-        }
-        if now > invited.expires {
-            return Err(Code::ActivationExpired);
-        }
-        if claim.terms != invited.terms {
-            return Err(Code::TermsDiffer);
-        }
-        if details.is_none_or(|d| d.digest() != claim.details) {
-            return Err(Code::DetailsDiffer);
-        }
-        let possessed = message.body.possesses_spending(message.from, message.id);
-        let profile = matches!(message.from.role(), Role::Shop | Role::Gate);
-        let sound = claim.keys.check(message.from.role()).is_ok();
-        if !possessed || !sound || profile != claim.profile.is_some() {
-            return Err(Code::KeyRefused);
-        }
-        Ok(())
-    }
-
     fn new_record(&self, message: &Verified<Message<Registration>>, now: Time) -> PartyRecord {
         let claim = &message.body.claim;
         PartyRecord {
@@ -254,9 +287,9 @@ impl Desk {
         let heard = self.known::<PrepaidRequest>(parcel, signing)?;
         let back = Back::new(&heard.message, reply, &heard.record.keys.opening);
         let action = order(&heard, Role::Member, now, || {
-            self.check_prepaid(&heard.message.body)?;
-            Ok(interpret::prepaid(&heard.message, now))
-        });
+            let checked = self.check_prepaid(&heard.message.body);
+            Ok(checked.map(|()| interpret::prepaid(&heard.message, now)))
+        })?;
         let to = back.to;
         let answer = PaymentReference {
             reference: interpret::reference_for(heard.message.digest())
@@ -293,13 +326,18 @@ impl Desk {
         let back = Back::new(&heard.message, reply, &heard.record.keys.opening);
         let mut bill = None;
         let action = order(&heard, Role::Member, now, || {
-            if heard.message.body.amount.currency() != self.house.currency {
-                return Err(Code::WrongCurrency);
+            let body = &heard.message.body;
+            if let Err(code) = self.check_currency(body.amount) {
+                return Ok(Err(code));
             }
-            let (found, action) = interpret::payment(&heard.message, &self.register, now)?;
-            bill = Some(found);
-            Ok(action)
-        });
+            let decided = self.with_bill(&body.bill, || {
+                interpret::payment(&heard.message, &self.register, now)
+            })?;
+            Ok(decided.map(|(found, action)| {
+                bill = Some(found);
+                action
+            }))
+        })?;
         let to = back.to;
         let draft = draft(&heard.message, None, action, now, move |d| match &bill {
             Some(bill) => replies::payment(to, bill, bill.digest(), d),
@@ -308,17 +346,50 @@ impl Desk {
         Ok(Step::Draft(Box::new(draft), back, Then::SendHead))
     }
 
+    fn check_currency(&self, amount: Amount) -> Result<(), Code> {
+        if amount.currency() == self.house.currency {
+            Ok(())
+        } else {
+            Err(Code::WrongCurrency)
+        }
+    }
+
+    /// Decides about a bill. A refusal is looked at twice: the register's failing isn't the shop's,
+    /// and a bill whose number belongs to another one is invalid before it is anything else.
+    fn with_bill<T>(
+        &self,
+        signed: &SignedBytes,
+        decide: impl Fn() -> Result<T, Code>,
+    ) -> Result<Result<T, Code>, Unheard> {
+        let code = match decide() {
+            Ok(decided) => return Ok(Ok(decided)),
+            Err(code) => code,
+        };
+        let Ok(bill) = Unverified::<Bill>::parse(signed.clone()) else {
+            return Ok(Err(code));
+        };
+        let shop = self.register.recall(bill.claimed().shop);
+        if shop.map_err(Unheard::fault)?.is_none() || code == Code::BillInvalid {
+            return Ok(decide());
+        }
+        let key = interpret::bill_key(bill.claimed());
+        let known = self.ledger.read(|book| book.bill(&key));
+        match known.map_err(Unheard::fault)? {
+            Some(known) if known.digest != bill.digest() => Ok(Err(Code::BillInvalid)),
+            _ => Ok(Err(code)),
+        }
+    }
+
     fn capture(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {
         let heard = self.known::<Capture>(parcel, signing)?;
         let back = Back::new(&heard.message, reply, &heard.record.keys.opening);
         let delivery = heard.attachment.clone();
         let action = order(&heard, Role::Shop, now, || {
-            let named = Digest::of(&delivery) == heard.message.body.delivery;
-            if delivery.len() > DELIVERY_LIMIT || !named || Sealed::parse(&delivery).is_err() {
-                return Err(Code::DeliveryInvalid);
-            }
-            Ok(interpret::capture(&heard.message))
-        });
+            let body = &heard.message.body;
+            let checked = self.check_currency(body.amount);
+            let checked = checked.and_then(|()| check_delivery(&delivery, body.delivery));
+            Ok(checked.map(|()| interpret::capture(&heard.message)))
+        })?;
         let (to, kept) = (back.to, Some(delivery.clone()));
         let draft = draft(&heard.message, kept, action, now, move |d| {
             replies::capture(to, &delivery, d)
@@ -330,8 +401,10 @@ impl Desk {
         let heard = self.known::<BillInquiry>(parcel, signing)?;
         let back = Back::new(&heard.message, reply, &heard.record.keys.opening);
         let action = order(&heard, Role::Shop, now, || {
-            interpret::inquiry(&heard.message, &self.register, now)
-        });
+            self.with_bill(&heard.message.body.bill, || {
+                interpret::inquiry(&heard.message, &self.register, now)
+            })
+        })?;
         let (to, bill) = (back.to, heard.message.body.bill.digest());
         let draft = draft(&heard.message, None, action, now, move |d| {
             replies::inquiry(to, bill, d)
@@ -344,18 +417,18 @@ impl Desk {
     fn balance(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {
         let heard = self.known::<BalanceInquiry>(parcel, signing)?;
         let back = Back::new(&heard.message, reply, &heard.record.keys.opening);
-        if let Err(code) = timely(&heard, now) {
+        if let Err(code) = may_act(&heard, now) {
             return Ok(Step::Answer(back.to.refusal(now, Refusal::new(code)), back));
         }
         let id = AccountId::prepaid(heard.message.from, self.house.currency);
         let account = self
             .ledger
             .read(|book| book.account(&id))
-            .map_err(Unheard::because)?;
+            .map_err(Unheard::fault)?;
         let (balance, held) = account.map_or((0, 0), |a| (a.balance, a.held));
         let amount = |minor| {
             let minor = u64::try_from(minor).unwrap_or_default();
-            Amount::new(minor, self.house.currency).map_err(Unheard::because)
+            Amount::new(minor, self.house.currency).map_err(Unheard::fault)
         };
         let body = Balance {
             balance: amount(balance)?,
@@ -367,14 +440,14 @@ impl Desk {
     fn collect(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {
         let heard = self.known::<Collect>(parcel, signing)?;
         let back = Back::new(&heard.message, reply, &heard.record.keys.opening);
-        if let Err(code) = timely(&heard, now) {
+        if let Err(code) = may_act(&heard, now) {
             return Ok(Step::Answer(back.to.refusal(now, Refusal::new(code)), back));
         }
         let (from, after) = (heard.message.from, heard.message.body.after);
         let stored = self
             .ledger
             .read(|book| book.outbox_after(from, after, PAGE_ITEMS + 1));
-        let stored = stored.map_err(Unheard::because)?;
+        let stored = stored.map_err(Unheard::fault)?;
         let (mut items, mut bytes) = (Vec::new(), 0_usize);
         for waiting in &stored {
             bytes = bytes
@@ -393,7 +466,7 @@ impl Desk {
     }
 
     fn item(&self, number: u64, bytes: &[u8]) -> Result<Item, Unheard> {
-        let post: Post = cbor::decode(bytes, 64 * 1024).map_err(Unheard::because)?;
+        let post: Post = cbor::decode(bytes, 64 * 1024).map_err(Unheard::fault)?;
         let signed = self.keys.receipts.sign_kept_payload(post.payload);
         Ok(Item {
             number,
@@ -402,7 +475,7 @@ impl Desk {
         })
     }
 
-    async fn commit(&self, draft: Draft, back: Back, then: Then) -> Answered {
+    async fn commit(&self, draft: Draft, back: Back, then: Then, now: Time) -> Answered {
         let (done, waiting) = oneshot::channel();
         self.ledger.submit(draft, move |result| {
             // Whoever asked may have hung up; the book doesn't mind.
@@ -412,7 +485,6 @@ impl Desk {
             Ok(Ok(committed)) => self.committed(&committed, &back, then),
             Ok(Err(Fault::Conflict { key, position })) => {
                 tracing::warn!(party = %key.party, %position, "a message id was used twice");
-                let now = Time::from_secs(tegata_program::clock::now());
                 let refusal = Refusal::new(Code::IdReused);
                 self.answer(back.to.refusal(now, refusal), None, &back)
             }
@@ -432,12 +504,19 @@ impl Desk {
         let accepted = matches!(committed.verdict, tegata_ledger::Verdict::Accepted);
         let mut head = None;
         match then {
-            Then::Enter(record, details) if accepted && !committed.known => {
+            Then::Enter(record, details) if accepted => {
+                // A repetition finds what a crash, or a fault here, kept the first time from keeping.
                 let entered = self.people.enter(record.number, details.as_ref());
-                if let Err(e) = entered {
-                    tracing::error!(error = %e, "personal details weren't kept; ask the party again");
+                if !committed.known {
+                    self.register.enter(*record);
                 }
-                self.register.enter(*record);
+                if let Err(e) = entered {
+                    tracing::error!(
+                        error = &e as &dyn std::error::Error,
+                        "personal details weren't kept"
+                    );
+                    return Answered::Fault;
+                }
             }
             Then::SendHead => head = Some(committed.head.to_vec()),
             Then::Nothing | Then::Enter(..) => {}
@@ -491,30 +570,75 @@ fn signing(record: &PartyRecord) -> Option<VerifyingKey> {
     Some(record.keys.signing)
 }
 
+/// What must hold of a claim that its activation code vouches for, by a number not yet registered.
+/// `details` are those that came with it, if they're the ones that were signed for.
+fn check_claim(
+    message: &Verified<Message<Registration>>,
+    invited: &Invitation,
+    details: Option<&SaltedDetails>,
+    now: Time,
+) -> Result<(), Code> {
+    let claim = &message.body.claim;
+    timely(message, now)?;
+    if now > invited.expires {
+        return Err(Code::ActivationExpired);
+    }
+    if claim.terms != invited.terms {
+        return Err(Code::TermsDiffer);
+    }
+    if details.is_none() {
+        return Err(Code::DetailsDiffer);
+    }
+    let possessed = message.body.possesses_spending(message.from, message.id);
+    let profile = matches!(message.from.role(), Role::Shop | Role::Gate);
+    let sound = claim.keys.check(message.from.role()).is_ok();
+    if !possessed || !sound || profile != claim.profile.is_some() {
+        return Err(Code::KeyRefused);
+    }
+    Ok(())
+}
+
 /// The action of a message, or the first reason against it that doesn't need the book.
 fn order<B: Body>(
     heard: &Heard<B>,
     role: Role,
     now: Time,
-    action: impl FnOnce() -> Result<Action, Code>,
-) -> Action {
-    let checked = timely(heard, now).and_then(|()| {
+    action: impl FnOnce() -> Result<Result<Action, Code>, Unheard>,
+) -> Result<Action, Unheard> {
+    let allowed = may_act(heard, now).and_then(|()| {
         if heard.message.from.role() == role {
             Ok(())
         } else {
             Err(Code::WrongRole)
         }
     });
-    let decided = checked.and_then(|()| action());
-    decided.unwrap_or_else(|code| Action::Refuse(code.number()))
+    let decided = match allowed {
+        Ok(()) => action()?,
+        Err(code) => Err(code),
+    };
+    Ok(decided.unwrap_or_else(|code| Action::Refuse(code.number())))
 }
 
-fn timely<B: Body>(heard: &Heard<B>, now: Time) -> Result<(), Code> {
-    heard.message.check_time(now).map_err(|_e| Code::Untimely)?;
+fn may_act<B: Body>(heard: &Heard<B>, now: Time) -> Result<(), Code> {
+    timely(&heard.message, now)?;
     if heard.record.is_active(now) {
         Ok(())
     } else {
         Err(Code::NotActive)
+    }
+}
+
+fn timely<B: Body>(message: &Message<B>, now: Time) -> Result<(), Code> {
+    message.check_time(now).map_err(|_e| Code::Untimely)
+}
+
+/// The delivery that came with a capture must be the sealed one that was signed for.
+fn check_delivery(delivery: &[u8], named: Digest) -> Result<(), Code> {
+    let same = Digest::of(delivery) == named;
+    if delivery.len() <= DELIVERY_LIMIT && same && Sealed::parse(delivery).is_ok() {
+        Ok(())
+    } else {
+        Err(Code::DeliveryInvalid)
     }
 }
 

@@ -7,6 +7,10 @@
 use tegata_ledger::{
     Action, Committed, Draft, EvidenceKind, Fault, MessageKey, StatementKey, Verdict,
 };
+use tegata_program::{
+    data::DataDir,
+    exit::{Exit, Failure},
+};
 use tegata_protocol::{
     Digest, PartyNumber, Role, SignedBytes, SigningKey, Suite, Time, Unverified, Verified,
     VerifyingKey,
@@ -96,6 +100,22 @@ pub fn sign_import(
     Parcel::with(signed, file.to_vec())
 }
 
+/// An operator's number, by `serial`: `C-00000-…`.
+pub(crate) fn operator_number(serial: u32) -> Result<PartyNumber, tegata_protocol::Malformed> {
+    PartyNumber::new(Role::Centre, serial)
+}
+
+/// The first operator, whom `tegata-centre init` makes.
+pub const FIRST_OPERATOR: u32 = 1;
+
+/// A fault, save that an id used twice is the sender's mistake.
+fn fault(fault: Fault) -> OrderError {
+    if matches!(fault, Fault::Conflict { .. }) {
+        return OrderError::Refused(Refusal::new(Code::IdReused));
+    }
+    OrderError::Fault(fault)
+}
+
 impl Desk {
     /// Takes an operator's order from the operators' socket and gives the signed reply.
     ///
@@ -119,10 +139,7 @@ impl Desk {
         let action = self.check_import(&message, &file, &operator, now);
         let action = action.unwrap_or_else(|code| Action::Refuse(code.number()));
         let draft = self.import_draft(&message, file, action, now);
-        let committed = self
-            .ledger
-            .submit_and_wait(draft)
-            .map_err(OrderError::Fault)?;
+        let committed = self.ledger.submit_and_wait(draft).map_err(fault)?;
         self.signed_reply(&committed)
     }
 
@@ -252,10 +269,7 @@ impl Desk {
                 }
             },
         );
-        let committed = self
-            .ledger
-            .submit_and_wait(draft)
-            .map_err(OrderError::Fault)?;
+        let committed = self.ledger.submit_and_wait(draft).map_err(fault)?;
         self.signed_reply(&committed).map(|_| ())
     }
 
@@ -270,7 +284,7 @@ impl Desk {
         now: Time,
     ) -> Result<PartyNumber, OrderError> {
         let refused = |e: tegata_protocol::Malformed| OrderError::Unreadable(e.to_string());
-        let number = PartyNumber::new(Role::Centre, serial).map_err(refused)?;
+        let number = operator_number(serial).map_err(refused)?;
         // Nothing is ever sealed to an operator; the record's form wants a key all the same.
         let (opening, _) = tegata_protocol::OpeningKey::generate(Suite::Standard, &mut rng());
         let keys = PartyKeys {
@@ -289,6 +303,26 @@ impl Desk {
         self.carry_out(Rule::Appoint(sign_record(&self.keys, &record)), now)?;
         self.register.enter(record);
         Ok(number)
+    }
+
+    /// An operator's public key waits in a file until the centre has started once.
+    pub(crate) fn appoint_pending(&self, dir: &DataDir, now: Time) -> Result<(), Failure> {
+        if self
+            .register
+            .recall(operator_number(FIRST_OPERATOR)?)?
+            .is_some()
+        {
+            return Ok(());
+        }
+        let Some(bytes) = dir.read_optional("operator.pub")? else {
+            return Ok(());
+        };
+        let key = <[u8; 32]>::try_from(bytes.as_slice()).ok();
+        let key = key.and_then(|b| VerifyingKey::from_bytes(&b).ok());
+        let key =
+            key.ok_or_else(|| Failure::new(Exit::Damaged, "operator.pub isn't a public key"))?;
+        self.appoint(FIRST_OPERATOR, &key, now)?;
+        Ok(())
     }
 
     /// Releases holds whose time is over. Says how many there were.

@@ -5,8 +5,8 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use tegata_ledger::Ledger;
-use tegata_protocol::{PartyNumber, SignedBytes, VerifyingKey, record::PartyRecord};
+use tegata_ledger::{Ledger, store::StoreError};
+use tegata_protocol::{Malformed, PartyNumber, SignedBytes, VerifyingKey, record::PartyRecord};
 
 use crate::interpret::Register;
 
@@ -34,32 +34,53 @@ impl LiveRegister {
         known.insert(record.number, Arc::new(record));
     }
 
-    fn read(&self, number: PartyNumber) -> Option<PartyRecord> {
-        let stored = self.ledger.read(|book| book.party(number));
-        let stored =
-            stored.inspect_err(|e| tracing::error!(error = %e, "the register can't be read"));
-        let record = PartyRecord::verify(SignedBytes::new(stored.ok()??), &self.key);
-        let record =
-            record.inspect_err(|e| tracing::error!(%number, error = %e, "a damaged record"));
-        record.ok().map(tegata_protocol::Verified::into_value)
+    /// A party's record: from memory, else from the book.
+    ///
+    /// # Errors
+    /// [`RegisterError`]: then nothing is known of the party, not even that it's unknown.
+    pub(crate) fn recall(
+        &self,
+        number: PartyNumber,
+    ) -> Result<Option<Arc<PartyRecord>>, RegisterError> {
+        if let Some(record) = self.known(number) {
+            return Ok(Some(record));
+        }
+        let Some(stored) = self.ledger.read(|book| book.party(number))? else {
+            return Ok(None);
+        };
+        let damaged = |source| RegisterError::Damaged { number, source };
+        let record = PartyRecord::verify(SignedBytes::new(stored), &self.key).map_err(damaged)?;
+        self.enter(record.into_value());
+        Ok(self.known(number))
+    }
+
+    fn known(&self, number: PartyNumber) -> Option<Arc<PartyRecord>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(&number).cloned()
     }
 }
 
+/// Why a record can't be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RegisterError {
+    /// The book failed.
+    #[error("the register can't be read")]
+    Store(#[from] StoreError),
+    /// What the book holds isn't a record that the register signed.
+    #[error("the record of {number} is damaged; run the audit")]
+    Damaged {
+        number: PartyNumber,
+        source: Malformed,
+    },
+}
+
+/// A record that can't be had counts as none; who must know the difference asks
+/// [`LiveRegister::recall`].
 impl Register for LiveRegister {
     fn party(&self, number: PartyNumber) -> Option<Arc<PartyRecord>> {
-        let known = self
-            .known
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&number)
-            .cloned();
-        known.or_else(|| {
-            self.enter(self.read(number)?);
-            self.known
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get(&number)
-                .cloned()
-        })
+        let recalled = self.recall(number).inspect_err(|e| {
+            tracing::error!(error = e as &dyn std::error::Error, "a record is missing");
+        });
+        recalled.ok().flatten()
     }
 }

@@ -12,7 +12,7 @@
 //! ```
 
 use serde::{Deserialize, Serialize};
-use tegata_program::exit::Failure;
+use tegata_program::{config, data::DataDir, exit::Failure};
 use tegata_protocol::{Amount, Currency};
 
 use crate::bank::AccountNumber;
@@ -84,6 +84,16 @@ pub struct House {
     pub code_seconds: u64,
 }
 
+impl House {
+    /// Reads and checks `DIR/centre.toml`.
+    ///
+    /// # Errors
+    /// [`Failure`] that names the setting.
+    pub fn load(dir: &DataDir) -> Result<Self, Failure> {
+        config::load::<Settings>(dir, "centre")?.check()
+    }
+}
+
 impl Settings {
     /// Checks them.
     ///
@@ -95,6 +105,9 @@ impl Settings {
         };
         let currency = Currency::new(&self.currency).map_err(|e| wrong("currency", &e))?;
         let amount = |name, text: &str| Amount::parse(text, currency).map_err(|e| wrong(name, &e));
+        short_text(&self.name).map_err(|e| wrong("name", &e))?;
+        short_text(&self.account_owner).map_err(|e| wrong("account_owner", &e))?;
+        web_address(&self.address).map_err(|e| wrong("address", &e))?;
         let days = |n: u32| u64::from(n).saturating_mul(86_400);
         let house = House {
             name: self.name.clone(),
@@ -111,5 +124,27 @@ impl Settings {
             return Err(wrong("load_min", &"larger than load_max"));
         }
         Ok(house)
+    }
+}
+
+/// Certificates and payment references bear it, and they hold no more.
+fn short_text(text: &str) -> Result<(), &'static str> {
+    if (1..=100).contains(&text.len()) && !text.chars().any(char::is_control) {
+        Ok(())
+    } else {
+        Err("expected 1 to 100 bytes of plain text")
+    }
+}
+
+/// It stands in letters, within a line whose parts `&` separates.
+fn web_address(text: &str) -> Result<(), &'static str> {
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '&' | '?' | '#' | '"' | '<' | '>');
+    if rest.is_some_and(|r| !r.is_empty()) && text.len() <= 200 && text.chars().all(plain) {
+        Ok(())
+    } else {
+        Err("expected http:// or https:// and a host, at most 200 plain characters")
     }
 }

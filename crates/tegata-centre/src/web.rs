@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::{
     Form, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Path, State},
+    extract::{DefaultBodyLimit, Path, State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -78,8 +78,13 @@ fn now() -> Time {
     Time::from_secs(clock::now())
 }
 
-async fn message(State(web): Shared, body: Bytes) -> Response {
-    match web.desk.accept(&body, now()).await {
+/// What is too long, or breaks off, is as unreadable as anything else that can't be read.
+async fn message(State(web): Shared, body: Result<Bytes, BytesRejection>) -> Response {
+    let answered = match body {
+        Ok(body) => web.desk.accept(&body, now()).await,
+        Err(_) => Answered::Unreadable,
+    };
+    match answered {
         Answered::Reply(bytes) => ([(header::CONTENT_TYPE, CBOR)], bytes).into_response(),
         Answered::Unreadable => {
             let json = [(header::CONTENT_TYPE, "application/json")];

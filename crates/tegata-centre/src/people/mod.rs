@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 pub use store::{Application, StoreError};
 
 use crate::keys::rng;
+use store::Invited;
 
 mod store;
 
@@ -133,12 +134,16 @@ impl People {
                 terms,
                 expires,
             };
-            if self.store.invite(application, number, &invitation, now)? {
-                return Ok(Granted {
-                    number,
-                    code,
-                    details,
-                });
+            match self.store.invite(application, number, &invitation, now)? {
+                Invited::Done => {
+                    return Ok(Granted {
+                        number,
+                        code,
+                        details,
+                    });
+                }
+                Invited::NotWaiting => return Err(PeopleError::NotWaiting(application)),
+                Invited::NumberTaken => {}
             }
         }
     }
@@ -151,7 +156,8 @@ impl People {
         Ok(self.store.invitation(number)?)
     }
 
-    /// Keeps a registered party's details under a key of its own, and ends its invitation.
+    /// Keeps a registered party's details under a key of its own. What is kept already stays; its
+    /// invitation stays too, so that the same registration gets the same answer.
     ///
     /// # Errors
     /// [`PeopleError`].
@@ -166,6 +172,17 @@ impl People {
         let key = fresh_key();
         let sealed = seal(&key, &details.to_bytes());
         Ok(self.store.enter(number, &sealed, key.as_slice())?)
+    }
+
+    /// A registered party's details, as they came with its registration.
+    ///
+    /// # Errors
+    /// [`PeopleError::Erased`] when nobody can read them any more.
+    pub fn person(&self, number: PartyNumber) -> Result<SaltedDetails, PeopleError> {
+        let erased = || PeopleError::Erased(number.to_string());
+        let (sealed, key) = self.store.person(number)?.ok_or_else(erased)?;
+        let plain = open(&key, &sealed).ok_or_else(erased)?;
+        Ok(SaltedDetails::parse(&plain)?)
     }
 
     /// Destroys a person's key: the details are unreadable from now on, the evidence stays.

@@ -33,7 +33,11 @@ PRAGMA user_version = 1;
 ";
 
 const KEYS: &str = "
-CREATE TABLE IF NOT EXISTS application_key (id INTEGER PRIMARY KEY, key BLOB NOT NULL) STRICT;
+-- AUTOINCREMENT: an erased application's id is never given to another.
+CREATE TABLE IF NOT EXISTS application_key (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key BLOB NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS person_key (number INTEGER PRIMARY KEY, key BLOB NOT NULL) STRICT;
 PRAGMA user_version = 1;
 ";
@@ -72,6 +76,16 @@ pub struct Application {
     pub received: Time,
     /// The party number that it was granted.
     pub number: Option<PartyNumber>,
+}
+
+/// What came of giving an application a number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Invited {
+    Done,
+    /// Somebody has this number; another may be free.
+    NumberTaken,
+    /// There is no such application, or it has a number.
+    NotWaiting,
 }
 
 /// Something sealed, and the key that opens it.
@@ -146,14 +160,14 @@ impl Store {
         Ok(details.zip(key))
     }
 
-    /// Ties a number to an application; false when the number is taken.
+    /// Ties a number to an application that waits for one.
     pub(super) fn invite(
         &self,
         application: u64,
         number: PartyNumber,
         invitation: &Invitation,
         now: Time,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Invited, StoreError> {
         let mut people = self.people();
         let transaction = people.transaction()?;
         let number = integer(number.wire());
@@ -169,14 +183,17 @@ impl Store {
             ],
         )?;
         if added == 0 {
-            return Ok(false);
+            return Ok(Invited::NumberTaken);
         }
-        transaction.execute(
-            "UPDATE application SET number = $1 WHERE id = $2",
+        let granted = transaction.execute(
+            "UPDATE application SET number = $1 WHERE id = $2 AND number < 0",
             params![number, integer(application)],
         )?;
+        if granted == 0 {
+            return Ok(Invited::NotWaiting);
+        }
         transaction.commit()?;
-        Ok(true)
+        Ok(Invited::Done)
     }
 
     pub(super) fn invitation(&self, number: PartyNumber) -> Result<Option<Invitation>, StoreError> {
@@ -203,6 +220,7 @@ impl Store {
         }))
     }
 
+    /// Keeps a person's details and their key, unless they're kept already (or erased since).
     pub(super) fn enter(
         &self,
         number: PartyNumber,
@@ -210,30 +228,51 @@ impl Store {
         key: &[u8],
     ) -> Result<(), StoreError> {
         let number = integer(number.wire());
+        let people = self.people();
+        let kept = "SELECT EXISTS (SELECT 1 FROM person WHERE number = $1)";
+        if people.query_row(kept, [number], |r| r.get(0))? {
+            return Ok(());
+        }
+        // The key first: a crash between the two leaves a key that opens nothing, and is replaced.
         let upsert = "INSERT INTO person_key (number, key) VALUES ($1, $2) \
                       ON CONFLICT (number) DO UPDATE SET key = excluded.key";
         self.keys().execute(upsert, params![number, key])?;
-        let upsert = "INSERT INTO person (number, details) VALUES ($1, $2) \
-                      ON CONFLICT (number) DO UPDATE SET details = excluded.details";
-        self.people().execute(upsert, params![number, details])?;
+        let insert = "INSERT INTO person (number, details) VALUES ($1, $2)";
+        people.execute(insert, params![number, details])?;
         Ok(())
     }
 
+    pub(super) fn person(&self, number: PartyNumber) -> Result<Option<Locked>, StoreError> {
+        let number = integer(number.wire());
+        let blob = |connection: &Connection, query| {
+            let found = connection.query_row(query, [number], |r| r.get(0));
+            found.optional()
+        };
+        let details = blob(
+            &self.people(),
+            "SELECT details FROM person WHERE number = $1",
+        )?;
+        let key = blob(&self.keys(), "SELECT key FROM person_key WHERE number = $1")?;
+        Ok(details.zip(key))
+    }
+
+    /// Deletes the keys of a person and of its application; false when there were none.
     pub(super) fn erase(&self, number: PartyNumber) -> Result<bool, StoreError> {
         let number = integer(number.wire());
-        let erased = self
-            .keys()
-            .execute("DELETE FROM person_key WHERE number = $1", [number])?;
         let application = "SELECT id FROM application WHERE number = $1";
-        let id: Option<i64> = self
-            .people()
+        let people = self.people();
+        let id: Option<i64> = people
             .query_row(application, [number], |r| r.get(0))
             .optional()?;
-        if let Some(id) = id {
-            self.keys()
-                .execute("DELETE FROM application_key WHERE id = $1", [id])?;
-        }
-        Ok(erased > 0)
+        drop(people);
+        let keys = self.keys();
+        let of_person = "DELETE FROM person_key WHERE number = $1";
+        let of_application = "DELETE FROM application_key WHERE id = $1";
+        let erased = keys.execute(of_person, [number])?;
+        let applied = keys.execute(of_application, [id.unwrap_or_default()])?;
+        // The write-ahead log still holds the pages as they were.
+        keys.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(erased > 0 || applied > 0)
     }
 }
 
