@@ -14,7 +14,7 @@ use crate::{
 pub const MAX_LINES: usize = 50;
 
 /// A tax rate in hundredths of a percent: 1000 is 10 %.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode)]
 #[cbor(transparent)]
 pub struct TaxRate(#[n(0)] u16);
 
@@ -33,6 +33,12 @@ impl TaxRate {
     /// Hundredths of a percent.
     pub const fn basis_points(self) -> u16 {
         self.0
+    }
+}
+
+impl<'b, C> Decode<'b, C> for TaxRate {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        Ok(Self::new(d.u16()?)?)
     }
 }
 

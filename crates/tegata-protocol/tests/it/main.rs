@@ -10,6 +10,7 @@
 
 mod cbor_tree;
 mod cddl;
+mod defects;
 mod envelope;
 mod kinds;
 mod pages;
