@@ -1,11 +1,12 @@
 //! Restoring a wallet from its 24 words.
 //!
-//! The words give every key again. A `history.tegata` of the same member that lies in the folder
-//! gives back the rest: record, bills, tickets and cards stand whole in its entries. Without it the
-//! member's number and centre must be told.
+//! The words give every key again. The member's `history.tegata`, in the folder or brought from a
+//! copy, gives back the rest: record, bills, tickets and cards stand whole in its entries. Without
+//! it the member's number and centre must be told.
 
 use std::path::Path;
 
+use tegata_program::data::DataDir;
 use tegata_protocol::{PartyNumber, Role, Time, VerifyingKey, payment::Mode};
 
 use crate::{
@@ -13,7 +14,8 @@ use crate::{
     error::WalletError,
     joining::NewWallet,
     state::{BillStatus, KeptBill, State},
-    wallet::Wallet,
+    vault::VaultError,
+    wallet::{PARTY, Wallet},
 };
 
 /// Where a wallet belongs, for when no history tells it.
@@ -27,12 +29,32 @@ pub struct Home {
     pub number: PartyNumber,
 }
 
+/// Brings a copy of a history into the folder of a wallet that is to be restored.
+///
+/// # Errors
+/// [`WalletError::Vault`] when there's a history or a vault already; [`WalletError::File`].
+pub fn bring_history(folder: &Path, copy: &Path) -> Result<(), WalletError> {
+    let dir = DataDir::open(folder, PARTY)?;
+    let there = |name| folder.join(name).exists();
+    if there("vault.tegata") || there(HISTORY) {
+        return Err(VaultError::AlreadyThere.into());
+    }
+    let bytes = std::fs::read(copy).map_err(|source| WalletError::File {
+        doing: "read",
+        file: copy.display().to_string(),
+        source,
+    })?;
+    Ok(dir.write_atomic(HISTORY, &bytes)?)
+}
+
+const HISTORY: &str = "history.tegata";
+
 impl NewWallet<'_> {
     /// Makes the vault from the words' master and fills it from the history in the folder.
     ///
     /// # Errors
     /// [`WalletError::Vault`]; [`WalletError::NoSuch`] when neither history nor `home` says whose
-    /// wallet it is. The vault is there then: `join` tells it the rest.
+    /// wallet it is. Then no vault is left behind.
     pub fn restore(
         self,
         folder: &Path,
@@ -49,7 +71,15 @@ impl NewWallet<'_> {
             Entry::Joined(joined) => Some(joined.clone()),
             _ => None,
         });
-        wallet.state = first_state(home, joined)?;
+        wallet.state = match first_state(home, joined) {
+            Ok(state) => state,
+            Err(error) => {
+                // Made a moment ago, and good for nothing: the words make it again.
+                drop(wallet);
+                DataDir::open_existing(folder, PARTY)?.remove("vault.tegata")?;
+                return Err(error);
+            }
+        };
         for dated in entries {
             wallet.state.remember(dated.entry);
         }
@@ -73,7 +103,7 @@ fn first_state(home: Option<Home>, joined: Option<Joined>) -> Result<State, Wall
     }
     let home = home.ok_or_else(|| WalletError::NoSuch {
         what: "history that says whose wallet it is",
-        wanted: "history.tegata".to_owned(),
+        wanted: HISTORY.to_owned(),
     })?;
     Ok(State::new(home.number, &home.centre, home.root))
 }

@@ -21,8 +21,8 @@ use crate::{
     error::WalletError,
     state::{Dated, Outbox, State},
     vault::{
-        FolderDisk, History, LockedVault, OpenVault, Password, PasswordForm, Passwords, VaultError,
-        Words,
+        Disk, FolderDisk, History, LockedVault, OpenVault, Password, PasswordForm, Passwords,
+        VaultError, Words,
     },
 };
 
@@ -78,15 +78,22 @@ impl Wallet {
             return Err(VaultError::NoVault.into());
         }
         let dir = DataDir::open_existing(folder, PARTY)?;
-        let disk = match access {
-            Access::Reading => FolderDisk::reading(folder),
-            Access::Writing => FolderDisk::lock(folder)?,
-        };
-        let vault = LockedVault::find(Arc::new(disk))?.open(a)?;
-        let mut wallet = Self::assemble(vault, dir)?;
-        if access == Access::Writing {
-            wallet.flush()?;
+        match access {
+            Access::Reading => {
+                let disk = Arc::new(FolderDisk::reading(folder));
+                Self::assemble(LockedVault::find(disk)?.open(a)?, dir)
+            }
+            Access::Writing => Self::open_on(Arc::new(FolderDisk::lock(folder)?), dir, a),
         }
+    }
+
+    /// Opens the wallet on a disk for writing, and writes to the history what a crash kept from it.
+    ///
+    /// # Errors
+    /// As [`Wallet::open`].
+    pub fn open_on(disk: Arc<dyn Disk>, dir: DataDir, a: &Password) -> Result<Self, WalletError> {
+        let mut wallet = Self::assemble(LockedVault::find(disk)?.open(a)?, dir)?;
+        wallet.flush()?;
         Ok(wallet)
     }
 
@@ -142,6 +149,18 @@ impl Wallet {
 
 /// Writing down.
 impl Wallet {
+    /// The centre has another address now. Whoever answers there must have the pinned root's
+    /// certificates.
+    ///
+    /// # Errors
+    /// [`WalletError::Vault`].
+    pub fn centre_moved(&mut self, address: &str, now: Time) -> Result<(), WalletError> {
+        address
+            .trim_end_matches('/')
+            .clone_into(&mut self.state.centre);
+        self.commit(now, Vec::new())
+    }
+
     /// Writes the state, then the entries that belong to it. When this returns, both last; after a
     /// crash in between the entries are written by the next [`Wallet::open`].
     pub(crate) fn commit(&mut self, now: Time, entries: Vec<Entry>) -> Result<(), WalletError> {

@@ -52,7 +52,7 @@ pub(super) enum Command {
     /// Make a wallet with your letter, and register (A and B)
     Join(JoinArgs),
     /// Send what is pending: a registration signed offline, anything in doubt (A)
-    Send(OpenArgs),
+    Send(SendArgs),
     /// Ask for prepaid money: tells account and reference to pay in under (A)
     Load(LoadArgs),
     /// Fetch what the centre has for you: cards, tickets, closed holds (A)
@@ -98,6 +98,15 @@ pub(super) struct OpenArgs {
     pub(super) a: PasswordA,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct SendArgs {
+    /// The centre's address, if it has moved; it must still have your letter's root
+    #[arg(long, value_name = "URL")]
+    pub(super) centre: Option<String>,
+    #[command(flatten)]
+    pub(super) a: PasswordA,
+}
+
 /// Passwords A and B.
 #[derive(Debug, Args)]
 pub(super) struct SpendArgs {
@@ -108,14 +117,17 @@ pub(super) struct SpendArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    override_usage = "tegata-wallet join [OPTIONS] --slip-file <FILE> --name <NAME>",
+    after_help = "\
 The letter's line holds your activation code: it is used once and not kept.
 
   tegata-wallet join --slip-file letter.txt --name 'Hanako Yamada' --postal '1-2-3 Chiyoda'
   tegata-wallet join --slip-file letter.txt --name 'Hanako Yamada' --later   # offline
   tegata-wallet send                                                         # later, with A alone
 
-If the centre refuses (a wrong code, say), run `join` again: the keys stay the same.")]
+If the centre refuses (a wrong code, say), run `join` again: the keys stay the same."
+)]
 pub(super) struct JoinArgs {
     #[command(flatten)]
     pub(super) slip: SlipArgs,
@@ -202,13 +214,16 @@ pub(super) struct CatalogueArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    override_usage = "tegata-wallet order [OPTIONS] <SHOP> --series <N> <CONTENTS>",
+    after_help = "\
 What the tickets shall be good for (one group):
   admission: --section 1 [--row 3 --seat 12]           (0, or left out: free choice of the shop)
   ride:      --from 1 --to 4 [--class 2]
   stay:      --arrival 2026-12-24 --nights 2 --guests 2
   wager:     --race 5 --bet trio --runners 3-7-1 --units 2
-Codes of sections and stops stand in the shop's catalogue.")]
+Codes of sections and stops stand in the shop's catalogue."
+)]
 pub(super) struct OrderArgs {
     /// The shop's address
     pub(super) shop: String,
@@ -412,12 +427,15 @@ pub(super) struct HistoryArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Put a copy of history.tegata into the folder first, if you have one: it gives back your record,
-bills and tickets. Without it, say with --centre, --root and --number whose wallet it is.")]
+If you have a copy of history.tegata, give it: it brings back your record, bills and tickets.
+Without it, say with --centre, --root and --number whose wallet it is.")]
 pub(super) struct RestoreArgs {
     /// A file that holds the 24 words; otherwise they are asked for
     #[arg(long, value_name = "FILE")]
     pub(super) words_file: Option<PathBuf>,
+    /// A copy of your history.tegata
+    #[arg(long, value_name = "FILE")]
+    pub(super) history: Option<PathBuf>,
     /// The centre's address
     #[arg(long, value_name = "URL", requires_all = ["root", "number"])]
     pub(super) centre: Option<String>,
@@ -470,4 +488,14 @@ session is open, other wallet programs can read this wallet, not write it.")]
 pub(super) struct ServeArgs {
     #[command(flatten)]
     pub(super) listen: tegata_program::serve::ListenArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Arguments::command().debug_assert();
+    }
 }

@@ -134,6 +134,9 @@ pub(super) fn restore(
         passwords: &passwords,
         cost: Cost::STANDARD,
     };
+    if let Some(copy) = &args.history {
+        crate::restoring::bring_history(folder, copy).map_err(failure)?;
+    }
     let wallet = new.restore(folder, home, now).map_err(failure)?;
     let status = wallet.view_status(now).map_err(failure)?;
     let text = format!("Restored.\n{status}");

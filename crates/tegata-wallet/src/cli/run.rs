@@ -14,7 +14,7 @@ use tegata_protocol::{Amount, Currency, Time, prepaid::Funding};
 use super::{
     args::{
         Arguments, BillsArgs, CatalogueArgs, Command, ExportHeadArgs, ExportTicketArgs, FundingArg,
-        HistoryArgs, InquireArgs, LoadArgs, OpenArgs,
+        HistoryArgs, InquireArgs, LoadArgs, OpenArgs, SendArgs,
     },
     ask::Given,
     join, order,
@@ -177,8 +177,11 @@ pub(super) fn write_file(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
     })
 }
 
-fn send(folder: &Path, args: &OpenArgs, out: &Output, now: Time) -> Result<(), Failure> {
+fn send(folder: &Path, args: &SendArgs, out: &Output, now: Time) -> Result<(), Failure> {
     let (mut wallet, _) = open(folder, Access::Writing, &args.a)?;
+    if let Some(address) = &args.centre {
+        wallet.centre_moved(address, now).map_err(failure)?;
+    }
     let (mut results, mut failed, mut lines) = (Vec::new(), None, Vec::new());
     for (pending, settled) in wallet.send_pending(now) {
         let what = pending.what.word();

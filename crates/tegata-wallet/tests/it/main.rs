@@ -6,4 +6,6 @@
     reason = "tests may"
 )]
 
+mod story;
+mod town;
 mod vault;
