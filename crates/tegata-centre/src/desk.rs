@@ -670,11 +670,12 @@ pub(crate) fn evidence(
     }
 }
 
-/// From `now` on for so many seconds.
+/// From `now` on for so many seconds; five minutes earlier for those whose clock is behind.
 pub(crate) fn lasting(now: Time, seconds: u64) -> Validity {
+    let from = now.before(tegata_protocol::CLOCK_WINDOW);
     #[expect(
         clippy::expect_used,
         reason = "both spans in use are years, far from the end of time"
     )]
-    Validity::new(now, now.after(seconds)).expect("a positive span")
+    Validity::new(from, now.after(seconds)).expect("a positive span")
 }
