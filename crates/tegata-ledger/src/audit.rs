@@ -126,7 +126,6 @@ pub fn replay(
     mut interpret: impl FnMut(&StoredRecord) -> Result<Action, String>,
     mut check_head: impl FnMut(&[u8]) -> Result<Head, String>,
 ) -> Result<Report, AuditError> {
-    reader.freeze()?;
     let mut audit = Audit {
         report: Report::default(),
         book: Working::whole(),
@@ -138,13 +137,17 @@ pub fn replay(
         complete: true,
         walked: true,
     };
+    // Heads first: each was signed when its records were durable, so whatever they name must be
+    // in what the reader sees, even while the centre goes on writing.
     audit.read_heads(heads, &mut check_head)?;
+    reader.freeze()?;
     audit.walk(reader, &mut interpret)?;
     audit.check_ends();
     if audit.complete {
         tables::compare(reader, &mut audit)?;
     }
     tables::orphans(reader, &mut audit.report)?;
+    reader.thaw()?;
     Ok(audit.report)
 }
 

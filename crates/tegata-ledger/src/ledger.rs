@@ -180,6 +180,7 @@ impl Ledger {
             None => self.shared.store.reader()?,
         };
         let answer = question(reader.as_mut())?;
+        reader.thaw()?;
         let mut kept = idle();
         if kept.len() < IDLE_READERS {
             kept.push(reader);

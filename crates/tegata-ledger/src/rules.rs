@@ -2,15 +2,17 @@
 //!
 //! Pure: the same book, action and time always give the same decision. The audit relies on it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use tegata_protocol::{Amount, Change, Digest, MAX_MINOR, PartyNumber, PaymentId, Time};
 
 use crate::{
-    Account, AccountId, AccountKind, Action, Bill, BillKey, BillState, Deposit, DepositEntry,
-    Destination, Effect, EntryRecord, Funding, FundingState, Hold, HoldOrder, HoldState, Key, Leg,
-    PayOrder, Refusal, ReleaseReason, Statement, StatementKey, SuspenseReason, Working,
+    Account, AccountId, AccountKind, Action, Bill, BillKey, BillState, Effect, EntryRecord,
+    Funding, FundingState, Hold, HoldOrder, HoldState, Key, Leg, PayOrder, Refusal, ReleaseReason,
+    Working,
 };
+
+mod deposit;
 
 /// What an accepted action did, for the reply.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -126,7 +128,7 @@ pub(crate) fn needs(book: &Working, action: &Action, want: &mut impl FnMut(Key))
             want(Key::Funding(reference.clone()));
             want(Key::Party(*party));
         }
-        Action::Deposit(deposit) => needs_of_deposit(book, deposit, want),
+        Action::Deposit(deposit) => deposit::needs(book, deposit, want),
         Action::Hold(HoldOrder { pay, .. }) | Action::Pay(pay) => {
             want(Key::Hold(pay.payment));
             want(Key::Bill(pay.bill));
@@ -146,21 +148,6 @@ pub(crate) fn needs(book: &Working, action: &Action, want: &mut impl FnMut(Key))
             }
         }
         Action::CloseBill { bill, .. } => want(Key::Bill(*bill)),
-    }
-}
-
-fn needs_of_deposit(book: &Working, deposit: &Deposit, want: &mut impl FnMut(Key)) {
-    want(Key::Statement(deposit.statement.clone()));
-    want(Key::Account(deposit.bank));
-    want(Key::Account(AccountId::suspense(deposit.bank.currency)));
-    for reference in deposit.entries.iter().filter_map(|e| e.reference.as_ref()) {
-        let key = Key::Funding(reference.clone());
-        let known = book.has(&key).then(|| book.funding(reference)).flatten();
-        want(key);
-        if let Some(funding) = known {
-            let currency = deposit.bank.currency;
-            want(Key::Account(AccountId::prepaid(funding.party, currency)));
-        }
     }
 }
 
@@ -338,10 +325,7 @@ impl<'b> Attempt<'b> {
         party: PartyNumber,
         amount: Amount,
     ) -> Result<Outcome, Refusal> {
-        let hold = self.open_hold(payment)?;
-        if hold.payee.owner != party.wire() {
-            return Err(Refusal::HoldNotYours { payment, party });
-        }
+        let hold = self.open_hold(payment, Some(party))?;
         if self.now >= hold.expires {
             return Err(Refusal::HoldExpired { payment });
         }
@@ -363,15 +347,14 @@ impl<'b> Attempt<'b> {
     }
 
     fn release(&mut self, payment: PaymentId, why: ReleaseReason) -> Result<Outcome, Refusal> {
-        let hold = self.open_hold(payment)?;
+        let shop = match why {
+            ReleaseReason::Voided { by } if by != PartyNumber::CENTRE => Some(by),
+            ReleaseReason::Voided { .. } | ReleaseReason::Expired => None,
+        };
+        let hold = self.open_hold(payment, shop)?;
         let state = match why {
             ReleaseReason::Expired if self.now < hold.expires => {
                 return Err(Refusal::HoldNotExpired { payment });
-            }
-            ReleaseReason::Voided { by }
-                if by.wire() != hold.payee.owner && by != PartyNumber::CENTRE =>
-            {
-                return Err(Refusal::HoldNotYours { payment, party: by });
             }
             ReleaseReason::Expired => HoldState::Expired,
             ReleaseReason::Voided { .. } => HoldState::Voided,
@@ -381,11 +364,16 @@ impl<'b> Attempt<'b> {
         Ok(Outcome::Released { hold, payer })
     }
 
-    fn open_hold(&self, payment: PaymentId) -> Result<Hold, Refusal> {
+    /// A hold that is open, and this shop's if a shop asks. Another shop learns no more than that
+    /// it isn't its own.
+    fn open_hold(&self, payment: PaymentId, shop: Option<PartyNumber>) -> Result<Hold, Refusal> {
         let hold = self
             .book
             .hold(&payment)
             .ok_or(Refusal::HoldUnknown { payment })?;
+        if let Some(party) = shop.filter(|party| party.wire() != hold.payee.owner) {
+            return Err(Refusal::HoldNotYours { payment, party });
+        }
         match hold.state {
             HoldState::Open => Ok(hold.clone()),
             HoldState::Captured(_) => Err(Refusal::HoldAlreadyCaptured { payment }),
@@ -415,102 +403,6 @@ impl<'b> Attempt<'b> {
             Some(taken) => taken,
         };
         Ok(Outcome::Bill { bill, state })
-    }
-
-    fn deposit(&mut self, deposit: &Deposit) -> Result<Outcome, Refusal> {
-        check_kind(deposit.bank, deposit.bank.kind == AccountKind::Bank)?;
-        let statement = &deposit.statement;
-        if self.book.statement(statement).is_some() {
-            let statement = statement.clone();
-            return Err(Refusal::StatementImported { statement });
-        }
-        let total = check_entries(deposit)?;
-        self.post(deposit.bank, total.debit(), Change::NONE)?;
-        let mut used = BTreeSet::new();
-        let mut entries = Vec::new();
-        for entry in &deposit.entries {
-            let destination = self.book_entry(statement, entry, &mut used)?;
-            entries.push(EntryRecord {
-                index: entry.index,
-                amount: entry.amount,
-                reference: entry.reference.clone(),
-                destination,
-            });
-        }
-        self.effects.push(Effect::Statement(
-            statement.clone(),
-            Statement {
-                bank: deposit.bank,
-                entries: u32::try_from(entries.len()).unwrap_or(u32::MAX),
-                total,
-                imported: self.now,
-            },
-            entries.clone(),
-        ));
-        let credited = self
-            .accounts
-            .iter()
-            .filter(|(id, _)| id.kind == AccountKind::Prepaid)
-            .map(|(id, account)| (*id, *account))
-            .collect();
-        Ok(Outcome::Deposited { entries, credited })
-    }
-
-    /// Credits one entry to its member, or to suspense.
-    fn book_entry(
-        &mut self,
-        statement: &StatementKey,
-        entry: &DepositEntry,
-        used: &mut BTreeSet<String>,
-    ) -> Result<Destination, Refusal> {
-        let amount = entry.amount;
-        match self.find_member(entry, used) {
-            Ok((reference, funding)) => {
-                let account = AccountId::prepaid(funding.party, amount.currency());
-                if self.post(account, amount.credit(), Change::NONE).is_err() {
-                    return self.suspend(amount, SuspenseReason::AboveLimit);
-                }
-                used.insert(reference.clone());
-                let party = funding.party;
-                let state = FundingState::Used {
-                    statement: statement.clone(),
-                    index: entry.index,
-                };
-                self.effects
-                    .push(Effect::Funding(reference, Funding { state, ..funding }));
-                Ok(Destination::Member(party))
-            }
-            Err(reason) => self.suspend(amount, reason),
-        }
-    }
-
-    fn suspend(&mut self, amount: Amount, why: SuspenseReason) -> Result<Destination, Refusal> {
-        let account = AccountId::suspense(amount.currency());
-        self.post(account, amount.credit(), Change::NONE)?;
-        Ok(Destination::Suspense(why))
-    }
-
-    /// Who is to be credited, by the reference that the entry bears.
-    fn find_member(
-        &self,
-        entry: &DepositEntry,
-        used: &BTreeSet<String>,
-    ) -> Result<(String, Funding), SuspenseReason> {
-        let reference = entry
-            .reference
-            .as_ref()
-            .ok_or(SuspenseReason::NoReference)?;
-        let funding = self
-            .book
-            .funding(reference)
-            .ok_or(SuspenseReason::UnknownReference)?;
-        if funding.state != FundingState::Open || used.contains(reference) {
-            return Err(SuspenseReason::UsedReference);
-        }
-        if self.now >= funding.expires {
-            return Err(SuspenseReason::ExpiredReference);
-        }
-        Ok((reference.clone(), funding.clone()))
     }
 
     /// Adds a leg, unless the account can't bear it.
@@ -556,28 +448,6 @@ fn insufficient(id: AccountId, before: Account, change: Change, held: Change) ->
         available: before.available(),
         wanted: Amount::new(wanted, id.currency).unwrap_or(Amount::zero(id.currency)),
     }
-}
-
-/// The sum of a statement's entries, if each stands once and is an amount of the bank's currency.
-fn check_entries(deposit: &Deposit) -> Result<Amount, Refusal> {
-    let mut total = Amount::zero(deposit.bank.currency);
-    let mut seen = BTreeSet::new();
-    for entry in &deposit.entries {
-        if !seen.insert(entry.index) {
-            return Err(Refusal::EntryTwice {
-                statement: deposit.statement.clone(),
-                index: entry.index,
-            });
-        }
-        if entry.amount.is_zero() {
-            return Err(Refusal::AmountZero);
-        }
-        check_currency(entry.amount, deposit.bank)?;
-        total = total.plus(entry.amount).map_err(|_e| Refusal::Overflow {
-            account: deposit.bank,
-        })?;
-    }
-    Ok(total)
 }
 
 fn check_kind(account: AccountId, fits: bool) -> Result<(), Refusal> {

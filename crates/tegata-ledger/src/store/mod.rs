@@ -104,6 +104,12 @@ pub trait Reader: Send {
     /// [`StoreError`], as for every verb of this trait.
     fn freeze(&mut self) -> Result<(), StoreError>;
 
+    /// The end of [`Reader::freeze`]: this reader sees what is committed again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn thaw(&mut self) -> Result<(), StoreError>;
+
     /// The last record of each chain.
     ///
     /// # Errors

@@ -409,3 +409,24 @@ fn money_from_nowhere_is_found_even_if_all_rows_agree() {
     assert!(report.findings.iter().any(|f| f.table == "leg"));
     assert!(report.findings.iter().any(|f| f.table == "record"));
 }
+
+#[test]
+fn the_audit_runs_while_the_book_is_written() {
+    let town = everything();
+    let ledger = town.open();
+    let records = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for id in 1000..1400 {
+                order(&ledger, id, &format!("pay 1 1 1 {id}"), 600).unwrap();
+            }
+        });
+        let mut records = Vec::new();
+        while !writer.is_finished() {
+            let report = town.audit();
+            assert!(report.is_clean(), "{report:#?}");
+            records.push(report.records);
+        }
+        records
+    });
+    assert!(records.first() < records.last(), "{records:?}");
+}

@@ -389,6 +389,9 @@ fn readers_see_what_is_committed(open: Open, folder: &Path) {
     assert_eq!(fresh.holds(None, 9).unwrap().len(), 3);
     assert_eq!(still.holds(None, 9).unwrap(), []);
     assert_eq!(still.tips().unwrap()[0].position, Position::new(0, 5));
+    still.thaw().unwrap();
+    assert_eq!(still.holds(None, 9).unwrap().len(), 3);
+    still.thaw().unwrap();
 }
 
 fn outboxes_are_numbered_without_gaps(open: Open, folder: &Path) {

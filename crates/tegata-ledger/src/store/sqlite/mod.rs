@@ -7,6 +7,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::{Reader, Store, StoreError, Writer};
 
 mod cells;
+mod lookup;
 mod reader;
 mod rows;
 mod writer;

@@ -6,12 +6,14 @@ use rusqlite::{Connection, Params, params};
 use tegata_protocol::{PartyNumber, PaymentId, Time};
 
 use super::{
-    cells::{Cells, Table, integer, position_number},
-    failed, rows,
+    cells::{integer, position_number},
+    failed,
+    lookup::{self, RECORD_AT, REPLY_AT, find, list},
+    rows,
 };
 use crate::{
-    Account, AccountId, Bill, BillKey, EntryRecord, Funding, Hold, KnownMessage, Leg, MessageKey,
-    Position, RecordKind, Statement, StatementKey,
+    Account, AccountId, Bill, BillKey, EntryRecord, Funding, Hold, Leg, MessageKey, Position,
+    RecordKind, Statement, StatementKey,
     store::{
         DayCount, Reader, StoreError, StoredOutboxItem, StoredRecord, StoredReply, SuspenseEntry,
         Tip,
@@ -32,175 +34,6 @@ impl fmt::Debug for SqliteReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteReader").finish_non_exhaustive()
     }
-}
-
-pub(super) const RECORD_AT: &str = concat!(
-    "SELECT ",
-    rows::record_columns!(),
-    " FROM record WHERE position = ?1"
-);
-pub(super) const REPLY_AT: &str = "SELECT position, bytes FROM reply WHERE position = ?1";
-
-/// Every row of a query, read.
-fn list<T>(
-    connection: &Connection,
-    sql: &str,
-    table: Table,
-    values: impl Params,
-    mut read: impl FnMut(&mut Cells<'_, '_>) -> Result<T, StoreError>,
-) -> Result<Vec<T>, StoreError> {
-    let doing = failed("read the book");
-    let mut statement = connection.prepare_cached(sql).map_err(&doing)?;
-    let mut rows = statement.query(values).map_err(&doing)?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next().map_err(&doing)? {
-        found.push(read(&mut Cells::new(table, row))?);
-    }
-    Ok(found)
-}
-
-/// The first row of a query, read.
-pub(super) fn find<T>(
-    connection: &Connection,
-    sql: &str,
-    table: Table,
-    values: impl Params,
-    read: impl FnOnce(&mut Cells<'_, '_>) -> Result<T, StoreError>,
-) -> Result<Option<T>, StoreError> {
-    let doing = failed("look something up in the book");
-    let mut statement = connection.prepare_cached(sql).map_err(&doing)?;
-    let mut rows = statement.query(values).map_err(&doing)?;
-    match rows.next().map_err(&doing)? {
-        Some(row) => read(&mut Cells::new(table, row)).map(Some),
-        None => Ok(None),
-    }
-}
-
-pub(super) fn known_message(
-    connection: &Connection,
-    key: &MessageKey,
-) -> Result<Option<KnownMessage>, StoreError> {
-    let sql = "SELECT party, message, digest, position FROM message_id \
-               WHERE party = ?1 AND message = ?2";
-    let party = integer(key.party.wire(), "a party's number")?;
-    let values = params![party, key.id.as_bytes()];
-    find(connection, sql, rows::MESSAGE, values, rows::known_message)
-}
-
-pub(super) fn account(
-    connection: &Connection,
-    id: &AccountId,
-) -> Result<Option<Account>, StoreError> {
-    let sql = concat!(
-        "SELECT ",
-        rows::account_columns!(),
-        " FROM account WHERE kind = ?1 AND owner = ?2 AND part = ?3 AND currency = ?4"
-    );
-    let values = account_key(id)?;
-    let found = find(connection, sql, rows::ACCOUNT, values, rows::account)?;
-    Ok(found.map(|(_, account)| account))
-}
-
-fn account_key(id: &AccountId) -> Result<(u8, i64, u16, &str), StoreError> {
-    let owner = integer(id.owner, "an account's owner")?;
-    Ok((id.kind.number(), owner, id.part, id.currency.code()))
-}
-
-pub(super) fn hold(
-    connection: &Connection,
-    payment: &PaymentId,
-) -> Result<Option<Hold>, StoreError> {
-    let sql = concat!(
-        "SELECT ",
-        rows::hold_columns!(),
-        " FROM hold WHERE payment = ?1"
-    );
-    let key = payment.digest();
-    find(connection, sql, rows::HOLD, [key.as_bytes()], rows::hold)
-}
-
-pub(super) fn bill(connection: &Connection, key: &BillKey) -> Result<Option<Bill>, StoreError> {
-    let sql = concat!(
-        "SELECT ",
-        rows::bill_columns!(),
-        " FROM bill WHERE shop = ?1 AND txn = ?2"
-    );
-    let found = find(connection, sql, rows::BILL, bill_key(key)?, rows::bill)?;
-    Ok(found.map(|(_, bill)| bill))
-}
-
-fn bill_key(key: &BillKey) -> Result<(i64, i64), StoreError> {
-    let shop = integer(key.shop.wire(), "a party's number")?;
-    Ok((shop, integer(key.transaction.wire(), "a transaction")?))
-}
-
-pub(super) fn party(
-    connection: &Connection,
-    party: PartyNumber,
-) -> Result<Option<Vec<u8>>, StoreError> {
-    let sql = "SELECT party, record FROM party WHERE party = ?1";
-    let values = [integer(party.wire(), "a party's number")?];
-    find(connection, sql, rows::PARTY, values, |c| {
-        c.party()?;
-        c.bytes()
-    })
-}
-
-pub(super) fn funding(
-    connection: &Connection,
-    reference: &str,
-) -> Result<Option<Funding>, StoreError> {
-    let sql = concat!(
-        "SELECT ",
-        rows::funding_columns!(),
-        " FROM funding_reference WHERE reference = ?1"
-    );
-    let found = find(connection, sql, rows::FUNDING, [reference], rows::funding)?;
-    Ok(found.map(|(_, funding)| funding))
-}
-
-pub(super) fn statement(
-    connection: &Connection,
-    key: &StatementKey,
-) -> Result<Option<Statement>, StoreError> {
-    let sql = concat!(
-        "SELECT ",
-        rows::statement_columns!(),
-        " FROM statement WHERE account = ?1 AND id = ?2"
-    );
-    let values = [key.account.as_str(), key.id.as_str()];
-    let found = find(connection, sql, rows::STATEMENT, values, rows::statement)?;
-    Ok(found.map(|(_, statement)| statement))
-}
-
-/// The last number of a party's outbox; 0 when it's empty.
-pub(super) fn last_outbox_number(
-    connection: &Connection,
-    party: PartyNumber,
-) -> Result<u64, StoreError> {
-    let sql = "SELECT number FROM outbox WHERE party = ?1 ORDER BY number DESC LIMIT 1";
-    let values = [integer(party.wire(), "a party's number")?];
-    let last = find(connection, sql, rows::OUTBOX, values, |c| c.number())?;
-    Ok(last.unwrap_or(0))
-}
-
-/// The last record of a chain.
-pub(super) fn tip(connection: &Connection, committer: u16) -> Result<Option<Tip>, StoreError> {
-    let sql = concat!(
-        "SELECT ",
-        rows::record_columns!(),
-        " FROM record WHERE position BETWEEN ?1 AND ?2 ORDER BY position DESC LIMIT 1"
-    );
-    let values = [
-        position_number(Position::new(committer, 0))?,
-        position_number(Position::new(committer, Position::MAX_SEQUENCE))?,
-    ];
-    let found = find(connection, sql, rows::RECORD, values, rows::record)?;
-    Ok(found.map(|(record, hash)| Tip {
-        position: record.position,
-        hash,
-        time: record.time,
-    }))
 }
 
 /// Takes the numbers off items that must be numbered 0, 1, 2 …; those that aren't are `misplaced`.
@@ -258,6 +91,15 @@ impl Reader for SqliteReader {
             .map_err(failed("begin reading"))
     }
 
+    fn thaw(&mut self) -> Result<(), StoreError> {
+        if self.connection.is_autocommit() {
+            return Ok(());
+        }
+        self.connection
+            .execute_batch("ROLLBACK")
+            .map_err(failed("end reading"))
+    }
+
     fn tips(&mut self) -> Result<Vec<Tip>, StoreError> {
         let mut tips = Vec::new();
         let mut before = i64::MAX;
@@ -281,7 +123,7 @@ impl Reader for SqliteReader {
     }
 
     fn reply_of(&mut self, key: &MessageKey) -> Result<Option<StoredReply>, StoreError> {
-        let Some(message) = known_message(&self.connection, key)? else {
+        let Some(message) = lookup::known_message(&self.connection, key)? else {
             return Ok(None);
         };
         let position = [position_number(message.position)?];
@@ -326,7 +168,7 @@ impl Reader for SqliteReader {
     }
 
     fn account(&mut self, id: &AccountId) -> Result<Option<Account>, StoreError> {
-        account(&self.connection, id)
+        lookup::account(&self.connection, id)
     }
 
     fn accounts(
@@ -342,7 +184,7 @@ impl Reader for SqliteReader {
         );
         let (kind, owner, part, currency) = match after {
             Some(id) => {
-                let (kind, owner, part, currency) = account_key(id)?;
+                let (kind, owner, part, currency) = lookup::account_key(id)?;
                 (i64::from(kind), owner, part, currency)
             }
             None => (i64::MIN, 0, 0, ""),
@@ -352,7 +194,7 @@ impl Reader for SqliteReader {
     }
 
     fn hold(&mut self, payment: &PaymentId) -> Result<Option<Hold>, StoreError> {
-        hold(&self.connection, payment)
+        lookup::hold(&self.connection, payment)
     }
 
     fn holds(&mut self, after: Option<&PaymentId>, limit: u32) -> Result<Vec<Hold>, StoreError> {
@@ -373,7 +215,7 @@ impl Reader for SqliteReader {
             " FROM hold WHERE state = 0 AND payer_kind = ?1 AND payer_owner = ?2 \
              AND payer_part = ?3 AND currency = ?4 ORDER BY expires, payment"
         );
-        self.holds_where(sql, account_key(payer)?)
+        self.holds_where(sql, lookup::account_key(payer)?)
     }
 
     fn holds_expired(&mut self, now: Time, limit: u32) -> Result<Vec<Hold>, StoreError> {
@@ -387,7 +229,7 @@ impl Reader for SqliteReader {
     }
 
     fn bill(&mut self, key: &BillKey) -> Result<Option<Bill>, StoreError> {
-        bill(&self.connection, key)
+        lookup::bill(&self.connection, key)
     }
 
     fn bills(
@@ -401,7 +243,7 @@ impl Reader for SqliteReader {
             " FROM bill WHERE (shop, txn) > (?1, ?2) ORDER BY shop, txn LIMIT ?3"
         );
         let (shop, txn) = match after {
-            Some(key) => bill_key(key)?,
+            Some(key) => lookup::bill_key(key)?,
             None => (i64::MIN, 0),
         };
         let values = params![shop, txn, limit];
@@ -409,7 +251,7 @@ impl Reader for SqliteReader {
     }
 
     fn party(&mut self, number: PartyNumber) -> Result<Option<Vec<u8>>, StoreError> {
-        party(&self.connection, number)
+        lookup::party(&self.connection, number)
     }
 
     fn parties(
@@ -432,7 +274,7 @@ impl Reader for SqliteReader {
     }
 
     fn funding(&mut self, reference: &str) -> Result<Option<Funding>, StoreError> {
-        funding(&self.connection, reference)
+        lookup::funding(&self.connection, reference)
     }
 
     fn fundings(
@@ -491,7 +333,7 @@ impl Reader for SqliteReader {
         );
         let entries = list(&self.connection, sql, rows::ENTRY, [limit], rows::entry)?;
         let with_time = |(key, entry): (StatementKey, _)| {
-            let imported = statement(&self.connection, &key)?.map(|s| s.imported);
+            let imported = lookup::statement(&self.connection, &key)?.map(|s| s.imported);
             Ok(SuspenseEntry {
                 statement: key,
                 imported: imported.unwrap_or(Time::from_secs(0)),
@@ -521,7 +363,7 @@ impl Reader for SqliteReader {
                 rows::evidence(c, record.signer)
             })?;
             Ok(StoredRecord {
-                message: known_message(&self.connection, &record.cause)?,
+                message: lookup::known_message(&self.connection, &record.cause)?,
                 evidence,
                 reply: self.reply_at(position)?,
                 outbox: in_order("outbox", position, outbox, &mut misplaced),

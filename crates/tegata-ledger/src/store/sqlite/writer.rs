@@ -7,7 +7,7 @@ use tegata_protocol::{Digest, PartyNumber};
 
 use super::{
     cells::{Cells, Table, integer, position_number},
-    failed, reader, rows,
+    failed, lookup, rows,
 };
 use crate::{
     Account, AccountId, Bill, BillKey, Destination, EntryRecord, Funding, FundingState, Hold, Key,
@@ -73,22 +73,22 @@ impl SqliteWriter {
         key: impl Params,
         read: impl FnOnce(&mut Cells<'_, '_>) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
-        reader::find(&self.connection, sql, table, key, read)
+        lookup::find(&self.connection, sql, table, key, read)
     }
 
     fn recall_one(&self, key: &Key, book: &mut Working) -> Result<(), StoreError> {
         let c = &self.connection;
         match key {
-            Key::Message(key) => book.load_message(*key, reader::known_message(c, key)?),
-            Key::Account(id) => book.load_account(*id, reader::account(c, id)?),
-            Key::Hold(payment) => book.load_hold(*payment, reader::hold(c, payment)?),
-            Key::Bill(key) => book.load_bill(*key, reader::bill(c, key)?),
+            Key::Message(key) => book.load_message(*key, lookup::known_message(c, key)?),
+            Key::Account(id) => book.load_account(*id, lookup::account(c, id)?),
+            Key::Hold(payment) => book.load_hold(*payment, lookup::hold(c, payment)?),
+            Key::Bill(key) => book.load_bill(*key, lookup::bill(c, key)?),
             Key::Funding(reference) => {
-                book.load_funding(reference.clone(), reader::funding(c, reference)?);
+                book.load_funding(reference.clone(), lookup::funding(c, reference)?);
             }
-            Key::Party(party) => book.load_party(*party, reader::party(c, *party)?),
+            Key::Party(party) => book.load_party(*party, lookup::party(c, *party)?),
             Key::Statement(key) => {
-                book.load_statement(key.clone(), reader::statement(c, key)?);
+                book.load_statement(key.clone(), lookup::statement(c, key)?);
             }
         }
         Ok(())
@@ -444,7 +444,7 @@ impl SqliteWriter {
     fn next_number(&mut self, party: PartyNumber) -> Result<u64, StoreError> {
         let last = match self.numbers.get(&party) {
             Some(last) => *last,
-            None => reader::last_outbox_number(&self.connection, party)?,
+            None => lookup::last_outbox_number(&self.connection, party)?,
         };
         let next = last.saturating_add(1);
         self.numbers.insert(party, next);
@@ -454,7 +454,7 @@ impl SqliteWriter {
 
 impl Writer for SqliteWriter {
     fn tip(&mut self) -> Result<Option<Tip>, StoreError> {
-        reader::tip(&self.connection, self.committer)
+        lookup::tip(&self.connection, self.committer)
     }
 
     fn recall(&mut self, keys: &[Key], book: &mut Working) -> Result<(), StoreError> {
@@ -469,9 +469,9 @@ impl Writer for SqliteWriter {
             row: position.to_string(),
             what: "missing".to_owned(),
         };
-        let record = self.find(reader::RECORD_AT, rows::RECORD, [number], rows::record)?;
+        let record = self.find(lookup::RECORD_AT, rows::RECORD, [number], rows::record)?;
         let (record, _) = record.ok_or_else(|| missing("record"))?;
-        let reply = self.find(reader::REPLY_AT, rows::REPLY, [number], rows::reply)?;
+        let reply = self.find(lookup::REPLY_AT, rows::REPLY, [number], rows::reply)?;
         Ok((record.verdict, reply.ok_or_else(|| missing("reply"))?))
     }
 
