@@ -9,6 +9,7 @@
 mod audit_bites;
 mod battery;
 mod committer;
+mod faults;
 mod kill;
 mod naive;
 mod properties;
