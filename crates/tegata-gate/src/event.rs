@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 use roaring::RoaringBitmap;
 use tegata_protocol::{
     KeyId, Malformed, PartyNumber, Role, SeriesId, Time, Unverified, VerifyingKey,
-    ticket::{CheckData, Checker, Serial, SerialSet, SeriesRecord},
+    ticket::{CheckData, Checker, EncryptedSerial, Serial, SerialKey, SerialSet, SeriesRecord},
 };
 
 /// How far this gate's clock may stand behind the check data: five minutes.
@@ -126,6 +126,7 @@ pub struct Event {
     id: EventId,
     record: Arc<SeriesRecord>,
     checker: Checker,
+    serials: SerialKey,
     issued: RoaringBitmap,
     cancelled: RoaringBitmap,
     edition: u64,
@@ -163,6 +164,7 @@ impl Event {
             },
             record,
             checker,
+            serials: data.secret().serial_key(),
             issued: bitmap("issued", &data.issued)?,
             cancelled: bitmap("cancelled", &data.cancelled)?,
             edition: data.edition,
@@ -207,6 +209,13 @@ impl Event {
         self.issued.len() - self.issued.intersection_len(&self.cancelled)
     }
 
+    /// The serial of a ticket of this event.
+    pub(crate) fn serial(&self, batch: KeyId, encrypted: &EncryptedSerial) -> Option<Serial> {
+        let EventId { issuer, series } = self.id;
+        let opened = self.serials.decrypt(issuer, series, batch, encrypted);
+        opened.ok()
+    }
+
     pub(crate) const fn checker(&self) -> &Checker {
         &self.checker
     }
@@ -233,6 +242,14 @@ impl Event {
     #[must_use]
     pub fn is_ahead(&self, now: Time) -> bool {
         self.as_of > now.after(CLOCK_BEHIND)
+    }
+}
+
+impl Event {
+    /// Can tickets be checked with them at `now`?
+    #[must_use]
+    pub fn is_usable(&self, now: Time) -> bool {
+        !self.is_old(now) && !self.is_ahead(now)
     }
 }
 

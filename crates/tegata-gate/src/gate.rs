@@ -1,7 +1,8 @@
 //! The gate: verifies what is scanned on the caller's thread, has it admitted once by the committer.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tegata_protocol::{
     Digest, PartyNumber, SigningKey, Time,
@@ -12,7 +13,7 @@ use tegata_protocol::{
 };
 
 use crate::{
-    admission::{Answer, Committer, Earlier, Outcome, Shown, Store, StoreError, TicketId},
+    admission::{Answer, Committer, Earlier, Outcome, Roll, Shown, Store, StoreError, TicketId},
     event::{Event, EventId, EventName},
     tries::{List, Tries, WrongTry},
     verdict::{Admitted, Circumstance, Closed, FirstUse, KeywordFailure, Refused, Verdict},
@@ -42,9 +43,6 @@ pub enum OpenError {
     /// Its folder.
     #[error(transparent)]
     Folder(#[from] crate::folder::FolderError),
-    /// Its events.
-    #[error(transparent)]
-    Choice(#[from] ChoiceError),
 }
 
 /// The events can't be chosen.
@@ -80,12 +78,16 @@ pub enum ChoiceError {
 pub struct Gate {
     number: PartyNumber,
     name: String,
-    events: Vec<Event>,
-    current: Vec<EventId>,
+    events: RwLock<Events>,
+    current: RwLock<Arc<[EventId]>>,
     tries: Tries,
     committer: Committer,
+    admitted: RwLock<HashMap<EventId, u64>>,
     refused: AtomicU64,
 }
+
+/// All events that check data are loaded of.
+type Events = Arc<[Arc<Event>]>;
 
 impl Gate {
     /// A gate with its events, none of them chosen yet, and its log.
@@ -99,47 +101,74 @@ impl Gate {
     ) -> Result<Self, StoreError> {
         let tries = Tries::new(store.wrong_keywords()?);
         let Identity { number, name, key } = identity;
+        let used = store.used()?;
+        let admitted = used.iter().map(|(event, serials)| (*event, serials.len()));
+        let admitted = RwLock::new(admitted.collect());
+        let roll = Roll::new(used, store.head()?);
         Ok(Self {
             number,
             name,
-            events,
-            current: Vec::new(),
+            events: RwLock::new(events.into_iter().map(Arc::new).collect()),
+            current: RwLock::default(),
             tries,
-            committer: Committer::start(store, number, key)?,
+            committer: Committer::start(store, roll, (number, key))?,
+            admitted,
             refused: AtomicU64::new(0),
         })
+    }
+
+    /// Takes newer check data of an event into use, or another event's, while tickets are checked.
+    pub fn take(&self, event: Event) {
+        let mut events = self.events.write().unwrap_or_else(PoisonError::into_inner);
+        let (id, event) = (event.id(), Arc::new(event));
+        let others = events.iter().filter(|e| e.id() != id).cloned();
+        *events = others.chain([event]).collect();
     }
 
     /// Chooses the events whose holders come in here. With no name, the only one loaded.
     ///
     /// # Errors
     /// [`ChoiceError`].
-    pub fn choose(&mut self, names: &[EventName]) -> Result<(), ChoiceError> {
-        self.current = match (names, self.events.as_slice()) {
+    pub fn choose(&self, names: &[EventName]) -> Result<(), ChoiceError> {
+        let events = self.events();
+        let chosen = match (names, &*events) {
             (_, []) => return Err(ChoiceError::NothingLoaded),
-            ([], [only]) => vec![only.id()],
-            ([], _) => return Err(ChoiceError::NoneChosen(listed(self.events.iter()))),
+            ([], [only]) => [only.id()].into(),
+            ([], _) => return Err(ChoiceError::NoneChosen(listed(&events))),
             (names, _) => {
-                let chosen = names.iter().map(|name| self.one(*name));
+                let chosen = names.iter().map(|name| one_of(&events, *name));
                 chosen.collect::<Result<_, _>>()?
             }
         };
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = chosen;
         Ok(())
     }
 
-    fn one(&self, name: EventName) -> Result<EventId, ChoiceError> {
-        let fitting: Vec<&Event> = self.events.iter().filter(|e| name.fits(e.id())).collect();
-        match fitting.as_slice() {
-            [one] => Ok(one.id()),
-            [] => Err(ChoiceError::Unknown {
-                name,
-                loaded: listed(self.events.iter()),
-            }),
-            several => Err(ChoiceError::Ambiguous {
-                name,
-                which: listed(several.iter().copied()),
-            }),
-        }
+    /// All events that check data are loaded of.
+    #[must_use]
+    pub fn events(&self) -> Arc<[Arc<Event>]> {
+        let events = self.events.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&events)
+    }
+
+    fn chosen(&self) -> Arc<[EventId]> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&current)
+    }
+
+    /// The events whose holders come in here.
+    #[must_use]
+    pub fn current(&self) -> Vec<Arc<Event>> {
+        let (events, chosen) = (self.events(), self.chosen());
+        let current = events.iter().filter(|e| chosen.contains(&e.id()));
+        current.cloned().collect()
+    }
+
+    /// How many holders of an event's tickets came in here.
+    #[must_use]
+    pub fn admitted(&self, event: EventId) -> u64 {
+        let admitted = self.admitted.read().unwrap_or_else(PoisonError::into_inner);
+        admitted.get(&event).copied().unwrap_or_default()
     }
 
     /// Its number.
@@ -152,19 +181,6 @@ impl Gate {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// The events whose holders come in here.
-    pub fn current(&self) -> impl Iterator<Item = &Event> {
-        self.events
-            .iter()
-            .filter(|e| self.current.contains(&e.id()))
-    }
-
-    /// An event that check data are loaded of.
-    #[must_use]
-    pub fn event(&self, id: EventId) -> Option<&Event> {
-        self.events.iter().find(|e| e.id() == id)
     }
 
     /// How many scans were refused since the start.
@@ -216,50 +232,43 @@ impl Gate {
     }
 
     /// Everything but the question whether the ticket was used before.
-    fn verify(&self, scanned: &[u8], now: Time) -> Result<(&Event, Admissible), Verdict> {
-        let event = self.event_of(scanned)?;
-        if event.is_old(now) {
-            return Err(Verdict::Closed(Closed::CheckDataOld {
-                series: Arc::clone(event.record()),
-                until: event.until(),
-            }));
+    fn verify(&self, scanned: &[u8], now: Time) -> Result<(Arc<Event>, Admissible), Verdict> {
+        let events = self.events();
+        let event = self.event_of(scanned, &events)?;
+        if let Some(closed) = closed(event, now) {
+            return Err(Verdict::Closed(closed));
         }
-        if event.is_ahead(now) {
-            return Err(Verdict::Closed(Closed::ClockBehind {
-                series: Arc::clone(event.record()),
-                as_of: event.as_of(),
-            }));
-        }
-        let others: Vec<&SeriesRecord> = self
-            .events
-            .iter()
-            .filter(|other| other.id() != event.id())
-            .map(|other| &**other.record())
-            .collect();
+        let others = events.iter().filter(|other| other.id() != event.id());
+        let others: Vec<&SeriesRecord> = others.map(|other| &**other.record()).collect();
         let list = self.tries.list(event);
         let checked = event.checker().check(scanned, &others, &list, now, None);
         let admissible =
             checked.map_err(|rejection| self.reject(event, &list, rejection, scanned))?;
-        Ok((event, admissible))
+        Ok((Arc::clone(event), admissible))
     }
 
     /// The current event that the presentation is sealed to.
-    fn event_of(&self, scanned: &[u8]) -> Result<&Event, Verdict> {
-        if self.current.is_empty() {
+    fn event_of<'e>(
+        &self,
+        scanned: &[u8],
+        events: &'e [Arc<Event>],
+    ) -> Result<&'e Arc<Event>, Verdict> {
+        let chosen = self.chosen();
+        if chosen.is_empty() {
             return Err(Verdict::Closed(Closed::NoEvent));
         }
         let malformed = || self.refuse(Code::TicketMalformed.into());
         let sealed = SealedPresentation::parse(scanned).map_err(|_e| malformed())?;
-        let event = self.events.iter().find(|e| e.key() == sealed.key);
+        let event = events.iter().find(|e| e.key() == sealed.key);
         let event = event.ok_or_else(malformed)?;
-        if !self.current.contains(&event.id()) {
-            return Err(self.refuse(Refused {
-                code: Code::WrongEvent,
-                series: Some(Arc::clone(event.record())),
-                circumstance: Circumstance::None,
-            }));
+        if chosen.contains(&event.id()) {
+            return Ok(event);
         }
-        Ok(event)
+        Err(self.refuse(Refused {
+            code: Code::WrongEvent,
+            series: Some(Arc::clone(event.record())),
+            circumstance: Circumstance::None,
+        }))
     }
 
     /// A rejection as a verdict. A wrong keyword is counted, durably, before it's answered.
@@ -303,6 +312,19 @@ impl Gate {
         Verdict::Refused(refused)
     }
 
+    fn count(&self, series: &SeriesRecord) {
+        let event = EventId {
+            issuer: series.issuer,
+            series: series.series,
+        };
+        let mut admitted = self
+            .admitted
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let count = admitted.entry(event).or_default();
+        *count = count.saturating_add(1);
+    }
+
     fn conclude(&self, outcome: Outcome, series: Arc<SeriesRecord>, contents: Contents) -> Verdict {
         let admitted = |earlier: Earlier| Admitted {
             series: Arc::clone(&series),
@@ -311,7 +333,10 @@ impl Gate {
             at: Time::from_secs(earlier.at_millis / 1000),
         };
         match outcome {
-            Outcome::Admitted(earlier) => Verdict::Admitted(admitted(earlier)),
+            Outcome::Admitted(earlier) => {
+                self.count(&series);
+                Verdict::Admitted(admitted(earlier))
+            }
             Outcome::JustAdmitted(earlier) => Verdict::JustAdmitted(admitted(earlier)),
             Outcome::Used {
                 first,
@@ -330,9 +355,43 @@ impl Gate {
     }
 }
 
-fn listed<'a>(events: impl Iterator<Item = &'a Event>) -> String {
-    let names: Vec<String> = events.map(|e| e.id().to_string()).collect();
+fn one_of(events: &[Arc<Event>], name: EventName) -> Result<EventId, ChoiceError> {
+    let fitting: Vec<Arc<Event>> = events
+        .iter()
+        .filter(|e| name.fits(e.id()))
+        .cloned()
+        .collect();
+    match fitting.as_slice() {
+        [one] => Ok(one.id()),
+        [] => Err(ChoiceError::Unknown {
+            name,
+            loaded: listed(events),
+        }),
+        several => Err(ChoiceError::Ambiguous {
+            name,
+            which: listed(several),
+        }),
+    }
+}
+
+fn listed(events: &[Arc<Event>]) -> String {
+    let names: Vec<String> = events.iter().map(|e| e.id().to_string()).collect();
     names.join(", ")
+}
+
+/// Why nobody can be admitted to an event at this time, if so.
+fn closed(event: &Event, now: Time) -> Option<Closed> {
+    let series = || Arc::clone(event.record());
+    if event.is_old(now) {
+        return Some(Closed::CheckDataOld {
+            series: series(),
+            until: event.until(),
+        });
+    }
+    event.is_ahead(now).then(|| Closed::ClockBehind {
+        series: series(),
+        as_of: event.as_of(),
+    })
 }
 
 /// A decision on its way to the disk.

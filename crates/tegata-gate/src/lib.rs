@@ -27,11 +27,11 @@
 pub mod admission;
 pub mod cli;
 mod event;
-//E pub mod evidence;
+pub mod evidence;
 pub mod folder;
 mod gate;
-//E mod page;
-//E pub mod serve;
+mod page;
+pub mod serve;
 pub mod settings;
 pub mod store;
 mod tries;

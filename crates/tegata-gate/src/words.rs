@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tegata_pages::{Language, Messages, Texts, Tone};
 use tegata_protocol::{
     Time,
@@ -236,7 +236,7 @@ pub struct VerdictJson {
 }
 
 /// An event in JSON.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EventJson {
     /// The shop's number.
     pub shop: String,

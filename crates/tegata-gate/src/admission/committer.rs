@@ -36,17 +36,16 @@ impl std::fmt::Debug for Committer {
 }
 
 impl Committer {
-    /// Loads the roll and starts the thread.
+    /// Starts the thread. It signs with the gate's log key.
     pub(crate) fn start(
         store: impl Store + 'static,
-        gate: PartyNumber,
-        key: SigningKey,
+        roll: Roll,
+        (gate, key): (PartyNumber, SigningKey),
     ) -> Result<Self, StoreError> {
-        let roll = Some(Roll::load(&store)?);
         let (jobs, queue) = sync_channel(QUEUE);
         let worker = Worker {
             store,
-            roll,
+            roll: Some(roll),
             gate,
             key,
         };
@@ -126,12 +125,7 @@ impl<S: Store> Worker<S> {
             failed = self.store.commit(&batch).err();
         }
         match failed {
-            None => {
-                if let Some(roll) = &mut self.roll {
-                    roll.committed();
-                }
-                answers.into_iter().for_each(Decided::tell);
-            }
+            None => answers.into_iter().for_each(Decided::tell),
             Some(error) => self.recover(&error, answers),
         }
     }

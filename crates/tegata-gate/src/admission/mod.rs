@@ -54,30 +54,12 @@ pub struct Entry {
     pub ticket: TicketId,
     /// SHA-256 of the signed presentation.
     pub presentation: Digest,
-    /// When, in milliseconds since 1970.
-    pub at_millis: u64,
+    /// When.
+    pub at: Time,
     /// The signed presentation.
     pub evidence: SignedBytes,
     /// The gate's signed [`tegata_protocol::ticket::Admission`].
     pub record: SignedBytes,
-}
-
-impl Entry {
-    /// When.
-    #[must_use]
-    pub const fn at(&self) -> Time {
-        Time::from_secs(self.at_millis / 1000)
-    }
-
-    /// What a later use of the same ticket has to know.
-    #[must_use]
-    pub const fn as_earlier(&self) -> Earlier {
-        Earlier {
-            row: self.row,
-            presentation: self.presentation,
-            at_millis: self.at_millis,
-        }
-    }
 }
 
 /// The first use of a ticket.
@@ -99,8 +81,8 @@ pub struct SecondUse {
     pub ticket: TicketId,
     /// SHA-256 of the signed presentation.
     pub presentation: Digest,
-    /// When, in milliseconds since 1970.
-    pub at_millis: u64,
+    /// When.
+    pub at: Time,
     /// The signed presentation.
     pub evidence: SignedBytes,
 }

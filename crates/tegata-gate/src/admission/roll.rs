@@ -1,7 +1,7 @@
 //! The roll: which serials are used, in memory, and what comes next in the chain. Pure: it opens
 //! no file and reads no clock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use roaring::RoaringBitmap;
 use tegata_protocol::{PartyNumber, SigningKey, Time, ticket::Admission};
@@ -10,6 +10,9 @@ use super::{
     Batch, Earlier, Entry, Head, RESCAN_MILLIS, SecondUse, Shown, Store, StoreError, TicketId,
 };
 use crate::event::EventId;
+
+/// How many admissions are remembered exactly: far more than a batch has.
+const RECENT: usize = 4096;
 
 /// What is to be answered once the batch is durable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,32 +35,31 @@ pub enum Outcome {
 pub struct Roll {
     used: HashMap<EventId, RoaringBitmap>,
     head: Head,
-    /// Entries decided but not yet in the store.
-    pending: HashMap<TicketId, Earlier>,
+    recent: Recent,
 }
 
 impl Roll {
+    /// A roll of what a store holds.
+    #[must_use]
+    pub fn new(used: Vec<(EventId, RoaringBitmap)>, head: Head) -> Self {
+        Self {
+            used: used.into_iter().collect(),
+            head,
+            recent: Recent::default(),
+        }
+    }
+
     /// Reads what the store holds.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn load(store: &impl Store) -> Result<Self, StoreError> {
-        Ok(Self {
-            used: store.used()?.into_iter().collect(),
-            head: store.head()?,
-            pending: HashMap::new(),
-        })
-    }
-
-    /// How many serials of an event are used.
-    #[must_use]
-    pub fn used(&self, event: EventId) -> u64 {
-        self.used.get(&event).map_or(0, RoaringBitmap::len)
+        Ok(Self::new(store.used()?, store.head()?))
     }
 
     /// Decides about one use and puts what must be written into `batch`. What is decided counts at
-    /// once for the next decision, but is true only when the batch is committed: see
-    /// [`Roll::committed`].
+    /// once for the next decision, but is true only when the batch is committed; if that fails, the roll must be
+    /// loaded anew.
     ///
     /// # Errors
     /// [`StoreError`] when the ticket's first use can't be looked up.
@@ -70,15 +72,19 @@ impl Roll {
     ) -> Result<Outcome, StoreError> {
         let ticket = shown.ticket;
         if !self.is_used(ticket) {
+            let (presentation, at_millis) = (shown.presentation, shown.at_millis);
             let entry = self.next(shown, signer);
-            let earlier = entry.as_earlier();
+            let earlier = Earlier {
+                row: entry.row,
+                presentation,
+                at_millis,
+            };
             self.note(ticket, earlier);
             batch.entries.push(entry);
             return Ok(Outcome::Admitted(earlier));
         }
-        let pending = self.pending.get(&ticket).copied();
-        let first = match pending {
-            Some(first) => Some(first),
+        let first = match self.recent.of.get(&ticket) {
+            Some(first) => Some(*first),
             None => store.use_of(ticket)?,
         };
         let missing = || {
@@ -97,13 +103,14 @@ impl Roll {
 
     /// The next entry of the chain, signed.
     fn next(&mut self, shown: Shown, (gate, key): (PartyNumber, &SigningKey)) -> Entry {
+        let at = Time::from_secs(shown.at_millis / 1000);
         let record = key.sign(&Admission {
             gate,
             issuer: shown.ticket.event.issuer,
             series: shown.ticket.event.series,
             serial: shown.ticket.serial,
             presentation: shown.presentation,
-            time: Time::from_secs(shown.at_millis / 1000),
+            time: at,
             previous: self.head.digest,
         });
         self.head = Head {
@@ -114,7 +121,7 @@ impl Roll {
             row: self.head.row,
             ticket: shown.ticket,
             presentation: shown.presentation,
-            at_millis: shown.at_millis,
+            at,
             evidence: shown.evidence,
             record,
         }
@@ -123,12 +130,27 @@ impl Roll {
     fn note(&mut self, ticket: TicketId, earlier: Earlier) {
         let used = self.used.entry(ticket.event).or_default();
         used.insert(ticket.serial.number());
-        self.pending.insert(ticket, earlier);
+        self.recent.push(ticket, earlier);
     }
+}
 
-    /// The batch is durable: the store answers for it from now on.
-    pub fn committed(&mut self) {
-        self.pending.clear();
+/// The admissions of the last seconds: those not yet in the store, and those that a hand scanner
+/// may read again. The store keeps times in seconds; here they are exact.
+#[derive(Debug, Default)]
+struct Recent {
+    of: HashMap<TicketId, Earlier>,
+    order: VecDeque<TicketId>,
+}
+
+impl Recent {
+    fn push(&mut self, ticket: TicketId, earlier: Earlier) {
+        self.of.insert(ticket, earlier);
+        self.order.push_back(ticket);
+        // A batch is decided at once: what is older than the longest batch is in the store.
+        while self.order.len() > RECENT {
+            let gone = self.order.pop_front();
+            gone.map(|ticket| self.of.remove(&ticket));
+        }
     }
 }
 
@@ -139,7 +161,7 @@ fn second_use(shown: Shown, first: Earlier, batch: &mut Batch) -> Outcome {
         batch.second_uses.push(SecondUse {
             ticket: shown.ticket,
             presentation: shown.presentation,
-            at_millis: shown.at_millis,
+            at: Time::from_secs(shown.at_millis / 1000),
             evidence: shown.evidence,
         });
     } else if shown.at_millis.abs_diff(first.at_millis) <= RESCAN_MILLIS {

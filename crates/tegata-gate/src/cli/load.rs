@@ -2,23 +2,26 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use tegata_client::Client;
-use tegata_program::exit::{Exit, Failure, OrExit as _};
+use tegata_program::{
+    data,
+    exit::{Exit, Failure, OrExit as _},
+    serve::read_address,
+};
 use tegata_protocol::Time;
 
 use super::{Common, now, print_json};
 use crate::{
-    event::Event,
-    folder::{CHECK_DATA_LIMIT, Folder, FolderError, Keys, LoadError, Loaded},
-    words::EventJson,
+    folder::{CHECK_DATA_LIMIT, FolderError, LoadAnswer},
+    serve::{Handed, hand_over},
 };
 
 /// Load a shop's check data for an event
 ///
 /// The file is sealed to this gate and signed by the shop, whose record must be known: give it
 /// once with --shop-record. Editions only ever rise: an older file is refused, so that a ticket
-/// cancelled since can't be slipped in. The sealed file itself is what is kept in DIR.
+/// cancelled since can't be slipped in. The sealed file itself is what is kept in DIR. If the gate
+/// is being served, the running gate loads it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -31,106 +34,62 @@ pub(super) struct Arguments {
     shop_record: Option<PathBuf>,
 }
 
-/// What was loaded, in JSON.
-#[derive(Debug, Serialize)]
-pub(crate) struct LoadedJson {
-    loaded: bool,
-    again: bool,
-    event: EventJson,
-    edition: u64,
-    as_of: u64,
-    until: u64,
-    issued: u64,
-}
-
-/// What wasn't, and why.
-#[derive(Debug, Serialize)]
-struct NotLoadedJson {
-    loaded: bool,
-    reason: &'static str,
-    what: String,
-    next: &'static str,
-}
-
-impl From<&Loaded> for LoadedJson {
-    fn from(loaded: &Loaded) -> Self {
-        let event: &Event = &loaded.event;
-        Self {
-            loaded: true,
-            again: loaded.again,
-            event: EventJson::from(&**event.record()),
-            edition: event.edition(),
-            as_of: event.as_of().secs(),
-            until: event.until().secs(),
-            issued: event.expected(),
-        }
-    }
-}
-
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let common = &arguments.common;
     let folder = common.folder()?;
-    let sealed = read(&arguments.file)?;
-    let record = arguments.shop_record.as_deref().map(read).transpose()?;
-    let _lock = folder.lock().map_err(FolderError::into_failure)?;
-    match load(&folder, (&sealed, record.as_deref()), now()) {
-        Ok(loaded) => print(common, &LoadedJson::from(&loaded))?,
-        Err(error) if common.json => {
-            print_json(&NotLoadedJson {
-                loaded: false,
-                reason: error.word(),
-                what: crate::folder::chain(&error),
-                next: error.next(),
-            })?;
-            return Err(error.into_failure());
+    let handed = Handed {
+        sealed: read(&arguments.file)?,
+        shop_record: arguments.shop_record.as_deref().map(read).transpose()?,
+    };
+    match folder.lock() {
+        Ok(_lock) => match folder.load_renewing(handed.files(), &Client::default(), now()) {
+            Ok(loaded) => print(common, &LoadAnswer::from(&loaded)),
+            Err(error) => {
+                if common.json {
+                    print_json(&LoadAnswer::refused(&error))?;
+                }
+                Err(error.into_failure())
+            }
+        },
+        Err(FolderError::Data(locked @ data::Error::Locked { .. })) => {
+            let Ok(address) = read_address(common.path()) else {
+                return Err(locked.into());
+            };
+            let answer = hand_over(&format!("http://{address}"), &handed)
+                .or_exit(Exit::Unreachable)
+                .or_doing("handing the file to the running gate")?;
+            print(common, &answer)
         }
-        Err(error) => return Err(error.into_failure()),
+        Err(error) => Err(error.into_failure()),
+    }
+}
+
+fn print(common: &Common, answer: &LoadAnswer) -> Result<Exit, Failure> {
+    if common.json {
+        print_json(answer)?;
+    }
+    let Some(event) = answer.event.as_ref().filter(|_| answer.loaded) else {
+        let what = answer.what.as_deref().unwrap_or("it wasn't loaded");
+        return Err(Failure::refused(what).next(answer.next.as_deref().unwrap_or_default()));
+    };
+    if !common.json {
+        let what = if answer.again {
+            "Loaded before"
+        } else {
+            "Loaded"
+        };
+        println!(
+            "{what}: {}, {} (event {}/{})",
+            event.title, event.place, event.shop, event.series
+        );
+        println!(
+            "Edition {}, {} tickets, to be used until {}.",
+            answer.edition,
+            answer.issued,
+            Time::from_secs(answer.until)
+        );
     }
     Ok(Exit::Done)
-}
-
-fn print(common: &Common, loaded: &LoadedJson) -> Result<(), Failure> {
-    if common.json {
-        return print_json(loaded);
-    }
-    let EventJson {
-        shop,
-        series,
-        title,
-        place,
-    } = &loaded.event;
-    let what = if loaded.again {
-        "Loaded before"
-    } else {
-        "Loaded"
-    };
-    println!("{what}: {title}, {place} (event {shop}/{series})");
-    println!(
-        "Edition {}, {} tickets, to be used until {}.",
-        loaded.edition,
-        loaded.issued,
-        Time::from_secs(loaded.until)
-    );
-    Ok(())
-}
-
-/// Loads; if the kept certificates have ended, fetches new ones once.
-fn load(folder: &Folder, files: (&[u8], Option<&[u8]>), now: Time) -> Result<Loaded, LoadError> {
-    let keys = folder.keys()?;
-    let mut store = folder.store()?;
-    match folder.load(&keys, &mut store, files, now) {
-        Err(LoadError::CertificatesEnded(_)) => {
-            renew(folder, &keys, now)?;
-            folder.load(&keys, &mut store, files, now)
-        }
-        other => other,
-    }
-}
-
-fn renew(folder: &Folder, keys: &Keys, now: Time) -> Result<(), FolderError> {
-    folder
-        .fetch_certificates(keys, &Client::default(), now)
-        .map(drop)
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {

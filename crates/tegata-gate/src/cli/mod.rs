@@ -16,9 +16,13 @@ use tegata_protocol::Time;
 use crate::folder::Folder;
 
 mod check;
+mod evidence;
 mod join;
 mod load;
+mod log;
 mod open;
+mod serve;
+mod status;
 
 const PROGRAM: &str = "tegata-gate";
 
@@ -52,12 +56,15 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Join the centre: make keys, register, keep the record
     Join(join::Arguments),
-    /// Load a shop's check data for an event
     Load(load::Arguments),
-    /// Check scanned codes and admit their holders
     Check(check::Arguments),
+    Serve(serve::Arguments),
+    Status(status::Arguments),
+    Log(log::LogArguments),
+    VerifyLog(log::VerifyArguments),
+    Export(evidence::ExportArguments),
+    Merge(evidence::MergeArguments),
 }
 
 /// What every command takes.
@@ -99,6 +106,12 @@ pub fn main() -> ExitCode {
             Command::Join(arguments) => join::run(&arguments)?,
             Command::Load(arguments) => load::run(&arguments)?,
             Command::Check(arguments) => check::run(&arguments)?,
+            Command::Serve(arguments) => serve::run(&arguments)?,
+            Command::Status(arguments) => status::run(&arguments)?,
+            Command::Log(arguments) => log::run_log(&arguments)?,
+            Command::VerifyLog(arguments) => log::run_verify(&arguments)?,
+            Command::Export(arguments) => evidence::run_export(&arguments)?,
+            Command::Merge(arguments) => evidence::run_merge(&arguments)?,
         };
         Ok(())
     });
@@ -119,4 +132,15 @@ fn now() -> Time {
 fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     println!("{}", serde_json::to_string(value)?);
     Ok(())
+}
+
+/// Bytes as lower-case hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing into a String can't fail.
+        write!(text, "{byte:02x}").unwrap_or_default();
+    }
+    text
 }

@@ -22,13 +22,35 @@ pub(super) struct Opened {
     pub(super) lock: Lock,
 }
 
+/// Opens the gate, its events chosen.
 pub(super) fn open(common: &Common, events: &[EventName]) -> Result<Opened, Failure> {
+    let opened = unchosen(common)?;
+    let chosen = opened.gate.choose(opened.settings.chosen(events));
+    chosen.map_err(choice_failure)?;
+    Ok(opened)
+}
+
+/// As [`open`], but a gate without check data stays closed until some are loaded.
+pub(super) fn open_for_serving(common: &Common, events: &[EventName]) -> Result<Opened, Failure> {
+    let opened = unchosen(common)?;
+    match opened.gate.choose(opened.settings.chosen(events)) {
+        Ok(()) => {}
+        Err(error @ ChoiceError::NothingLoaded) => {
+            tracing::warn!(%error, "the gate stays closed until check data are loaded");
+        }
+        Err(error) => return Err(choice_failure(error)),
+    }
+    Ok(opened)
+}
+
+fn unchosen(common: &Common) -> Result<Opened, Failure> {
     let folder = common.folder()?;
     let lock = folder.lock().map_err(FolderError::into_failure)?;
     let settings: Settings = config::load(folder.dir(), "gate")?;
-    let mut gate = Gate::open(&folder).map_err(failure)?;
-    let chosen = gate.choose(settings.chosen(events));
-    chosen.map_err(|error| failure(error.into()))?;
+    let gate = Gate::open(&folder).map_err(|error| match error {
+        OpenError::Folder(error) => error.into_failure(),
+        OpenError::Store(error) => FolderError::from(error).into_failure(),
+    })?;
     Ok(Opened {
         folder,
         settings,
@@ -37,19 +59,13 @@ pub(super) fn open(common: &Common, events: &[EventName]) -> Result<Opened, Fail
     })
 }
 
-fn failure(error: OpenError) -> Failure {
-    match error {
-        OpenError::Folder(error) => error.into_failure(),
-        OpenError::Store(error) => FolderError::from(error).into_failure(),
-        OpenError::Choice(error) => {
-            let next = match &error {
-                ChoiceError::NothingLoaded => "tegata-gate load --data DIR FILE",
-                ChoiceError::NoneChosen(_) | ChoiceError::Unknown { .. } => {
-                    "choose with --event N, or `events` in gate.toml"
-                }
-                ChoiceError::Ambiguous { .. } => "name the shop too: --event SHOP/N",
-            };
-            Failure::new(Exit::Usage, error).next(next)
+fn choice_failure(error: ChoiceError) -> Failure {
+    let next = match &error {
+        ChoiceError::NothingLoaded => "tegata-gate load --data DIR FILE",
+        ChoiceError::NoneChosen(_) | ChoiceError::Unknown { .. } => {
+            "choose with --event N, or `events` in gate.toml"
         }
-    }
+        ChoiceError::Ambiguous { .. } => "name the shop too: --event SHOP/N",
+    };
+    Failure::new(Exit::Usage, error).next(next)
 }

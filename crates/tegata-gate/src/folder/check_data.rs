@@ -2,6 +2,7 @@
 //! loaded and at every start, since only the sealed file is kept: its secret never lies in clear
 //! on the disk.
 
+use tegata_client::Client;
 use tegata_program::exit::{Exit, Failure};
 use tegata_protocol::{
     CLOCK_WINDOW, Digest, Malformed, PartyNumber, Role, SignedBytes, Time, Unverified, Verified,
@@ -147,6 +148,17 @@ impl LoadError {
 }
 
 impl LoadError {
+    /// The same of a file that was accepted once.
+    fn of_file(self, file: String) -> FolderError {
+        if let Self::Folder(error) = self {
+            return error;
+        }
+        FolderError::CheckData {
+            file,
+            source: Box::new(self),
+        }
+    }
+
     /// How the program ends: code, what happened, what to do next.
     #[must_use]
     pub fn into_failure(self) -> Failure {
@@ -214,6 +226,25 @@ impl Folder {
         Ok(Loaded { event, again })
     }
 
+    /// As [`Folder::load`]; if the kept certificates have ended, fetches new ones and tries again.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub fn load_renewing(
+        &self,
+        files: (&[u8], Option<&[u8]>),
+        client: &Client,
+        now: Time,
+    ) -> Result<Loaded, LoadError> {
+        let (keys, mut store) = (self.keys()?, self.store()?);
+        let loaded = self.load(&keys, &mut store, files, now);
+        if !matches!(loaded, Err(LoadError::CertificatesEnded(_))) {
+            return loaded;
+        }
+        self.fetch_certificates(&keys, client, now)?;
+        self.load(&keys, &mut store, files, now)
+    }
+
     /// Every event whose check data are kept, verified anew.
     ///
     /// # Errors
@@ -227,14 +258,7 @@ impl Folder {
         let mut events = Vec::with_capacity(files.len());
         for file in files {
             let event = self.reopen(keys, store, &file, &register);
-            let event = event.map_err(|source| match source {
-                LoadError::Folder(error) => error,
-                other => FolderError::CheckData {
-                    file,
-                    source: Box::new(other),
-                },
-            });
-            events.push(event?);
+            events.push(event.map_err(|error| error.of_file(file))?);
         }
         Ok(events)
     }

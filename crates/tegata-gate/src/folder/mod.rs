@@ -19,6 +19,7 @@ use tegata_program::{
 };
 use tegata_protocol::{Malformed, PartyNumber, refusal::Refusal};
 
+pub use answer::LoadAnswer;
 pub use check_data::{CHECK_DATA_LIMIT, LoadError, Loaded};
 pub use join::Joining;
 pub use keys::Keys;
@@ -29,6 +30,7 @@ use crate::{
     store::{self, LogReader, SqliteStore},
 };
 
+mod answer;
 mod check_data;
 mod join;
 mod keys;
@@ -114,10 +116,10 @@ impl FolderError {
             Self::Call(_) => "run the same command again: what was signed is kept",
             Self::Data(_) | Self::Store(_) | Self::Refused(_) => "",
         };
-        let failure = match self {
-            Self::Data(error) => return Failure::from(error),
-            other => Failure::new(other.exit(), chain(&other)),
-        };
+        let failure = Failure::new(self.exit(), chain(&self));
+        if let Self::Data(error) = self {
+            return Failure::from(error);
+        }
         if next.is_empty() {
             failure
         } else {

@@ -3,15 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Row, params};
-use tegata_protocol::SignedBytes;
+use tegata_protocol::{SignedBytes, Time};
 
-use super::sqlite::{digest, event_cells, failed, open_to_read, signed, ticket, unsigned};
-use crate::{
-    admission::{Entry, SecondUse, StoreError},
-    event::EventId,
-};
+use super::sqlite::{digest, event_cells, failed, open_to_read, ticket, unsigned};
+use crate::admission::{Entry, SecondUse, StoreError, TicketId};
 
-const COLUMNS: &str = "row, issuer, series, serial, presentation, at_millis, evidence, record";
+const COLUMNS: &str = "row, issuer, series, serial, presentation, at, evidence, record";
 
 /// Reads the log. Changes nothing, and doesn't disturb who writes.
 #[derive(Debug)]
@@ -43,19 +40,6 @@ impl LogReader {
     pub fn rows(&self) -> Result<u64, StoreError> {
         let query = "SELECT count(*) FROM admission";
         let count = self.connection.query_row(query, [], |row| unsigned(row, 0));
-        count.map_err(self.failed())
-    }
-
-    /// How many admissions an event has.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn rows_of(&self, event: EventId) -> Result<u64, StoreError> {
-        let query = "SELECT count(*) FROM admission WHERE issuer = $1 AND series = $2";
-        let (issuer, series) = event_cells(event);
-        let count = self
-            .connection
-            .query_row(query, params![issuer, series], |row| unsigned(row, 0));
         count.map_err(self.failed())
     }
 
@@ -92,15 +76,21 @@ impl LogReader {
         rows.and_then(Iterator::collect).map_err(self.failed())
     }
 
-    /// The row of that number, if there is one.
+    /// The row of a ticket, if it was admitted.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn row(&self, number: u64) -> Result<Option<Entry>, StoreError> {
-        let query = format!("SELECT {COLUMNS} FROM admission WHERE row = $1");
-        let mut statement = self.connection.prepare(&query).map_err(self.failed())?;
+    pub fn row_of(&self, ticket: TicketId) -> Result<Option<Entry>, StoreError> {
+        let query = format!(
+            "SELECT {COLUMNS} FROM admission WHERE issuer = $1 AND series = $2 AND serial = $3"
+        );
+        let (issuer, series) = event_cells(ticket.event);
+        let mut statement = self
+            .connection
+            .prepare_cached(&query)
+            .map_err(self.failed())?;
         let mut rows = statement
-            .query_map(params![signed(number)], entry)
+            .query_map(params![issuer, series, ticket.serial.number()], entry)
             .map_err(self.failed())?;
         rows.next().transpose().map_err(self.failed())
     }
@@ -110,14 +100,14 @@ impl LogReader {
     /// # Errors
     /// [`StoreError`].
     pub fn second_uses(&self) -> Result<Vec<SecondUse>, StoreError> {
-        let query = "SELECT issuer, series, serial, presentation, at_millis, evidence
+        let query = "SELECT issuer, series, serial, presentation, at, evidence
              FROM second_use ORDER BY number";
         let mut statement = self.connection.prepare(query).map_err(self.failed())?;
         let rows = statement.query_map([], |row| {
             Ok(SecondUse {
                 ticket: ticket(row, 0)?,
                 presentation: digest(row, 3)?,
-                at_millis: unsigned(row, 4)?,
+                at: Time::from_secs(unsigned(row, 4)?),
                 evidence: SignedBytes::new(row.get(5)?),
             })
         });
@@ -130,7 +120,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         row: unsigned(row, 0)?,
         ticket: ticket(row, 1)?,
         presentation: digest(row, 4)?,
-        at_millis: unsigned(row, 5)?,
+        at: Time::from_secs(unsigned(row, 5)?),
         evidence: SignedBytes::new(row.get(6)?),
         record: SignedBytes::new(row.get(7)?),
     })

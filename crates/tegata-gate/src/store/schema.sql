@@ -5,7 +5,7 @@ CREATE TABLE admission (
     series       INTEGER NOT NULL,
     serial       INTEGER NOT NULL,
     presentation BLOB    NOT NULL CHECK (length(presentation) = 32),
-    at_millis    INTEGER NOT NULL,
+    at           INTEGER NOT NULL,
     evidence     BLOB    NOT NULL,
     record       BLOB    NOT NULL,
     UNIQUE (issuer, series, serial)
@@ -18,7 +18,7 @@ CREATE TABLE second_use (
     series       INTEGER NOT NULL,
     serial       INTEGER NOT NULL,
     presentation BLOB    NOT NULL CHECK (length(presentation) = 32),
-    at_millis    INTEGER NOT NULL,
+    at           INTEGER NOT NULL,
     evidence     BLOB    NOT NULL,
     UNIQUE (issuer, series, serial, presentation)
 ) STRICT;

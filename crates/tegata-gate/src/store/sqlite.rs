@@ -214,7 +214,7 @@ impl Store for SqliteStore {
     }
 
     fn use_of(&self, ticket: TicketId) -> Result<Option<Earlier>, StoreError> {
-        let query = "SELECT row, presentation, at_millis FROM admission
+        let query = "SELECT row, presentation, at FROM admission
              WHERE issuer = $1 AND series = $2 AND serial = $3";
         let (issuer, series) = event_cells(ticket.event);
         let found = self.connection.query_row(
@@ -224,7 +224,7 @@ impl Store for SqliteStore {
                 Ok(Earlier {
                     row: unsigned(row, 0)?,
                     presentation: digest(row, 1)?,
-                    at_millis: unsigned(row, 2)?,
+                    at_millis: unsigned(row, 2)?.saturating_mul(1000),
                 })
             },
         );
@@ -269,7 +269,7 @@ fn write(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
 fn write_entries(transaction: &Transaction<'_>, entries: &[Entry]) -> rusqlite::Result<()> {
     let mut insert = transaction.prepare_cached(
         "INSERT INTO admission
-             (row, issuer, series, serial, presentation, at_millis, evidence, record)
+             (row, issuer, series, serial, presentation, at, evidence, record)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )?;
     for entry in entries {
@@ -280,7 +280,7 @@ fn write_entries(transaction: &Transaction<'_>, entries: &[Entry]) -> rusqlite::
             series,
             entry.ticket.serial.number(),
             entry.presentation.as_bytes(),
-            signed(entry.at_millis),
+            signed(entry.at.secs()),
             entry.evidence.as_bytes(),
             entry.record.as_bytes()
         ])?;
@@ -290,7 +290,7 @@ fn write_entries(transaction: &Transaction<'_>, entries: &[Entry]) -> rusqlite::
 
 fn write_second_uses(transaction: &Transaction<'_>, uses: &[SecondUse]) -> rusqlite::Result<()> {
     let mut insert = transaction.prepare_cached(
-        "INSERT INTO second_use (issuer, series, serial, presentation, at_millis, evidence)
+        "INSERT INTO second_use (issuer, series, serial, presentation, at, evidence)
          SELECT $1, $2, $3, $4, $5, $6
          WHERE (SELECT count(*) FROM second_use
                 WHERE issuer = $1 AND series = $2 AND serial = $3) < $7
@@ -303,7 +303,7 @@ fn write_second_uses(transaction: &Transaction<'_>, uses: &[SecondUse]) -> rusql
             series,
             second.ticket.serial.number(),
             second.presentation.as_bytes(),
-            signed(second.at_millis),
+            signed(second.at.secs()),
             second.evidence.as_bytes(),
             MAX_SECOND_USES
         ])?;

@@ -15,6 +15,7 @@ pub struct Field<'a> {
     error: Option<&'a str>,
     value: &'a str,
     required: bool,
+    autofocus: bool,
     optional_word: Option<Language>,
     autocomplete: Option<&'a str>,
     inputmode: Option<&'a str>,
@@ -99,6 +100,7 @@ impl<'a> Field<'a> {
             error: None,
             value: "",
             required: false,
+            autofocus: false,
             optional_word: None,
             autocomplete: None,
             inputmode: None,
@@ -130,6 +132,13 @@ impl<'a> Field<'a> {
     #[must_use]
     pub const fn required(mut self) -> Self {
         self.required = true;
+        self
+    }
+
+    /// The cursor stands in it when the page opens: one such field a page.
+    #[must_use]
+    pub const fn autofocus(mut self) -> Self {
+        self.autofocus = true;
         self
     }
 
@@ -176,7 +185,8 @@ impl<'a> Field<'a> {
                 html! {
                     input id=(id) name=(self.name) type=(kind)
                         value=[shown.then_some(self.value)]
-                        required[self.required] autocomplete=[self.autocomplete]
+                        required[self.required] autofocus[self.autofocus]
+                        autocomplete=[self.autocomplete]
                         inputmode=[self.inputmode] aria-describedby=[described]
                         aria-invalid=[invalid];
                 }

@@ -1,0 +1,288 @@
+//! The gate's page and its JSON: what the person at the door, and programs beside them, talk to.
+//!
+//! - `GET /` the page; `POST /` a form with the field `text`: the page with a verdict.
+//! - `POST /v1/check` `{"text": "…"}` → [`VerdictJson`].
+//! - `GET /v1/status` → counters.
+//! - `POST /v1/load` CBOR `[check data, shop's record or null]`: newer check data, while it runs.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::{
+    Form, Json, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::{HeaderMap, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+use tegata_client::Client;
+use tegata_pages::{Language, dress};
+use tegata_program::{
+    clock,
+    serve::{Hosts, host_guard},
+};
+use tegata_protocol::{Time, cbor};
+
+use crate::{
+    admission::Entry,
+    event::{Event, EventName},
+    folder::{CHECK_DATA_LIMIT, Folder, LoadAnswer, LoadError},
+    gate::Gate,
+    page,
+    store::LogReader,
+    verdict::Verdict,
+    words::{EventJson, VerdictJson},
+};
+
+/// The most bytes of a form or a JSON body: a code has 656 letters.
+const BODY_LIMIT: usize = 8 * 1024;
+
+/// How many admissions the page shows.
+const LAST: u32 = 8;
+
+/// A gate with its page.
+#[derive(Debug)]
+pub struct Door {
+    gate: Gate,
+    folder: Folder,
+    log: Mutex<LogReader>,
+    names: Vec<EventName>,
+}
+
+/// What came in to be checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scanned {
+    text: String,
+}
+
+/// Check data handed to a running gate.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct Handed {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) sealed: Vec<u8>,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) shop_record: Option<Vec<u8>>,
+}
+
+impl Handed {
+    /// The check data and the shop's record.
+    pub(crate) fn files(&self) -> (&[u8], Option<&[u8]>) {
+        (&self.sealed, self.shop_record.as_deref())
+    }
+}
+
+/// The most bytes of [`Handed`].
+pub(crate) const HANDED_LIMIT: usize = CHECK_DATA_LIMIT + 16 * 1024;
+
+#[derive(Serialize)]
+struct StatusJson {
+    gate: String,
+    name: String,
+    events: Vec<CurrentJson>,
+    refused: u64,
+}
+
+#[derive(Serialize)]
+struct CurrentJson {
+    #[serde(flatten)]
+    event: EventJson,
+    edition: u64,
+    until: u64,
+    issued: u64,
+    admitted: u64,
+    usable: bool,
+}
+
+impl Door {
+    /// A door of a gate whose folder's lock is held. `names` are the events to choose again when
+    /// check data come.
+    #[must_use]
+    pub const fn new(gate: Gate, folder: Folder, log: LogReader, names: Vec<EventName>) -> Self {
+        Self {
+            gate,
+            folder,
+            log: Mutex::new(log),
+            names,
+        }
+    }
+
+    /// The gate.
+    #[must_use]
+    pub const fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    fn check(&self, text: &str) -> Verdict {
+        let millis = clock::now_millis();
+        let verdict = self
+            .gate
+            .check_text(text, Time::from_secs(millis / 1000), millis);
+        match &verdict {
+            Verdict::Admitted(admitted) => tracing::info!(row = admitted.row, "admitted"),
+            Verdict::JustAdmitted(admitted) => tracing::info!(row = admitted.row, "read twice"),
+            Verdict::Refused(refused) => tracing::info!(code = %refused.code, "refused"),
+            Verdict::Closed(closed) => tracing::warn!(reason = closed.word(), "closed"),
+        }
+        verdict
+    }
+
+    /// The last admissions. The page does without them if the log can't be read just now.
+    pub(crate) fn last(&self) -> Vec<Entry> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.newest(LAST).unwrap_or_else(|error| {
+            tracing::error!(%error, "the last admissions can't be read");
+            Vec::new()
+        })
+    }
+
+    fn load(&self, handed: &Handed, now: Time) -> Result<LoadAnswer, LoadError> {
+        let client = Client::default();
+        let loaded = self.folder.load_renewing(handed.files(), &client, now)?;
+        let answer = LoadAnswer::from(&loaded);
+        self.gate.take(loaded.event);
+        if self.gate.current().is_empty()
+            && let Err(error) = self.gate.choose(&self.names)
+        {
+            tracing::warn!(%error, "the gate stays closed");
+        }
+        tracing::info!(edition = answer.edition, "check data loaded");
+        Ok(answer)
+    }
+
+    fn status(&self, now: Time) -> StatusJson {
+        let current = |event: &Arc<Event>| CurrentJson {
+            event: EventJson::from(&**event.record()),
+            edition: event.edition(),
+            until: event.until().secs(),
+            issued: event.expected(),
+            admitted: self.gate.admitted(event.id()),
+            usable: event.is_usable(now),
+        };
+        StatusJson {
+            gate: self.gate.number().to_string(),
+            name: self.gate.name().to_owned(),
+            events: self.gate.current().iter().map(current).collect(),
+            refused: self.gate.refused(),
+        }
+    }
+}
+
+/// The routes of a door that answers to these host names.
+pub fn router(door: Arc<Door>, hosts: &[String]) -> Router {
+    let routes = Router::new()
+        .route("/", get(show).post(scan))
+        .route("/v1/check", post(check))
+        .route("/v1/status", get(status))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .route(
+            "/v1/load",
+            post(load).layer(DefaultBodyLimit::max(HANDED_LIMIT)),
+        )
+        .with_state(door);
+    host_guard(dress(routes), Hosts::new(hosts))
+}
+
+fn now() -> Time {
+    Time::from_secs(clock::now())
+}
+
+/// Runs what touches the disk off the server's threads.
+async fn apart<T: Send + 'static>(
+    door: Arc<Door>,
+    work: impl FnOnce(&Door) -> T + Send + 'static,
+) -> Result<T, Response> {
+    let done = tokio::task::spawn_blocking(move || work(&door)).await;
+    done.map_err(|error| {
+        tracing::error!(%error, "a request ended badly");
+        let text = "Something broke here. Nobody was admitted; try again.\n";
+        (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+    })
+}
+
+async fn show(
+    State(door): State<Arc<Door>>,
+    language: Language,
+    uri: Uri,
+) -> Result<Response, Response> {
+    let page = apart(door, move |door| page::page(door, language, &uri, None)).await?;
+    Ok(page.into_response())
+}
+
+/// A form post from another site's page would spend a ticket without the person at the door.
+async fn scan(
+    State(door): State<Arc<Door>>,
+    language: Language,
+    uri: Uri,
+    headers: HeaderMap,
+    Form(scanned): Form<Scanned>,
+) -> Result<Response, Response> {
+    if !from_own_page(&headers) {
+        return Err(page::foreign_form(door.gate(), language).into_response());
+    }
+    let page = apart(door, move |door| {
+        let verdict = door.check(&scanned.text);
+        page::page(door, language, &uri, Some(&verdict))
+    });
+    Ok(page.await?.into_response())
+}
+
+/// Was a form sent by a page of this server? Browsers say so; other programs don't say anything.
+fn from_own_page(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).map(|v| v.to_str().unwrap_or_default());
+    let host = text(header::HOST).unwrap_or_default();
+    match text(header::ORIGIN) {
+        None => true,
+        Some(origin) => origin.split_once("://").is_some_and(|(_, own)| own == host),
+    }
+}
+
+async fn check(
+    State(door): State<Arc<Door>>,
+    Json(scanned): Json<Scanned>,
+) -> Result<Json<VerdictJson>, Response> {
+    let verdict = apart(door, move |door| door.check(&scanned.text)).await?;
+    Ok(Json(VerdictJson::new(&verdict)))
+}
+
+async fn status(State(door): State<Arc<Door>>) -> impl IntoResponse {
+    Json(door.status(now()))
+}
+
+/// The content type isn't one that a form of another site can send.
+async fn load(
+    State(door): State<Arc<Door>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Response> {
+    let kind = headers.get(header::CONTENT_TYPE);
+    if kind.is_none_or(|kind| kind != tegata_client::CBOR) {
+        return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response());
+    }
+    let handed: Handed = cbor::decode(&body, HANDED_LIMIT)
+        .map_err(|e| (StatusCode::BAD_REQUEST, format!("{e}\n")).into_response())?;
+    let loaded = apart(door, move |door| door.load(&handed, now())).await?;
+    let answer = loaded.unwrap_or_else(|error| LoadAnswer::refused(&error));
+    Ok(Json(answer).into_response())
+}
+
+/// Hands check data to a gate that is running.
+///
+/// # Errors
+/// What the network says, or an answer that isn't one.
+pub(crate) fn hand_over(address: &str, handed: &Handed) -> Result<LoadAnswer, ureq::Error> {
+    let agent = ureq::Agent::config_builder()
+        .timeout_global(Some(std::time::Duration::from_secs(30)))
+        .max_redirects(0)
+        .build();
+    let mut response = ureq::Agent::from(agent)
+        .post(format!("{address}/v1/load"))
+        .content_type(tegata_client::CBOR)
+        .send(cbor::encode(handed))?;
+    let answer = response.body_mut().read_to_vec()?;
+    let unreadable = |e| ureq::Error::Io(std::io::Error::other(e));
+    serde_json::from_slice(&answer).map_err(unreadable)
+}
