@@ -38,6 +38,18 @@ pub struct Showing<'a> {
     pub nonce: Option<[u8; 8]>,
     /// Password B, where the ticket's holder key stands under it.
     pub b: Option<&'a Password>,
+    /// What if the ticket has a keyword and none is given?
+    pub lacking: Lacking,
+}
+
+/// What happens when a ticket's keyword isn't given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lacking {
+    /// The wallet asks for it: the gate would refuse.
+    #[default]
+    Refused,
+    /// It's shown all the same, to see the gate refuse it.
+    Shown,
 }
 
 impl Wallet {
@@ -84,7 +96,8 @@ impl Wallet {
     ) -> Result<Shown, WalletError> {
         let kept = self.find_ticket(&id.to_string())?.clone();
         let (series, ticket) = self.open_ticket(&kept)?;
-        if ticket.keyword.is_some() && showing.keyword.is_none() {
+        let lacking = ticket.keyword.is_some() && showing.keyword.is_none();
+        if lacking && showing.lacking == Lacking::Refused {
             return Err(WalletError::NeedsKeyword);
         }
         let presentation = Presentation {

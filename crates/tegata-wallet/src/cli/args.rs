@@ -369,6 +369,9 @@ pub(super) struct ShowArgs {
     pub(super) ticket: String,
     #[command(flatten)]
     pub(super) form: ShowForm,
+    /// Show a ticket that has a keyword without giving it; the gate will refuse
+    #[arg(long, conflicts_with_all = ["keyword_file", "keyword_prompt"])]
+    pub(super) without_keyword: bool,
     /// The gate's challenge, 16 hexadecimal digits
     #[arg(long, value_name = "HEX")]
     pub(super) nonce: Option<String>,

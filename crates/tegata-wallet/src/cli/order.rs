@@ -19,7 +19,7 @@ use crate::{
     buying::Wanted,
     error::WalletError,
     state::Holding,
-    tickets::{Showing, Shown},
+    tickets::{Lacking, Showing, Shown},
     wallet::Access,
 };
 
@@ -89,6 +89,11 @@ pub(super) fn show(folder: &Path, args: &ShowArgs, out: &Output, now: Time) -> R
         keyword,
         nonce,
         b: b.as_ref(),
+        lacking: if args.without_keyword {
+            Lacking::Shown
+        } else {
+            Lacking::Refused
+        },
     };
     let shown = wallet.show(kept.digest(), showing, now).map_err(failure)?;
     let view = wallet.view_ticket(&kept).map_err(failure)?;
