@@ -83,6 +83,7 @@ fn forms() -> Vec<Defect> {
 }
 
 /// What can't be the type at all.
+#[expect(clippy::too_many_lines, reason = "a list, one entry after the other")]
 fn shapes() -> Vec<Defect> {
     let collect = samples::sample("collect");
     let raw = |bytes: &[u8]| Node::Raw(bytes.to_vec());

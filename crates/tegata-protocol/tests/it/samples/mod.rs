@@ -1,6 +1,8 @@
 //! One good example of every signed type, made from fixed seeds: the vectors and most tests start
 //! from these.
 
+use std::sync::LazyLock;
+
 use tegata_protocol::{
     Amount, Currency, Digest, Document, KeyId, MessageId, OpeningKey, PartyNumber, PaymentId, Role,
     SealingKey, SeriesId, SignedBytes, SigningKey, Suite, Time, TransactionNumber, Validity,
@@ -59,6 +61,7 @@ pub(crate) const HOLDER: u8 = 30;
 pub(crate) const CODE: &str = "7Q4M-09XC-K3VA-PZ5T";
 
 /// One good example.
+#[derive(Clone)]
 pub(crate) struct Sample {
     pub(crate) kind: &'static str,
     /// What sets it apart from others of its kind.
@@ -171,6 +174,11 @@ fn noted(mut sample: Sample, note: &'static str) -> Sample {
 
 /// Every sample. Each kind occurs at least once.
 pub(crate) fn all() -> Vec<Sample> {
+    static ALL: LazyLock<Vec<Sample>> = LazyLock::new(make_all);
+    ALL.clone()
+}
+
+fn make_all() -> Vec<Sample> {
     let mut samples = identities();
     samples.extend(joining());
     samples.extend(prepaid());
