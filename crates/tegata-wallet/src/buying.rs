@@ -3,7 +3,7 @@
 
 use hkdf::Hkdf;
 use sha2::Sha256;
-use tegata_client::Callee;
+use tegata_client::{CallError, Callee};
 use tegata_protocol::{
     Digest, Malformed, MessageId, Role, SeriesId, SigningKey, Time, Verified,
     envelope::Body,
@@ -47,11 +47,11 @@ impl Wallet {
         let record = self
             .client()
             .party_record(address, &centre.keys.register)
-            .map_err(|e| match e {
-                tegata_client::CallError::BadReply { why, .. } => {
-                    WalletError::unsound("the shop's record", why)
+            .map_err(|e| {
+                if let CallError::BadReply { why, .. } = e {
+                    return WalletError::unsound("the shop's record", why);
                 }
-                other => other.into(),
+                e.into()
             })?;
         let shop = known_shop(&record, address, now)?;
         if self.state.shop(shop.number) != Some(&shop) {
@@ -105,10 +105,10 @@ impl Wallet {
                 keyword,
             })
         };
-        match self.request(&shop, id, wish, order, now)? {
-            Settled::Bill(bill) => Ok(bill),
-            _ => Err(WalletError::unsound("the answer", "it's of another kind")),
-        }
+        let Settled::Bill(bill) = self.request(&shop, id, wish, order, now)? else {
+            return Err(WalletError::unsound("the answer", "it's of another kind"));
+        };
+        Ok(bill)
     }
 
     /// Asks a shop something in words. Shops answer with a refusal (T1, step 212).
@@ -152,10 +152,12 @@ impl Wallet {
     ) -> Result<Settled, WalletError> {
         // The offer itself is signed: it's the shop's last word, sound or not.
         self.drop_pending(pending);
-        let checked = self.check_offer(order, offer, now);
-        let Ok(kept) = checked else {
-            self.commit(now, Vec::new())?;
-            return Err(checked.err().unwrap_or(WalletError::NotRegistered));
+        let kept = match self.check_offer(order, offer, now) {
+            Ok(kept) => kept,
+            Err(unsound) => {
+                self.commit(now, Vec::new())?;
+                return Err(unsound);
+            }
         };
         let digest = kept.digest();
         if self.state.bill(digest).is_none() {

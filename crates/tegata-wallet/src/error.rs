@@ -90,9 +90,6 @@ pub enum WalletError {
     /// B is needed and wasn't given.
     #[error("password B is needed: {0}")]
     NeedsB(&'static str),
-    /// The ticket needs its keyword.
-    #[error("this ticket has a keyword, and none was given")]
-    NeedsKeyword,
     /// A file of the person's own.
     #[error("can't {doing} {file}")]
     File {
@@ -103,6 +100,9 @@ pub enum WalletError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The ticket needs its keyword.
+    #[error("this ticket has a keyword, and none was given")]
+    NeedsKeyword,
     /// The QR code.
     #[error(transparent)]
     Picture(#[from] tegata_pages::qr::Error),
@@ -153,30 +153,52 @@ impl WalletError {
             Self::Vault(VaultError::NoVault) => {
                 Some("make one with `tegata-wallet join`, or check --data")
             }
-            _ => None,
+            Self::Vault(_)
+            | Self::Data(_)
+            | Self::Call(_)
+            | Self::Refused { .. }
+            | Self::Input(_)
+            | Self::State(_)
+            | Self::Words(_)
+            | Self::Strokes(_)
+            | Self::Registered(_)
+            | Self::NoSuch { .. }
+            | Self::Ambiguous { .. }
+            | Self::NeedsB(_)
+            | Self::File { .. }
+            | Self::Picture(_) => None,
         }
     }
 }
 
 const fn vault_exit(e: &VaultError) -> Exit {
-    match e {
-        VaultError::Damaged { .. } => Exit::Damaged,
+    let input = matches!(
+        e,
         VaultError::NoVault
-        | VaultError::AlreadyThere
-        | VaultError::HistoryInTheWay
-        | VaultError::WrongPassword { .. }
-        | VaultError::Password(_)
-        | VaultError::Form { .. }
-        | VaultError::NewerVersion { .. } => Exit::Usage,
-        _ => Exit::Refused,
+            | VaultError::AlreadyThere
+            | VaultError::HistoryInTheWay
+            | VaultError::WrongPassword { .. }
+            | VaultError::Password(_)
+            | VaultError::Form { .. }
+            | VaultError::NewerVersion { .. }
+    );
+    if input {
+        Exit::Usage
+    } else if matches!(e, VaultError::Damaged { .. }) {
+        Exit::Damaged
+    } else {
+        Exit::Refused
     }
 }
 
 const fn call_exit(e: &CallError) -> Exit {
-    match e {
-        CallError::Unreachable { .. } | CallError::Busy { .. } | CallError::Fault { .. } => {
-            Exit::Unreachable
-        }
-        _ => Exit::Refused,
+    let away = matches!(
+        e,
+        CallError::Unreachable { .. } | CallError::Busy { .. } | CallError::Fault { .. }
+    );
+    if away {
+        Exit::Unreachable
+    } else {
+        Exit::Refused
     }
 }

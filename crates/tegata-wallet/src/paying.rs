@@ -9,7 +9,6 @@
 use tegata_client::{Caller, Prepared};
 use tegata_protocol::{
     Digest, MessageId, PartyNumber, PaymentId, SignedBytes, SigningKey, Time, Verified, cbor,
-    envelope::Message,
     payment::{Mode, Payment, Receipt},
     purchase::Bill,
     record::ChainHead,
@@ -18,7 +17,7 @@ use tegata_protocol::{
 use crate::{
     entry::{Entry, Paid},
     error::WalletError,
-    sending::{Settled, bad_reply, in_doubt, payment_of},
+    sending::{Replied, Settled, bad_reply, in_doubt, payment_of},
     state::{BillStatus, Instruction, KeptBill, KnownBalance, PaymentOrder, Pending, verified},
     vault::Password,
     wallet::{Centre, Wallet, chance},
@@ -177,7 +176,7 @@ impl Wallet {
         &mut self,
         pending: &Pending,
         order: PaymentOrder,
-        (reply, attachment): (Verified<Message<Receipt>>, Option<Vec<u8>>),
+        (reply, attachment): Replied<Receipt>,
         centre: &Centre,
         now: Time,
     ) -> Result<Settled, WalletError> {

@@ -30,10 +30,10 @@ impl Wallet {
         let body = PrepaidRequest { amount, funding };
         let prepared = self.prepare(&centre.callee, id, now, body)?;
         let digest = self.keep_pending(&prepared, PartyNumber::CENTRE, Instruction::Load, now)?;
-        match self.settle(digest, Some(prepared), now)? {
-            Settled::Reference(reference) => Ok(reference),
-            _ => Err(WalletError::unsound("the answer", "it's of another kind")),
-        }
+        let Settled::Reference(reference) = self.settle(digest, Some(prepared), now)? else {
+            return Err(WalletError::unsound("the answer", "it's of another kind"));
+        };
+        Ok(reference)
     }
 
     /// Asks the centre what the account holds.

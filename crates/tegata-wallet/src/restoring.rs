@@ -67,9 +67,11 @@ impl NewWallet<'_> {
         };
         let mut wallet = self.make(folder, &first)?;
         let entries = wallet.history()?;
-        let joined = entries.iter().rev().find_map(|d| match &d.entry {
-            Entry::Joined(joined) => Some(joined.clone()),
-            _ => None,
+        let joined = entries.iter().rev().find_map(|d| {
+            let Entry::Joined(joined) = &d.entry else {
+                return None;
+            };
+            Some(joined.clone())
         });
         wallet.state = match first_state(home, joined) {
             Ok(state) => state,

@@ -40,6 +40,9 @@ pub enum Settled {
     Answered,
 }
 
+/// A verified reply, and what came beside it.
+pub(crate) type Replied<R> = (Verified<Message<R>>, Option<Vec<u8>>);
+
 impl Wallet {
     /// Sends everything that is pending, oldest first, and gives how each ended.
     ///
@@ -142,7 +145,7 @@ impl Wallet {
         callee: &Callee,
         prepared: &Prepared,
         now: Time,
-    ) -> Result<(Verified<Message<R>>, Option<Vec<u8>>), WalletError> {
+    ) -> Result<Replied<R>, WalletError> {
         let (signing, opening) = (self.everyday(), self.opening());
         let caller = Caller {
             number: self.state.number,
@@ -266,12 +269,12 @@ impl Wallet {
 
 /// The instruction stays pending, whatever the reason.
 pub(crate) fn in_doubt(pending: &Pending, error: WalletError) -> WalletError {
-    match error {
-        WalletError::Call(source) => WalletError::InDoubt {
-            what: pending.what.word(),
-            source: Box::new(source),
-        },
-        other => other,
+    let WalletError::Call(source) = error else {
+        return error;
+    };
+    WalletError::InDoubt {
+        what: pending.what.word(),
+        source: Box::new(source),
     }
 }
 

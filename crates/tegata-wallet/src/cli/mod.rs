@@ -2,6 +2,7 @@
 
 mod args;
 mod ask;
+mod catalogue;
 mod join;
 mod order;
 mod run;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tegata_client::Client;
 use tegata_program::{clock, exit::Failure, logs, password::PasswordA};
 use tegata_protocol::{Amount, Currency, Time, prepaid::Funding};
@@ -17,7 +17,7 @@ use super::{
         HistoryArgs, InquireArgs, LoadArgs, OpenArgs, SendArgs,
     },
     ask::Given,
-    join, order,
+    catalogue, join, order,
 };
 use crate::{
     buying,
@@ -46,7 +46,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Load(args) => load(folder, &args, &out, now),
         Command::Collect(args) => collect(folder, &args, &out, now),
         Command::Balance(args) => balance(folder, &args, &out, now),
-        Command::Catalogue(args) => catalogue(&args, &out),
+        Command::Catalogue(args) => offers(&args, &out),
         Command::Order(args) => order::order(folder, &args, &out, now),
         Command::Inquire(args) => inquire(folder, &args, &out, now),
         Command::Bills(args) => bills(folder, &args, &out),
@@ -244,58 +244,10 @@ fn balance(folder: &Path, args: &OpenArgs, out: &Output, now: Time) -> Result<()
     out.value(&view, &view.to_string())
 }
 
-fn catalogue(args: &CatalogueArgs, out: &Output) -> Result<(), Failure> {
+fn offers(args: &CatalogueArgs, out: &Output) -> Result<(), Failure> {
     let value = buying::catalogue(&Client::default(), &args.shop).map_err(failure)?;
-    let text = catalogue_text(&value);
+    let text = catalogue::text(&value);
     out.value(&value, &text)
-}
-
-/// A catalogue as a table, whatever more a shop may tell.
-fn catalogue_text(value: &Value) -> String {
-    let rows = value
-        .get("series")
-        .or(Some(value))
-        .and_then(Value::as_array);
-    let Some(rows) = rows else {
-        return serde_json::to_string_pretty(value).unwrap_or_default();
-    };
-    let cell = |row: &Value, names: &[&str]| {
-        let found = names.iter().find_map(|n| row.get(n)).cloned();
-        match found.unwrap_or_default() {
-            Value::String(text) => text,
-            Value::Null => String::new(),
-            Value::Object(amount) => {
-                let text = amount.get("text").and_then(Value::as_str);
-                text.map(str::to_owned).unwrap_or_default()
-            }
-            other => other.to_string(),
-        }
-    };
-    let mut lines = vec![format!(
-        "{:>6}  {:<10} {:>14} {:>6}  Title",
-        "Series", "Kind", "Price", "Left"
-    )];
-    for row in rows {
-        lines.push(format!(
-            "{:>6}  {:<10} {:>14} {:>6}  {}, {}",
-            cell(row, &["series", "number", "id"]),
-            cell(row, &["kind"]),
-            cell(row, &["price", "price_text"]),
-            cell(row, &["left", "available"]),
-            cell(row, &["title"]),
-            cell(row, &["place"]),
-        ));
-        let names = row.get("names").and_then(Value::as_array);
-        let names = names.into_iter().flatten().filter_map(Value::as_str);
-        let coded: Vec<String> = names
-            .enumerate()
-            .map(|(i, name)| format!("{} {name}", i + 1))
-            .collect();
-        if !coded.is_empty() {
-            lines.push(format!("        {}", coded.join(" · ")));
-        }
-    }
-    lines.join("\n")
 }
 
 fn inquire(folder: &Path, args: &InquireArgs, out: &Output, now: Time) -> Result<(), Failure> {

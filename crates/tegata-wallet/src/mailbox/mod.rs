@@ -142,15 +142,15 @@ impl Wallet {
         let (label, _) = item.signed.label().map_err(|e| e.to_string())?;
         match label {
             PrepaidCard::LABEL => {
-                let message = self.from_centre(&item.signed, centre)?;
+                let message = self.read_item(&item.signed, centre)?;
                 Ok(self.take_card(item.number, &message, collected, now))
             }
             Delivered::LABEL => {
-                let message = self.from_centre(&item.signed, centre)?;
+                let message = self.read_item(&item.signed, centre)?;
                 self.take_delivery(item, &message, collected, now)
             }
             HoldClosed::LABEL => {
-                let message = self.from_centre(&item.signed, centre)?;
+                let message = self.read_item(&item.signed, centre)?;
                 Ok(self.take_closing(item.number, &message.body, collected))
             }
             other => Err(format!("a message of type {other}, which no member gets")),
@@ -158,7 +158,7 @@ impl Wallet {
     }
 
     /// A message of the centre to this member.
-    fn from_centre<B: Body>(
+    fn read_item<B: Body>(
         &self,
         signed: &SignedBytes,
         centre: &Centre,

@@ -27,7 +27,7 @@ use tegata_wallet::{
     joining::{NewWallet, When, state_of},
     sending::Settled,
     state::{BillStatus, Holding},
-    tickets::Showing,
+    tickets::{Lacking, Showing},
     vault::{
         Disk, FileName, FolderDisk, Layer, Master, Password, PasswordForm, Passwords, VaultError,
     },
@@ -566,6 +566,12 @@ fn a_keyword_is_wanted_at_the_gate_and_isnt_kept() {
     let ticket = wallet.state().tickets[0].digest();
     let without = wallet.show(ticket, Showing::default(), now());
     assert!(matches!(without, Err(WalletError::NeedsKeyword)));
+    let lacking = Showing {
+        lacking: Lacking::Shown,
+        ..Showing::default()
+    };
+    let without = wallet.show(ticket, lacking, now()).unwrap();
+    assert_eq!(gate(&without.text, None), Err(Code::WrongKeyword));
     let show = |wallet: &mut Wallet, keyword| {
         let showing = Showing {
             keyword,
@@ -596,7 +602,7 @@ fn a_ticket_under_b_is_shown_with_b_only() {
         let showing = Showing {
             b: Some(&b),
             nonce,
-            keyword: None,
+            ..Showing::default()
         };
         let shown = wallet.show(ticket, showing, now()).unwrap();
         assert!(gate(&shown.text, nonce).is_ok());
