@@ -1,10 +1,15 @@
 //! What a hold costs in the book: `cargo run --release --example postings [MEMBERS] [BATCHES]`.
+//!
+//! Prints for growing books the time by the clock and, on Linux, the processor time of each hold.
 #![expect(
     clippy::disallowed_methods,
     reason = "a bench measures; that is its purpose"
 )]
 
-use std::{error::Error, time::Instant};
+use std::{
+    error::Error,
+    time::{Duration, Instant},
+};
 
 use tegata_ledger::{bench::Postings, store::SqliteStore};
 
@@ -15,11 +20,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let store = SqliteStore::open(&folder.path().join("ledger.sqlite"))?;
     let mut postings = Postings::prepare(&store, folder.path(), members)?;
-    for batch in [1, 16, 64, 256, 256, 256] {
-        let start = Instant::now();
+    for batch in [1, 16, 64, 256, 256, 256, 256] {
+        let (start, busy) = (Instant::now(), processor_time());
         postings.run(batches, batch)?;
-        let each = start.elapsed() / batches / batch;
-        println!("batches of {batch:3}: {each:?} each");
+        let holds = batches.saturating_mul(batch).max(1);
+        let processor = processor_time().saturating_sub(busy) / holds;
+        let clock = start.elapsed() / holds;
+        println!("batches of {batch:3}: {clock:?} each, {processor:?} of the processor");
     }
     Ok(())
+}
+
+/// How long this thread has run; zero where the system doesn't say.
+fn processor_time() -> Duration {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = told.split(' ').next().and_then(|n| n.parse().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or(0))
 }

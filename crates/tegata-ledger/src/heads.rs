@@ -154,10 +154,44 @@ impl HeadsFile {
             })
     }
 
+    /// Waits until the file is on the disk.
+    ///
+    /// # Errors
+    /// [`HeadsError::Io`].
+    pub fn sync(&self) -> Result<(), HeadsError> {
+        let folder = self.path.parent().map_or(Ok(()), sync_folder);
+        self.file
+            .sync_all()
+            .and(folder)
+            .map_err(|source| HeadsError::Io {
+                path: self.path.clone(),
+                source,
+            })
+    }
+
     /// Cuts off what a failed append left, so that the next one doesn't stand behind it.
     fn cut(&mut self) -> io::Result<()> {
         self.file.set_len(self.whole)?;
         self.file.seek(SeekFrom::Start(self.whole)).map(|_| ())
+    }
+}
+
+impl Drop for HeadsFile {
+    /// Lets go of the lock at once: a process that is just being started may hold a copy of the
+    /// descriptor a moment longer. Closing does the same for all others, so a failure is harmless.
+    fn drop(&mut self) {
+        if let Err(e) = self.file.unlock() {
+            tracing::debug!(error = %e, "the file of heads couldn't be unlocked");
+        }
+    }
+}
+
+/// Makes a file's name durable, where folders can be opened (not on Windows).
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()
+    } else {
+        Ok(())
     }
 }
 

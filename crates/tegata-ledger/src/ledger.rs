@@ -62,6 +62,15 @@ pub enum OpenError {
         /// The last head.
         head: Head,
     },
+    /// There are records, but no head was ever signed for them, or the file is lost.
+    #[error(
+        "the book has records up to {last}, but its file of signed heads is missing or empty; put \
+         it back from a backup (without it nobody can tell whether the last payments are missing)"
+    )]
+    NoHeads {
+        /// The last record in the database.
+        last: Position,
+    },
     /// The record that the last head names is another one now.
     #[error("record {} differs from its signed head; run the audit", head.position())]
     Differs {
@@ -95,6 +104,8 @@ impl Ledger {
             None => {
                 let signed = signer.sign(&head_of(committer, tip));
                 file.append(&signed)?;
+                // From now on the file is never empty, so an empty one is always a finding.
+                file.sync()?;
                 signed
             }
         };
@@ -222,7 +233,10 @@ fn check_last_head(
     signed: Option<Vec<u8>>,
 ) -> Result<Option<Vec<u8>>, OpenError> {
     let Some(signed) = signed else {
-        return Ok(None);
+        return match tip {
+            Some(tip) => Err(OpenError::NoHeads { last: tip.position }),
+            None => Ok(None),
+        };
     };
     let head = signer.read(&signed).map_err(OpenError::BadHead)?;
     if head.committer != committer {

@@ -223,6 +223,22 @@ fn a_database_older_than_its_heads_is_refused() {
 }
 
 #[test]
+fn records_without_heads_are_refused() {
+    let town = Town::new();
+    let ledger = town.open();
+    drop(ledger);
+    let ledger = town.open();
+    let last = order(&ledger, 1, "note", 200).unwrap().position;
+    drop(ledger);
+    std::fs::write(town.heads().join("0.heads"), b"").unwrap();
+    let refused = open(town.folder.path());
+    assert!(
+        matches!(&refused, Err(OpenError::NoHeads { last: l }) if *l == last),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn a_torn_head_is_cut_off_and_made_again() {
     let town = Town::new();
     let ledger = town.open();
