@@ -58,7 +58,7 @@ fn check(file: &std::path::Path, json: bool) -> Result<(), Failure> {
         .map(|o| {
             format!(
                 "{:>6}  {:<9}  {} × {}  {}",
-                o.series,
+                o.series.to_string(),
                 o.kind.word(),
                 o.quota,
                 o.price,

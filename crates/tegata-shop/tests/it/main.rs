@@ -7,6 +7,9 @@
 )]
 
 mod centre;
+mod courier;
 mod flow;
+mod idempotency;
 mod oversell;
+mod refusals;
 mod town;

@@ -41,6 +41,10 @@ impl Moment {
         Time::from_secs(self.0.load(Ordering::SeqCst))
     }
 
+    pub(crate) fn set(&self, time: Time) {
+        self.0.store(time.secs(), Ordering::SeqCst);
+    }
+
     pub(crate) fn pass(&self, seconds: u64) {
         self.0.fetch_add(seconds, Ordering::SeqCst);
     }

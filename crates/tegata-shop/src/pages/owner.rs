@@ -1,0 +1,185 @@
+//! The owner's page: what sells, what needs looking at. It opens by a one-time link.
+//!
+//! The link's token is kept as a digest in the database, is used up by the first visit, and becomes
+//! a session's cookie (host-only, `SameSite=Strict`). Sessions live in memory and end with the
+//! program.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use maud::{Markup, html};
+use rand_core::Rng as _;
+use serde::Deserialize;
+use tegata_pages::{Column, Language, Page, Refusal, Table, Tone, notice};
+use tegata_protocol::{Digest, Time};
+
+use super::{Front, MESSAGES, stocks};
+use crate::chance;
+use crate::store::{Sale, SaleState, Stock, StoreError};
+
+const COOKIE: &str = "tegata_owner";
+/// How long a session lasts without a visit.
+const IDLE_SECONDS: u64 = 1800;
+
+/// Who is in: digests of cookies, and until when.
+#[derive(Debug, Default)]
+pub(super) struct Sessions(Mutex<HashMap<Digest, Time>>);
+
+impl Sessions {
+    fn begin(&self, now: Time) -> String {
+        let mut bytes = [0; 32];
+        chance::system().fill_bytes(&mut bytes);
+        let cookie = Digest::of(&bytes).to_string();
+        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.retain(|_, until| now < *until);
+        sessions.insert(Digest::of(cookie.as_bytes()), now.after(IDLE_SECONDS));
+        cookie
+    }
+
+    fn holds(&self, headers: &HeaderMap, now: Time) -> bool {
+        let lines = headers.get_all(header::COOKIE).iter();
+        let pairs = lines.filter_map(|line| line.to_str().ok());
+        let pairs = pairs.flat_map(|line| line.split(';'));
+        let mut values = pairs.filter_map(|pair| pair.trim().split_once('='));
+        let Some((_, cookie)) = values.find(|(name, _)| *name == COOKIE) else {
+            return false;
+        };
+        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match sessions.get_mut(&Digest::of(cookie.as_bytes())) {
+            Some(until) if now < *until => {
+                *until = now.after(IDLE_SECONDS);
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+}
+
+/// The token of a link.
+#[derive(Deserialize)]
+pub(super) struct Entry {
+    #[serde(default)]
+    token: String,
+}
+
+pub(super) async fn enter(
+    State(front): State<Front>,
+    Query(entry): Query<Entry>,
+    language: Language,
+    uri: Uri,
+) -> Response {
+    let (now, token) = (front.shop.now(), Digest::of(entry.token.as_bytes()));
+    let shop = front.shop.clone();
+    let used = tokio::task::spawn_blocking(move || {
+        shop.store()
+            .write(move |tables| tables.use_owner_link(token, now))
+    });
+    match used.await {
+        Ok(Ok(true)) => {
+            let cookie = front.sessions.begin(now);
+            let cookie = format!("{COOKIE}={cookie}; Path=/owner; HttpOnly; SameSite=Strict");
+            ([(header::SET_COOKIE, cookie)], Redirect::to("/owner")).into_response()
+        }
+        Ok(Ok(false)) | Err(_) => no_entry(&front, language, &uri).into_response(),
+        Ok(Err(error)) => front.fault(language, &uri, &error).into_response(),
+    }
+}
+
+fn no_entry(front: &Front, language: Language, uri: &Uri) -> Page {
+    let t = MESSAGES.of(language);
+    let refusal = Refusal {
+        language,
+        code: "owner_only",
+        what: t.text("owner.no_entry_what"),
+        next: t.text("owner.no_entry_next"),
+    };
+    front
+        .page(language, uri, t.text("owner.no_entry"))
+        .status(StatusCode::FORBIDDEN)
+        .body(html! { (refusal) })
+}
+
+pub(super) async fn page(
+    State(front): State<Front>,
+    language: Language,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Page {
+    if !front.sessions.holds(&headers, front.shop.now()) {
+        return no_entry(&front, language, &uri);
+    }
+    match body(&front, language) {
+        Ok(body) => {
+            let title = MESSAGES.of(language).text("owner.title");
+            front.page(language, &uri, title).body(body).refresh(15)
+        }
+        Err(error) => front.fault(language, &uri, &error),
+    }
+}
+
+fn body(front: &Front, language: Language) -> Result<Markup, StoreError> {
+    let t = MESSAGES.of(language);
+    let catalogue = front.shop.catalogue();
+    let stocks = stocks(&front.shop, &catalogue)?;
+    let rows = catalogue.offers().zip(stocks).map(|(offer, stock)| {
+        let series = html! { (offer.series) };
+        let title = html! { a href={ "/offers/" (offer.series) } { (offer.title) } };
+        [vec![series, title], figures(offer.quota.into(), stock)].concat()
+    });
+    let columns = [
+        Column::text(t.text("owner.column_series")),
+        Column::text(t.text("owner.column_title")),
+        Column::number(t.text("owner.column_quota")),
+        Column::number(t.text("owner.column_held")),
+        Column::number(t.text("owner.column_sold")),
+        Column::number(t.text("owner.column_left")),
+    ];
+    let sales = Table::new(language, t.text("owner.sales"), columns).rows(rows);
+    let state = match front.shop.shelf().mistake() {
+        None => notice(Tone::Good, t.text("owner.catalogue_good")),
+        Some(mistake) => {
+            let text = t.fill("owner.catalogue_bad", &[("mistake", &mistake)]);
+            notice(Tone::Bad, &text)
+        }
+    };
+    let stuck = front
+        .shop
+        .store()
+        .read(|tables| tables.sales_in(SaleState::Stuck, 100))?;
+    Ok(html! {
+        (state)
+        (sales)
+        h2 { (t.text("owner.stuck")) }
+        p { (t.text("owner.stuck_text")) }
+        (stuck_table(language, &stuck))
+    })
+}
+
+fn figures(quota: u64, stock: Stock) -> Vec<Markup> {
+    let figures = [quota, stock.held, stock.sold, stock.left(quota)];
+    figures.iter().map(|figure| html! { (figure) }).collect()
+}
+
+fn stuck_table(language: Language, stuck: &[Sale]) -> Markup {
+    let t = MESSAGES.of(language);
+    let columns = [
+        Column::text(t.text("owner.column_sale")),
+        Column::text(t.text("owner.column_member")),
+        Column::number(t.text("owner.column_tickets")),
+    ];
+    let row = |sale: &Sale| {
+        let (number, member) = (sale.number.to_string(), sale.member.to_string());
+        vec![
+            html! { (number) },
+            html! { (member) },
+            html! { (sale.quantity) },
+        ]
+    };
+    let table = Table::new(language, t.text("owner.stuck"), columns)
+        .rows(stuck.iter().map(row))
+        .when_empty(t.text("owner.stuck_none"));
+    html! { (table) }
+}

@@ -1,0 +1,533 @@
+//! Every refusal has its own code, and the smallest that holds is the answer.
+
+use tegata_client::{CallError, Callee, Client, Prepared};
+use tegata_protocol::envelope::{Envelope, Parcel};
+use tegata_protocol::purchase::{Keyword, PurchaseRequest, Reservation, Wish};
+use tegata_protocol::record::{PartyKeys, PartyRecord, Status};
+use tegata_protocol::refusal::Code;
+use tegata_protocol::ticket::{Bet, Contents, Holder, Ride, Seat, Stay, Wager};
+use tegata_protocol::{
+    MessageId, OpeningKey, PartyNumber, Role, SeriesId, SigningKey, Suite, Validity,
+};
+
+use crate::centre::rng;
+use crate::town::{Member, Open, Town, catalogue, holder, seats};
+
+fn wish(series: u32, contents: Contents) -> Reservation {
+    Reservation {
+        series: SeriesId::new(series),
+        contents,
+        holders: vec![holder()],
+        keyword: None,
+    }
+}
+
+#[test]
+fn words_are_no_reservation() {
+    let town = Town::new(&catalogue(1));
+    let (open, member) = (town.open(), town.member());
+    let words = Wish::Inquiry("Is there a cloakroom?".into());
+    let refusal = member.ask(&open, words).unwrap_err();
+    assert_eq!(refusal.code, Code::NotAReservation);
+}
+
+#[test]
+fn what_isnt_in_the_catalogue_is_unknown() {
+    let town = Town::new(&catalogue(1));
+    let (open, member) = (town.open(), town.member());
+    let unknown = Reservation {
+        series: SeriesId::new(8),
+        ..seats(1)
+    };
+    assert_eq!(member.refused(&open, unknown), Code::SeriesUnknown);
+}
+
+#[test]
+fn sales_begin_and_end() {
+    let text = catalogue(1).replace(
+        "quota",
+        "sales_from = 2026-11-22T00:00:00\nsales_until = 2026-11-23T00:00:00\nquota",
+    );
+    let town = Town::new(&text);
+    let (open, member) = (town.open(), town.member());
+    assert_eq!(member.refused(&open, seats(1)), Code::SalesClosed);
+    town.time.pass(86_400);
+    member.buy(&open, seats(1));
+    town.time.pass(86_400);
+    assert_eq!(member.refused(&open, seats(1)), Code::SalesClosed);
+}
+
+#[test]
+fn wishes_that_dont_fit_are_invalid() {
+    let town = Town::new(tegata_shop::catalogue::EXAMPLE);
+    let (open, member) = (town.open(), town.member());
+    let day = 20_790;
+    let stay = Stay {
+        arrival_day: day,
+        nights: 2,
+        guests: 2,
+        room: 0,
+    };
+    let ride = Ride {
+        from: 1,
+        to: 4,
+        class: 2,
+        coach: 0,
+        seat: 0,
+    };
+    let seat = Seat {
+        section: 1,
+        row: 0,
+        seat: 0,
+    };
+    let bet = Wager {
+        race: 1,
+        bet: Bet::Exacta,
+        runners: vec![3, 7],
+        units: 1,
+    };
+    let good = [
+        wish(
+            101,
+            Contents::Admission(Seat {
+                section: 2,
+                row: 6,
+                seat: 10,
+            }),
+        ),
+        wish(201, Contents::Stay(stay)),
+        wish(301, Contents::Ride(ride)),
+        wish(401, Contents::Wager(bet.clone())),
+    ];
+    for wish in good {
+        town.member().buy(&open, wish);
+    }
+    let two = Reservation {
+        holders: vec![holder(), holder()],
+        ..wish(
+            101,
+            Contents::Admission(Seat {
+                row: 1,
+                seat: 1,
+                ..seat
+            }),
+        )
+    };
+    let bad = [
+        wish(201, Contents::Admission(seat)),
+        wish(101, Contents::Admission(Seat { section: 3, ..seat })),
+        wish(
+            101,
+            Contents::Admission(Seat {
+                row: 7,
+                seat: 1,
+                ..seat
+            }),
+        ),
+        wish(
+            101,
+            Contents::Admission(Seat {
+                row: 1,
+                seat: 11,
+                ..seat
+            }),
+        ),
+        wish(101, Contents::Admission(Seat { row: 1, ..seat })),
+        two,
+        wish(201, Contents::Stay(Stay { nights: 15, ..stay })),
+        wish(201, Contents::Stay(Stay { guests: 3, ..stay })),
+        wish(201, Contents::Stay(Stay { room: 204, ..stay })),
+        wish(
+            201,
+            Contents::Stay(Stay {
+                arrival_day: day - 60,
+                ..stay
+            }),
+        ),
+        wish(
+            201,
+            Contents::Stay(Stay {
+                arrival_day: day + 300,
+                ..stay
+            }),
+        ),
+        wish(301, Contents::Ride(Ride { to: 5, ..ride })),
+        wish(
+            301,
+            Contents::Ride(Ride {
+                from: 3,
+                to: 2,
+                ..ride
+            }),
+        ),
+        wish(301, Contents::Ride(Ride { class: 3, ..ride })),
+        wish(
+            301,
+            Contents::Ride(Ride {
+                coach: 1,
+                seat: 1,
+                ..ride
+            }),
+        ),
+        wish(
+            301,
+            Contents::Ride(Ride {
+                coach: 4,
+                seat: 1,
+                ..ride
+            }),
+        ),
+        wish(
+            301,
+            Contents::Ride(Ride {
+                coach: 2,
+                seat: 25,
+                ..ride
+            }),
+        ),
+        wish(
+            401,
+            Contents::Wager(Wager {
+                race: 13,
+                ..bet.clone()
+            }),
+        ),
+        wish(
+            401,
+            Contents::Wager(Wager {
+                runners: vec![1, 19],
+                ..bet.clone()
+            }),
+        ),
+        wish(401, Contents::Wager(Wager { units: 1001, ..bet })),
+    ];
+    for wish in bad {
+        let shown = format!("{wish:?}");
+        assert_eq!(member.refused(&open, wish), Code::WishInvalid, "{shown}");
+    }
+}
+
+#[test]
+fn a_keyword_where_none_is_offered_is_invalid() {
+    let town = Town::new(&catalogue(1).replace("quota", "keyword = false\nquota"));
+    let (open, member) = (town.open(), town.member());
+    let keyword = Some(Keyword::new("open sesame").unwrap());
+    let wish = Reservation {
+        keyword,
+        ..seats(1)
+    };
+    assert_eq!(member.refused(&open, wish), Code::WishInvalid);
+}
+
+#[test]
+fn more_than_an_order_may_have_is_refused() {
+    let town = Town::new(&catalogue(9).replace("quota", "most_per_order = 2\nquota"));
+    let (open, member) = (town.open(), town.member());
+    assert_eq!(member.refused(&open, seats(3)), Code::QuantityRefused);
+    member.buy(&open, seats(2));
+}
+
+#[test]
+fn holders_that_arent_offered_are_refused() {
+    let town = Town::new(&catalogue(9));
+    let (open, member) = (town.open(), town.member());
+    let keyword = Some(Keyword::new("open sesame").unwrap());
+    let bearer = Reservation {
+        holders: vec![Holder::Bearer],
+        keyword,
+        ..seats(1)
+    };
+    assert_eq!(member.refused(&open, bearer.clone()), Code::HolderRefused);
+    let card = Reservation {
+        holders: vec![Holder::Card([7; 10])],
+        ..seats(1)
+    };
+    assert_eq!(member.refused(&open, card), Code::HolderRefused);
+    std::fs::write(
+        town.file("catalogue.toml"),
+        catalogue(9).replace("quota", "bearer = true\nquota"),
+    )
+    .unwrap();
+    open.shop.reload().unwrap();
+    member.buy(&open, bearer);
+}
+
+#[test]
+fn a_sixth_open_bill_is_too_many_until_one_is_settled() {
+    let town = Town::new(&catalogue(9));
+    let (open, member) = (town.open(), town.member());
+    let bills: Vec<_> = (0..5).map(|_| member.buy(&open, seats(1)).bill).collect();
+    assert_eq!(member.refused(&open, seats(1)), Code::TooManyOpenBills);
+    town.member().buy(&open, seats(1));
+    town.centre
+        .pay(&bills[3], tegata_protocol::payment::Mode::Hold);
+    open.courier.round().unwrap();
+    member.buy(&open, seats(1));
+}
+
+#[test]
+fn what_is_gone_is_sold_out() {
+    let town = Town::new(&catalogue(2));
+    let (open, member) = (town.open(), town.member());
+    assert_eq!(member.refused(&open, seats(3)), Code::SoldOut);
+    member.buy(&open, seats(2));
+    assert_eq!(town.member().refused(&open, seats(1)), Code::SoldOut);
+}
+
+#[test]
+fn a_chosen_seat_is_sold_once() {
+    let town = Town::new(tegata_shop::catalogue::EXAMPLE);
+    let open = town.open();
+    let chosen = || {
+        wish(
+            101,
+            Contents::Admission(Seat {
+                section: 1,
+                row: 2,
+                seat: 3,
+            }),
+        )
+    };
+    town.member().buy(&open, chosen());
+    assert_eq!(town.member().refused(&open, chosen()), Code::SoldOut);
+}
+
+#[test]
+fn of_several_reasons_the_smallest_code_is_the_answer() {
+    let closed = catalogue(1).replace("quota", "sales_until = 2026-11-21T01:00:00\nquota");
+    let town = Town::new(&closed);
+    let (open, member) = (town.open(), town.member());
+    let mut bad = seats(4);
+    bad.holders[0] = Holder::Card([7; 10]);
+    bad.contents = Contents::Admission(Seat {
+        section: 9,
+        row: 0,
+        seat: 0,
+    });
+    assert_eq!(member.refused(&open, bad.clone()), Code::SalesClosed);
+    let on_sale = catalogue(1).replace("quota", "most_per_order = 2\nquota");
+    std::fs::write(town.file("catalogue.toml"), on_sale).unwrap();
+    open.shop.reload().unwrap();
+    assert_eq!(member.refused(&open, bad.clone()), Code::WishInvalid);
+    bad.contents = seats(1).contents;
+    assert_eq!(member.refused(&open, bad.clone()), Code::QuantityRefused);
+    bad.holders.truncate(2);
+    assert_eq!(member.refused(&open, bad.clone()), Code::HolderRefused);
+    bad.holders[0] = holder();
+    assert_eq!(member.refused(&open, bad), Code::SoldOut);
+}
+
+#[test]
+fn old_and_future_messages_are_untimely() {
+    let town = Town::new(&catalogue(9));
+    let (open, member) = (town.open(), town.member());
+    let code = |prepared: &Prepared| {
+        let answer = member.send(&open, prepared).unwrap();
+        answer.accepted().map(drop).unwrap_err().code
+    };
+    let early = member.prepare(&open, Wish::Reservation(seats(1)));
+    town.time.pass(301);
+    assert_eq!(code(&early), Code::Untimely);
+    town.time.pass(600);
+    let late = member.prepare(&open, Wish::Reservation(seats(1)));
+    let back = tegata_protocol::Time::from_secs(town.time.now().secs() - 301);
+    town.time.set(back);
+    assert_eq!(code(&late), Code::Untimely);
+    assert_eq!(open.left(7), 9);
+}
+
+#[test]
+fn suspended_and_expired_members_arent_served() {
+    let town = Town::new(&catalogue(9));
+    let open = town.open();
+    let suspended = town.member_with(Status::Suspended);
+    assert_eq!(suspended.refused(&open, seats(1)), Code::NotActive);
+    let member = town.member();
+    town.time.pass(366 * 86_400);
+    assert_eq!(member.refused(&open, seats(1)), Code::NotActive);
+}
+
+#[test]
+fn shops_dont_buy() {
+    let town = Town::new(&catalogue(9));
+    let (open, mut member) = (town.open(), town.member());
+    member.number = PartyNumber::new(Role::Shop, 5).unwrap();
+    let keys = PartyKeys {
+        spending: None,
+        signing: member.everyday.verifying_key(),
+        opening: member.opening.sealing_key().clone(),
+    };
+    member.record = town.centre.enter(member.number, keys, Status::Active);
+    assert_eq!(member.refused(&open, seats(1)), Code::WrongRole);
+}
+
+/// What a stranger gets, byte for byte.
+fn stranger(open: &Open, bytes: &[u8]) -> (u16, Vec<u8>) {
+    let config = ureq::Agent::config_builder().http_status_as_error(false);
+    let agent: ureq::Agent = config.build().into();
+    let url = format!("{}/v1/message", open.address);
+    let mut response = agent.post(&url).send(bytes).unwrap();
+    let status = response.status().as_u16();
+    (status, response.body_mut().read_to_vec().unwrap())
+}
+
+fn body(member: &Member) -> PurchaseRequest {
+    PurchaseRequest {
+        record: member.record.clone(),
+        wish: Wish::Reservation(seats(1)),
+    }
+}
+
+#[test]
+fn what_cant_be_read_or_verified_gets_one_answer() {
+    let town = Town::new(&catalogue(9));
+    let (open, member, other) = (town.open(), town.member(), town.member());
+    let callee = open.callee();
+    let head = || (MessageId::random(&mut rng()), town.time.now());
+    let sealed = |caller, callee: &Callee, body| {
+        Prepared::new(caller, callee, head(), body, None, &mut rng())
+            .unwrap()
+            .to_bytes()
+    };
+    let good = sealed(member.caller(), &callee, body(&member));
+    let mut truncated = good.clone();
+    truncated.truncate(good.len() - 1);
+    let mut changed = good.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    // Signed with another key than the record's.
+    let forged = tegata_client::Caller {
+        signing: &other.everyday,
+        ..member.caller()
+    };
+    let forged = sealed(forged, &callee, body(&member));
+    // Somebody else's record.
+    let borrowed = sealed(member.caller(), &callee, body(&other));
+    // A record of the member's own making.
+    let mut own = town.member();
+    own.record = own_record(&own, &town);
+    let selfmade = sealed(own.caller(), &callee, body(&own));
+    // Addressed to another shop, sealed again to this one (by the other shop).
+    let elsewhere = Callee {
+        number: PartyNumber::new(Role::Shop, 5).unwrap(),
+        ..callee.clone()
+    };
+    let envelope = Envelope::to(elsewhere.number, &elsewhere.opening, &mut rng()).unwrap();
+    let (id, time) = head();
+    let signed = envelope.sign(&member.everyday, member.number, id, time, body(&member));
+    let again = Envelope::to(callee.number, &callee.opening, &mut rng()).unwrap();
+    let resealed = again.seal(&Parcel::new(signed)).0.to_bytes();
+    // Another type of message, well signed.
+    let other_type = tegata_protocol::payment::Collect { after: 0 };
+    let (id, time) = head();
+    let other_type = Prepared::new(
+        member.caller(),
+        &callee,
+        (id, time),
+        other_type,
+        None,
+        &mut rng(),
+    )
+    .unwrap();
+    // To a key that nobody has.
+    let (nobody, _) = OpeningKey::generate(Suite::Standard, &mut rng());
+    let lost = Callee {
+        opening: nobody.sealing_key().clone(),
+        ..callee.clone()
+    };
+    let lost = sealed(member.caller(), &lost, body(&member));
+    let bad = [
+        Vec::new(),
+        b"hello".to_vec(),
+        truncated,
+        changed,
+        forged,
+        borrowed,
+        selfmade,
+        resealed,
+        other_type.to_bytes(),
+        lost,
+    ];
+    for (number, bytes) in bad.iter().enumerate() {
+        let answer = stranger(&open, bytes);
+        assert_eq!(
+            answer,
+            (400, br#"{"error":"unreadable"}"#.to_vec()),
+            "the {number}th"
+        );
+    }
+    assert_eq!(open.left(7), 9);
+    let (status, _) = stranger(&open, &good);
+    assert_eq!((status, open.left(7)), (200, 8));
+    let (status, _) = stranger(&open, &vec![0; 65 * 1024]);
+    assert_eq!(status, 413);
+}
+
+fn own_record(member: &Member, town: &Town) -> tegata_protocol::SignedBytes {
+    let (spending, _) = SigningKey::generate(&mut rng());
+    let now = town.time.now();
+    member.everyday.sign(&PartyRecord {
+        number: member.number,
+        keys: PartyKeys {
+            spending: Some(spending.verifying_key()),
+            signing: member.everyday.verifying_key(),
+            opening: member.opening.sealing_key().clone(),
+        },
+        profile: None,
+        valid: Validity::new(now, now.after(3600)).unwrap(),
+        status: Status::Active,
+    })
+}
+
+#[test]
+fn a_wallet_learns_that_it_was_unreadable() {
+    let town = Town::new(&catalogue(9));
+    let (open, member, other) = (town.open(), town.member(), town.member());
+    let caller = tegata_client::Caller {
+        signing: &other.everyday,
+        ..member.caller()
+    };
+    let head = (MessageId::random(&mut rng()), town.time.now());
+    let prepared = Prepared::new(
+        caller,
+        &open.callee(),
+        head,
+        body(&member),
+        None,
+        &mut rng(),
+    )
+    .unwrap();
+    let answer = Client::default().call::<tegata_protocol::purchase::Offer>(
+        caller,
+        &open.callee(),
+        &prepared,
+    );
+    assert!(
+        matches!(answer, Err(CallError::Unreadable(_))),
+        "{answer:?}"
+    );
+}
+
+/// A message of the right type that says too little is unreadable too.
+#[test]
+fn an_order_for_nobody_is_unreadable() {
+    let town = Town::new(&catalogue(9));
+    let (open, member) = (town.open(), town.member());
+    let body = PurchaseRequest {
+        record: member.record.clone(),
+        wish: Wish::Reservation(Reservation {
+            holders: Vec::new(),
+            ..seats(1)
+        }),
+    };
+    let head = (MessageId::random(&mut rng()), town.time.now());
+    let prepared = Prepared::new(
+        member.caller(),
+        &open.callee(),
+        head,
+        body,
+        None,
+        &mut rng(),
+    )
+    .unwrap();
+    assert_eq!(stranger(&open, &prepared.to_bytes()).0, 400);
+}
