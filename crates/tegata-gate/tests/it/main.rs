@@ -8,6 +8,16 @@
 )]
 
 mod centre;
+mod door;
+mod evidence;
+mod joining;
+mod keyword;
+mod kill;
+mod loading;
+mod malformed;
+mod once;
+mod page;
 mod process;
+mod refusals;
 mod shop;
 mod story;
