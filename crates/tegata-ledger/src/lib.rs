@@ -12,6 +12,51 @@
 //!
 //! Convention: what we owe is positive, what we own is negative; in each currency all accounts
 //! together are zero after every record.
+//!
+//! ```
+//! use tegata_ledger::{
+//!     Action, Draft, Evidence, EvidenceKind, Head, HeadSigner, Ledger, MessageKey, Response,
+//!     store::SqliteStore,
+//! };
+//! use tegata_protocol::{MessageId, PartyNumber, Time};
+//!
+//! /// The centre signs with its receipts key; here a head stands for itself.
+//! struct Unsigned;
+//!
+//! impl HeadSigner for Unsigned {
+//!     fn sign(&self, head: &Head) -> Vec<u8> {
+//!         head.to_bytes()
+//!     }
+//!     fn read(&self, signed: &[u8]) -> Result<Head, String> {
+//!         Head::from_bytes(signed).map_err(|e| e.to_string())
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path();
+//! let store = SqliteStore::open(&folder.join("ledger.sqlite"))?;
+//! let ledger = Ledger::open(store, 0, Box::new(Unsigned), &folder.join("heads"))?;
+//! let key = MessageKey {
+//!     party: PartyNumber::CENTRE,
+//!     id: MessageId::from_bytes([7; 16]),
+//! };
+//! let evidence = Evidence {
+//!     kind: EvidenceKind::Operator,
+//!     bytes: b"signed: the doors open at nine".as_slice().into(),
+//!     attachment: None,
+//! };
+//! let now = Time::from_secs(1_795_253_400);
+//! let draft = Draft::new(key, evidence, Action::Note, now, |decision| {
+//!     Response::reply(format!("noted as record {}", decision.position).into_bytes())
+//! });
+//! let committed = ledger.submit_and_wait(draft)?;
+//! assert_eq!(&committed.reply[..], b"noted as record 0:1");
+//! let again = ledger.read(|reader| reader.reply_of(&key))?;
+//! assert_eq!(again.map(|stored| stored.reply), Some(committed.reply.to_vec()));
+//! # Ok(())
+//! # }
+//! ```
 #![cfg_attr(
     test,
     allow(
