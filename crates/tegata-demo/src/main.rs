@@ -52,7 +52,9 @@ async fn run(arguments: Arguments) -> ExitCode {
         }
     };
     let path = folder.path();
-    let town = tokio::task::spawn(play(path, arguments.once));
+    // On a thread of its own: the story waits for programs, and the recorder must go on meanwhile.
+    let handle = tokio::runtime::Handle::current();
+    let town = tokio::task::spawn_blocking(move || handle.block_on(play(path, arguments.once)));
     let ended = tokio::select! {
         ended = town => ended,
         _ = tokio::signal::ctrl_c() => {
