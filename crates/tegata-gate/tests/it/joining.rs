@@ -1,1 +1,89 @@
+//! Joining (M1, M3): what breaks on the way, and what is sent again.
 
+use crate::{
+    centre::{Centre, Mood, gate_number},
+    process::Folder,
+};
+
+#[test]
+fn joining_gives_a_record_to_carry_to_the_shop() {
+    let (folder, centre) = (Folder::empty(), Centre::start(Mood::Kind));
+    let joined = folder.try_join(&centre).succeeded().json();
+    assert_eq!(joined["number"], gate_number().to_string());
+    assert_eq!(joined["name"], "North gate");
+    assert_eq!(folder.record().profile.unwrap().name, "North gate");
+    // Once joined, the same command gives the same again and asks nobody.
+    folder.join(&centre);
+    assert_eq!(centre.seen.lock().unwrap().signed.len(), 1);
+    let others_may = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(folder.gate().join("keys.cbor"))
+            .unwrap()
+            .permissions(),
+    ) & 0o077;
+    assert_eq!(others_may, 0, "only the owner reads the keys");
+}
+
+#[test]
+fn a_broken_joining_sends_the_same_signed_bytes_again() {
+    let (folder, centre) = (Folder::empty(), Centre::start(Mood::Broken));
+    let broken = folder.try_join(&centre).ended(3);
+    assert!(
+        broken.err().contains("run the same command again"),
+        "{}",
+        broken.err()
+    );
+    folder.try_join(&centre).ended(3);
+    centre.set(Mood::Kind);
+    folder.join(&centre);
+    let seen = centre.seen.lock().unwrap();
+    assert_eq!(seen.signed.len(), 3);
+    assert!(seen.signed.iter().all(|signed| *signed == seen.signed[0]));
+}
+
+/// Kept for hours, never received: the centre finds it too old, and it's signed anew, once.
+#[test]
+fn an_untimely_registration_is_signed_anew_with_the_same_keys() {
+    let (folder, centre) = (Folder::empty(), Centre::start(Mood::Late));
+    folder.join(&centre);
+    let seen = centre.seen.lock().unwrap();
+    assert_eq!(seen.signed.len(), 2);
+    assert_ne!(seen.signed[0], seen.signed[1]);
+}
+
+#[test]
+fn a_false_centre_is_found_out_by_the_pinned_root() {
+    let (folder, centre) = (Folder::empty(), Centre::start(Mood::False));
+    let ended = folder.try_join(&centre).ended(1);
+    assert!(ended.err().contains("false centre"), "{}", ended.err());
+    assert!(
+        centre.seen.lock().unwrap().signed.is_empty(),
+        "nothing was sent"
+    );
+}
+
+#[test]
+fn a_slip_that_isnt_a_gates_or_is_mistyped_is_named() {
+    let (folder, centre) = (Folder::empty(), Centre::start(Mood::Kind));
+    let slip = centre.slip(gate_number()).reveal();
+    let who = ["--name", "North gate", "--address", "http://gate.localhost"];
+    let join = |slip: &str| folder.run("join", &[&["--slip", slip][..], &who].concat());
+    let shop = centre.slip(folder.shop.party()).reveal();
+    assert!(join(&shop).ended(2).err().contains("isn't a gate's number"));
+    assert!(join("tegata:join?nothing").ended(2).err().contains("lacks"));
+    let mistyped = slip.replace("code=0123", "code=0124");
+    assert!(join(&mistyped).ended(1).err().contains("activation code"));
+    // The keys stay; with the right code the same folder joins.
+    join(&slip).succeeded();
+    let other = tegata_protocol::PartyNumber::new(tegata_protocol::Role::Gate, 6).unwrap();
+    let other = join(&centre.slip(other).reveal()).ended(2);
+    assert!(other.err().contains("belongs to gate"), "{}", other.err());
+}
+
+#[test]
+fn nothing_works_before_joining() {
+    let folder = Folder::empty();
+    for command in ["check", "status", "log", "verify-log", "serve"] {
+        let ended = folder.run(command, &[]).ended(2);
+        assert!(ended.err().contains("next:"), "{command}: {}", ended.err());
+    }
+}
