@@ -68,6 +68,16 @@ impl Rules {
         Self { rules, seen }
     }
 
+    /// The same rules, but any bytes will do where this one is named.
+    pub(crate) fn with_bytes_for(mut self, name: &str) -> Self {
+        assert!(
+            self.rules
+                .insert(name.into(), Type::Name("bstr".into()))
+                .is_some()
+        );
+        self
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
         self.rules.contains_key(name)
     }

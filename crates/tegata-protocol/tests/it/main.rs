@@ -16,6 +16,7 @@ mod envelope;
 mod kinds;
 mod pages;
 mod presentation;
+mod properties;
 mod samples;
 mod signatures;
 mod sizes;

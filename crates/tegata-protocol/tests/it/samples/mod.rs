@@ -40,6 +40,7 @@ use parties::{REFERENCE, identities, joining, prepaid};
 pub(crate) use parties::{claim, details, member_keys, other_keys, record};
 pub(crate) use tickets::ticket;
 use tickets::{book, shown, tickets};
+pub(crate) use trade::bill;
 use trade::{POSITION, mailbox, payment, payment_id, purchase, seat, series_record};
 
 /// The keys of the example town, all from seeds of one repeated byte.

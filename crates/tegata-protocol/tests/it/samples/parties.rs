@@ -131,6 +131,7 @@ pub(crate) fn claim() -> Claim {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a list, one entry after the other")]
 pub(super) fn joining() -> Vec<Sample> {
     let code: ActivationCode = CODE.parse().unwrap();
     let message = plain(town::member(), PartyNumber::CENTRE, 10, ());

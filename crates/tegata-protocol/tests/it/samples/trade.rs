@@ -124,6 +124,7 @@ pub(super) const POSITION: BookPosition = BookPosition {
     sequence: 1234,
 };
 
+#[expect(clippy::too_many_lines, reason = "a list, one entry after the other")]
 pub(super) fn payment() -> Vec<Sample> {
     let (member, centre, shop) = (town::member(), PartyNumber::CENTRE, town::shop());
     let signed = town::signing(SHOP).sign(&bill());

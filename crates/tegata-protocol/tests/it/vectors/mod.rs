@@ -19,8 +19,11 @@ mod sealing;
 mod secrets;
 mod small;
 
+/// How a file is made.
+type Make = fn() -> Value;
+
 /// Every file, its name and how it is made.
-const FILES: &[(&str, fn() -> Value)] = &[
+const FILES: &[(&str, Make)] = &[
     ("good.json", good),
     ("bad.json", bad),
     ("sealed.json", sealing::make),
