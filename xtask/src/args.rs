@@ -108,7 +108,7 @@ impl Bench {
     pub(crate) fn packages(&self) -> &'static [&'static str] {
         match self.subject {
             Subject::Payment => &["tegata-demo", "tegata-guard", "tegata-centre"],
-            Subject::Gate => &["tegata-demo", "tegata-gate"],
+            Subject::Gate => &["tegata-demo", "tegata-guard", "tegata-centre"],
         }
     }
 

@@ -3,7 +3,8 @@
 //!
 //! [`processes`] starts and ends the programs, [`recorder`] stands between them and keeps what
 //! travels, [`town`] sets the parties up, [`story`] plays, [`map`] shows the way to their pages.
-//! Nothing here is simulated: what the parties do, their own programs do.
+//! Nothing here is simulated: what the parties do, their own programs do. [`bench`] measures the
+//! same programs.
 #![cfg_attr(
     test,
     allow(
@@ -14,6 +15,7 @@
     )
 )]
 
+pub mod bench;
 pub mod map;
 pub mod processes;
 pub mod recorder;

@@ -5,6 +5,10 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -20,30 +24,56 @@ const STEP: Duration = Duration::from_millis(20);
 #[derive(Clone, Debug)]
 pub struct Programs {
     folder: PathBuf,
+    ending: Ending,
+}
+
+/// Told once that the town is to end; from then on no program is started.
+#[derive(Clone, Debug, Default)]
+pub struct Ending(Arc<AtomicBool>);
+
+impl Ending {
+    /// Tells it.
+    pub fn tell(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Was it told?
+    pub fn is_told(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
 impl Programs {
-    /// The folder of the running program.
+    /// The folder of the running program, with the whole town's programs in it.
     ///
     /// # Errors
     /// When one of the programs isn't there.
-    pub fn beside_this_one() -> anyhow::Result<Self> {
-        let own = std::env::current_exe().context("finding this program")?;
-        let folder = own
-            .parent()
-            .context("finding this program's folder")?
-            .to_owned();
-        let programs = Self { folder };
-        for name in [
+    pub fn beside_this_one(ending: Ending) -> anyhow::Result<Self> {
+        let town = [
             "tegata-centre",
             "tegata-guard",
             "tegata-shop",
             "tegata-wallet",
             "tegata-gate",
-        ] {
+        ];
+        Self::holding(&town, "cargo demo")
+    }
+
+    /// The folder of the running program, with these programs in it. `command` builds them.
+    ///
+    /// # Errors
+    /// When one of them isn't there.
+    pub fn holding(names: &[&str], command: &str) -> anyhow::Result<Self> {
+        let own = std::env::current_exe().context("finding this program")?;
+        let folder = own
+            .parent()
+            .context("finding this program's folder")?
+            .to_owned();
+        let programs = Self { folder, ending };
+        for name in names {
             let path = programs.path(name);
             if !path.exists() {
-                bail!("{} isn't built; run: cargo demo", path.display());
+                bail!("{} isn't built; run: {command}", path.display());
             }
         }
         Ok(programs)
@@ -53,11 +83,19 @@ impl Programs {
         self.folder.join(name)
     }
 
+    fn check(&self) -> anyhow::Result<()> {
+        if self.ending.is_told() {
+            bail!("the town is ending");
+        }
+        Ok(())
+    }
+
     /// Runs a program to its end.
     ///
     /// # Errors
     /// Only when it can't be run; what it answers stands in [`Ended`].
     pub fn run(&self, name: &str, arguments: &[&str]) -> anyhow::Result<Ended> {
+        self.check()?;
         let mut command = Command::new(self.path(name));
         command.args(arguments).stdin(Stdio::null());
         let output = command
@@ -76,6 +114,7 @@ impl Programs {
     /// # Errors
     /// When it can't be started.
     pub fn start(&self, name: &str, arguments: &[&str], log: &Path) -> anyhow::Result<Server> {
+        self.check()?;
         let log = File::create(log).with_context(|| format!("making {}", log.display()))?;
         let mut command = Command::new(self.path(name));
         command

@@ -1,0 +1,62 @@
+//! Benches: what the real programs reach, beside what this machine's own primitives would allow.
+//!
+//! A time says little on a shared machine; a ratio of two costs measured in the same run says more.
+//! So each bench has a *limit*, the sum of the primitives that nobody can leave out (open, verify,
+//! sign, seal, write), and a *flow*, the program doing the whole thing; five rounds of both take
+//! turns and the medians count. The ratio is limit ÷ flow: 1.00 would be a program that does
+//! nothing but that.
+//!
+//! [`payment`] drives a centre behind its guard over HTTP, [`gate`] checks tickets as a gate does.
+//! [`primitives`] measures the limits' parts, [`parties`] brings members and shops to life,
+//! [`load`] is the crowd at the door, [`report`] prints.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub mod gate;
+pub mod load;
+pub mod parties;
+pub mod payment;
+pub mod primitives;
+pub mod report;
+
+/// Rounds of limit and flow, in turns; medians count.
+const ROUNDS: usize = 5;
+
+/// What the programs reach, beside what this machine's own primitives would allow.
+///
+/// Exit codes: 0 measured; 1 something didn't hold (it's named); 2 wrong usage.
+#[derive(Parser, Debug)]
+#[command(name = "cargo xtask bench", version)]
+struct Arguments {
+    #[command(subcommand)]
+    subject: Subject,
+}
+
+#[derive(Subcommand, Debug)]
+enum Subject {
+    /// Payments over HTTP through guard and centre, durable
+    Payment(payment::Options),
+    /// Tickets checked offline by a gate, admissions durable
+    Gate(gate::Options),
+    /// One round of the gate bench, in a process of its own
+    #[command(hide = true)]
+    GateRound(gate::RoundOptions),
+}
+
+/// Runs `tegata-bench`.
+pub fn main() -> ExitCode {
+    let measured = match Arguments::parse().subject {
+        Subject::Payment(options) => payment::run(&options),
+        Subject::Gate(options) => gate::run(&options),
+        Subject::GateRound(options) => gate::round(&options),
+    };
+    match measured {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("tegata-bench: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
