@@ -14,15 +14,17 @@ fn show(keyword: Option<&str>) -> Vec<u8> {
 
 fn failure(gate: &Gate, keyword: Option<&str>) -> KeywordFailure {
     let verdict = check(gate, &show(keyword));
-    match verdict {
-        Verdict::Refused(refused) if refused.code == Code::WrongKeyword => {
-            match refused.circumstance {
-                Circumstance::Keyword(failure) => failure,
-                other => panic!("{other:?}"),
-            }
-        }
-        other => panic!("{other:?}"),
+    assert_eq!(verdict.code(), Some(Code::WrongKeyword), "{verdict:?}");
+    keyword_failure(&verdict).unwrap()
+}
+
+fn keyword_failure(verdict: &Verdict) -> Option<KeywordFailure> {
+    if let Verdict::Refused(refused) = verdict
+        && let Circumstance::Keyword(failure) = refused.circumstance
+    {
+        return Some(failure);
     }
+    None
 }
 
 #[test]
@@ -90,12 +92,9 @@ fn thirty_guesses_at_once_are_five() {
         let threads: Vec<_> = guesses.iter().map(guess).collect();
         let verdicts = threads.into_iter().map(|thread| thread.join().unwrap());
         verdicts
-            .filter(|verdict| match verdict {
-                Verdict::Refused(refused) => matches!(
-                    refused.circumstance,
-                    Circumstance::Keyword(KeywordFailure::Wrong { .. })
-                ),
-                other => panic!("{other:?}"),
+            .filter(|verdict| {
+                let failure = keyword_failure(verdict).unwrap();
+                matches!(failure, KeywordFailure::Wrong { .. })
             })
             .count()
     });

@@ -24,7 +24,7 @@ fn run_and_kill(folder: &Folder, serials: &[u32], after: usize) -> BTreeSet<u32>
     let mut input = child.stdin.take().unwrap();
     let lines: Vec<String> = serials
         .iter()
-        .map(|serial| base45::encode(&folder.shop.show(*serial)) + "\n")
+        .map(|serial| base45::encode(folder.shop.show(*serial)) + "\n")
         .collect();
     // The program is killed while more waits in its input.
     let feeder = std::thread::spawn(move || {

@@ -201,7 +201,7 @@ fn with_several_events_one_must_be_chosen() {
         ..folder.shop
     };
     folder.load(&second, 1);
-    let shown = base45::encode(&second.show(41));
+    let shown = base45::encode(second.show(41));
     let check = |arguments: &[&str]| {
         folder.run(
             "check",

@@ -173,7 +173,7 @@ fn nobody_enters_where_no_event_is_chosen() {
 fn a_scanned_text_survives_what_scanners_add() {
     let gate = Place::new().gate();
     for (serial, dressed) in [(1, "{}"), (2, "{}\r\n"), (3, "\n{}\t"), (4, "{}  ")] {
-        let text = dressed.replace("{}", &base45::encode(&SHOP.show(serial)));
+        let text = dressed.replace("{}", &base45::encode(SHOP.show(serial)));
         assert!(
             gate.check_text(&text, NOW, NOW_MILLIS).admits(),
             "{dressed:?}"
