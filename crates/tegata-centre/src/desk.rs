@@ -417,7 +417,7 @@ impl Desk {
     fn balance(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {
         let heard = self.known::<BalanceInquiry>(parcel, signing)?;
         let back = Back::new(&heard.message, reply, &heard.record.keys.opening);
-        if let Err(code) = may_act(&heard, now) {
+        if let Err(code) = may_send(&heard, Role::Member, now) {
             return Ok(Step::Answer(back.to.refusal(now, Refusal::new(code)), back));
         }
         let id = AccountId::prepaid(heard.message.from, self.house.currency);
@@ -605,18 +605,20 @@ fn order<B: Body>(
     now: Time,
     action: impl FnOnce() -> Result<Result<Action, Code>, Unheard>,
 ) -> Result<Action, Unheard> {
-    let allowed = may_act(heard, now).and_then(|()| {
-        if heard.message.from.role() == role {
-            Ok(())
-        } else {
-            Err(Code::WrongRole)
-        }
-    });
-    let decided = match allowed {
+    let decided = match may_send(heard, role, now) {
         Ok(()) => action()?,
         Err(code) => Err(code),
     };
     Ok(decided.unwrap_or_else(|code| Action::Refuse(code.number())))
+}
+
+fn may_send<B: Body>(heard: &Heard<B>, role: Role, now: Time) -> Result<(), Code> {
+    may_act(heard, now)?;
+    if heard.message.from.role() == role {
+        Ok(())
+    } else {
+        Err(Code::WrongRole)
+    }
 }
 
 fn may_act<B: Body>(heard: &Heard<B>, now: Time) -> Result<(), Code> {
