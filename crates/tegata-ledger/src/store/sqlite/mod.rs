@@ -87,7 +87,7 @@ const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 fn configure(connection: &Connection) -> Result<(), StoreError> {
     let settings = "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
-         PRAGMA wal_autocheckpoint = 16000;
+         PRAGMA wal_autocheckpoint = 8000;
          PRAGMA cache_size = -131072;
          PRAGMA temp_store = MEMORY;
          PRAGMA trusted_schema = OFF;";
