@@ -1,12 +1,12 @@
 //! `tegata-demo`: a whole town on one machine. Run it as `cargo demo`.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
 use tegata_demo::{
     map::{self, Door},
-    processes::Programs,
+    processes::{Ending, Programs},
     story::Story,
     town::Town,
 };
@@ -54,11 +54,17 @@ async fn run(arguments: Arguments) -> ExitCode {
     let path = folder.path();
     // On a thread of its own: the story waits for programs, and the recorder must go on meanwhile.
     let handle = tokio::runtime::Handle::current();
-    let town = tokio::task::spawn_blocking(move || handle.block_on(play(path, arguments.once)));
+    let ending = Ending::default();
+    let told = ending.clone();
+    let mut town =
+        tokio::task::spawn_blocking(move || handle.block_on(play(path, arguments.once, told)));
     let ended = tokio::select! {
-        ended = town => ended,
+        ended = &mut town => ended,
         _ = tokio::signal::ctrl_c() => {
             eprintln!("\nending the town");
+            // The step under way comes to its end, then the servers to theirs; the folder last.
+            ending.tell();
+            drop(town.await);
             return ExitCode::from(130);
         }
     };
@@ -104,9 +110,9 @@ fn folder(keep: Option<&PathBuf>) -> anyhow::Result<Folder> {
     Ok(Folder::Kept(std::path::absolute(path)?))
 }
 
-async fn play(folder: PathBuf, once: bool) -> anyhow::Result<()> {
+async fn play(folder: PathBuf, once: bool, ending: Ending) -> anyhow::Result<()> {
     println!("A town is founded in {}.", folder.display());
-    let programs = Programs::beside_this_one()?;
+    let programs = Programs::beside_this_one(ending.clone())?;
     let mut town = Town::found(programs, folder)?;
     let mut story = Story::new(&mut town);
     story.play().await?;
@@ -164,6 +170,8 @@ async fn play(folder: PathBuf, once: bool) -> anyhow::Result<()> {
         map.port()
     );
     println!("Passwords: \"the aiko A password\", \"the aiko B password\", and so for botan.");
-    std::future::pending::<()>().await;
+    while !ending.is_told() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     Ok(())
 }

@@ -56,7 +56,8 @@ impl Programs {
             "tegata-wallet",
             "tegata-gate",
         ];
-        Self::holding(&town, "cargo demo")
+        let programs = Self::holding(&town, "cargo demo")?;
+        Ok(Self { ending, ..programs })
     }
 
     /// The folder of the running program, with these programs in it. `command` builds them.
@@ -69,7 +70,10 @@ impl Programs {
             .parent()
             .context("finding this program's folder")?
             .to_owned();
-        let programs = Self { folder, ending };
+        let programs = Self {
+            folder,
+            ending: Ending::default(),
+        };
         for name in names {
             let path = programs.path(name);
             if !path.exists() {

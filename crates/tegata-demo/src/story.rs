@@ -238,7 +238,10 @@ impl<'a> Story<'a> {
             "The bank's statement (camt.053) was imported by the operator, whose key signed it: \
              Aiko's virtual prepaid card {} came, signed and sealed; {} payment(s) of somebody \
              unknown wait in suspense; importing the file again was refused.",
-            card["card"],
+            card["card"]
+                .as_u64()
+                .or(card["number"].as_u64())
+                .unwrap_or_default(),
             waiting.as_array().map_or(0, Vec::len)
         ));
         Ok(())

@@ -434,6 +434,12 @@ impl Town {
     }
 }
 
+impl Drop for Town {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 /// What a letter brings.
 #[derive(Clone, Debug)]
 pub struct Letter {
