@@ -136,6 +136,7 @@ fn one_batch(ledger: &tegata_ledger::Ledger, orders: &[(u64, String)]) -> Vec<Co
         });
     }
     go.send(()).unwrap();
+    drop(sender);
     receiver.iter().take(orders.len()).collect()
 }
 

@@ -236,7 +236,9 @@ proptest! {
                 sender.send(answer.unwrap()).unwrap();
             });
         }
-        let answers: Vec<_> = receiver.iter().take(orders.len()).collect();
+        drop(sender);
+        let answers: Vec<_> = receiver.iter().collect();
+        prop_assert_eq!(answers.len(), orders.len());
         let mut book = Working::whole();
         for ((id, now, words), answer) in orders.iter().zip(&answers) {
             let action = action_of(line(*id, words).as_bytes()).unwrap();
