@@ -24,6 +24,17 @@ pub struct Door {
     pub address: String,
 }
 
+impl Door {
+    fn role(&self) -> Role {
+        match self.kind {
+            "centre" => Role::Centre,
+            "shop" => Role::Shop,
+            "gate" => Role::Gate,
+            _ => Role::Wallet,
+        }
+    }
+}
+
 /// Serves the map; gives its address.
 ///
 /// # Errors
@@ -44,16 +55,27 @@ async fn map(State(doors): State<Vec<Door>>, language: Language, uri: Uri) -> im
         .body(html! {
             p { (t.text("map.intro")) }
             (drawing(&doors))
-            ul.doors {
-                @for door in &doors {
-                    li {
-                        a href=(door.address) { (door.name) }
-                        " — " (t.text(&format!("map.{}", door.kind)))
-                    }
-                }
-            }
-            p.small { (t.text("map.hint")) }
+            (doors_of(language, &doors))
+        p.small { (t.text("map.hint")) }
         })
+}
+
+fn doors_of(language: Language, doors: &[Door]) -> Markup {
+    let t = MESSAGES.of(language);
+    let keys: Vec<String> = doors
+        .iter()
+        .map(|door| format!("map.{}", door.kind))
+        .collect();
+    let shown = doors
+        .iter()
+        .zip(&keys)
+        .map(|(door, key)| tegata_pages::Door {
+            role: door.role(),
+            name: &door.name,
+            text: t.text(key),
+            href: &door.address,
+        });
+    tegata_pages::doors(language, &shown.collect::<Vec<_>>())
 }
 
 /// Houses along a street, each a link. The list below says the same in words.
