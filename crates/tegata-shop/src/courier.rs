@@ -260,13 +260,16 @@ impl Courier {
         self.capture_refused(sale, refusal.code)
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "three codes mean something here; all others mean that somebody must look"
+    )]
     fn capture_refused(&self, sale: Sale, code: Code) -> Result<(), CourierError> {
         match code {
             // Our own capture, sent before and signed anew since.
             Code::HoldCaptured => self.settle(sale, Settled::Released),
             Code::HoldClosed => self.settle(sale, Settled::Void),
             Code::Untimely => self.sign_again(sale),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "codes of other exchanges")]
             _ => {
                 tracing::error!(sale = %sale.number, code = code.word(), "a capture was refused");
                 self.settle(sale, Settled::Stuck)

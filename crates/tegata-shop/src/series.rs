@@ -11,15 +11,10 @@ use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
 use rand_core::Rng as _;
-use tegata_protocol::envelope::{Message, Parcel};
-use tegata_protocol::payment::DELIVERY_LIMIT;
-use tegata_protocol::purchase::Delivery;
-use tegata_protocol::ticket::{
-    Contents, EncryptedSerial, Holder, HolderKey, SeriesRecord, SeriesSecret, Ticket,
-};
+use tegata_protocol::ticket::{SeriesRecord, SeriesSecret};
 use tegata_protocol::{
-    Digest, Document as _, Malformed, MessageId, PartyNumber, Role, SeriesId, SignedBytes,
-    SigningKey, Suite, Time, cbor, payload_of,
+    Document as _, Malformed, PartyNumber, Role, SeriesId, SignedBytes, SigningKey, cbor,
+    payload_of,
 };
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -41,7 +36,7 @@ pub enum SeriesError {
     Keys(#[from] KeysError),
     /// A number was used for another kind before.
     #[error(
-        "series {series} was a {known} before and can't become a {found}: give the new offer a number of its own"
+        "series {series} was sold as {known} before and can't become {found}: give the new offer a number of its own"
     )]
     OtherKind {
         /// Which series.
@@ -176,8 +171,8 @@ fn record_of(shop: PartyNumber, offer: &Offer, keys: &SeriesKeys) -> SeriesRecor
     }
 }
 
-/// Checks, with keys made up for it, that an offer's texts fit a series record, and that record and
-/// tickets fit a delivery.
+/// Checks, with keys made up for it, that an offer's texts fit a series record. A record that fits
+/// leaves room for four tickets in a delivery (a test holds the longest one against the limit).
 pub(crate) fn check_texts(placed: &Placed) -> Result<(), (Range<usize>, String)> {
     let shop = PartyNumber::new(Role::Shop, 0);
     let shop = shop.map_err(|e| (placed.title.clone(), e.to_string()))?;
@@ -201,61 +196,10 @@ pub(crate) fn check_texts(placed: &Placed) -> Result<(), (Range<usize>, String)>
         return Err((span.clone(), e.to_string()));
     }
     let signed = keys.batch.sign(&record);
-    let length = delivery_length(&keys, &signed, placed.offer.most_per_order);
-    let over = length.saturating_sub(DELIVERY_LIMIT);
-    if signed.as_bytes().len() > SeriesRecord::LIMIT || over > 0 {
-        let most = placed.offer.most_per_order;
-        let what = format!(
-            "title, place, names and rules are {over} bytes too long to be delivered with {most} \
-             ticket(s); shorten them, or set a smaller most_per_order"
-        );
+    let over = signed.as_bytes().len().saturating_sub(SeriesRecord::LIMIT);
+    if over > 0 {
+        let what = format!("title, place, names and rules are {over} bytes too long together");
         return Err((placed.title.clone(), what));
     }
     Ok(())
-}
-
-/// The most bytes that a sealed delivery of `count` tickets may have.
-fn delivery_length(keys: &SeriesKeys, series: &SignedBytes, count: u32) -> usize {
-    let far = Time::from_secs(u32::MAX.into());
-    let nobody = PartyNumber::CENTRE;
-    let ticket = Ticket {
-        issuer: nobody,
-        series: SeriesId::new(u32::MAX),
-        contents: Contents::Wager(tegata_protocol::ticket::Wager {
-            race: 99,
-            bet: tegata_protocol::ticket::Bet::Trifecta,
-            runners: vec![99, 98, 97],
-            units: 10_000,
-        }),
-        serial: EncryptedSerial::from_bytes([0; 20]),
-        request: Digest::of(b""),
-        holder: Holder::Key(HolderKey(keys.batch.verifying_key())),
-        keyword: None,
-        valid: placed_validity(far),
-    };
-    // A keyword's tag and its head are 17 bytes more.
-    let ticket = vec![0; keys.batch.sign(&ticket).as_bytes().len() + 17];
-    let tickets = (0..count).map(|_| SignedBytes::new(ticket.clone()));
-    let message = Message {
-        from: nobody,
-        to: nobody,
-        id: MessageId::from_bytes([0; 16]),
-        time: far,
-        not_after: None,
-        enc_digest: Some(Digest::of(b"")),
-        answers: None,
-        body: Delivery {
-            bill: Digest::of(b""),
-            tickets: tickets.collect(),
-            series: series.clone(),
-        },
-    };
-    let parcel = Parcel::new(keys.batch.sign(&message));
-    // Suite, recipient, key id and heads: 33 bytes; the tag: 16.
-    cbor::encode(&parcel).len() + Suite::Standard.enc_length() + 33 + 16
-}
-
-fn placed_validity(far: Time) -> tegata_protocol::Validity {
-    #[expect(clippy::expect_used, reason = "the later moment is later")]
-    tegata_protocol::Validity::new(far, far.after(1)).expect("in order")
 }

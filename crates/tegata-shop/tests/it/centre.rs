@@ -43,6 +43,8 @@ pub(crate) enum Mood {
     Away,
     /// It does what is asked, and its answer is lost.
     Mute,
+    /// What is asked is lost on the way.
+    Deaf,
 }
 
 #[derive(Default)]
@@ -444,7 +446,7 @@ impl HasKeys for BillInquiry {}
 async fn certificates_of(State(centre): State<Centre>) -> Response {
     match centre.book().mood {
         Mood::Away => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-        Mood::Well | Mood::Mute => centre.certificates.clone().into_response(),
+        Mood::Well | Mood::Mute | Mood::Deaf => centre.certificates.clone().into_response(),
     }
 }
 
@@ -453,8 +455,12 @@ async fn message(State(centre): State<Centre>, body: Bytes) -> Response {
     if mood == Mood::Away {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
-    let answer = centre.answer(&body);
+    let answer = match mood {
+        Mood::Deaf => None,
+        Mood::Well | Mood::Away | Mood::Mute => centre.answer(&body),
+    };
     match (mood, answer) {
+        (Mood::Deaf, _) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         (Mood::Mute, _) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         (_, Some(reply)) => reply.into_response(),
         (_, None) => StatusCode::BAD_REQUEST.into_response(),

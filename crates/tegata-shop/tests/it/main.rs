@@ -6,10 +6,15 @@
     reason = "tests may"
 )]
 
+mod catalogue;
 mod centre;
+mod check_data;
 mod courier;
 mod flow;
 mod idempotency;
+mod joining;
 mod oversell;
+mod pages;
+mod program;
 mod refusals;
 mod town;

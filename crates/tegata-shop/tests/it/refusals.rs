@@ -57,149 +57,88 @@ fn sales_begin_and_end() {
     assert_eq!(member.refused(&open, seats(1)), Code::SalesClosed);
 }
 
+fn seat(section: u16, row: u8, seat: u16) -> Reservation {
+    wish(101, Contents::Admission(Seat { section, row, seat }))
+}
+
+/// A day well within the example's season.
+const DAY: u32 = 20_790;
+
+fn stay(arrival_day: u32, nights: u8, guests: u8, room: u16) -> Reservation {
+    let stay = Stay {
+        arrival_day,
+        nights,
+        guests,
+        room,
+    };
+    wish(201, Contents::Stay(stay))
+}
+
+fn ride((from, to): (u16, u16), class: u8, coach: u8, seat: u16) -> Reservation {
+    let ride = Ride {
+        from,
+        to,
+        class,
+        coach,
+        seat,
+    };
+    wish(301, Contents::Ride(ride))
+}
+
+fn bet(race: u8, runners: [u8; 2], units: u16) -> Reservation {
+    let (bet, runners) = (Bet::Exacta, runners.to_vec());
+    wish(
+        401,
+        Contents::Wager(Wager {
+            race,
+            bet,
+            runners,
+            units,
+        }),
+    )
+}
+
 #[test]
 fn wishes_that_dont_fit_are_invalid() {
     let town = Town::new(tegata_shop::catalogue::EXAMPLE);
     let (open, member) = (town.open(), town.member());
-    let day = 20_790;
-    let stay = Stay {
-        arrival_day: day,
-        nights: 2,
-        guests: 2,
-        room: 0,
-    };
-    let ride = Ride {
-        from: 1,
-        to: 4,
-        class: 2,
-        coach: 0,
-        seat: 0,
-    };
-    let seat = Seat {
-        section: 1,
-        row: 0,
-        seat: 0,
-    };
-    let bet = Wager {
-        race: 1,
-        bet: Bet::Exacta,
-        runners: vec![3, 7],
-        units: 1,
-    };
-    let good = [
-        wish(
-            101,
-            Contents::Admission(Seat {
-                section: 2,
-                row: 6,
-                seat: 10,
-            }),
-        ),
-        wish(201, Contents::Stay(stay)),
-        wish(301, Contents::Ride(ride)),
-        wish(401, Contents::Wager(bet.clone())),
-    ];
-    for wish in good {
-        town.member().buy(&open, wish);
+    for good in [
+        seat(2, 6, 10),
+        stay(DAY, 2, 2, 0),
+        ride((1, 4), 2, 0, 0),
+        bet(1, [3, 7], 1),
+    ] {
+        town.member().buy(&open, good);
     }
-    let two = Reservation {
+    let of_another_kind = Reservation {
+        series: SeriesId::new(201),
+        ..seat(1, 0, 0)
+    };
+    let one_seat_for_two = Reservation {
         holders: vec![holder(), holder()],
-        ..wish(
-            101,
-            Contents::Admission(Seat {
-                row: 1,
-                seat: 1,
-                ..seat
-            }),
-        )
+        ..seat(1, 1, 1)
     };
     let bad = [
-        wish(201, Contents::Admission(seat)),
-        wish(101, Contents::Admission(Seat { section: 3, ..seat })),
-        wish(
-            101,
-            Contents::Admission(Seat {
-                row: 7,
-                seat: 1,
-                ..seat
-            }),
-        ),
-        wish(
-            101,
-            Contents::Admission(Seat {
-                row: 1,
-                seat: 11,
-                ..seat
-            }),
-        ),
-        wish(101, Contents::Admission(Seat { row: 1, ..seat })),
-        two,
-        wish(201, Contents::Stay(Stay { nights: 15, ..stay })),
-        wish(201, Contents::Stay(Stay { guests: 3, ..stay })),
-        wish(201, Contents::Stay(Stay { room: 204, ..stay })),
-        wish(
-            201,
-            Contents::Stay(Stay {
-                arrival_day: day - 60,
-                ..stay
-            }),
-        ),
-        wish(
-            201,
-            Contents::Stay(Stay {
-                arrival_day: day + 300,
-                ..stay
-            }),
-        ),
-        wish(301, Contents::Ride(Ride { to: 5, ..ride })),
-        wish(
-            301,
-            Contents::Ride(Ride {
-                from: 3,
-                to: 2,
-                ..ride
-            }),
-        ),
-        wish(301, Contents::Ride(Ride { class: 3, ..ride })),
-        wish(
-            301,
-            Contents::Ride(Ride {
-                coach: 1,
-                seat: 1,
-                ..ride
-            }),
-        ),
-        wish(
-            301,
-            Contents::Ride(Ride {
-                coach: 4,
-                seat: 1,
-                ..ride
-            }),
-        ),
-        wish(
-            301,
-            Contents::Ride(Ride {
-                coach: 2,
-                seat: 25,
-                ..ride
-            }),
-        ),
-        wish(
-            401,
-            Contents::Wager(Wager {
-                race: 13,
-                ..bet.clone()
-            }),
-        ),
-        wish(
-            401,
-            Contents::Wager(Wager {
-                runners: vec![1, 19],
-                ..bet.clone()
-            }),
-        ),
-        wish(401, Contents::Wager(Wager { units: 1001, ..bet })),
+        of_another_kind,
+        one_seat_for_two,
+        seat(3, 0, 0),
+        seat(1, 7, 1),
+        seat(1, 1, 11),
+        seat(1, 1, 0),
+        stay(DAY, 15, 2, 0),
+        stay(DAY, 2, 3, 0),
+        stay(DAY, 2, 2, 204),
+        stay(DAY - 60, 2, 2, 0),
+        stay(DAY + 300, 2, 2, 0),
+        ride((1, 5), 2, 0, 0),
+        ride((3, 2), 2, 0, 0),
+        ride((1, 4), 3, 0, 0),
+        ride((1, 4), 2, 1, 1),
+        ride((1, 4), 2, 4, 1),
+        ride((1, 4), 2, 2, 25),
+        bet(13, [3, 7], 1),
+        bet(1, [1, 19], 1),
+        bet(1, [3, 7], 1001),
     ];
     for wish in bad {
         let shown = format!("{wish:?}");
@@ -378,81 +317,93 @@ fn body(member: &Member) -> PurchaseRequest {
     }
 }
 
-#[test]
-fn what_cant_be_read_or_verified_gets_one_answer() {
-    let town = Town::new(&catalogue(9));
-    let (open, member, other) = (town.open(), town.member(), town.member());
-    let callee = open.callee();
+/// Everything that is wrong with a message before anybody looks at what it wants.
+fn unreadable(town: &Town, open: &Open, good: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let (callee, member, other) = (open.callee(), town.member(), town.member());
     let head = || (MessageId::random(&mut rng()), town.time.now());
     let sealed = |caller, callee: &Callee, body| {
-        Prepared::new(caller, callee, head(), body, None, &mut rng())
-            .unwrap()
-            .to_bytes()
+        let prepared = Prepared::new(caller, callee, head(), body, None, &mut rng());
+        prepared.unwrap().to_bytes()
     };
-    let good = sealed(member.caller(), &callee, body(&member));
-    let mut truncated = good.clone();
-    truncated.truncate(good.len() - 1);
-    let mut changed = good.clone();
+    let mut changed = good.to_vec();
     *changed.last_mut().unwrap() ^= 1;
-    // Signed with another key than the record's.
     let forged = tegata_client::Caller {
         signing: &other.everyday,
         ..member.caller()
     };
-    let forged = sealed(forged, &callee, body(&member));
-    // Somebody else's record.
-    let borrowed = sealed(member.caller(), &callee, body(&other));
-    // A record of the member's own making.
     let mut own = town.member();
-    own.record = own_record(&own, &town);
-    let selfmade = sealed(own.caller(), &callee, body(&own));
-    // Addressed to another shop, sealed again to this one (by the other shop).
+    own.record = own_record(&own, town);
+    let number = PartyNumber::new(Role::Shop, 5).unwrap();
     let elsewhere = Callee {
-        number: PartyNumber::new(Role::Shop, 5).unwrap(),
+        number,
         ..callee.clone()
     };
-    let envelope = Envelope::to(elsewhere.number, &elsewhere.opening, &mut rng()).unwrap();
-    let (id, time) = head();
-    let signed = envelope.sign(&member.everyday, member.number, id, time, body(&member));
-    let again = Envelope::to(callee.number, &callee.opening, &mut rng()).unwrap();
-    let resealed = again.seal(&Parcel::new(signed)).0.to_bytes();
-    // Another type of message, well signed.
-    let other_type = tegata_protocol::payment::Collect { after: 0 };
-    let (id, time) = head();
-    let other_type = Prepared::new(
-        member.caller(),
-        &callee,
-        (id, time),
-        other_type,
-        None,
-        &mut rng(),
-    )
-    .unwrap();
-    // To a key that nobody has.
     let (nobody, _) = OpeningKey::generate(Suite::Standard, &mut rng());
     let lost = Callee {
         opening: nobody.sealing_key().clone(),
         ..callee.clone()
     };
-    let lost = sealed(member.caller(), &lost, body(&member));
-    let bad = [
-        Vec::new(),
-        b"hello".to_vec(),
-        truncated,
-        changed,
-        forged,
-        borrowed,
-        selfmade,
-        resealed,
-        other_type.to_bytes(),
-        lost,
-    ];
-    for (number, bytes) in bad.iter().enumerate() {
-        let answer = stranger(&open, bytes);
+    let collect = tegata_protocol::payment::Collect { after: 0 };
+    let collect = Prepared::new(member.caller(), &callee, head(), collect, None, &mut rng());
+    vec![
+        ("empty", Vec::new()),
+        ("text", b"hello".to_vec()),
+        ("truncated", good[..good.len() - 1].to_vec()),
+        ("changed", changed),
+        (
+            "signed with another key",
+            sealed(forged, &callee, body(&member)),
+        ),
+        (
+            "with another's record",
+            sealed(member.caller(), &callee, body(&other)),
+        ),
+        (
+            "with a record of one's own making",
+            sealed(own.caller(), &callee, body(&own)),
+        ),
+        (
+            "for another shop",
+            sealed(member.caller(), &elsewhere, body(&member)),
+        ),
+        (
+            "for another shop, sealed again",
+            resealed(&elsewhere, &callee, &member, head()),
+        ),
+        ("of another type", collect.unwrap().to_bytes()),
+        (
+            "to a key that nobody has",
+            sealed(member.caller(), &lost, body(&member)),
+        ),
+    ]
+}
+
+/// Signed for one shop, sealed by that shop to another.
+fn resealed(
+    signed_for: &Callee,
+    sealed_to: &Callee,
+    member: &Member,
+    (id, time): (MessageId, tegata_protocol::Time),
+) -> Vec<u8> {
+    let envelope = Envelope::to(signed_for.number, &signed_for.opening, &mut rng()).unwrap();
+    let signed = envelope.sign(&member.everyday, member.number, id, time, body(member));
+    let again = Envelope::to(sealed_to.number, &sealed_to.opening, &mut rng()).unwrap();
+    again.seal(&Parcel::new(signed)).0.to_bytes()
+}
+
+#[test]
+fn what_cant_be_read_or_verified_gets_one_answer() {
+    let town = Town::new(&catalogue(9));
+    let (open, member) = (town.open(), town.member());
+    let good = member
+        .prepare(&open, Wish::Reservation(seats(1)))
+        .to_bytes();
+    for (what, bytes) in unreadable(&town, &open, &good) {
+        let answer = stranger(&open, &bytes);
         assert_eq!(
             answer,
             (400, br#"{"error":"unreadable"}"#.to_vec()),
-            "the {number}th"
+            "{what}"
         );
     }
     assert_eq!(open.left(7), 9);

@@ -69,7 +69,10 @@ pub(crate) struct Town {
 
 impl Town {
     pub(crate) fn new(catalogue: &str) -> Self {
-        let time = Moment::new();
+        Self::at(Moment::new(), catalogue)
+    }
+
+    pub(crate) fn at(time: Moment, catalogue: &str) -> Self {
         let town = Self {
             centre: Centre::start(time.clone()),
             time,
@@ -246,12 +249,18 @@ impl Member {
     }
 
     pub(crate) fn prepare_as(&self, open: &Open, id: MessageId, wish: Wish) -> Prepared {
-        let body = PurchaseRequest {
-            record: self.record.clone(),
-            wish,
-        };
+        self.prepare_at(&open.callee(), id, wish)
+    }
+
+    pub(crate) fn prepare_for(&self, callee: &Callee, wish: Wish) -> Prepared {
+        self.prepare_at(callee, MessageId::random(&mut rng()), wish)
+    }
+
+    fn prepare_at(&self, callee: &Callee, id: MessageId, wish: Wish) -> Prepared {
+        let record = self.record.clone();
+        let body = PurchaseRequest { record, wish };
         let head = (id, self.time.now());
-        Prepared::new(self.caller(), &open.callee(), head, body, None, &mut rng()).unwrap()
+        Prepared::new(self.caller(), callee, head, body, None, &mut rng()).unwrap()
     }
 
     pub(crate) fn send(

@@ -1,0 +1,132 @@
+//! Joining (M2, M3), across broken connections.
+
+use tegata_client::{CallError, Client};
+use tegata_program::password::Password;
+use tegata_protocol::joining::{Registration, Slip};
+use tegata_protocol::refusal::Code;
+use tegata_protocol::{PartyNumber, Role};
+use tegata_shop::identity::{Centre, Identity, Registered};
+use tegata_shop::joining::{self, JoinError};
+use tegata_shop::keys::KeysError;
+
+use crate::centre::Mood;
+use crate::town::{Town, catalogue, contains};
+
+fn join(town: &Town, slip: &Slip) -> Result<Registered, JoinError> {
+    let (client, now) = (Client::default(), town.time.now());
+    joining::join(&town.dir(), &client, slip, &Town::application(), None, now)
+}
+
+#[test]
+fn a_shop_joins_once_and_keeps_no_personal_details() {
+    let town = Town::new(&catalogue(1));
+    let slip = town.centre.slip(Town::number());
+    let first = join(&town, &slip).unwrap();
+    assert_eq!(first.number(), Town::number());
+    assert_eq!(first.name(), "Hanamizuki Books");
+    assert_eq!(
+        first.record.keys.signing,
+        first.keys.signing().verifying_key()
+    );
+    assert!(!contains(town.folder.path(), b"Sendai"));
+    let again = join(&town, &slip).unwrap();
+    assert_eq!(again.record.signed(), first.record.signed());
+    assert_eq!(town.centre.calls::<Registration>(), 1);
+}
+
+#[test]
+fn after_a_break_the_same_registration_is_sent_again() {
+    let town = Town::new(&catalogue(1));
+    let slip = town.centre.slip(Town::number());
+    town.centre.mood(Mood::Mute);
+    let broken = join(&town, &slip).unwrap_err();
+    assert!(
+        matches!(broken, JoinError::Call(CallError::Fault { .. })),
+        "{broken}"
+    );
+    assert!(
+        contains(town.folder.path(), b"Sendai"),
+        "it waits to be sent again"
+    );
+    town.centre.mood(Mood::Well);
+    // The register has it already: other bytes would be refused as registered already.
+    join(&town, &slip).unwrap();
+    assert_eq!(town.centre.calls::<Registration>(), 2);
+    assert!(!contains(town.folder.path(), b"Sendai"));
+}
+
+#[test]
+fn a_registration_that_waited_too_long_is_signed_anew() {
+    let town = Town::new(&catalogue(1));
+    let slip = town.centre.slip(Town::number());
+    town.centre.mood(Mood::Deaf);
+    join(&town, &slip).unwrap_err();
+    town.centre.mood(Mood::Well);
+    town.time.pass(3600);
+    join(&town, &slip).unwrap();
+    assert_eq!(town.centre.calls::<Registration>(), 2);
+}
+
+#[test]
+fn a_refusal_is_told_and_leaves_nothing_behind() {
+    let town = Town::new(&catalogue(1));
+    let slip = town.centre.slip(Town::number());
+    join(&town, &slip).unwrap();
+    let thief = Town::new(&catalogue(1));
+    let refused = {
+        let dir = thief.dir();
+        let now = town.time.now();
+        joining::join(
+            &dir,
+            &Client::default(),
+            &slip,
+            &Town::application(),
+            None,
+            now,
+        )
+    };
+    match refused {
+        Err(JoinError::Refused(refusal)) => assert_eq!(refusal.code, Code::AlreadyRegistered),
+        other => panic!("{other:?}"),
+    }
+    assert!(!contains(thief.folder.path(), b"Sendai"));
+}
+
+#[test]
+fn letters_for_others_are_refused() {
+    let town = Town::new(&catalogue(1));
+    let member = town.centre.slip(PartyNumber::new(Role::Member, 1).unwrap());
+    assert!(matches!(join(&town, &member), Err(JoinError::NotAShop(_))));
+    join(&town, &town.centre.slip(Town::number())).unwrap();
+    let other = town.centre.slip(PartyNumber::new(Role::Shop, 78).unwrap());
+    assert!(matches!(
+        join(&town, &other),
+        Err(JoinError::OtherNumber(_))
+    ));
+}
+
+#[test]
+fn a_false_centre_isnt_believed() {
+    let town = Town::new(&catalogue(1));
+    let mut slip = town.centre.slip(Town::number());
+    slip.root = tegata_protocol::SigningKey::from_seed(&[1; 32]).verifying_key();
+    let error = join(&town, &slip).unwrap_err();
+    assert!(matches!(error, JoinError::Certificates(_)), "{error}");
+    assert_eq!(town.centre.calls::<Registration>(), 0);
+}
+
+#[test]
+fn a_shop_opens_while_the_centre_is_away_and_with_its_password_only() {
+    let town = Town::new(&catalogue(1));
+    let (dir, now, client) = (town.dir(), town.time.now(), Client::default());
+    let slip = town.centre.slip(Town::number());
+    let password = || Password::new("open sesame".into());
+    let (application, sealed) = (Town::application(), Some(password()));
+    joining::join(&dir, &client, &slip, &application, sealed.as_ref(), now).unwrap();
+    town.centre.mood(Mood::Away);
+    let identity = Identity::read(&dir).unwrap().unwrap();
+    let centre = Centre::find(&dir, &client, &identity, None, now).unwrap();
+    let none = joining::open(&dir, &centre, || Err(KeysError::Sealed));
+    assert!(matches!(none, Err(JoinError::Keys(KeysError::Sealed))));
+    joining::open(&dir, &centre, || Ok(password())).unwrap();
+}
