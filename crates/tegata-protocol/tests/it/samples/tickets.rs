@@ -1,5 +1,7 @@
 //! Tickets, and what the book rests on.
 
+use tegata_protocol::ticket::SealedPresentation;
+
 use super::*;
 
 pub(crate) fn ticket(holder: Holder, contents: Contents) -> Ticket {
@@ -56,7 +58,21 @@ pub(super) fn shown() -> Vec<Sample> {
             nonce,
             keyword: keyword.map(|k| Keyword::new(k).unwrap()),
         };
-        document("presentation", note, HOLDER, &presentation)
+        // As it leaves the seal: a presentation names no key.
+        let event = town::secret().event_key();
+        let sealed = presentation.seal(
+            &town::signing(HOLDER),
+            &series_record(),
+            &mut town::fixed(60),
+        );
+        let sealed = SealedPresentation::parse(&sealed.unwrap()).unwrap();
+        let signed = sealed.open(&event).unwrap().into_signed();
+        Sample {
+            kind: "presentation",
+            note,
+            seed: HOLDER,
+            signed,
+        }
     };
     let series = town::signing(SHOP).sign(&series_record());
     let (issued, cancelled) = (
