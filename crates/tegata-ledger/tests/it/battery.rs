@@ -490,6 +490,28 @@ fn sqlite_refuses_other_files_and_newer_schemas() {
     assert!(SqliteStore::open(&path).is_err());
 }
 
+#[test]
+fn sqlite_refuses_a_file_that_does_things_of_its_own() {
+    for meddling in [
+        "CREATE TRIGGER t AFTER INSERT ON account BEGIN UPDATE account SET balance = 1; END",
+        "DROP INDEX outbox_number",
+        "CREATE TABLE more (x INTEGER) STRICT",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        SqliteStore::open(&path).unwrap();
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        connection.execute_batch("ANALYZE").unwrap();
+        SqliteStore::open(&path).unwrap();
+        connection.execute_batch(meddling).unwrap();
+        for opened in [SqliteStore::open(&path), SqliteStore::open_existing(&path)] {
+            let damaged = matches!(opened, Err(StoreError::Damaged { table, .. })
+                if table == "sqlite_schema");
+            assert!(damaged, "{meddling}");
+        }
+    }
+}
+
 /// Damage is named, not read over.
 #[test]
 fn a_damaged_row_is_named() {

@@ -1,6 +1,9 @@
 //! The book in one SQLite file: WAL, `synchronous=FULL`, one writer, as many readers as wanted.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
@@ -36,6 +39,7 @@ impl SqliteStore {
         let mut connection = Connection::open(path).map_err(failed("open"))?;
         configure(&connection)?;
         migrate(&mut connection, path)?;
+        check_schema(&connection)?;
         Ok(Self {
             path: path.to_owned(),
         })
@@ -56,6 +60,7 @@ impl SqliteStore {
             let path = path.display().to_string();
             return Err(StoreError::NotALedger { path });
         }
+        check_schema(&connection)?;
         Ok(Self {
             path: path.to_owned(),
         })
@@ -156,6 +161,36 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
         .execute_batch(&marks)
         .map_err(failed("mark the schema"))?;
     transaction.commit().map_err(failed("commit a migration"))
+}
+
+/// Tables, indices and nothing else: a trigger that somebody put in would write what no evidence
+/// asks for, a missing index would let in what must be unique.
+fn check_schema(connection: &Connection) -> Result<(), StoreError> {
+    let right = Connection::open_in_memory().map_err(failed("open in memory"))?;
+    for step in MIGRATIONS {
+        right.execute_batch(step).map_err(failed("migrate"))?;
+    }
+    let (found, right) = (schema_of(connection)?, schema_of(&right)?);
+    let differs = |name: &&String| found.get(*name) != right.get(*name);
+    match found.keys().chain(right.keys()).find(differs) {
+        Some(name) => Err(StoreError::Damaged {
+            table: "sqlite_schema",
+            row: name.clone(),
+            what: "not what this program makes".to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// What the database consists of, by name; what SQLite keeps for itself is left out.
+fn schema_of(connection: &Connection) -> Result<BTreeMap<String, String>, StoreError> {
+    let reading = failed("read the schema");
+    let sql = "SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+    let mut statement = connection.prepare(sql).map_err(&reading)?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .map_err(&reading)?;
+    rows.collect::<Result<_, _>>().map_err(&reading)
 }
 
 /// Wraps the database's error with what was being done.
