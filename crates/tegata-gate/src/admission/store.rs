@@ -125,7 +125,14 @@ pub enum StoreError {
 impl StoreError {
     /// Is it the data that are at fault?
     #[must_use]
-    pub const fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::NotALog { .. })
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match self {
+            Self::Damaged { .. } | Self::NotALog { .. } => true,
+            Self::Database { source, .. } => source
+                .sqlite_error_code()
+                .is_some_and(|code| matches!(code, DatabaseCorrupt | NotADatabase)),
+            Self::Newer { .. } | Self::Other(_) => false,
+        }
     }
 }

@@ -19,8 +19,8 @@ use crate::{
 /// Write the signed admissions into a file, for the shop
 ///
 /// The file is a CBOR sequence: the gate's record, each signed admission with the presentation
-/// that was shown, second presentations of used tickets, and the chain's end. It holds keywords
-/// that were given with used tickets: hand it to the shop and nobody else.
+/// that was shown, second presentations of used tickets, and the chain's end. The presentations
+/// hold the keywords that were given: hand the file to the shop and to nobody else.
 #[derive(Debug, clap::Args)]
 pub(super) struct ExportArguments {
     #[command(flatten)]

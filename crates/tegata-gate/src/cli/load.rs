@@ -57,7 +57,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             };
             let answer = hand_over(&format!("http://{address}"), &handed)
                 .or_exit(Exit::Unreachable)
-                .or_doing("handing the file to the running gate")?;
+                .or_doing("handing the file to the running gate")
+                .or_next("stop the gate, load the file, and start it again")?;
             print(common, &answer)
         }
         Err(error) => Err(error.into_failure()),

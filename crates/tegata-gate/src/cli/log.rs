@@ -20,7 +20,7 @@ use crate::{
 
 /// Show the log of admissions
 ///
-/// With --json one object per line. The log holds serials and no names; keywords never leave it.
+/// With --json one object per line. It shows serials, never names or keywords.
 #[derive(Debug, clap::Args)]
 pub(super) struct LogArguments {
     #[command(flatten)]

@@ -97,6 +97,17 @@ pub enum LoadError {
         /// Its number.
         edition: u64,
     },
+    /// The log has forgotten that they were loaded, and perhaps admissions too.
+    #[error(
+        "the log doesn't know edition {edition} of event {event}: gate.sqlite was removed, or \
+         restored from an older copy"
+    )]
+    LogBehind {
+        /// The event.
+        event: EventId,
+        /// The kept edition.
+        edition: u64,
+    },
 }
 
 impl LoadError {
@@ -118,6 +129,7 @@ impl LoadError {
             Self::Unusable(_) => "unusable",
             Self::OlderEdition { .. } => "older_edition",
             Self::OtherEdition { .. } => "other_edition",
+            Self::LogBehind { .. } => "log_behind",
         }
     }
 
@@ -143,6 +155,34 @@ impl LoadError {
             Self::Unusable(_) => "tell the shop: its export is at fault",
             Self::OlderEdition { .. } => "load the newest export; the loaded one stays in use",
             Self::OtherEdition { .. } => "have the shop export again; the loaded one stays in use",
+            Self::LogBehind { .. } => {
+                "put the newest gate.sqlite back: without it used tickets count as unused. If it's \
+                 lost, load the check data again and keep the list of who came in on paper"
+            }
+        }
+    }
+
+    /// What to do next when check data that were loaded before can't be used any more.
+    pub(super) const fn next_of_kept(&self) -> &'static str {
+        match self {
+            Self::LogBehind { .. } => self.next(),
+            Self::Folder(_)
+            | Self::NotSealed(_)
+            | Self::NotCheckData(_)
+            | Self::ForAnother(_)
+            | Self::Unopenable
+            | Self::NotFromAShop(_)
+            | Self::NoShopRecord(_)
+            | Self::ShopRecord(_)
+            | Self::CertificatesEnded(_)
+            | Self::Forged(_)
+            | Self::Future(_)
+            | Self::TooOld(_)
+            | Self::Unusable(_)
+            | Self::OlderEdition { .. }
+            | Self::OtherEdition { .. } => {
+                "load the newest check data again, or restore the folder from a backup"
+            }
         }
     }
 }
@@ -178,6 +218,7 @@ impl LoadError {
             | Self::Unusable(_)
             | Self::OlderEdition { .. }
             | Self::OtherEdition { .. } => Exit::Refused,
+            Self::LogBehind { .. } => Exit::Damaged,
         };
         Failure::new(exit, chain(&self)).next(self.next())
     }
@@ -275,8 +316,15 @@ impl Folder {
             self.open_sealed(keys, &sealed, |shop| self.shop_record(shop, None, register))?;
         let event = Event::new(message.from, &message.body, &shop.keys.signing)?;
         let known = store.edition(event.id()).map_err(FolderError::from)?;
-        rises(&event, message.digest(), known)?;
-        Ok(event)
+        // Loading writes the file, then the log. If they don't agree, the log isn't the one that
+        // the file was loaded beside.
+        if rises(&event, message.digest(), known)? {
+            return Ok(event);
+        }
+        Err(LoadError::LogBehind {
+            event: event.id(),
+            edition: event.edition(),
+        })
     }
 
     fn check_files(&self) -> Result<Vec<String>, FolderError> {

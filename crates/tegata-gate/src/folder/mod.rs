@@ -105,9 +105,8 @@ impl FolderError {
         let next = match &self {
             Self::Store(store) if store.is_damage() => "restore the folder from a backup",
             Self::NotJoined => "tegata-gate join --slip-file FILE --name NAME --address URL",
-            Self::Damaged { .. } | Self::CheckData { .. } => {
-                "restore the folder from a backup, or load newer check data"
-            }
+            Self::CheckData { source, .. } => source.next_of_kept(),
+            Self::Damaged { .. } => "restore the folder from a backup",
             Self::OtherSlip { .. } | Self::NotAGate(_) => {
                 "check the slip, or give another folder with --data"
             }
@@ -127,7 +126,7 @@ impl FolderError {
         }
     }
 
-    const fn exit(&self) -> Exit {
+    fn exit(&self) -> Exit {
         match self {
             Self::Data(error) => error.exit(),
             Self::Store(store) if store.is_damage() => Exit::Damaged,

@@ -258,3 +258,25 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
         })
         .collect()
 }
+
+/// Without its log every used ticket would count as unused: the gate says so and stays closed.
+#[test]
+fn a_log_that_was_removed_or_put_back_is_noticed() {
+    let folder = Folder::ready();
+    let log = folder.gate().join("gate.sqlite");
+    let first = std::fs::read(&log).unwrap();
+    folder.load(&folder.shop, 2);
+    for put_back in [None, Some(first), Some(b"not a database at all".to_vec())] {
+        for file in ["gate.sqlite", "gate.sqlite-wal", "gate.sqlite-shm"] {
+            std::fs::remove_file(folder.gate().join(file)).ok();
+        }
+        if let Some(bytes) = &put_back {
+            std::fs::write(&log, bytes).unwrap();
+        }
+        let ended = folder.run("check", &["--text", "A"]).ended(4);
+        assert!(ended.err().contains("next:"), "{}", ended.err());
+    }
+    std::fs::remove_file(&log).unwrap();
+    folder.load(&folder.shop, 2);
+    assert_eq!(folder.check(&folder.shop.show(41))["verdict"], "admitted");
+}
