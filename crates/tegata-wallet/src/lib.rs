@@ -21,6 +21,7 @@ pub mod entry;
 mod error;
 pub mod joining;
 pub mod mailbox;
+pub mod page;
 pub mod paying;
 pub mod prepaid;
 pub mod restoring;

@@ -4,7 +4,7 @@
 //! anybody is told. What spends needs password B as well, and happens in
 //! [`paying`](crate::paying) only.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use getrandom::SysRng;
 use rand_core::{CryptoRng, UnwrapErr};
@@ -43,6 +43,17 @@ pub enum Access {
     Writing,
 }
 
+/// Takes the folder, if need be at the tenth try.
+fn lock(folder: &Path) -> Result<FolderDisk, VaultError> {
+    for _ in 0..9 {
+        match FolderDisk::lock(folder) {
+            Err(VaultError::InUse) => std::thread::park_timeout(Duration::from_millis(50)),
+            other => return other,
+        }
+    }
+    FolderDisk::lock(folder)
+}
+
 /// A wallet opened with password A. Nothing in it can spend.
 #[derive(Debug)]
 pub struct Wallet {
@@ -69,7 +80,8 @@ pub fn password_form(folder: &Path) -> Result<PasswordForm, WalletError> {
 }
 
 impl Wallet {
-    /// Opens the wallet in this folder.
+    /// Opens the wallet in this folder. Waits half a second for another program that is about to
+    /// end.
     ///
     /// # Errors
     /// [`WalletError::Vault`]: no vault, in use, wrong password A, damaged.
@@ -83,7 +95,7 @@ impl Wallet {
                 let disk = Arc::new(FolderDisk::reading(folder));
                 Self::assemble(LockedVault::find(disk)?.open(a)?, dir)
             }
-            Access::Writing => Self::open_on(Arc::new(FolderDisk::lock(folder)?), dir, a),
+            Access::Writing => Self::open_on(Arc::new(lock(folder)?), dir, a),
         }
     }
 

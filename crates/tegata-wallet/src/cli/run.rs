@@ -14,7 +14,7 @@ use tegata_protocol::{Amount, Currency, Time, prepaid::Funding};
 use super::{
     args::{
         Arguments, BillsArgs, CatalogueArgs, Command, ExportHeadArgs, ExportTicketArgs, FundingArg,
-        HistoryArgs, InquireArgs, LoadArgs, OpenArgs, SendArgs,
+        HistoryArgs, InquireArgs, LoadArgs, OpenArgs, SendArgs, ServeArgs,
     },
     ask::Given,
     catalogue, join, order,
@@ -22,6 +22,7 @@ use super::{
 use crate::{
     buying,
     error::WalletError,
+    page,
     state::KeptBill,
     vault::Words,
     view::{BalanceView, BillView, ReferenceView, RefusalView, history_csv},
@@ -60,7 +61,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Restore(args) => join::restore(folder, &args, &out, now),
         Command::Password(args) => join::password(folder, &args, &out),
         Command::Status(args) => status(folder, &args, &out, now),
-        Command::Serve(_) => Err(Failure::usage("the page isn't ready yet")),
+        Command::Serve(args) => serve(folder, &args, out),
     }
 }
 
@@ -327,4 +328,24 @@ fn status(folder: &Path, args: &OpenArgs, out: &Output, now: Time) -> Result<(),
     let (wallet, _) = open(folder, Access::Reading, &args.a)?;
     let view = wallet.view_status(now).map_err(failure)?;
     out.value(&view, &view.to_string())
+}
+
+/// Serves the page; the link is printed, and nowhere else.
+fn serve(folder: &Path, args: &ServeArgs, out: Output) -> Result<(), Failure> {
+    // A wallet must be there before anybody is asked to open it.
+    crate::wallet::password_form(folder).map_err(failure)?;
+    page::run(folder.to_owned(), args.listen.listen, |link| {
+        let text = if out.json {
+            format!("{}\n", json!({ "link": link }))
+        } else {
+            format!("Open this once, on this machine: {link}\nStop with Ctrl-C.\n")
+        };
+        // In one piece: whoever reads the first line only doesn't stop the server by it.
+        let mut stdout = std::io::stdout().lock();
+        drop(
+            stdout
+                .write_all(text.as_bytes())
+                .and_then(|()| stdout.flush()),
+        );
+    })
 }

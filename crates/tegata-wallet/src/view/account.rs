@@ -60,6 +60,18 @@ pub struct BalanceView {
     as_of: TimeView,
 }
 
+impl BalanceView {
+    /// Available, held, balance, as of: for a page.
+    pub fn cells(&self) -> [String; 4] {
+        [
+            self.available.to_string(),
+            self.held.to_string(),
+            self.balance.to_string(),
+            self.as_of.to_string(),
+        ]
+    }
+}
+
 impl From<KnownBalance> for BalanceView {
     fn from(b: KnownBalance) -> Self {
         Self {

@@ -7,6 +7,8 @@
     reason = "tests may"
 )]
 
+mod page;
+mod program;
 mod story;
 mod town;
 mod vault;

@@ -665,9 +665,19 @@ struct BadDisk {
 }
 
 impl BadDisk {
+    /// A process that another test has just begun may hold copies of our files for a moment.
+    fn lock(folder: &Path) -> FolderDisk {
+        loop {
+            match FolderDisk::lock(folder) {
+                Err(VaultError::InUse) => std::thread::yield_now(),
+                other => return other.unwrap(),
+            }
+        }
+    }
+
     fn of(folder: &Path) -> (Arc<Self>, DataDir) {
         let disk = Self {
-            good: FolderDisk::lock(folder).unwrap(),
+            good: Self::lock(folder),
             fails: AtomicBool::new(false),
         };
         let dir = DataDir::open_existing(folder, tegata_wallet::wallet::PARTY).unwrap();

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
 };
 
 use getrandom::SysRng;
@@ -148,6 +148,7 @@ pub(crate) struct Book {
     orders: HashMap<Digest, (Digest, Reservation, PartyKeys)>,
     /// The digest of the message that is being answered.
     current: Option<Digest>,
+    bell: Arc<Condvar>,
     pub(crate) balance: u64,
     held: u64,
     cards: u64,
@@ -161,6 +162,8 @@ pub(crate) struct Town {
     pub(crate) centre: String,
     pub(crate) shop: String,
     book: Shared,
+    /// Rings when a message that asks somebody to act has come.
+    bell: Arc<Condvar>,
 }
 
 type Handler = fn(&Shared, &str, &str, &[u8]) -> Option<(u16, Vec<u8>)>;
@@ -168,9 +171,11 @@ type Handler = fn(&Shared, &str, &str, &[u8]) -> Option<(u16, Vec<u8>)>;
 impl Town {
     pub(crate) fn start() -> Self {
         let book = Shared::default();
+        let bell = Arc::clone(&book.lock().unwrap().bell);
         Self {
             centre: serve(&book, centre),
             shop: serve(&book, shop_server),
+            bell,
             book,
         }
     }
@@ -228,6 +233,12 @@ impl Town {
             closing: Closing::Expired,
         };
         book.post(closed, None);
+    }
+
+    /// Waits until a message of this type has come.
+    pub(crate) fn wait_for(&self, label: u16) {
+        let came = |book: &mut Book| !book.came.iter().any(|(l, _)| *l == label);
+        drop(self.bell.wait_while(self.book(), came).unwrap());
     }
 
     /// How often a signed message of this type came, and how many different ones.
@@ -535,6 +546,7 @@ fn post(book: &Shared, body: &[u8], key: &OpeningKey, act: Act) -> Option<(u16, 
     let reply = act(&mut book, label, &parcel).unwrap();
     if asks_to_act(label) {
         book.came.push((label, parcel.signed.digest()));
+        book.bell.notify_all();
         match book.mischief {
             Mischief::DropAfterActing => return None,
             Mischief::NeverAnswer => {

@@ -1,0 +1,420 @@
+//! What each address does: who may, one call into the wallet, a page.
+
+use std::sync::Arc;
+
+use axum::{
+    Form,
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::{Deserialize, Deserializer};
+use tegata_pages::Language;
+use tegata_protocol::{Digest, Time, payment::Mode, purchase::Keyword};
+use zeroize::Zeroizing;
+
+use super::{
+    Here,
+    desk::{Cookie, Desk, Place},
+    screens::{self, Frame},
+    shown,
+};
+use crate::{
+    error::WalletError,
+    tickets::Showing,
+    vault::{Layer, Password, PasswordForm, VaultError},
+    wallet::Wallet,
+};
+
+/// Something secret that was typed into a form.
+#[derive(Default)]
+pub(super) struct Typed(Zeroizing<String>);
+
+impl<'de> Deserialize<'de> for Typed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
+    }
+}
+
+impl Typed {
+    fn password(&self) -> Password {
+        Password::typed(&self.0)
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct OpenForm {
+    csrf: String,
+    a: Typed,
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PlainForm {
+    csrf: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PayForm {
+    csrf: String,
+    b: Typed,
+    #[serde(default)]
+    at_once: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ShowForm {
+    csrf: String,
+    #[serde(default)]
+    b: Typed,
+    #[serde(default)]
+    keyword: Typed,
+}
+
+/// The one-time link. The page that it shows must itself ask for A: a redirect from a link on
+/// another site would come without the cookie.
+pub(super) async fn door(
+    State(desk): Here,
+    language: Language,
+    uri: Uri,
+    Path(token): Path<String>,
+) -> Response {
+    let frame = Frame::new(language, &uri);
+    match desk.use_link(&token) {
+        Some(cookie) => with_cookie(frame.door(&desk.csrf(), "/", None), &cookie),
+        None => frame.used_link().into_response(),
+    }
+}
+
+/// Password A.
+pub(super) async fn open(
+    State(desk): Here,
+    language: Language,
+    uri: Uri,
+    headers: HeaderMap,
+    Form(form): Form<OpenForm>,
+) -> Response {
+    let frame = Frame::new(language, &uri);
+    if desk.place(&headers) == Place::Outside || !desk.is_our_form(&form.csrf) {
+        return frame.outside().into_response();
+    }
+    let next = local(&form.next);
+    let opened = apart(&desk, move |desk| desk.open(&headers, &form.a.password())).await;
+    match opened {
+        Ok(cookie) => with_cookie(Redirect::to(&next), &cookie),
+        Err(error) => frame
+            .door(&desk.csrf(), &next, Some(&error))
+            .into_response(),
+    }
+}
+
+/// Ends the session.
+pub(super) async fn close(
+    State(desk): Here,
+    headers: HeaderMap,
+    Form(form): Form<PlainForm>,
+) -> Response {
+    let ours = desk.is_our_form(&form.csrf);
+    if ours && matches!(desk.with(&headers, |_, _| Ok(())), Ok(Ok(()))) {
+        desk.close();
+    }
+    Redirect::to("/").into_response()
+}
+
+/// Sends what is pending, collects, asks for the balance.
+pub(super) async fn refresh(
+    here: Here,
+    language: Language,
+    uri: Uri,
+    headers: HeaderMap,
+    Form(form): Form<PlainForm>,
+) -> Response {
+    let visit = Visit::new(here, language, uri, headers);
+    visit
+        .post(&form.csrf, |wallet, now, frame, csrf| {
+            let outcome = bring_up_to_date(wallet, now);
+            screens::overview(frame, wallet, now, csrf, Some(outcome))
+        })
+        .await
+}
+
+fn bring_up_to_date(wallet: &mut Wallet, now: Time) -> Result<String, WalletError> {
+    for (_, settled) in wallet.send_pending(now) {
+        settled?;
+    }
+    let collected = wallet.collect(now)?;
+    wallet.balance(now)?;
+    Ok(wallet.view_collected(&collected)?.to_string())
+}
+
+pub(super) async fn overview(h: Here, l: Language, uri: Uri, headers: HeaderMap) -> Response {
+    let visit = Visit::new(h, l, uri, headers);
+    visit
+        .get(|w, now, frame, csrf| screens::overview(frame, w, now, csrf, None))
+        .await
+}
+
+pub(super) async fn history(h: Here, l: Language, uri: Uri, headers: HeaderMap) -> Response {
+    let visit = Visit::new(h, l, uri, headers);
+    visit.get(|w, _, frame, _| screens::history(frame, w)).await
+}
+
+pub(super) async fn cards(h: Here, l: Language, uri: Uri, headers: HeaderMap) -> Response {
+    let visit = Visit::new(h, l, uri, headers);
+    visit
+        .get(|w, _, frame, _| Ok(screens::cards(frame, w)))
+        .await
+}
+
+pub(super) async fn tickets(h: Here, l: Language, uri: Uri, headers: HeaderMap) -> Response {
+    let visit = Visit::new(h, l, uri, headers);
+    visit.get(|w, _, frame, _| screens::tickets(frame, w)).await
+}
+
+pub(super) async fn bills(h: Here, l: Language, uri: Uri, headers: HeaderMap) -> Response {
+    let visit = Visit::new(h, l, uri, headers);
+    visit
+        .get(|w, now, frame, _| screens::bills(frame, w, now))
+        .await
+}
+
+pub(super) async fn bill(
+    h: Here,
+    l: Language,
+    uri: Uri,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Response {
+    let visit = Visit::new(h, l, uri, headers);
+    visit
+        .get(move |w, now, frame, csrf| {
+            let bill = w.find_bill(&id)?;
+            screens::bill(frame, w, bill, csrf, now)
+        })
+        .await
+}
+
+/// Consent: password B, and only now is anything signed.
+pub(super) async fn pay(
+    h: Here,
+    l: Language,
+    uri: Uri,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Form(form): Form<PayForm>,
+) -> Response {
+    let visit = Visit::new(h, l, uri, headers);
+    let csrf = form.csrf.clone();
+    visit
+        .post(&csrf, move |wallet, now, frame, _| {
+            let bill = wallet.find_bill(&id)?;
+            let mode = if form.at_once.is_empty() {
+                Mode::Hold
+            } else {
+                Mode::Pay
+            };
+            wallet.pay(bill, mode, &form.b.password(), now)?;
+            screens::paid(frame, wallet, bill)
+        })
+        .await
+}
+
+pub(super) async fn ticket(
+    h: Here,
+    l: Language,
+    uri: Uri,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Response {
+    let visit = Visit::new(h, l, uri, headers);
+    visit
+        .get(move |w, _, frame, csrf| {
+            let kept = w.find_ticket(&id)?;
+            let view = w.view_ticket(kept)?;
+            Ok(shown::ticket(frame, w, &view, csrf, None))
+        })
+        .await
+}
+
+/// Shows a ticket for the next minute.
+pub(super) async fn show(
+    h: Here,
+    l: Language,
+    uri: Uri,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Form(form): Form<ShowForm>,
+) -> Response {
+    let visit = Visit::new(h, l, uri, headers);
+    let csrf = form.csrf.clone();
+    visit
+        .post(&csrf, move |wallet, now, frame, csrf| {
+            let kept = wallet.find_ticket(&id)?.clone();
+            let view = wallet.view_ticket(&kept)?;
+            let code = qr_code(wallet, kept.digest(), &form, now)?;
+            Ok(shown::ticket(frame, wallet, &view, csrf, Some(&code)))
+        })
+        .await
+}
+
+fn qr_code(
+    wallet: &mut Wallet,
+    ticket: Digest,
+    form: &ShowForm,
+    now: Time,
+) -> Result<tegata_pages::qr::Code, WalletError> {
+    let given = |typed: &Typed| !typed.0.is_empty();
+    let keyword = given(&form.keyword).then(|| Keyword::new(&form.keyword.0));
+    let b = given(&form.b).then(|| form.b.password());
+    let showing = Showing {
+        keyword: keyword.transpose()?,
+        b: b.as_ref(),
+        ..Showing::default()
+    };
+    Ok(wallet.show(ticket, showing, now)?.code)
+}
+
+/// No such page.
+pub(super) async fn lost(language: Language, uri: Uri) -> Response {
+    Frame::new(language, &uri).lost().into_response()
+}
+
+/// A visit to a page behind password A.
+struct Visit {
+    desk: Arc<Desk>,
+    frame: Frame,
+    headers: HeaderMap,
+    path: String,
+}
+
+impl Visit {
+    fn new(State(desk): Here, language: Language, uri: Uri, headers: HeaderMap) -> Self {
+        Self {
+            desk,
+            frame: Frame::new(language, &uri),
+            headers,
+            path: uri.path().to_owned(),
+        }
+    }
+
+    /// Shows a page, or asks for A first.
+    async fn get(
+        self,
+        page: impl FnOnce(&mut Wallet, Time, &Frame, &str) -> Result<tegata_pages::Page, WalletError>
+        + Send
+        + 'static,
+    ) -> Response {
+        let desk = Arc::clone(&self.desk);
+        apart(&desk, move |desk| self.answer(desk, page)).await
+    }
+
+    /// Does something and shows a page; the form must be one of this session.
+    async fn post(
+        self,
+        csrf: &str,
+        page: impl FnOnce(&mut Wallet, Time, &Frame, &str) -> Result<tegata_pages::Page, WalletError>
+        + Send
+        + 'static,
+    ) -> Response {
+        if !self.desk.is_our_form(csrf) {
+            return self.frame.outside().into_response();
+        }
+        self.get(page).await
+    }
+
+    fn answer(
+        self,
+        desk: &Desk,
+        page: impl FnOnce(&mut Wallet, Time, &Frame, &str) -> Result<tegata_pages::Page, WalletError>,
+    ) -> Response {
+        let csrf = desk.csrf();
+        let frame = &self.frame;
+        let shown = desk.with(&self.headers, |wallet, now| page(wallet, now, frame, &csrf));
+        match shown {
+            Ok(Ok(page)) => page.into_response(),
+            Ok(Err(error)) => frame.failed(&error).into_response(),
+            Err(Place::Door) => frame.door(&csrf, &local(&self.path), None).into_response(),
+            Err(Place::Outside) => frame.outside().into_response(),
+        }
+    }
+}
+
+/// Runs what waits for Argon2, disks and networks beside the server's own threads.
+async fn apart<T: FromPanic + Send + 'static>(
+    desk: &Arc<Desk>,
+    work: impl FnOnce(&Desk) -> T + Send + 'static,
+) -> T {
+    let desk = Arc::clone(desk);
+    let done = tokio::task::spawn_blocking(move || work(&desk)).await;
+    done.unwrap_or_else(|_panicked| T::from_panic())
+}
+
+/// What stands for an answer when a handler panicked.
+trait FromPanic {
+    fn from_panic() -> Self;
+}
+
+impl FromPanic for Response {
+    fn from_panic() -> Self {
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    }
+}
+
+impl FromPanic for Result<Cookie, WalletError> {
+    fn from_panic() -> Self {
+        Err(VaultError::InUse.into())
+    }
+}
+
+/// A path on this server to go on to, whatever was typed into the form.
+fn local(path: &str) -> String {
+    let plain = path.starts_with('/')
+        && !path.starts_with("//")
+        && path.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'/');
+    if plain { path } else { "/" }.to_owned()
+}
+
+fn with_cookie(response: impl IntoResponse, cookie: &Cookie) -> Response {
+    let mut response = response.into_response();
+    if let Ok(value) = HeaderValue::from_str(&cookie.0) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+    response
+}
+
+/// Which password was wrong, if one was.
+pub(super) const fn wrong_layer(error: &WalletError) -> Option<Layer> {
+    if let WalletError::Vault(VaultError::WrongPassword { layer }) = error {
+        return Some(*layer);
+    }
+    None
+}
+
+/// What B is called in this wallet.
+pub(super) fn b_label(wallet: &Wallet) -> &'static str {
+    match wallet.form() {
+        PasswordForm::One => "field.only",
+        PasswordForm::Two => "field.b",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::local;
+
+    #[test]
+    fn nobody_is_sent_elsewhere() {
+        assert_eq!(local("/pay/0a1b"), "/pay/0a1b");
+        for bad in [
+            "",
+            "//evil.example",
+            "https://evil.example",
+            "/\\evil",
+            "/a?b",
+            "/..%2f",
+        ] {
+            assert_eq!(local(bad), "/", "{bad}");
+        }
+    }
+}
