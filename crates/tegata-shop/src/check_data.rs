@@ -78,10 +78,10 @@ pub fn make(
         Ok::<_, CheckDataError>((row, edition, tables.tickets(series)?))
     })?;
     let keys = SeriesKeys::unwrap(&shop.keys, &row)?;
-    let all = tickets.iter().map(|(serial, ..)| serial.number());
+    let all = tickets.iter().map(|(serial, _)| serial.number());
     let issued: RoaringBitmap = all.collect();
-    let void = tickets.iter().filter(|(.., cancelled)| *cancelled);
-    let cancelled: RoaringBitmap = void.map(|(serial, ..)| serial.number()).collect();
+    let void = tickets.iter().filter(|(_, cancelled)| *cancelled);
+    let cancelled: RoaringBitmap = void.map(|(serial, _)| serial.number()).collect();
     let until = now.after(u64::from(hours).saturating_mul(3600));
     let (issued_set, cancelled_set) = (set_of(&issued)?, set_of(&cancelled)?);
     let body = CheckData::new(

@@ -31,6 +31,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tegata_client::{Answer, CallError, Client, Prepared};
+use tegata_program::clock;
 use tegata_protocol::envelope::{Body, Message, Parcel};
 use tegata_protocol::payment::{
     BillAnswer, BillInquiry, BillState, Captured, Collect, HoldClosed, Item, Mailbox, Mode,
@@ -55,8 +56,8 @@ mod tickets;
 const AT_ONCE: u32 = 64;
 /// How long to wait after a bill's expiry before asking, for clocks that differ a little.
 const SLACK: u64 = 2;
-/// How long to wait before asking again about a bill that the centre calls open.
-const OPEN_AGAIN: u64 = 10;
+/// How long to leave a sale alone after the centre refused to deal with it now.
+const AGAIN: u64 = 10;
 /// How often to look while something is awaited.
 const SOON: Duration = Duration::from_millis(300);
 /// How often to look otherwise, and at most when the centre is away.
@@ -87,6 +88,15 @@ pub enum CourierError {
     Centre(#[from] JoinError),
 }
 
+/// What the courier can be told while it waits.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Signal {
+    /// There's something new: a bill was made.
+    Look,
+    /// Finish.
+    Stop,
+}
+
 /// Does what must be done between shop and centre.
 #[derive(Debug)]
 pub struct Courier {
@@ -105,8 +115,8 @@ impl Courier {
         }
     }
 
-    /// Runs rounds until `stop`'s other end is dropped. A word through it means: look now.
-    pub fn run(&self, stop: &Receiver<()>) {
+    /// Runs rounds until it's told to stop, or nobody is left who could tell it.
+    pub fn run(&self, signals: &Receiver<Signal>) {
         let mut pause = SOON;
         loop {
             pause = match self.round() {
@@ -115,13 +125,11 @@ impl Courier {
                 Err(error) => {
                     tracing::warn!(%error, "the round wasn't finished; it goes on later");
                     self.after(&error);
-                    (pause * 2).clamp(SOON, LATEST)
+                    (pause * 2).min(if is_away(&error) { LATEST } else { LATER })
                 }
             };
-            match stop.recv_timeout(pause) {
-                Ok(()) => pause = SOON,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+            if !wait(signals, pause) {
+                return;
             }
         }
     }
@@ -240,7 +248,9 @@ impl Courier {
     /// # Errors
     /// [`CourierError`].
     pub fn capture(&self) -> Result<(), CourierError> {
-        let ready = self.in_state(SaleState::Ready, AT_ONCE)?;
+        let now = self.shop.now();
+        let mut ready = self.in_state(SaleState::Ready, AT_ONCE)?;
+        ready.retain(|sale| self.may_ask(sale.number, now));
         for_each(ready, |sale| self.capture_one(sale))
     }
 
@@ -290,7 +300,10 @@ impl Courier {
         })
     }
 
+    /// Signs a capture anew, to be sent a little later: if it's our clock that is wrong, the centre
+    /// isn't flooded.
     fn sign_again(&self, sale: Sale) -> Result<(), CourierError> {
+        self.ask_later(sale.number, self.shop.now());
         let capture = tickets::sign_capture(&self.shop, &sale, Digest::of(&sale.delivery))?;
         let store = self.shop.store();
         Ok(store.write(move |tables| tables.replace_capture(&sale, &capture))?)
@@ -315,16 +328,23 @@ impl Courier {
         waiting.get(&number).is_none_or(|after| *after <= now)
     }
 
+    /// Leaves a sale alone for a while.
+    fn ask_later(&self, number: TransactionNumber, now: Time) {
+        let mut waiting = self
+            .ask_after
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|_, after| *after > now);
+        waiting.insert(number, now.after(AGAIN));
+    }
+
     fn inquire_one(&self, sale: Sale, now: Time) -> Result<(), CourierError> {
         let bill = sale.bill.clone();
         let answer: BillAnswer = match self.ask(BillInquiry { bill }) {
-            Err(CourierError::Refused(refusal)) if refusal.code == Code::BillOpen => {
-                let mut waiting = self
-                    .ask_after
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                waiting.retain(|_, after| *after > now);
-                waiting.insert(sale.number, now.after(OPEN_AGAIN));
+            Err(CourierError::Refused(refusal)) => {
+                let code = refusal.code.word();
+                tracing::warn!(sale = %sale.number, code, "an inquiry was refused; again later");
+                self.ask_later(sale.number, now);
                 return Ok(());
             }
             other => other?,
@@ -365,6 +385,25 @@ impl Courier {
     }
 }
 
+/// Waits for `pause`, or after a word to look until [`SOON`] is over, so that many words don't make
+/// many rounds. Gives `false` when it's time to stop.
+fn wait(signals: &Receiver<Signal>, pause: Duration) -> bool {
+    let start = clock::monotonic_millis();
+    let after = |pause: Duration| {
+        let pause = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        start.saturating_add(pause)
+    };
+    let mut until = after(pause);
+    loop {
+        let left = until.saturating_sub(clock::monotonic_millis());
+        match signals.recv_timeout(Duration::from_millis(left)) {
+            Ok(Signal::Look) => until = until.min(after(SOON)),
+            Err(RecvTimeoutError::Timeout) => return true,
+            Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
+        }
+    }
+}
+
 /// Does it for each sale: one that fails doesn't keep the others waiting, unless the centre is away.
 /// Gives the first error.
 fn for_each(
@@ -375,15 +414,19 @@ fn for_each(
     for sale in sales {
         match work(sale) {
             Ok(()) => {}
-            Err(CourierError::Call(
-                e @ (CallError::Unreachable { .. } | CallError::Busy { .. }),
-            )) => {
-                return Err(e.into());
-            }
+            Err(error) if is_away(&error) => return Err(error),
             Err(error) => first = first.and(Err(error)),
         }
     }
     first
+}
+
+/// Is it no use to try anything else now?
+const fn is_away(error: &CourierError) -> bool {
+    matches!(
+        error,
+        CourierError::Call(CallError::Unreachable { .. } | CallError::Busy { .. })
+    )
 }
 
 /// What the mailbox can say.

@@ -31,6 +31,7 @@ pub mod identity;
 pub mod joining;
 pub mod keys;
 pub mod listing;
+pub mod pace;
 pub mod pages;
 pub mod seating;
 pub mod series;

@@ -4,6 +4,8 @@
 //! seats of a hall. So a seat may be sold again from the stop where somebody leaves it. Several
 //! tickets of one order sit side by side where that's possible.
 
+use std::collections::HashMap;
+
 use tegata_protocol::ticket::{Contents, Ride, Seat, Stay};
 
 use crate::catalogue::{AdmissionOffer, Kind, RideOffer, StayOffer};
@@ -42,10 +44,15 @@ pub fn assign(kind: &Kind, wish: &Contents, count: usize, taken: &[Place]) -> Op
             });
         }
     };
-    let free: Vec<Candidate> = candidates
-        .into_iter()
-        .filter(|c| !taken.iter().any(|t| t.overlaps(&c.place)))
-        .collect();
+    let mut intervals: HashMap<u32, Vec<&Place>> = HashMap::new();
+    for place in taken {
+        intervals.entry(place.place).or_default().push(place);
+    }
+    let is_free = |candidate: &Candidate| {
+        let others = intervals.get(&candidate.place.place);
+        others.is_none_or(|others| !others.iter().any(|o| o.overlaps(&candidate.place)))
+    };
+    let free: Vec<Candidate> = candidates.into_iter().filter(is_free).collect();
     let chosen = side_by_side(&free, count).or_else(|| free.get(..count))?;
     Some(Assigned {
         contents: chosen.iter().map(|c| c.contents.clone()).collect(),

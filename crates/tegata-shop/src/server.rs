@@ -64,6 +64,10 @@ async fn message(State(service): State<Service>, body: Bytes) -> Response {
             tracing::info!(why, "a message couldn't be read");
             error(StatusCode::BAD_REQUEST, "unreadable")
         }
+        Ok(Err(Unanswered::TooFast(seconds))) => {
+            let wait = [(header::RETRY_AFTER, seconds.to_string())];
+            (wait, error(StatusCode::TOO_MANY_REQUESTS, "too_many")).into_response()
+        }
         Ok(Err(Unanswered::Fault(error))) => {
             tracing::error!(%error, "a message couldn't be answered");
             fault()

@@ -8,6 +8,7 @@
 //! tls_key = "/etc/tegata/shop.key"
 //! bill_minutes = 15
 //! open_bills = 5
+//! messages_per_minute = 120
 //! ```
 
 use std::net::SocketAddr;
@@ -57,6 +58,10 @@ pub struct Settings {
     /// How many unpaid bills one member may have [default: 5]
     #[arg(long, value_name = "N")]
     pub open_bills: Option<u32>,
+
+    /// How many messages one member may send in a minute [default: 120]
+    #[arg(long, value_name = "N")]
+    pub messages_per_minute: Option<u32>,
 }
 
 impl Settings {
@@ -76,6 +81,7 @@ impl Settings {
             bill_minutes: self.bill_minutes.or(others.bill_minutes),
             bill_seconds: self.bill_seconds.or(others.bill_seconds),
             open_bills: self.open_bills.or(others.open_bills),
+            messages_per_minute: self.messages_per_minute.or(others.messages_per_minute),
         }
     }
 
@@ -121,6 +127,7 @@ impl Settings {
         Rules {
             bill_seconds: seconds.or(minutes).unwrap_or(usual.bill_seconds).max(1),
             open_bills: self.open_bills.map_or(usual.open_bills, u64::from),
+            per_minute: self.messages_per_minute.unwrap_or(usual.per_minute),
         }
     }
 }

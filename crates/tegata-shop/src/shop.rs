@@ -1,7 +1,8 @@
 //! A shop that is open: what the counter, the courier and the pages share.
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use tegata_client::Client;
 use tegata_program::config;
@@ -10,8 +11,10 @@ use tegata_protocol::Time;
 
 use crate::catalogue::shelf::Shelf;
 use crate::catalogue::{self, Catalogue};
+use crate::courier::Signal;
 use crate::identity::{Centre, Registered};
 use crate::joining::JoinError;
+use crate::pace::Pace;
 use crate::series::{self, SeriesError};
 use crate::store::{self, Store, StoreError};
 
@@ -25,6 +28,8 @@ pub struct Rules {
     pub bill_seconds: u64,
     /// How many unpaid bills a member may have.
     pub open_bills: u64,
+    /// How many messages a member may send in a minute; each is kept for ever.
+    pub per_minute: u32,
 }
 
 impl Default for Rules {
@@ -32,6 +37,7 @@ impl Default for Rules {
         Self {
             bill_seconds: 900,
             open_bills: 5,
+            per_minute: 120,
         }
     }
 }
@@ -66,6 +72,8 @@ pub struct Shop {
     centre: RwLock<Centre>,
     rules: Rules,
     clock: Clock,
+    courier: OnceLock<Sender<Signal>>,
+    pace: Pace,
 }
 
 impl std::fmt::Debug for Shop {
@@ -101,12 +109,34 @@ impl Shop {
             centre: RwLock::new(centre),
             rules,
             clock,
+            courier: OnceLock::new(),
+            pace: Pace::new(rules.per_minute),
         })
     }
 
     /// Who it is.
     pub const fn registered(&self) -> &Registered {
         &self.registered
+    }
+
+    /// Lets the courier be told when there's something to look after.
+    pub fn tell(&self, courier: Sender<Signal>) {
+        if self.courier.set(courier).is_err() {
+            tracing::warn!("a second courier isn't told of new bills");
+        }
+    }
+
+    /// Tells the courier to look.
+    pub fn wake_courier(&self) {
+        if let Some(courier) = self.courier.get() {
+            // One that has stopped needn't know.
+            drop(courier.send(Signal::Look));
+        }
+    }
+
+    /// How many messages each member may send.
+    pub const fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     /// Its database.

@@ -1,17 +1,19 @@
 //! `tegata-shop sales`, `cancel` and `owner-link`: what the owner asks of the database.
 
 use rand_core::Rng as _;
+use serde::Serialize;
 use serde_json::json;
-use tegata_program::clock;
 use tegata_program::exit::Failure;
 use tegata_program::serve::read_address;
-use tegata_protocol::ticket::Serial;
-use tegata_protocol::{Digest, SeriesId, Time, TransactionNumber};
+use tegata_program::{clock, config};
+use tegata_protocol::ticket::{Serial, SeriesRecord, Ticket};
+use tegata_protocol::{Digest, SeriesId, Time, TransactionNumber, Unverified};
 
 use super::{Usual, failed, say};
 use crate::catalogue::{self, Catalogue, read};
 use crate::chance;
-use crate::store::{self, Sale, Stock, Store, StoreError};
+use crate::settings::Settings;
+use crate::store::{self, Stock, Store, StoreError, TicketRow};
 
 /// How long a link to the owner's page is good.
 const LINK_SECONDS: u64 = 600;
@@ -112,44 +114,65 @@ fn stocks(store: &Store, catalogue: &Catalogue) -> Result<Vec<Stock>, StoreError
 }
 
 fn one_series(usual: &Usual, store: &Store, series: SeriesId) -> Result<(), Failure> {
-    let sales: Vec<(Sale, Vec<Serial>)> = stored(store.read(|tables| {
+    let (row, sales) = stored(store.read(|tables| {
         let sales = tables.sales_of(series)?.into_iter();
-        sales
-            .map(|sale| Ok((sale.clone(), tables.serials_of(sale.number)?)))
-            .collect()
+        let sales = sales.map(|sale| Ok((tables.tickets_of(sale.number)?, sale)));
+        Ok((
+            tables.series(series)?,
+            sales.collect::<Result<Vec<_>, StoreError>>()?,
+        ))
     }))?;
-    let objects: Vec<_> = sales
-        .iter()
-        .map(|(sale, serials)| {
-            json!({
-                "transaction": sale.number.to_string(),
-                "member": sale.member.to_string(),
-                "quantity": sale.quantity,
-                "state": sale.state.word(),
-                "expires": sale.expires.to_string(),
-                "serials": numbers(serials),
-            })
-        })
-        .collect();
-    let lines: Vec<String> = sales
-        .iter()
-        .map(|(sale, serials)| {
-            let state = sale.state.word();
-            let serials: Vec<_> = serials.iter().map(|s| s.number().to_string()).collect();
-            let serials = serials.join(", ");
-            format!(
-                "{}  {}  {} × {state}  {serials}",
-                sale.number, sale.member, sale.quantity
-            )
-        })
-        .collect();
+    let record = row.and_then(|row| Unverified::<SeriesRecord>::parse(row.record).ok());
+    let Some(record) = record.as_ref().map(Unverified::claimed) else {
+        let what = format!("series {series} was never in this shop's catalogue");
+        return Err(Failure::refused(what).next("see tegata-shop sales"));
+    };
+    let mut lines = Vec::new();
+    let mut objects = Vec::new();
+    for (tickets, sale) in &sales {
+        let (number, member, state) = (sale.number, sale.member, sale.state.word());
+        lines.push(format!("{number}  {member}  {} × {state}", sale.quantity));
+        let tickets: Vec<_> = tickets
+            .iter()
+            .map(|ticket| described(record, ticket))
+            .collect();
+        lines.extend(tickets.iter().map(|ticket| {
+            let cancelled = if ticket.cancelled { "  cancelled" } else { "" };
+            format!("    {:>6}  {}{cancelled}", ticket.serial, ticket.contents)
+        }));
+        objects.push(json!({
+            "transaction": number.to_string(),
+            "member": member.to_string(),
+            "quantity": sale.quantity,
+            "state": state,
+            "expires": sale.expires.to_string(),
+            "tickets": tickets,
+        }));
+    }
     let object = json!({ "series": series.number(), "sales": objects });
     say(usual.json, &object, &lines.join("\n"));
     Ok(())
 }
 
-fn numbers(serials: &[Serial]) -> Vec<u32> {
-    serials.iter().map(|serial| serial.number()).collect()
+/// A ticket as its seller sees it.
+#[derive(Serialize)]
+struct Described {
+    serial: u32,
+    contents: String,
+    cancelled: bool,
+}
+
+fn described(record: &SeriesRecord, row: &TicketRow) -> Described {
+    // Our own signature, from our own database.
+    let ticket = Unverified::<Ticket>::parse(row.signed.clone());
+    Described {
+        serial: row.serial.number(),
+        contents: ticket.map_or_else(
+            |e| e.to_string(),
+            |ticket| record.describe(&ticket.claimed().contents),
+        ),
+        cancelled: row.cancelled,
+    }
 }
 
 pub(super) fn cancel(arguments: CancelArguments) -> Result<(), Failure> {
@@ -175,7 +198,7 @@ pub(super) fn cancel(arguments: CancelArguments) -> Result<(), Failure> {
                 .next("see tegata-shop sales --series N"),
         );
     }
-    let numbers = numbers(&cancelled);
+    let numbers: Vec<u32> = cancelled.iter().map(|serial| serial.number()).collect();
     let object = json!({ "series": series.number(), "cancelled": numbers });
     let lines = format!(
         "Cancelled in series {series}: {numbers:?}.\nNext: bring new check data to its gates."
@@ -200,7 +223,8 @@ fn serials_of(store: &Store, series: SeriesId, text: &str) -> Result<Vec<Serial>
                 .next("see tegata-shop sales --series N"),
         );
     }
-    stored(store.read(|tables| tables.serials_of(number)))
+    let tickets = stored(store.read(|tables| tables.tickets_of(number)))?;
+    Ok(tickets.iter().map(|ticket| ticket.serial).collect())
 }
 
 pub(super) fn owner_link(arguments: OwnerArguments) -> Result<(), Failure> {
@@ -213,7 +237,13 @@ pub(super) fn owner_link(arguments: OwnerArguments) -> Result<(), Failure> {
     let expires = Time::from_secs(clock::now()).after(LINK_SECONDS);
     let kept = Digest::of(token.to_string().as_bytes());
     stored(store.write(move |tables| tables.offer_owner_link(kept, expires)))?;
-    let link = format!("http://{address}/owner/enter?token={token}");
+    let settings: Settings = config::load(&arguments.usual.existing()?, "shop")?;
+    let scheme = if settings.tls_cert.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let link = format!("{scheme}://{address}/owner/enter?token={token}");
     say(arguments.usual.json, &json!({ "link": link }), &link);
     Ok(())
 }

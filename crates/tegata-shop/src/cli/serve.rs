@@ -15,7 +15,7 @@ use tegata_protocol::Time;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Usual, failed, password_of, say};
-use crate::courier::Courier;
+use crate::courier::{Courier, Signal};
 use crate::identity::{Centre, Identity};
 use crate::joining::{self, JoinError};
 use crate::pages;
@@ -25,6 +25,8 @@ use crate::shop::{OpenError, Shop};
 
 /// How often to look whether the catalogue's file has changed.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long the courier waits for the centre's answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -93,23 +95,25 @@ fn announce(usual: &Usual, shop: &Shop, bound: &Bound, secure: bool) {
 
 /// The courier on a thread of its own.
 struct Running {
-    word: Sender<()>,
+    signals: Sender<Signal>,
     thread: JoinHandle<()>,
 }
 
 fn start_courier(shop: &Arc<Shop>) -> Result<Running, Failure> {
-    let courier = Courier::new(Arc::clone(shop), Client::default());
-    let (word, stop) = channel();
+    let courier = Courier::new(Arc::clone(shop), Client::new(PATIENCE));
+    let (signals, heard) = channel();
+    shop.tell(signals.clone());
     let thread = std::thread::Builder::new()
         .name("shop-courier".into())
-        .spawn(move || courier.run(&stop))
+        .spawn(move || courier.run(&heard))
         .map_err(|e| Failure::refused(format!("can't start the courier: {e}")))?;
-    Ok(Running { word, thread })
+    Ok(Running { signals, thread })
 }
 
 impl Running {
     fn stop(self) {
-        drop(self.word);
+        // If it has stopped already, there's nobody to tell.
+        drop(self.signals.send(Signal::Stop));
         if self.thread.join().is_err() {
             tracing::error!("the courier had broken off");
         }

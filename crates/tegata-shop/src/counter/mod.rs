@@ -40,6 +40,9 @@ pub enum Unanswered {
     /// Unopenable, unparseable or wrongly signed. Strangers learn no more; the log does.
     #[error("unreadable: {0}")]
     Unreadable(String),
+    /// Too many messages of one member.
+    #[error("too many messages; wait {0} seconds")]
+    TooFast(u64),
     /// A fault of ours: the member may send again.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -85,12 +88,15 @@ pub fn answer(shop: &Shop, bytes: &[u8]) -> Result<Vec<u8>, Unanswered> {
     let opened = sealed.open(shop.registered().keys.opening());
     let (parcel, reply_key) = opened.map_err(unreadable)?;
     let asked = read(shop, parcel.signed)?;
+    let paced = shop.pace().count(asked.request.from, shop.now());
+    paced.map_err(Unanswered::TooFast)?;
     let (to, opening) = (asked.record.number, asked.record.keys.opening.clone());
     let enc_digest = asked.request.enc_digest;
     let desk = Desk::of(shop);
     let reply = shop
         .store()
         .write(move |tables| desk.reply_to(tables, &asked))?;
+    shop.wake_courier();
     let reply = seal(reply, enc_digest, &reply_key, to, &opening).map_err(Fault::Made)?;
     Ok(reply.to_bytes())
 }

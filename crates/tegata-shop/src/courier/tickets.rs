@@ -22,14 +22,13 @@ pub(super) fn make(shop: &Shop, sale: &Sale) -> Result<(), CourierError> {
         .write(move |tables| tables.take_serials(series, quantity))?;
     let row = shop.store().read(|tables| tables.series(series))?;
     let row = row.ok_or_else(|| StoreError::damaged("a sold series isn't in it"))?;
-    let tickets = sign_tickets(shop, sale, &row, &serials)?;
-    let (opening, tickets) = tickets;
-    let delivery = seal(shop, sale, &opening, tickets, row.record)?;
+    let (opening, tickets) = sign_tickets(shop, sale, &row, &serials)?;
+    let delivery = seal(shop, sale, &opening, tickets.clone(), row.record)?;
     let capture = sign_capture(shop, sale, Digest::of(&delivery))?;
     let sale = sale.clone();
     shop.store().write(move |tables| {
-        for serial in serials {
-            tables.enter_ticket(sale.series, serial, sale.number.wire())?;
+        for (serial, ticket) in serials.into_iter().zip(&tickets) {
+            tables.enter_ticket(sale.series, serial, sale.number, ticket)?;
         }
         tables.make_ready(&sale, &capture, &delivery)?;
         Ok(())

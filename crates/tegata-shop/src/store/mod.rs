@@ -17,7 +17,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 pub use sale::{NewSale, Sale, SaleState};
-pub use series::{SeriesRow, Stock};
+pub use series::{SeriesRow, Stock, TicketRow};
 pub use tables::{Answered, Place, Tables};
 
 mod sale;
@@ -168,17 +168,23 @@ fn prepare(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
+fn version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// Brings an older file up to this program's schema. Two programs may try at once.
 fn migrate(connection: &Connection) -> Result<(), StoreError> {
-    let transaction = connection.unchecked_transaction()?;
-    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found > VERSION {
-        return Err(StoreError::Newer { found });
+    match version(connection)? {
+        VERSION => return Ok(()),
+        found if found > VERSION => return Err(StoreError::Newer { found }),
+        _ => {}
     }
-    if found == 0 {
-        transaction.execute_batch(SCHEMA)?;
-        transaction.pragma_update(None, "user_version", VERSION)?;
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    if version(connection)? == 0 {
+        connection.execute_batch(SCHEMA)?;
+        connection.pragma_update(None, "user_version", VERSION)?;
     }
-    Ok(transaction.commit()?)
+    Ok(connection.execute_batch("COMMIT")?)
 }
 
 /// The writing thread: drains what waits into one transaction, commits, then answers.

@@ -3,7 +3,7 @@
 
 use rusqlite::{OptionalExtension as _, Row, params};
 use tegata_protocol::{
-    Digest, PartyNumber, PaymentId, SeriesId, SignedBytes, Time, TransactionNumber, ticket::Serial,
+    Digest, PartyNumber, PaymentId, SeriesId, SignedBytes, Time, TransactionNumber,
 };
 
 use super::tables::{cell, digest_of, number, party_cell, small};
@@ -365,21 +365,6 @@ impl Tables<'_> {
         Err(StoreError::damaged(format!(
             "the sale {number} isn't {from} any more"
         )))
-    }
-
-    /// The serials of a sale.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn serials_of(&self, sale: TransactionNumber) -> Result<Vec<Serial>, StoreError> {
-        let sql = "SELECT serial FROM ticket WHERE sale = ?1 ORDER BY serial";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let mut rows = query.query([cell(sale.wire())?])?;
-        let mut serials = Vec::new();
-        while let Some(row) = rows.next()? {
-            serials.push(Serial::new(small(row.get(0)?)?));
-        }
-        Ok(serials)
     }
 }
 

@@ -52,12 +52,13 @@ CREATE TABLE place (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX place_by_sale ON place (sale);
 
--- Every serial that was ever given out (T2).
+-- Every ticket that was ever issued (T2), as it was signed.
 CREATE TABLE ticket (
   series INTEGER NOT NULL,
   serial INTEGER NOT NULL,
   sale INTEGER NOT NULL REFERENCES sale (number),
   cancelled INTEGER NOT NULL CHECK (cancelled IN (0, 1)),
+  signed BLOB NOT NULL,
   PRIMARY KEY (series, serial)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX ticket_by_sale ON ticket (sale);

@@ -1,7 +1,7 @@
 //! Series: their wrapped secrets, signed record, counters; and their tickets.
 
 use rusqlite::{OptionalExtension as _, params};
-use tegata_protocol::{SeriesId, SignedBytes, ticket::Serial};
+use tegata_protocol::{SeriesId, SignedBytes, TransactionNumber, ticket::Serial};
 
 use super::tables::{cell, number, small};
 use super::{Place, StoreError, Tables};
@@ -26,6 +26,17 @@ pub struct Stock {
     pub held: u64,
     /// Paid for.
     pub sold: u64,
+}
+
+/// A ticket that was issued.
+#[derive(Clone, Debug)]
+pub struct TicketRow {
+    /// Its serial.
+    pub serial: Serial,
+    /// Was it cancelled?
+    pub cancelled: bool,
+    /// The ticket as it was signed.
+    pub signed: SignedBytes,
 }
 
 impl Stock {
@@ -146,7 +157,7 @@ impl Tables<'_> {
             .collect())
     }
 
-    /// Enters a ticket's serial.
+    /// Enters an issued ticket.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -154,26 +165,48 @@ impl Tables<'_> {
         &self,
         series: SeriesId,
         serial: Serial,
-        sale: u64,
+        sale: TransactionNumber,
+        signed: &SignedBytes,
     ) -> Result<(), StoreError> {
-        let sql = "INSERT INTO ticket (series, serial, sale, cancelled) VALUES (?1, ?2, ?3, 0)";
+        let sql = "INSERT INTO ticket (series, serial, sale, cancelled, signed) \
+             VALUES (?1, ?2, ?3, 0, ?4)";
+        let (sale, signed) = (cell(sale.wire())?, signed.as_bytes());
         self.connection
-            .execute(sql, params![series.number(), serial.number(), cell(sale)?])?;
+            .execute(sql, params![series.number(), serial.number(), sale, signed])?;
         Ok(())
     }
 
-    /// The serials of a series with their sale, and whether they're cancelled.
+    /// The tickets of a sale, by serial.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn tickets(&self, series: SeriesId) -> Result<Vec<(Serial, u64, bool)>, StoreError> {
-        let sql = "SELECT serial, sale, cancelled FROM ticket WHERE series = ?1 ORDER BY serial";
+    pub fn tickets_of(&self, sale: TransactionNumber) -> Result<Vec<TicketRow>, StoreError> {
+        let sql = "SELECT serial, cancelled, signed FROM ticket WHERE sale = ?1 ORDER BY serial";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let mut rows = query.query([cell(sale.wire())?])?;
+        let mut tickets = Vec::new();
+        while let Some(row) = rows.next()? {
+            tickets.push(TicketRow {
+                serial: Serial::new(small(row.get(0)?)?),
+                cancelled: row.get(1)?,
+                signed: SignedBytes::new(row.get(2)?),
+            });
+        }
+        Ok(tickets)
+    }
+
+    /// The serials of a series, and whether they're cancelled.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn tickets(&self, series: SeriesId) -> Result<Vec<(Serial, bool)>, StoreError> {
+        let sql = "SELECT serial, cancelled FROM ticket WHERE series = ?1 ORDER BY serial";
         let mut query = self.connection.prepare_cached(sql)?;
         let mut rows = query.query([series.number()])?;
         let mut tickets = Vec::new();
         while let Some(row) = rows.next()? {
             let serial = Serial::new(small(row.get(0)?)?);
-            tickets.push((serial, number(row.get(1)?)?, row.get(2)?));
+            tickets.push((serial, row.get(1)?));
         }
         Ok(tickets)
     }

@@ -41,10 +41,14 @@ fn check_books(open: &Open) {
             ];
             assert_eq!(stock.held, count(&held));
             assert_eq!(stock.sold, count(&[SaleState::Released]));
-            for (serial, number, cancelled) in tables.tickets(series).unwrap() {
-                let number = TransactionNumber::new(number).unwrap();
-                let sale = tables.sale(number).unwrap().unwrap();
-                assert_eq!(cancelled, sale.state == SaleState::Void, "{serial:?}");
+            for sale in &sales {
+                for ticket in tables.tickets_of(sale.number).unwrap() {
+                    assert_eq!(
+                        ticket.cancelled,
+                        sale.state == SaleState::Void,
+                        "{ticket:?}"
+                    );
+                }
             }
             Ok::<_, tegata_shop::store::StoreError>(())
         })
@@ -200,6 +204,12 @@ fn a_capture_that_waited_is_signed_anew_for_the_same_tickets() {
     let after = sale(&open, &offer);
     assert_ne!(before.capture, after.capture);
     assert_eq!(before.delivery, after.delivery);
+    assert_eq!(
+        state(&open, &offer),
+        SaleState::Ready,
+        "and is sent a little later"
+    );
+    town.time.pass(10);
     open.courier.capture().unwrap();
     assert_eq!(state(&open, &offer), SaleState::Released);
     assert_eq!(town.centre.captures().len(), 1);
@@ -363,14 +373,16 @@ fn the_courier_on_its_own_thread_delivers_and_stops() {
     let (open, member) = (town.open(), town.member());
     let offer = member.buy(&open, seats(1));
     town.centre.pay(&offer.bill, Mode::Hold);
-    let (word, stop) = std::sync::mpsc::channel();
+    let (signals, heard) = std::sync::mpsc::channel();
+    open.shop.tell(signals.clone());
+
     std::thread::scope(|scope| {
         let courier = &open.courier;
-        let running = scope.spawn(move || courier.run(&stop));
+        let running = scope.spawn(move || courier.run(&heard));
         while state(&open, &offer) != SaleState::Released {
             std::thread::yield_now();
         }
-        drop(word);
+        signals.send(tegata_shop::courier::Signal::Stop).unwrap();
         running.join().unwrap();
     });
 }

@@ -170,7 +170,7 @@ fn the_commands_from_letter_to_check_data() {
     let sales = json(&run(&town, &["sales", "--json", "--series", "7"]));
     let sale = &sales["sales"][0];
     assert_eq!(
-        (&sale["state"], &sale["serials"][0]),
+        (&sale["state"], &sale["tickets"][0]["serial"]),
         (&"released".into(), &1.into())
     );
     check_data_and_cancel(&town, sale["transaction"].as_str().unwrap());

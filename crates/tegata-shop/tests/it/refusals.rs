@@ -482,3 +482,38 @@ fn an_order_for_nobody_is_unreadable() {
     .unwrap();
     assert_eq!(stranger(&open, &prepared.to_bytes()).0, 400);
 }
+
+#[test]
+fn a_member_who_asks_without_end_is_told_to_wait_and_nothing_is_kept() {
+    let town = Town::new(&catalogue(9));
+    let (open, member) = (town.open(), town.member());
+    let words = || Wish::Inquiry("Are you open?".into());
+    for _ in 0..120 {
+        member.ask(&open, words()).unwrap_err();
+    }
+    let prepared = member.prepare(&open, words());
+    match member.send(&open, &prepared) {
+        Err(CallError::Busy { seconds, .. }) => assert!(seconds <= 60),
+        other => panic!("{other:?}"),
+    }
+    let store = open.shop.store();
+    let id = {
+        let signed = prepared.parcel().signed.clone();
+        let message = tegata_protocol::Unverified::<
+            tegata_protocol::envelope::Message<PurchaseRequest>,
+        >::parse(signed);
+        message.unwrap().claimed().id
+    };
+    assert!(
+        store
+            .read(|t| t.answered(member.number, id))
+            .unwrap()
+            .is_none()
+    );
+    town.member().buy(&open, seats(1));
+    town.time.pass(60);
+    assert!(matches!(
+        member.send(&open, &prepared),
+        Ok(tegata_client::Answer::Refused(_))
+    ));
+}
