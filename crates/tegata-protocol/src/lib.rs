@@ -46,6 +46,7 @@ mod seal;
 mod sign;
 pub mod ticket;
 mod time;
+mod xwing;
 
 pub use digest::{Digest, KeyId, MessageId, PaymentId};
 pub use malformed::Malformed;

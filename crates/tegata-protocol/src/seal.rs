@@ -21,7 +21,7 @@ use rand_core::CryptoRng;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::{Digest, KeyId, Malformed};
+use crate::{Digest, KeyId, Malformed, xwing::KeptXWing};
 
 type CompactSender = AeadCtxS<AesGcm128, HkdfSha256, X25519HkdfSha256>;
 type StandardSender = AeadCtxS<AesGcm256, HkdfSha256, XWing>;
@@ -267,7 +267,7 @@ fn exported(export: impl FnOnce(&mut [u8]) -> Result<(), HpkeError>) -> Zeroizin
 
 enum Secret {
     Compact(Box<<X25519HkdfSha256 as Kem>::PrivateKey>),
-    Standard(Box<<XWing as Kem>::PrivateKey>),
+    Standard(<KeptXWing as Kem>::PrivateKey),
 }
 
 /// The secret half of a [`SealingKey`]. Not `Clone`, not printable.
@@ -292,11 +292,8 @@ impl OpeningKey {
                 )
             }
             Suite::Standard => {
-                let (secret, public) = XWing::derive_keypair(seed);
-                (
-                    Secret::Standard(Box::new(secret)),
-                    public.to_bytes().to_vec(),
-                )
+                let (secret, public) = KeptXWing::derive_keypair(seed);
+                (Secret::Standard(secret), public.to_bytes().to_vec())
             }
         };
         Self {
@@ -335,7 +332,9 @@ impl OpeningKey {
             Secret::Compact(key) => {
                 receive::<AesGcm128, X25519HkdfSha256>(key, info, enc, aad, ciphertext)
             }
-            Secret::Standard(key) => receive::<AesGcm256, XWing>(key, info, enc, aad, ciphertext),
+            Secret::Standard(key) => {
+                receive::<AesGcm256, KeptXWing>(key, info, enc, aad, ciphertext)
+            }
         };
         let (plaintext, secret) = opened.map_err(|_e| Unopenable)?;
         let reply = ReplyKey {
