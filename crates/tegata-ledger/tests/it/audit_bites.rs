@@ -1,10 +1,14 @@
 //! The audit bites: whatever is changed in the database file, it says where.
 
 use rusqlite::{Connection, params_from_iter, types::Value};
-use tegata_ledger::{Ledger, Position, audit::Report};
+use tegata_ledger::{
+    Ledger, Position, Record, RecordKind,
+    audit::Report,
+    store::{SqliteStore, Store},
+};
 use tegata_protocol::{Digest, MessageId, PartyNumber, TransactionNumber};
 
-use crate::town::{Town, found, order, payment};
+use crate::town::{Town, audit_without_heads, found, order, payment};
 
 /// A small book with a bit of everything; the last record is a payment.
 fn write_everything(ledger: &Ledger) {
@@ -296,6 +300,104 @@ fn every_deleted_row_is_named() {
         }
     }
     assert!(town.audit().is_clean());
+}
+
+#[test]
+fn every_added_row_is_named() {
+    let added = [
+        (
+            "record",
+            "500, previous, hash, kind, accepted, code, party, x'00112233445566778899aabbccddeeff', signer, evidence, attachment, reply, effects, outbox, time",
+        ),
+        (
+            "leg",
+            "500, idx, kind, owner, part, currency, change, held, sequence, balance, held_after",
+        ),
+        (
+            "leg",
+            "position, 7, kind, owner, part, currency, change, held, sequence, balance, held_after",
+        ),
+        ("account", "kind, owner + 90, part, currency, 0, 0, 0"),
+        (
+            "message_id",
+            "party, x'00112233445566778899aabbccddeeff', digest, position",
+        ),
+        ("evidence", "500, bytes, attached, attachment"),
+        ("reply", "500, bytes"),
+        (
+            "hold",
+            "zeroblob(32), payer_kind, payer_owner, payer_part, payee_kind, payee_owner, payee_part, currency, amount, shop, txn, placed, expires, state, captured",
+        ),
+        ("bill", "shop, txn + 90, digest, state, payment"),
+        ("party", "20000000016, record"),
+        (
+            "funding_reference",
+            "'RFX', party, announced, amount, currency, expires, used, used_account, used_id, used_idx",
+        ),
+        (
+            "statement",
+            "account, 'three', bank_owner, bank_part, currency, entries, total, imported",
+        ),
+        (
+            "statement_entry",
+            "account, 'three', idx, amount, currency, referenced, reference, party, reason",
+        ),
+        (
+            "statement_entry",
+            "account, id, 90, amount, currency, referenced, reference, party, reason",
+        ),
+        ("outbox", "500, idx, party, number + 90, kind, bytes"),
+        ("outbox", "position, 7, party, number + 90, kind, bytes"),
+    ];
+    for (table, values) in added {
+        let town = everything();
+        let connection = intruder(&town);
+        let sql = format!("INSERT INTO {table} SELECT {values} FROM {table} LIMIT 1 RETURNING *");
+        let columns = names(
+            &connection,
+            &format!("SELECT name FROM pragma_table_info('{table}')"),
+        );
+        let row: Vec<Value> = connection
+            .query_row(&sql, [], |row| {
+                (0..columns.len()).map(|i| row.get(i)).collect()
+            })
+            .unwrap();
+        let report = town.audit();
+        assert!(
+            names_row(&report, table, &[&row]),
+            "{table} {row:?}: {report:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_record_with_its_own_hash_made_anew_breaks_the_chain() {
+    let town = everything();
+    let store = SqliteStore::open_existing(&town.database()).unwrap();
+    let note = Position::new(0, 13);
+    let stored = store.reader().unwrap().records(note, 1).unwrap().remove(0);
+    assert_eq!(stored.record.kind, RecordKind::Note);
+    let forged = Record {
+        time: stored.record.time.after(60),
+        ..stored.record
+    };
+    let sql = "UPDATE record SET time = ?, hash = ? WHERE position = 13";
+    let values = (
+        i64::try_from(forged.time.secs()).unwrap(),
+        forged.hash().as_bytes().to_vec(),
+    );
+    assert_eq!(intruder(&town).execute(sql, values).unwrap(), 1);
+    let report = audit_without_heads(town.folder.path());
+    assert_eq!(report.findings.len(), 1, "{report:#?}");
+    assert_eq!(
+        (report.findings[0].table, report.findings[0].row.as_str()),
+        ("record", "0:14")
+    );
+    let report = town.audit();
+    assert!(
+        names_row(&report, "record", &[&[Value::Integer(13)]]),
+        "{report:#?}"
+    );
 }
 
 /// Deletes a record with all that belongs to it, and takes its legs off the balances.

@@ -248,8 +248,10 @@ fn a_torn_head_is_cut_off_and_made_again() {
     drop(ledger);
     let file = town.heads().join("0.heads");
     let whole = std::fs::read(&file).unwrap();
-    for cut in 1..40 {
-        std::fs::write(&file, &whole[..whole.len() - cut]).unwrap();
+    let torn = (1..40).map(|cut| whole[..whole.len() - cut].to_vec());
+    let garbage = [&whole[..], &[0xFF; 500]].concat();
+    for (cut, bytes) in (1..).zip(torn.chain([garbage])) {
+        std::fs::write(&file, bytes).unwrap();
         let ledger = town.open();
         let again = order(&ledger, 1, "pay 1 1 300 77", 200).unwrap();
         assert_eq!(again.head, last.head, "cut by {cut}");

@@ -263,12 +263,20 @@ pub(crate) fn open(folder: &Path) -> Result<Ledger, OpenError> {
 }
 
 pub(crate) fn audit_folder(folder: &Path, brought: &[Vec<u8>]) -> Report {
-    let store = SqliteStore::open_existing(&folder.join("ledger.sqlite")).unwrap();
     let heads_folder = folder.join("heads");
     let heads = Heads {
         folder: Some(&heads_folder),
         brought,
     };
+    audit_against(folder, heads)
+}
+
+pub(crate) fn audit_without_heads(folder: &Path) -> Report {
+    audit_against(folder, Heads::default())
+}
+
+fn audit_against(folder: &Path, heads: Heads<'_>) -> Report {
+    let store = SqliteStore::open_existing(&folder.join("ledger.sqlite")).unwrap();
     audit::replay(
         store.reader().unwrap().as_mut(),
         heads,
