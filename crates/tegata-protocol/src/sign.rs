@@ -9,7 +9,10 @@
 
 use core::{fmt, ops::Deref};
 
-use curve25519_dalek::edwards::CompressedEdwardsY;
+use curve25519_dalek::{
+    edwards::{CompressedEdwardsY, EdwardsPoint},
+    scalar::Scalar,
+};
 use ed25519_dalek::{Signer, Verifier};
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 use zeroize::Zeroizing;
@@ -94,14 +97,14 @@ impl VerifyingKey {
         let point = CompressedEdwardsY(*bytes)
             .decompress()
             .ok_or_else(|| wrong("not a point"))?;
-        if point.compress().as_bytes() != bytes {
+        let key = ed25519_dalek::VerifyingKey::from(point);
+        if key.as_bytes() != bytes {
             return Err(wrong("not in canonical form"));
         }
-        if point.is_small_order() || !point.is_torsion_free() {
+        if point.is_small_order() || !is_of_prime_order(&point) {
             return Err(wrong("of small or mixed order"));
         }
-        let key = ed25519_dalek::VerifyingKey::from_bytes(bytes);
-        key.map(Self).map_err(|_e| wrong("not a point"))
+        Ok(Self(key))
     }
 
     /// Its 32 bytes.
@@ -145,6 +148,15 @@ impl VerifyingKey {
     pub fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         self.accepts(message, signature)
     }
+}
+
+/// Is ℓ times a public point the identity? As `EdwardsPoint::is_torsion_free`, but not in constant
+/// time, which public keys don't need: a gate decodes a new holder's key with every ticket.
+fn is_of_prime_order(point: &EdwardsPoint) -> bool {
+    // The scalar -1 is the whole number ℓ - 1.
+    let rest =
+        EdwardsPoint::vartime_double_scalar_mul_basepoint(&-Scalar::ONE, point, &Scalar::ZERO);
+    rest == -point
 }
 
 impl fmt::Debug for VerifyingKey {
@@ -499,5 +511,27 @@ impl<'b, C> Decode<'b, C> for Sign1 {
             payload,
             signature,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use curve25519_dalek::constants::EIGHT_TORSION;
+
+    use super::*;
+
+    #[test]
+    fn the_quick_test_of_the_order_agrees_with_the_slow_one() {
+        for seed in 0..8 {
+            let key = SigningKey::from_seed(&[seed; 32]).verifying_key();
+            let point = CompressedEdwardsY(*key.as_bytes()).decompress().unwrap();
+            for (torsion, rest) in EIGHT_TORSION.iter().zip(0..) {
+                for point in [point + torsion, *torsion] {
+                    assert_eq!(is_of_prime_order(&point), point.is_torsion_free());
+                    let taken = VerifyingKey::from_bytes(&point.compress().to_bytes()).is_ok();
+                    assert_eq!(taken, rest == 0 && point != *torsion);
+                }
+            }
+        }
     }
 }

@@ -207,3 +207,24 @@ fn explaining_names_the_fields() {
     );
     assert_eq!(said.unwrap()["sequence"], json!(1234));
 }
+
+/// Whatever the page of attacks calls a proof is a test that exists.
+#[test]
+fn every_test_that_the_page_of_attacks_names_exists() {
+    let page = fs::read_to_string(spec("../docs/attacks.md")).unwrap();
+    let mut cited = 0;
+    for citation in page.split('`').skip(1).step_by(2) {
+        let parts: Vec<_> = citation.split(": ").collect();
+        let [owner, file, test] = parts[..] else {
+            continue;
+        };
+        let path = spec(&format!("../crates/tegata-{owner}/tests/it/{file}"));
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{citation}: {e}"));
+        assert!(
+            text.contains(&format!("fn {test}(")),
+            "no such test: {citation}"
+        );
+        cited += 1;
+    }
+    assert!(cited > 50, "only {cited}");
+}

@@ -237,7 +237,7 @@ fn any_contents() -> impl Strategy<Value = Contents> {
         Bet::Trio,
         Bet::Trifecta,
     ];
-    let wager = (1..=u8::MAX, select(bets), 1..=253_u8, 1..=10_000_u16).prop_map(
+    let wager = (1..=u8::MAX, select(bets), 1..=250_u8, 1..=10_000_u16).prop_map(
         |(race, bet, first, units)| {
             let runners = (first..).take(bet.runners()).collect();
             Contents::Wager(Wager {
