@@ -11,7 +11,13 @@
 )]
 
 mod attacks;
+mod audit;
+mod bank;
+mod commands;
+mod day;
 mod joining;
+mod kill;
 mod payments;
 mod refusals;
+mod server;
 mod town;

@@ -306,7 +306,9 @@ impl Party {
     pub(crate) fn account(&self) -> AccountId {
         match self.number.role() {
             Role::Shop => AccountId::shop(self.number, Currency::JPY),
-            _ => AccountId::prepaid(self.number, Currency::JPY),
+            Role::Member | Role::Gate | Role::Centre => {
+                AccountId::prepaid(self.number, Currency::JPY)
+            }
         }
     }
 
@@ -467,7 +469,9 @@ impl Town {
     pub(crate) fn send<R: Body>(&self, party: &Party, letter: &Letter, at: Time) -> Replied<R> {
         match self.accept(&letter.bytes, at) {
             Answered::Reply(reply) => open(&self.folder, party, letter, &reply),
-            other => panic!("{other:?}"),
+            other @ (Answered::Unreadable | Answered::Busy | Answered::Fault) => {
+                panic!("{other:?}")
+            }
         }
     }
 
