@@ -418,12 +418,17 @@ impl Town {
         let folder = format!("wallet-{}", member.name);
         let serve = ["serve", "--data", &member.data, "--listen", "127.0.0.1:0"];
         self.serve("tegata-wallet", &serve, &folder)?;
-        let log = fs::read_to_string(self.folder.join(format!("logs/{folder}.log")))?;
-        let link = log
-            .split_whitespace()
-            .find(|word| word.starts_with("http://"));
-        link.map(str::to_owned)
-            .with_context(|| format!("{folder} printed no link: {log}"))
+        let log = self.folder.join(format!("logs/{folder}.log"));
+        // It's printed a moment after the address stands in its file.
+        let link = || {
+            let text = fs::read_to_string(&log).ok()?;
+            let mut words = text.split_whitespace();
+            words.find(|w| w.starts_with("http://")).map(str::to_owned)
+        };
+        let server = self.servers.last_mut().context("no wallet serves")?;
+        server
+            .wait_for(link)
+            .with_context(|| format!("{folder} printed no link"))
     }
 
     /// Ends every server, the youngest first.
