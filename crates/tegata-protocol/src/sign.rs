@@ -7,7 +7,10 @@
 //! A stranger's COSE library verifies the same bytes: algorithm -8, attached payload, empty
 //! external data.
 
-use core::{fmt, ops::Deref};
+use core::{
+    fmt,
+    ops::{Deref, Neg as _},
+};
 
 use curve25519_dalek::{
     edwards::{CompressedEdwardsY, EdwardsPoint},
@@ -156,7 +159,7 @@ fn is_of_prime_order(point: &EdwardsPoint) -> bool {
     // The scalar -1 is the whole number ℓ - 1.
     let rest =
         EdwardsPoint::vartime_double_scalar_mul_basepoint(&-Scalar::ONE, point, &Scalar::ZERO);
-    rest == -point
+    rest == point.neg()
 }
 
 impl fmt::Debug for VerifyingKey {

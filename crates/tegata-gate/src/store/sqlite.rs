@@ -217,17 +217,17 @@ impl Store for SqliteStore {
         let query = "SELECT row, presentation, at FROM admission
              WHERE issuer = $1 AND series = $2 AND serial = $3";
         let (issuer, series) = event_cells(ticket.event);
-        let found = self.connection.query_row(
-            query,
-            params![issuer, series, ticket.serial.number()],
-            |row| {
-                Ok(Earlier {
-                    row: unsigned(row, 0)?,
-                    presentation: digest(row, 1)?,
-                    at_millis: unsigned(row, 2)?.saturating_mul(1000),
-                })
-            },
-        );
+        let mut statement = self
+            .connection
+            .prepare_cached(query)
+            .map_err(self.failed("look a ticket up"))?;
+        let found = statement.query_row(params![issuer, series, ticket.serial.number()], |row| {
+            Ok(Earlier {
+                row: unsigned(row, 0)?,
+                presentation: digest(row, 1)?,
+                at_millis: unsigned(row, 2)?.saturating_mul(1000),
+            })
+        });
         found.optional().map_err(self.failed("look a ticket up"))
     }
 
