@@ -88,9 +88,11 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let folder = tempfile::Builder::new().prefix("tegata-bench-").tempdir()?;
     let mut event = Event::prepare(folder.path())?;
     let primitives = GatePrimitives::new(event.sample()?)?;
-    let (mut limit, mut flow) = (Samples::default(), Samples::default());
+    let (mut limit, mut besides, mut flow) =
+        (Samples::default(), Samples::default(), Samples::default());
     for round in 1..=ROUNDS {
         primitives.measure(&mut limit);
+        primitives.measure_besides(&mut besides);
         let scans = folder.path().join("scans");
         fs::write(&scans, event.scans(options.scans)?)?;
         let measured = in_a_process(&event.gate, &scans)?;
@@ -109,6 +111,13 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let allowed = threads.saturating_mul(1_000_000_000).checked_div(crypto);
     let pace = flow.median("pace").saturating_mul(1000);
     let of_all_cores = pace.checked_div(allowed.unwrap_or_default());
+    let besides = besides.medians().into_iter();
+    let mut facts: Vec<_> = besides.map(|(name, n)| (name, Figure::Nanos(n))).collect();
+    facts.extend([
+        ("tickets known", Figure::Count(u64::from(ISSUED))),
+        ("scans in a round", Figure::Count(options.scans)),
+        ("cores", Figure::Count(threads)),
+    ]);
     let report = Report {
         bench: "gate",
         limit,
@@ -125,11 +134,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
                 ("start", Figure::Nanos(flow.median("start"))),
             ],
         }],
-        facts: vec![
-            ("tickets known", Figure::Count(u64::from(ISSUED))),
-            ("scans in a round", Figure::Count(options.scans)),
-            ("cores", Figure::Count(threads)),
-        ],
+        facts,
     };
     report.print(options.json);
     Ok(())

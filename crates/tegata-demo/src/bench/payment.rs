@@ -98,7 +98,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let folder = tempfile::Builder::new().prefix("tegata-bench-").tempdir()?;
     let mut market = Market::open(options, folder.path())?;
     let warm_up = market.round(market.shops.len(), WARM_UP, options.in_flight)?;
-    let sample = market.verify(&warm_up)?;
+    let (sample, _) = market.verify(&warm_up)?;
     let members = u32::try_from(options.members)?;
     let mut primitives = PaymentPrimitives::new(sample, &folder.path().join("limit"), members)?;
     let (mut limit, mut distinct, mut hot) =
@@ -110,12 +110,12 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             (HOT, 1, &mut hot),
         ] {
             let paid = market.round(shops, options.payments, options.in_flight)?;
-            market.verify(&paid)?;
+            let (_, heads) = market.verify(&paid)?;
             eprintln!(
                 "round {round} of {ROUNDS}, {name}: {} /s",
                 paid.answers.per_second()
             );
-            paid.note(samples)?;
+            paid.note(heads, samples)?;
         }
     }
     market.audit()?;
@@ -150,6 +150,7 @@ fn flow(name: &'static str, samples: &Samples) -> Flow {
         figures: vec![
             ("guard's CPU of one", Figure::Nanos(median("guard"))),
             ("payments", Figure::PerSecond(median("pace"))),
+            ("payments in a batch", Figure::Permille(median("batch"))),
             ("wait, median", Figure::Nanos(median("p50"))),
             ("wait, 99 of 100", Figure::Nanos(median("p99"))),
         ],
@@ -157,8 +158,10 @@ fn flow(name: &'static str, samples: &Samples) -> Flow {
 }
 
 impl Round {
-    fn note(&self, samples: &mut Samples) -> anyhow::Result<()> {
+    fn note(&self, heads: usize, samples: &mut Samples) -> anyhow::Result<()> {
         let count = u64::try_from(self.sealed.len())?;
+        let batch = count.saturating_mul(1000) / u64::try_from(heads.max(1))?;
+        samples.add("batch", batch);
         samples.add("centre", self.cpu.0 / count);
         samples.add("guard", self.cpu.1 / count);
         samples.add("pace", self.answers.per_second());
@@ -248,8 +251,9 @@ impl Market {
         })
     }
 
-    /// Opens and verifies every receipt and every head; gives one exchange for the limit.
-    fn verify(&self, round: &Round) -> anyhow::Result<PaymentSample> {
+    /// Opens and verifies every receipt and every head; gives one exchange for the limit, and how
+    /// many heads (so, batches) there were.
+    fn verify(&self, round: &Round) -> anyhow::Result<(PaymentSample, usize)> {
         let (mut heads, mut sample) = (HashSet::new(), None);
         for (sealed, reply) in round.sealed.iter().zip(&round.answers.replies) {
             let parcel = self.receipt(sealed, reply)?;
@@ -261,7 +265,7 @@ impl Market {
             sample = Some((sealed, parcel));
         }
         let (sealed, parcel) = sample.context("no payment at all")?;
-        self.sample(sealed, &parcel)
+        Ok((self.sample(sealed, &parcel)?, heads.len()))
     }
 
     fn receipt(&self, sealed: &Sealed, reply: &[u8]) -> anyhow::Result<Parcel> {

@@ -21,6 +21,8 @@ const CALLS: u32 = 256;
 /// Postings in a durable batch, and batches in a round.
 const BATCH: u32 = 256;
 const BATCHES: u32 = 8;
+/// Bytes of a gate's log entry.
+const ENTRY: usize = 120;
 
 /// The system's randomness.
 pub(super) const fn rng() -> UnwrapErr<SysRng> {
@@ -292,6 +294,19 @@ impl GatePrimitives {
             },
         );
         samples.add("decrypt the serial (AES-SIV)", decrypting);
+    }
+
+    /// One round of what a gate does besides and the limit leaves out: it explains the ratio.
+    pub fn measure_besides(&self, samples: &mut Samples) {
+        let holder = self.sample.presentation.1.as_bytes();
+        let checking = each(|| (), |()| used(VerifyingKey::from_bytes(holder)));
+        samples.add("besides: is the holder's key sound?", checking);
+        let (log, entry) = (SigningKey::generate(&mut rng()).0, vec![7; ENTRY]);
+        let signing = each(
+            || entry.clone(),
+            |payload| used(log.sign_kept_payload(payload)),
+        );
+        samples.add("besides: sign the log's entry", signing);
     }
 }
 

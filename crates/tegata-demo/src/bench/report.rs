@@ -126,7 +126,9 @@ impl Report {
 /// `{"payments_per_second": 1, …}`.
 fn figures(figures: &[(&'static str, Figure)]) -> Map<String, Value> {
     let named = figures.iter().map(|(name, figure)| {
-        let name = format!("{}_{}", name.replace([' ', '-'], "_"), figure.unit());
+        let words = name.split(|c: char| !c.is_alphanumeric());
+        let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+        let name = format!("{}_{}", words.join("_"), figure.unit());
         (name, json!(figure.value()))
     });
     named.collect()
@@ -176,11 +178,11 @@ mod tests {
             bench: "payment",
             limit: vec![("open", 70), ("verify", 30)],
             flows: vec![flow],
-            facts: vec![("in flight", Figure::Count(64))],
+            facts: vec![("in flight, at most", Figure::Count(64))],
         };
         assert_eq!(report.json()["flows"][0]["ratio_permille"], 250);
         assert_eq!(report.json()["flows"][0]["payments_per_second"], 7);
-        assert_eq!(report.json()["facts"]["in_flight_count"], 64);
+        assert_eq!(report.json()["facts"]["in_flight_at_most_count"], 64);
         let table = report.to_string();
         assert!(table.contains("0.250") && table.contains("7 /s"), "{table}");
     }
