@@ -87,6 +87,9 @@ pub enum WalletError {
         /// Why not.
         why: &'static str,
     },
+    /// A payment in doubt that the centre may have.
+    #[error("this payment may have counted; it can be given up a day after its bill's end")]
+    MayCount,
     /// B is needed and wasn't given.
     #[error("password B is needed: {0}")]
     NeedsB(&'static str),
@@ -136,6 +139,7 @@ impl WalletError {
             | Self::Unsound { .. }
             | Self::NotRegistered
             | Self::NotPayable { .. }
+            | Self::MayCount
             | Self::Picture(_) => Exit::Refused,
         }
     }
@@ -146,6 +150,7 @@ impl WalletError {
             Self::InDoubt { .. } => {
                 Some("run `tegata-wallet send`: it sends the same signed message again")
             }
+            Self::MayCount => Some("run `tegata-wallet send` again: the centre tells how it ended"),
             Self::NotRegistered => Some("run `tegata-wallet send`, or `join` with your letter"),
             Self::Unsound { .. } => Some("ask the one who sent it; nothing was paid for it"),
             Self::NotPayable { .. } => Some("order again: the shop makes a new bill"),

@@ -21,8 +21,11 @@ use crate::{
     entry::{Entry, Joined, Refused},
     error::WalletError,
     state::{BillStatus, Instruction, Pending},
-    wallet::{Centre, Wallet, chance},
+    wallet::{Centre, Wallet, chance, find_by_id},
 };
+
+/// How long after its bill's end a payment may be given up: a day.
+const GRACE_SECONDS: u64 = 86_400;
 
 /// How a pending message ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +59,31 @@ impl Wallet {
             (p, settled)
         })
         .collect()
+    }
+
+    /// Gives up a pending message that nobody will answer any more.
+    ///
+    /// # Errors
+    /// [`WalletError::NoSuch`]; [`WalletError::MayCount`] for a payment whose bill isn't long over:
+    /// the centre may have it.
+    pub fn forget(&mut self, wanted: &str, now: Time) -> Result<Pending, WalletError> {
+        let ids = self.state.pending.iter().map(Pending::digest);
+        let digest = find_by_id("pending message", wanted, ids)?;
+        let found = self.state.pending.iter().find(|p| p.digest() == digest);
+        let pending = found.cloned().ok_or_else(|| WalletError::NoSuch {
+            what: "pending message",
+            wanted: wanted.to_owned(),
+        })?;
+        if let Instruction::Pay(order) = &pending.what {
+            let kept = self.state.bill(order.bill);
+            let bill = kept.map(|k| self.bill(k)).transpose()?;
+            if bill.is_some_and(|b| b.expires.after(GRACE_SECONDS) > now) {
+                return Err(WalletError::MayCount);
+            }
+        }
+        self.drop_pending(&pending);
+        self.commit(now, Vec::new())?;
+        Ok(pending)
     }
 
     /// Writes down what was signed. Only then may it be sent.

@@ -22,6 +22,11 @@ use crate::{entry::Entry, vault::LONGEST_STATE};
 /// The layout of the state that this program writes.
 const LAYOUT: u8 = 1;
 
+/// How long bills are remembered that are done with: ninety days.
+const KEPT_SECONDS: u64 = 90 * 86_400;
+/// How many things are kept that didn't verify.
+const KEPT_ASIDE: usize = 100;
+
 /// All that the wallet remembers.
 #[derive(Clone, Debug, Encode, Decode)]
 #[cbor(map)]
@@ -140,6 +145,15 @@ impl State {
     /// The bill of this digest.
     pub fn bill(&self, digest: Digest) -> Option<&KeptBill> {
         self.bills.iter().find(|b| b.digest() == digest)
+    }
+
+    /// Lets go of what nobody will ask for again; it stands in the history.
+    pub(crate) fn tidy(&mut self, now: Time) {
+        let ended = |b: &KeptBill| matches!(b.status, BillStatus::Delivered | BillStatus::Closed);
+        let long_ago = |b: &KeptBill| b.received.after(KEPT_SECONDS) < now;
+        self.bills.retain(|b| !(ended(b) && long_ago(b)));
+        let surplus = self.aside.len().saturating_sub(KEPT_ASIDE);
+        self.aside.drain(..surplus);
     }
 
     /// Remembers a shop, in place of what was known of it.

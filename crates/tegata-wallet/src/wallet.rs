@@ -176,6 +176,7 @@ impl Wallet {
     /// Writes the state, then the entries that belong to it. When this returns, both last; after a
     /// crash in between the entries are written by the next [`Wallet::open`].
     pub(crate) fn commit(&mut self, now: Time, entries: Vec<Entry>) -> Result<(), WalletError> {
+        self.state.tidy(now);
         self.state.outbox = Outbox {
             after: self.history.len(),
             entries: dated(now, entries),

@@ -56,7 +56,7 @@ pub(super) enum Command {
     /// Ask for prepaid money: tells account and reference to pay in under (A)
     Load(LoadArgs),
     /// Fetch what the centre has for you: cards, tickets, closed holds (A)
-    Collect(OpenArgs),
+    Collect(CollectArgs),
     /// Ask the centre what the account holds (A)
     Balance(OpenArgs),
     /// Show what a shop offers (no password)
@@ -100,9 +100,21 @@ pub(super) struct OpenArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct SendArgs {
+    /// Don't send but give up this message, by the digest that `status --json` shows
+    #[arg(long, value_name = "DIGEST")]
+    pub(super) forget: Option<String>,
     /// The centre's address, if it has moved; it must still have your letter's root
     #[arg(long, value_name = "URL")]
     pub(super) centre: Option<String>,
+    #[command(flatten)]
+    pub(super) a: PasswordA,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CollectArgs {
+    /// Wait this long for something new
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(super) wait: u64,
     #[command(flatten)]
     pub(super) a: PasswordA,
 }

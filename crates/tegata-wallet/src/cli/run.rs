@@ -3,18 +3,20 @@
 use std::{
     io::Write as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::Serialize;
 use serde_json::json;
 use tegata_client::Client;
-use tegata_program::{clock, exit::Failure, logs, password::PasswordA};
+use tegata_program::{clock, exit::Failure, logs, password::PasswordA, progress};
 use tegata_protocol::{Amount, Currency, Time, prepaid::Funding};
 
 use super::{
     args::{
-        Arguments, BillsArgs, CatalogueArgs, Command, ExportHeadArgs, ExportTicketArgs, FundingArg,
-        HistoryArgs, InquireArgs, LoadArgs, OpenArgs, SendArgs, ServeArgs,
+        Arguments, BillsArgs, CatalogueArgs, CollectArgs, Command, ExportHeadArgs,
+        ExportTicketArgs, FundingArg, HistoryArgs, InquireArgs, LoadArgs, OpenArgs, SendArgs,
+        ServeArgs,
     },
     ask::Given,
     catalogue, join, order,
@@ -61,7 +63,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Restore(args) => join::restore(folder, &args, &out, now),
         Command::Password(args) => join::password(folder, &args, &out),
         Command::Status(args) => status(folder, &args, &out, now),
-        Command::Serve(args) => serve(folder, &args, out),
+        Command::Serve(args) => serve(folder, &args, &out),
     }
 }
 
@@ -183,6 +185,12 @@ fn send(folder: &Path, args: &SendArgs, out: &Output, now: Time) -> Result<(), F
     if let Some(address) = &args.centre {
         wallet.centre_moved(address, now).map_err(failure)?;
     }
+    if let Some(wanted) = &args.forget {
+        let given_up = wallet.forget(wanted, now).map_err(failure)?;
+        let what = given_up.what.word();
+        let value = json!({ "forgotten": given_up.digest().to_string(), "what": what });
+        return out.value(&value, &format!("The {what} is given up."));
+    }
     let (mut results, mut failed, mut lines) = (Vec::new(), None, Vec::new());
     for (pending, settled) in wallet.send_pending(now) {
         let what = pending.what.word();
@@ -232,12 +240,23 @@ fn load(folder: &Path, args: &LoadArgs, out: &Output, now: Time) -> Result<(), F
     out.value(&view, &view.to_string())
 }
 
-fn collect(folder: &Path, args: &OpenArgs, out: &Output, now: Time) -> Result<(), Failure> {
+fn collect(folder: &Path, args: &CollectArgs, out: &Output, now: Time) -> Result<(), Failure> {
     let (mut wallet, _) = open(folder, Access::Writing, &args.a)?;
-    let collected = wallet.collect(now).map_err(|e| out.failed(e))?;
+    let mut collected = wallet.collect(now).map_err(|e| out.failed(e))?;
+    let until = clock::monotonic_millis().saturating_add(args.wait.saturating_mul(1000));
+    let waiting = (args.wait > 0).then(|| progress::spinner("waiting for the centre"));
+    while collected.is_empty() && clock::monotonic_millis() < until {
+        std::thread::park_timeout(POLL);
+        let now = Time::from_secs(clock::now());
+        collected = wallet.collect(now).map_err(|e| out.failed(e))?;
+    }
+    drop(waiting);
     let view = wallet.view_collected(&collected).map_err(failure)?;
     out.value(&view, &view.to_string())
 }
+
+/// How often somebody asks who waits for something.
+const POLL: Duration = Duration::from_millis(300);
 
 fn balance(folder: &Path, args: &OpenArgs, out: &Output, now: Time) -> Result<(), Failure> {
     let (mut wallet, _) = open(folder, Access::Writing, &args.a)?;
@@ -331,7 +350,7 @@ fn status(folder: &Path, args: &OpenArgs, out: &Output, now: Time) -> Result<(),
 }
 
 /// Serves the page; the link is printed, and nowhere else.
-fn serve(folder: &Path, args: &ServeArgs, out: Output) -> Result<(), Failure> {
+fn serve(folder: &Path, args: &ServeArgs, out: &Output) -> Result<(), Failure> {
     // A wallet must be there before anybody is asked to open it.
     crate::wallet::password_form(folder).map_err(failure)?;
     page::run(folder.to_owned(), args.listen.listen, |link| {

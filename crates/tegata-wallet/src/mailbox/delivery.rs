@@ -33,13 +33,17 @@ impl Wallet {
         }
         let (bill, order) = (kept.digest(), kept.order.clone());
         let shop = self.state.shop(order.shop).ok_or("its shop isn't known")?;
+        let held = (kept.status == BillStatus::Held)
+            .then(|| kept.bill(shop).map(|bill| bill.totals.total))
+            .transpose();
+        let held = held.map_err(|e| e.to_string())?;
         let delivery = self.open_delivery(item, body.delivery, shop)?;
         let tickets = check_delivery(&delivery.body, kept, shop, now)?;
         if let Some(kept) = self.state.bill_mut(bill) {
             kept.status = BillStatus::Delivered;
         }
         self.state.tickets.extend(tickets.iter().cloned());
-        self.learn_balance(body.balance, message.time);
+        self.learn_balance(Some(body.balance), held, message.time);
         let delivered = DeliveredEntry {
             payment: body.payment,
             amount: body.amount,

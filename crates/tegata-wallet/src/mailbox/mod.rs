@@ -8,7 +8,7 @@ mod delivery;
 
 use tegata_client::Caller;
 use tegata_protocol::{
-    MessageId, PartyNumber, SignedBytes, Time, Unverified, Verified,
+    Amount, MessageId, PartyNumber, SignedBytes, Time, Unverified, Verified,
     envelope::{Body, Message},
     payment::{Collect, Delivered, HoldClosed, Item, Mailbox},
     prepaid::PrepaidCard,
@@ -34,6 +34,14 @@ pub struct Collected {
     pub aside: Vec<SetAside>,
     /// Items that said nothing new.
     pub known: u64,
+}
+
+impl Collected {
+    /// Did nothing new come?
+    pub const fn is_empty(&self) -> bool {
+        let (cards, tickets) = (self.cards.is_empty(), self.tickets.is_empty());
+        cards && tickets && self.closed.is_empty() && self.aside.is_empty()
+    }
 }
 
 /// What one item changes.
@@ -151,7 +159,7 @@ impl Wallet {
             }
             HoldClosed::LABEL => {
                 let message = self.read_item(&item.signed, centre)?;
-                Ok(self.take_closing(item.number, &message.body, collected))
+                Ok(self.take_closing(item.number, &message, collected))
             }
             other => Err(format!("a message of type {other}, which no member gets")),
         }
@@ -196,13 +204,19 @@ impl Wallet {
             card,
             received: now,
         };
-        self.learn_balance(kept.card.balance, message.time);
+        self.learn_balance(Some(kept.card.balance), None, message.time);
         self.state.cards.push(kept.clone());
         collected.cards.push(kept.clone());
         Taken::New(vec![Entry::Loaded(item, kept)])
     }
 
-    fn take_closing(&mut self, item: u64, closed: &HoldClosed, collected: &mut Collected) -> Taken {
+    fn take_closing(
+        &mut self,
+        item: u64,
+        message: &Message<HoldClosed>,
+        collected: &mut Collected,
+    ) -> Taken {
+        let closed = &message.body;
         let payment = closed.payment;
         let mut bills = self.state.bills.iter_mut();
         let bill = bills.find(|b| b.payment == Some(payment));
@@ -211,6 +225,7 @@ impl Wallet {
             Some(bill) => bill.status = BillStatus::Closed,
             None => {}
         }
+        self.learn_balance(None, Some(closed.amount), message.time);
         let closed = Closed {
             payment,
             shop: closed.shop,
@@ -221,16 +236,23 @@ impl Wallet {
         Taken::New(vec![Entry::HoldClosed(item, closed)])
     }
 
-    /// Items come in the book's order, but a receipt may have told something newer.
-    pub(crate) fn learn_balance(&mut self, balance: tegata_protocol::Amount, as_of: Time) {
-        let zero = tegata_protocol::Amount::zero(balance.currency());
-        let held = self.state.balance.map_or(zero, |b| b.held);
-        if self.state.balance.is_none_or(|b| b.as_of <= as_of) {
-            self.state.balance = Some(KnownBalance {
-                balance,
-                held,
-                as_of,
-            });
+    /// Learns what an item says of the account: what it holds, if it says so, and what is no longer
+    /// held. Items come in the book's order, but an answer may have told something newer.
+    fn learn_balance(&mut self, balance: Option<Amount>, freed: Option<Amount>, as_of: Time) {
+        let known = self.state.balance;
+        let Some(balance) = balance.or(known.map(|b| b.balance)) else {
+            return;
+        };
+        if known.is_some_and(|b| b.as_of > as_of) {
+            return;
         }
+        let zero = Amount::zero(balance.currency());
+        let held = known.map_or(zero, |b| b.held);
+        let held = held.minus(freed.unwrap_or(zero)).unwrap_or(zero);
+        self.state.balance = Some(KnownBalance {
+            balance,
+            held,
+            as_of,
+        });
     }
 }

@@ -85,7 +85,8 @@ impl Wallet {
             Entry::Refused(r) => {
                 let detail = r.detail.as_deref().unwrap_or_default();
                 let by = self.name_of(r.by);
-                view.text = format!("{} by {by}: {} {detail}", r.what, r.code);
+                let text = format!("{} by {by}: {} {detail}", r.what, r.code);
+                text.trim_end().clone_into(&mut view.text);
             }
             Entry::Paid(paid) => {
                 view.text = self.name_of(paid.shop);

@@ -173,6 +173,8 @@ fn from_the_letter_to_the_gate() {
     town.deliver();
     let collected = wallet.collect(now()).unwrap();
     assert_eq!((collected.tickets.len(), collected.aside.len()), (1, 0));
+    let known = wallet.state().balance.unwrap();
+    assert_eq!((known.balance, known.held), (yen(7_000), yen(0)));
     assert_eq!(wallet.state().bills[0].status, BillStatus::Delivered);
     let ticket = collected.tickets[0].digest();
     let shown = wallet.show(ticket, Showing::default(), now()).unwrap();
@@ -272,6 +274,37 @@ fn a_payment_in_doubt_is_sent_again_and_counts_once() {
         matches!(again, Err(WalletError::NotPayable { .. })),
         "{again:?}"
     );
+}
+
+/// What may have counted isn't given up; what the bill's end has settled may be.
+#[test]
+fn a_payment_in_doubt_is_given_up_only_when_its_over() {
+    let (town, folder) = (Town::start(), tempfile::tempdir().unwrap());
+    let mut wallet = joined(&town, folder.path());
+    let bill = order(&town, &mut wallet);
+    town.misbehave(Mischief::DropBeforeActing);
+    in_doubt(wallet.pay(bill, Mode::Hold, &pw(B), now()));
+    let pending = wallet.state().pending[0].digest().to_string();
+    let early = wallet.forget(&pending, now());
+    assert!(matches!(early, Err(WalletError::MayCount)), "{early:?}");
+    wallet.forget(&pending, now().after(2 * 86_400)).unwrap();
+    assert!(wallet.state().pending.is_empty());
+    in_doubt(wallet.load(yen(5), Funding::Deposit, now()));
+    let load = wallet.state().pending[0].digest().to_string();
+    wallet.forget(&load[..8], now()).unwrap();
+}
+
+/// The state keeps what is needed; the history keeps everything.
+#[test]
+fn bills_that_are_long_done_stand_in_the_history_only() {
+    let (town, folder) = (Town::start(), tempfile::tempdir().unwrap());
+    let mut wallet = with_ticket(&town, folder.path(), wanted());
+    let later = now().after(91 * 86_400);
+    wallet.centre_moved(&town.centre, later).unwrap();
+    assert!(wallet.state().bills.is_empty());
+    assert_eq!(wallet.state().tickets.len(), 1);
+    let ordered = |e: &Entry| matches!(e, Entry::Ordered(_));
+    assert!(wallet.history().unwrap().iter().any(|d| ordered(&d.entry)));
 }
 
 /// Each sealing is fresh: nobody on the wire can tell that the same message came twice.
