@@ -27,7 +27,7 @@ pub enum CheckDataError {
     #[error(transparent)]
     Keys(#[from] KeysError),
     /// The gate's record or key.
-    #[error("the gate's record: {0}")]
+    #[error("the gate's record or key can't be used")]
     Gate(#[from] Malformed),
     /// Not a gate, or not active.
     #[error("{0}")]
@@ -36,7 +36,7 @@ pub enum CheckDataError {
     #[error("series {0} was never in this shop's catalogue")]
     SeriesUnknown(SeriesId),
     /// The lists couldn't be written.
-    #[error("the lists of serials: {0}")]
+    #[error("the lists of serials can't be written")]
     List(#[from] std::io::Error),
 }
 

@@ -47,7 +47,7 @@ use tegata_protocol::{
 use crate::chance;
 use crate::joining::JoinError;
 use crate::keys::KeysError;
-use crate::shop::Shop;
+use crate::shop::{Shop, cause};
 use crate::store::{Sale, SaleState, StoreError, Tables};
 
 mod tickets;
@@ -72,7 +72,7 @@ pub enum CourierError {
     #[error(transparent)]
     Call(#[from] CallError),
     /// The centre refuses to deal with this shop.
-    #[error("the centre refused: {0}")]
+    #[error("the centre refused")]
     Refused(#[from] Refusal),
     /// The database.
     #[error(transparent)]
@@ -81,7 +81,7 @@ pub enum CourierError {
     #[error(transparent)]
     Keys(#[from] KeysError),
     /// Something can't be sealed or read that should be.
-    #[error("what the shop made or kept doesn't hold: {0}")]
+    #[error("what the shop made or kept doesn't hold")]
     Made(#[from] Malformed),
     /// Renewing the centre's certificates.
     #[error(transparent)]
@@ -123,7 +123,10 @@ impl Courier {
                 Ok(()) if self.awaits_something() => SOON,
                 Ok(()) => (pause * 2).min(LATER),
                 Err(error) => {
-                    tracing::warn!(%error, "the round wasn't finished; it goes on later");
+                    tracing::warn!(
+                        error = cause(&error),
+                        "the round wasn't finished; it goes on later"
+                    );
                     self.after(&error);
                     (pause * 2).min(if is_away(&error) { LATEST } else { LATER })
                 }
@@ -142,7 +145,10 @@ impl Courier {
             CourierError::Call(CallError::Unreadable(_) | CallError::BadReply { .. })
         );
         if stale && let Err(error) = self.shop.renew_centre(&self.client) {
-            tracing::warn!(%error, "the centre's certificates couldn't be renewed");
+            tracing::warn!(
+                error = cause(&error),
+                "the centre's certificates couldn't be renewed"
+            );
         }
     }
 
@@ -196,7 +202,11 @@ impl Courier {
                 Ok(Word::Paid(notice)) => paid(tables, &notice)?,
                 Ok(Word::Closed(closed)) => hold_closed(tables, &closed)?,
                 // What it may have said is asked for after the bill's expiry.
-                Err(error) => tracing::error!(%error, number, "a mailbox item can't be used"),
+                Err(error) => tracing::error!(
+                    error = cause(&error),
+                    number,
+                    "a mailbox item can't be used"
+                ),
             }
             tables.advance_mailbox(number)?;
             Ok::<_, CourierError>(())

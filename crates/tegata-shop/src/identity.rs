@@ -16,6 +16,7 @@ use tegata_protocol::{
 
 use crate::joining::JoinError;
 use crate::keys::Keys;
+use crate::shop::cause;
 
 const IDENTITY: &str = "identity.cbor";
 const RECORD: &str = "record.cbor";
@@ -161,7 +162,10 @@ impl Centre {
             Ok(keys) => Ok(Self { address, keys }),
             Err(error) => match Self::kept(dir, &identity.root, now)? {
                 Some(keys) => {
-                    tracing::warn!(%error, "using the centre's certificates as kept");
+                    tracing::warn!(
+                        error = cause(&error),
+                        "using the centre's certificates as kept"
+                    );
                     Ok(Self { address, keys })
                 }
                 None => Err(error),

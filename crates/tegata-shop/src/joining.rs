@@ -42,7 +42,7 @@ pub enum JoinError {
         why: String,
     },
     /// Something that was typed doesn't fit.
-    #[error("{0}")]
+    #[error(transparent)]
     Input(#[from] Malformed),
     /// The letter is for somebody else.
     #[error("the letter's number {0} isn't a shop's")]
@@ -51,13 +51,13 @@ pub enum JoinError {
     #[error("this folder is the shop {0}'s; give another one with --data")]
     OtherNumber(PartyNumber),
     /// The centre's certificates don't hold.
-    #[error("the centre's certificates: {0}")]
+    #[error("the centre's certificates don't hold")]
     Certificates(#[from] CertificateError),
     /// No answer, or none to be trusted.
     #[error(transparent)]
     Call(#[from] CallError),
     /// The register said no.
-    #[error("the register refused: {0}")]
+    #[error("the register refused")]
     Refused(#[from] Refusal),
     /// The register answered with a record that isn't ours.
     #[error("the register's record isn't of this shop's number and keys; ask the centre")]

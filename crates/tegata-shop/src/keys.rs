@@ -12,7 +12,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use minicbor::{Decode, Encode};
 use rand_core::Rng as _;
 use tegata_program::data::{self, DataDir};
-use tegata_program::password::Password;
+use tegata_program::password::{self, Password};
 use tegata_protocol::{OpeningKey, SigningKey, Suite, cbor};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -36,6 +36,9 @@ pub enum KeysError {
     /// It's sealed, and no password was given.
     #[error("the key file is sealed: give its password with --password-file or --password-fd")]
     Sealed,
+    /// It's sealed, and its password couldn't be read.
+    #[error("the key file is sealed, and its password can't be read")]
+    Password(#[from] password::Error),
     /// The password doesn't open it.
     #[error("the password doesn't open the key file")]
     WrongPassword,

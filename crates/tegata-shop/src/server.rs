@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use crate::counter::{self, Unanswered};
 use crate::listing;
-use crate::shop::Shop;
+use crate::shop::{Shop, cause};
 
 /// How many messages are worked on at once; others wait.
 const AT_ONCE: usize = 64;
@@ -69,11 +69,11 @@ async fn message(State(service): State<Service>, body: Bytes) -> Response {
             (wait, error(StatusCode::TOO_MANY_REQUESTS, "too_many")).into_response()
         }
         Ok(Err(Unanswered::Fault(error))) => {
-            tracing::error!(%error, "a message couldn't be answered");
+            tracing::error!(error = cause(&error), "a message couldn't be answered");
             fault()
         }
         Err(error) => {
-            tracing::error!(%error, "answering a message broke off");
+            tracing::error!(error = cause(&error), "answering a message broke off");
             fault()
         }
     }
@@ -103,7 +103,7 @@ async fn series(State(service): State<Service>, Path(number): Path<u32>) -> Resp
         Ok(Some(row)) => cbor(row.record.into_bytes()),
         Ok(None) => error(StatusCode::NOT_FOUND, "series_unknown"),
         Err(error) => {
-            tracing::error!(%error, "a series couldn't be read");
+            tracing::error!(error = cause(&error), "a series couldn't be read");
             fault()
         }
     }
@@ -113,7 +113,7 @@ async fn catalogue(State(service): State<Service>) -> Response {
     match listing::all(&service.shop) {
         Ok(entries) => Json(entries).into_response(),
         Err(error) => {
-            tracing::error!(%error, "the catalogue couldn't be listed");
+            tracing::error!(error = cause(&error), "the catalogue couldn't be listed");
             fault()
         }
     }

@@ -63,6 +63,13 @@ pub enum OpenError {
     NoCatalogue(PathBuf),
 }
 
+/// An error as logs take it: with all its causes.
+pub(crate) fn cause<E: std::error::Error + 'static>(
+    error: &E,
+) -> &(dyn std::error::Error + 'static) {
+    error
+}
+
 /// A shop.
 pub struct Shop {
     dir: DataDir,
@@ -195,7 +202,10 @@ impl Shop {
                 tracing::info!(offers, "the catalogue was read again");
             }
             Err(error) => {
-                tracing::error!(%error, "the catalogue has a mistake; the old one stays in force");
+                tracing::error!(
+                    error = cause(error),
+                    "the catalogue has a mistake; the old one stays in force"
+                );
                 self.shelf.keep(error.to_string());
             }
         }

@@ -10,7 +10,7 @@ use tegata_program::password::PasswordOnly;
 use tegata_protocol::record::PartyRecord;
 use tegata_protocol::{SeriesId, SignedBytes, Time};
 
-use super::{Usual, failed, password_of, say, shown, write_out};
+use super::{Usual, ended, failed, password_of, say, shown, write_out};
 use crate::check_data::{self, CheckDataError};
 use crate::identity::{Centre, Identity};
 use crate::joining::{self, JoinError};
@@ -94,5 +94,5 @@ fn refuse(error: CheckDataError) -> Failure {
             Exit::Refused
         }
     };
-    Failure::new(exit, error)
+    ended(error, exit)
 }

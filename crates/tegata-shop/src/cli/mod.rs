@@ -1,12 +1,13 @@
 //! The command line: one module for each command, each thin.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use tegata_program::data::{DataArgs, DataDir, Party};
-use tegata_program::exit::{Exit, Failure};
+use tegata_program::exit::{Exit, Failure, OrExit as _};
 use tegata_program::logs::LogArgs;
-use tegata_program::password::PasswordOnly;
+use tegata_program::password::{Password, PasswordOnly};
 
 use tegata_client::CallError;
 
@@ -118,17 +119,10 @@ fn say(json: bool, object: &serde_json::Value, lines: &str) {
     }
 }
 
-/// Asks for the key file's password, if the file turns out to be sealed.
-fn password_of(
-    only: &PasswordOnly,
-) -> impl FnOnce() -> Result<tegata_program::password::Password, KeysError> {
+/// Reads the key file's password, if the file turns out to be sealed.
+fn password_of(only: &PasswordOnly) -> impl FnOnce() -> Result<Password, KeysError> {
     let only = only.clone();
-    move || {
-        only.read().map_err(|error| {
-            tracing::debug!(%error, "no password");
-            KeysError::Sealed
-        })
-    }
+    move || Ok(only.read()?)
 }
 
 /// The code and the advice for an error of ours.
@@ -144,10 +138,18 @@ fn failed(error: OpenError) -> Failure {
         OpenError::Store(_) => (None, None),
     };
     let failure = match exit {
-        Some(exit) => Failure::new(exit, &error),
+        Some(exit) => ended(error, exit),
         None => Failure::from(error),
     };
     next.into_iter().fold(failure, Failure::next)
+}
+
+/// An error with all its causes and a code of its own.
+fn ended(error: impl Into<Failure>, exit: Exit) -> Failure {
+    match Err::<Infallible, _>(error).or_exit(exit) {
+        Err(failure) => failure,
+        Ok(never) => match never {},
+    }
 }
 
 fn advice(error: &JoinError) -> (Option<Exit>, Option<&'static str>) {

@@ -21,7 +21,7 @@ use crate::joining::{self, JoinError};
 use crate::pages;
 use crate::server::Service;
 use crate::settings::Settings;
-use crate::shop::{OpenError, Shop};
+use crate::shop::{OpenError, Shop, cause};
 
 /// How often to look whether the catalogue's file has changed.
 const LOOK: Duration = Duration::from_secs(1);
@@ -125,7 +125,10 @@ async fn watch(shop: Arc<Shop>, stop: Stop) {
     let mut hangup = match signal(SignalKind::hangup()) {
         Ok(hangup) => hangup,
         Err(error) => {
-            tracing::error!(%error, "SIGHUP can't be heard; the catalogue stays as it is");
+            tracing::error!(
+                error = cause(&error),
+                "SIGHUP can't be heard; the catalogue stays as it is"
+            );
             return;
         }
     };

@@ -62,7 +62,7 @@ pub enum Fault {
     #[error(transparent)]
     Keys(#[from] KeysError),
     /// Something that we made ourselves doesn't hold.
-    #[error("what the shop made doesn't hold: {0}")]
+    #[error("what the shop made itself doesn't hold")]
     Made(#[from] Malformed),
     /// A bill can't be computed.
     #[error(transparent)]

@@ -15,7 +15,7 @@ use tegata_pages::{Language, Link, Messages, Page, Refusal, Role, Texts, Tone, n
 use tegata_protocol::{SeriesId, Time};
 
 use crate::catalogue::{Catalogue, Offer, timestamp};
-use crate::shop::Shop;
+use crate::shop::{Shop, cause};
 use crate::store::{Stock, StoreError};
 
 mod offer;
@@ -61,7 +61,7 @@ impl Front {
     }
 
     fn fault(&self, language: Language, uri: &Uri, error: &StoreError) -> Page {
-        tracing::error!(%error, "a page couldn't be shown");
+        tracing::error!(error = cause(error), "a page couldn't be shown");
         let t = MESSAGES.of(language);
         let refusal = Refusal {
             language,

@@ -40,7 +40,7 @@ const BUSY: Duration = Duration::from_secs(10);
 #[non_exhaustive]
 pub enum StoreError {
     /// The database refused.
-    #[error("the shop's database: {0}")]
+    #[error("the shop's database refused")]
     Database(#[from] rusqlite::Error),
     /// Something stored isn't what this program stores.
     #[error("the shop's database is damaged: {0}. Restore it from a backup")]
@@ -210,7 +210,7 @@ fn run_batch(connection: &Connection, batch: Vec<Job>) {
         .execute_batch("COMMIT")
         .map_err(|e| e.to_string());
     if let Err(error) = &durable {
-        tracing::error!(%error, "a batch couldn't be made durable");
+        tracing::error!(error, "a batch couldn't be made durable");
         drop(connection.execute_batch("ROLLBACK"));
     }
     for finish in finishes {
