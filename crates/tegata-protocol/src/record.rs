@@ -99,6 +99,8 @@ pub struct CentreKeys {
     pub register: VerifyingKey,
     /// Verifies receipts, notices, prepaid cards, chain heads.
     pub receipts: VerifyingKey,
+    /// Verifies lists: programs' digests, revocations. A centre that hands out none has none.
+    pub lists: Option<VerifyingKey>,
     /// Everything for the centre is sealed to it.
     pub opening: SealingKey,
     /// When the first of them ends.
@@ -157,6 +159,7 @@ impl CentreKeys {
             name: held.first().map(|c| c.centre.clone()).unwrap_or_default(),
             register: verifying(Purpose::Register)?,
             receipts: verifying(Purpose::Receipts)?,
+            lists: verifying(Purpose::Lists).ok(),
             opening: opening.ok_or(CertificateError::Missing(Purpose::Opening))?,
             until: held.iter().map(|c| c.valid.until()).min().unwrap_or(now),
         })
@@ -324,6 +327,43 @@ impl Document for ChainHead {
     const LIMIT: usize = 256;
 
     fn check(&self) -> Result<(), Malformed> {
+        Ok(())
+    }
+}
+
+/// What the centre says of a program that it hands out (M1): signed with the lists key, so that
+/// whoever has the letter can check what they downloaded.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct ProgramDigest {
+    /// The file's name: 1 to 80 letters, digits, dots, hyphens, underscores.
+    #[n(0)]
+    pub name: String,
+    /// Its version, 1 to 40 bytes.
+    #[n(1)]
+    pub edition: String,
+    /// Its length in bytes.
+    #[n(2)]
+    pub length: u64,
+    /// SHA-256 of the file.
+    #[n(3)]
+    pub digest: crate::Digest,
+    /// When it was published.
+    #[n(4)]
+    pub published: Time,
+}
+
+impl Document for ProgramDigest {
+    const LABEL: u16 = 6;
+    const LIMIT: usize = 512;
+
+    fn check(&self) -> Result<(), Malformed> {
+        check_text("name", &self.name, 80)?;
+        check_text("edition", &self.edition, 40)?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        if self.name.starts_with('.') || !self.name.chars().all(plain) {
+            return Err(Malformed::field("name", "not a plain file name"));
+        }
         Ok(())
     }
 }

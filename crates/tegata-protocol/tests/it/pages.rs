@@ -208,6 +208,35 @@ fn explaining_names_the_fields() {
     assert_eq!(said.unwrap()["sequence"], json!(1234));
 }
 
+/// Wherever a page names a refusal by number and word, the two belong together.
+#[test]
+fn refusals_are_cited_by_their_own_words() {
+    let mut cited = 0;
+    for name in page_names() {
+        let text = page(&name).replace(['|', ',', '.', ':', ';', '(', ')'], " ");
+        let words: Vec<_> = text.split_whitespace().collect();
+        for pair in words.windows(2) {
+            let is_word = pair[1].chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            let code = Code::ALL
+                .iter()
+                .find(|code| code.number().to_string() == pair[0]);
+            let word = Code::ALL.iter().find(|code| code.word() == pair[1]);
+            if pair[0].len() == 3 && pair[0].bytes().all(|b| b.is_ascii_digit()) && is_word {
+                let meant = code.is_some() || word.is_some_and(|w| w.word().contains('_'));
+                let same = code.map(|c| c.word()) == word.map(|w| w.word());
+                assert!(
+                    !meant || word.is_none() || same,
+                    "{name}: {} {}",
+                    pair[0],
+                    pair[1]
+                );
+                cited += usize::from(meant && word.is_some());
+            }
+        }
+    }
+    assert!(cited > 80, "only {cited}");
+}
+
 /// Whatever the page of attacks calls a proof is a test that exists.
 #[test]
 fn every_test_that_the_page_of_attacks_names_exists() {
