@@ -1,7 +1,7 @@
 //! A centre that does what a shop needs of it, and fails on demand.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -75,6 +75,7 @@ pub(crate) struct Centre {
     opening: Arc<OpeningKey>,
     certificates: Vec<u8>,
     book: Arc<Mutex<Book>>,
+    captured: Arc<Condvar>,
 }
 
 impl Centre {
@@ -117,6 +118,7 @@ impl Centre {
             opening: Arc::new(opening),
             certificates: cbor::encode(&certificates),
             book: Arc::default(),
+            captured: Arc::default(),
         };
         let listener = RUNTIME
             .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
@@ -262,6 +264,13 @@ impl Centre {
         self.book().captures.clone()
     }
 
+    /// Waits until so many captures were accepted.
+    pub(crate) fn wait_for_captures(&self, count: usize) {
+        let book = self.book();
+        let few = |book: &mut Book| book.captures.len() < count;
+        drop(self.captured.wait_while(book, few).unwrap());
+    }
+
     /// How often a message of this type came.
     pub(crate) fn calls<B: Body>(&self) -> usize {
         self.book()
@@ -392,6 +401,7 @@ impl Centre {
         }
         hold.captured = true;
         book.captures.push((message.claimed().id, delivery));
+        self.captured.notify_all();
         let position = BookPosition {
             committer: 1,
             sequence: 2,

@@ -158,9 +158,7 @@ fn the_commands_from_letter_to_check_data() {
         .unwrap();
     let offer = answer.accepted().unwrap().into_value().body;
     town.centre.pay(&offer.bill, Mode::Hold);
-    while town.centre.captures().is_empty() {
-        std::thread::yield_now();
-    }
+    town.centre.wait_for_captures(1);
     let sold = || json(&run(&town, &["sales", "--json"]))["series"][0]["sold"].clone();
     while sold() != 1 {
         std::thread::yield_now();
@@ -277,6 +275,34 @@ fn failures_end_with_their_code_and_say_what_to_do() {
             .unwrap()
             .contains("bad.toml:1:12")
     );
+}
+
+/// Every bill that is paid is captured once, however often the shop is killed meanwhile.
+#[test]
+fn killed_while_delivering_it_delivers_everything_once() {
+    const BILLS: usize = 6;
+    let town = town(20);
+    join(&town);
+    let mut serving = serve(&town, &[]);
+    let members: Vec<Member> = (0..BILLS).map(|_| town.member()).collect();
+    let callee = tegata_client::Callee::party(&serving.record(), Some(&serving.address));
+    for member in &members {
+        let prepared = member.prepare_for(&callee, Wish::Reservation(seats(1)));
+        let answer = Client::default().call::<Offer>(member.caller(), &callee, &prepared);
+        let offer = answer.unwrap().accepted().unwrap().into_value().body;
+        town.centre.pay(&offer.bill, Mode::Hold);
+    }
+    for count in 1..BILLS {
+        town.centre.wait_for_captures(count);
+        drop(serving);
+        serving = serve(&town, &[]);
+    }
+    town.centre.wait_for_captures(BILLS);
+    let sold = || json(&run(&town, &["sales", "--json"]))["series"][0]["sold"].clone();
+    while sold() != BILLS {
+        std::thread::yield_now();
+    }
+    assert_eq!(town.centre.captures().len(), BILLS);
 }
 
 /// What was acknowledged before SIGKILL is there afterwards: the same message gets the same reply,
