@@ -8,7 +8,8 @@
 
 use tegata_client::{Caller, Prepared};
 use tegata_protocol::{
-    Digest, MessageId, PartyNumber, PaymentId, SignedBytes, SigningKey, Time, Verified, cbor,
+    Digest, MessageId, PartyNumber, PaymentId, SignedBytes, SigningKey, Time, Unverified, Verified,
+    cbor,
     payment::{Mode, Payment, Receipt},
     purchase::Bill,
     record::ChainHead,
@@ -223,7 +224,7 @@ impl Wallet {
         Ok(Settled::Paid(order.bill))
     }
 
-    /// Keeps a verified head; two different ones for one record would show a changed book.
+    /// Keeps a head that verifies and covers the receipt.
     fn keep_head(
         &self,
         head: Option<SignedBytes>,
@@ -246,27 +247,32 @@ impl Wallet {
             tracing::warn!("the chain head doesn't cover the receipt, and isn't kept");
             return Ok(());
         }
-        if self.contradicts(&head)? {
-            tracing::error!(
-                sequence = head.sequence,
-                "two signed heads name different hashes for one record: the centre's book was \
-                 changed; keep {HEADS_FILE} as evidence"
-            );
-        }
         let entry = cbor::encode(&signed);
-        Ok(self.folder.append(HEADS_FILE, &entry)?)
+        self.folder.append(HEADS_FILE, &entry)?;
+        if self.heads_contradict()? {
+            tracing::error!("the centre's signed heads contradict each other; see `status`");
+        }
+        Ok(())
     }
 
-    fn contradicts(&self, head: &ChainHead) -> Result<bool, WalletError> {
-        let differs = |signed: &SignedBytes| {
-            let kept = tegata_protocol::Unverified::<ChainHead>::parse(signed.clone());
-            kept.is_ok_and(|k| {
-                let kept = k.claimed();
-                (kept.committer, kept.sequence) == (head.committer, head.sequence)
-                    && kept.hash != head.hash
-            })
-        };
-        Ok(self.heads()?.iter().any(differs))
+    /// Do two heads name different hashes for one record? Then the centre's book was changed, and
+    /// the heads are the evidence.
+    ///
+    /// # Errors
+    /// [`WalletError::Data`] when the file can't be read.
+    pub fn heads_contradict(&self) -> Result<bool, WalletError> {
+        let mut hashes = std::collections::BTreeMap::new();
+        for signed in self.heads()? {
+            let Ok(head) = Unverified::<ChainHead>::parse(signed) else {
+                continue;
+            };
+            let head = head.claimed();
+            let place = (head.committer, head.sequence);
+            if *hashes.entry(place).or_insert(head.hash) != head.hash {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The signed heads that came with receipts, oldest first.
@@ -290,7 +296,7 @@ impl Wallet {
     /// [`WalletError::NoSuch`] before the first receipt.
     pub fn newest_head(&self) -> Result<SignedBytes, WalletError> {
         let sequence = |signed: &SignedBytes| {
-            let head = tegata_protocol::Unverified::<ChainHead>::parse(signed.clone());
+            let head = Unverified::<ChainHead>::parse(signed.clone());
             head.map_or(0, |h| h.claimed().sequence)
         };
         let newest = self.heads()?.into_iter().max_by_key(sequence);

@@ -174,7 +174,7 @@ pub(super) struct JoinArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
 pub(super) struct SlipArgs {
-    /// The letter's line: tegata:join?…
+    /// The letter's line: tegata:join?… (others on this machine may see it; prefer --slip-file)
     #[arg(long, value_name = "LINE", conflicts_with_all = ["slip_file", "centre"])]
     pub(super) slip: Option<String>,
     /// A file that holds the letter's line (the whole letter will do)

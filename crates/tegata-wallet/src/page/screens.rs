@@ -184,6 +184,7 @@ pub(super) fn overview(
         @if wallet.state().record.is_none() {
             (notice(Tone::Careful, t.text("overview.unregistered")))
         }
+        @if wallet.heads_contradict()? { (notice(Tone::Bad, t.text("overview.heads"))) }
         @if let Some(balance) = wallet.state().balance {
             (balance_tiles(t, &BalanceView::from(balance)))
         } @else {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use tegata_protocol::Digest;
 
 use super::{AmountView, TimeView, funding_word, short};
 use crate::{
@@ -110,7 +111,7 @@ impl Wallet {
             }
             Entry::SetAside(item, why) => view.text = format!("item {item}: {why}"),
             Entry::Shown(ticket) => {
-                view.text = format!("ticket {}", short(*ticket));
+                view.text = self.ticket_in_words(*ticket);
                 view.id = Some(ticket.to_string());
             }
             Entry::HoldClosed(_, closed) => {
@@ -121,6 +122,17 @@ impl Wallet {
             Entry::Restored => view.text = "from the 24 words".to_owned(),
             Entry::Met(shop) => view.text = format!("{} ({})", shop.name, shop.number),
         }
+    }
+
+    /// The ticket's event and contents; its id when it isn't here.
+    fn ticket_in_words(&self, id: Digest) -> String {
+        let mut tickets = self.state.tickets.iter();
+        let kept = tickets.find(|t| t.digest() == id);
+        let view = kept.and_then(|kept| self.view_ticket(kept).ok());
+        view.map_or_else(
+            || format!("ticket {}", short(id)),
+            |t| format!("{}: {}", t.title, t.contents),
+        )
     }
 
     fn describe_bill(&self, kept: &KeptBill, view: &mut EntryView) {

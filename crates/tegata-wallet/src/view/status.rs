@@ -143,6 +143,7 @@ pub struct StatusView {
     cards: usize,
     aside: Vec<AsideView>,
     history_entries: usize,
+    heads_contradict: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     history_repair: Option<String>,
 }
@@ -195,6 +196,13 @@ impl fmt::Display for StatusView {
             "Set aside",
             self.aside.iter().map(ToString::to_string).collect(),
         )?;
+        if self.heads_contradict {
+            writeln!(
+                f,
+                "ALARM: two signed heads of the centre's book contradict each other: the book was \
+                 changed. Keep heads.cbor as evidence, and tell the centre."
+            )?;
+        }
         if let Some(repair) = &self.history_repair {
             writeln!(f, "History: {repair}")?;
         }
@@ -243,6 +251,7 @@ impl Wallet {
             cards: self.state.cards.len(),
             aside: self.state.aside.iter().map(AsideView::from).collect(),
             history_entries: self.history()?.len(),
+            heads_contradict: self.heads_contradict()?,
             history_repair: self.history.torn_end().map(|t| t.to_string()),
         })
     }

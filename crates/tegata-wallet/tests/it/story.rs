@@ -347,6 +347,26 @@ fn a_receipt_for_another_amount_isnt_believed() {
     assert!(wallet.heads().unwrap().is_empty());
 }
 
+/// Two heads for one record are evidence that the centre changed its book.
+#[test]
+fn heads_that_contradict_each_other_are_noticed() {
+    let (town, folder) = (Town::start(), tempfile::tempdir().unwrap());
+    let mut wallet = joined(&town, folder.path());
+    for (mischief, contradiction) in [
+        (Mischief::None, false),
+        (Mischief::None, false),
+        (Mischief::OtherHead, true),
+    ] {
+        town.misbehave(mischief);
+        let bill = order(&town, &mut wallet);
+        wallet.pay(bill, Mode::Hold, &pw(B), now()).unwrap();
+        assert_eq!(wallet.heads_contradict().unwrap(), contradiction);
+    }
+    let status = wallet.view_status(now()).unwrap().to_string();
+    assert!(status.contains("ALARM"), "{status}");
+    assert_eq!(wallet.heads().unwrap().len(), 3);
+}
+
 #[test]
 fn a_false_centre_gets_nothing() {
     let (town, folder) = (Town::start(), tempfile::tempdir().unwrap());

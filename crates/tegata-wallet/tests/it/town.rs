@@ -110,6 +110,8 @@ pub(crate) enum Mischief {
     OtherRequest,
     /// A receipt for another amount.
     OtherReceipt,
+    /// A chain head that contradicts the one before.
+    OtherHead,
     /// Tickets for somebody else's key.
     OtherHolder,
     /// Tickets that answer another request.
@@ -744,7 +746,10 @@ fn hold(book: &mut Book, message: &Message<Payment>) -> Done<Receipt> {
     let head = receipts().sign(&ChainHead {
         committer: 1,
         sequence: 9,
-        hash: Digest::of(b"chain"),
+        hash: match book.mischief {
+            Mischief::OtherHead => Digest::of(b"another chain"),
+            _ => Digest::of(b"chain"),
+        },
         time: now(),
     });
     Ok((receipt, Some(head.into_bytes())))
