@@ -41,7 +41,7 @@ pub(super) struct MergeArguments {
     /// The exports
     #[arg(value_name = "FILE", num_args = 2.., required = true)]
     files: Vec<PathBuf>,
-    /// A gate's folder, whose pinned register key verifies the gates' records
+    /// A gate's folder, whose register keys verify the gates' records
     #[arg(long, value_name = "DIR", env = "TEGATA_DATA")]
     data: Option<PathBuf>,
     /// Print JSON, for programs
@@ -168,10 +168,11 @@ impl From<&DoubleUse> for DoubleJson {
 }
 
 pub(super) fn run_merge(arguments: &MergeArguments) -> Result<Exit, Failure> {
-    let register = arguments.data.as_deref().map(register_key).transpose()?;
+    let registers = arguments.data.as_deref().map(register_keys).transpose()?;
+    let registers = registers.unwrap_or_default();
     let mut exports = Vec::new();
     for file in &arguments.files {
-        exports.push(read(file, register.as_ref())?);
+        exports.push(read(file, &registers)?);
     }
     let doubles = evidence::merge(&exports);
     if arguments.json {
@@ -202,19 +203,19 @@ fn summary(file: &Path, export: &Imported) -> ExportJson {
     }
 }
 
-fn register_key(data: &Path) -> Result<VerifyingKey, Failure> {
+fn register_keys(data: &Path) -> Result<Vec<VerifyingKey>, Failure> {
     let read = || {
         let folder = Folder::open_existing(data)?;
-        Ok(folder.centre_keys(&folder.keys()?)?.register)
+        folder.register_keys(&folder.keys()?)
     };
     read().map_err(FolderError::into_failure)
 }
 
-fn read(file: &Path, register: Option<&VerifyingKey>) -> Result<Imported, Failure> {
+fn read(file: &Path, registers: &[VerifyingKey]) -> Result<Imported, Failure> {
     let bytes = std::fs::read(file)
         .or_exit(Exit::Usage)
         .or_doing(format!("reading {}", file.display()))?;
-    evidence::import(&bytes, register)
+    evidence::import(&bytes, registers)
         .or_exit(Exit::Damaged)
         .or_doing(format!("verifying {}", file.display()))
         .or_next("export again at that gate; a file that was changed proves nothing")

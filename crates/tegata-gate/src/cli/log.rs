@@ -198,7 +198,7 @@ fn contains(
     let bytes = std::fs::read(file)
         .or_exit(Exit::Usage)
         .or_doing(format!("reading {}", file.display()))?;
-    let export = evidence::import(&bytes, None)
+    let export = evidence::import(&bytes, &[])
         .or_exit(Exit::Damaged)
         .or_doing(format!("reading {}", file.display()))?;
     if export.gate.number != gate || export.gate.keys.signing != *key {

@@ -14,6 +14,7 @@ use tegata_protocol::{
 
 use crate::{
     admission::{Entry, Head, SecondUse, StoreError},
+    folder::verified_by_any,
     store::LogReader,
 };
 
@@ -132,9 +133,9 @@ pub enum ExportError {
 /// An export whose signatures and chain hold.
 #[derive(Debug)]
 pub struct Imported {
-    /// The gate's record. Whether the register signed it is known only if its key was given.
+    /// The gate's record. Whether the register signed it is known only if keys were given.
     pub gate: PartyRecord,
-    /// Did the register's key verify the gate's record?
+    /// Did a register key verify the gate's record?
     pub registered: bool,
     /// The admissions, in the chain's order, with their presentations.
     pub admissions: Vec<(Verified<Admission>, SignedBytes)>,
@@ -151,11 +152,12 @@ impl Imported {
     }
 }
 
-/// Reads an export and verifies its signatures and its chain.
+/// Reads an export and verifies its signatures and its chain; and the gate's record by one of the
+/// register keys, if any are given.
 ///
 /// # Errors
 /// [`ExportError`], naming the item.
-pub fn import(bytes: &[u8], register: Option<&VerifyingKey>) -> Result<Imported, ExportError> {
+pub fn import(bytes: &[u8], registers: &[VerifyingKey]) -> Result<Imported, ExportError> {
     let mut items = Items {
         rest: bytes,
         read: 0,
@@ -163,7 +165,7 @@ pub fn import(bytes: &[u8], register: Option<&VerifyingKey>) -> Result<Imported,
     let Some(Exported::Gate(record)) = items.next()? else {
         return Err(items.bad("it must be the gate's record"));
     };
-    let (gate, registered) = own_record(record, register).map_err(|why| items.bad(why))?;
+    let (gate, registered) = own_record(record, registers).map_err(|why| items.bad(why))?;
     let mut imported = Imported {
         gate,
         registered,
@@ -197,19 +199,18 @@ pub fn import(bytes: &[u8], register: Option<&VerifyingKey>) -> Result<Imported,
     Err(ExportError::CutOff(items.read))
 }
 
-/// The gate's record: verified by the register's key, if that is known.
+/// The gate's record: verified by a register key, if any is known.
 fn own_record(
     signed: SignedBytes,
-    register: Option<&VerifyingKey>,
+    registers: &[VerifyingKey],
 ) -> Result<(PartyRecord, bool), String> {
-    match register {
-        Some(key) => PartyRecord::verify(signed, key)
-            .map(|record| (record.into_value(), true))
-            .map_err(|e| e.to_string()),
-        None => Unverified::<PartyRecord>::parse(signed)
-            .map(|record| (record.claimed().clone(), false))
-            .map_err(|e| e.to_string()),
+    if registers.is_empty() {
+        let record = Unverified::<PartyRecord>::parse(signed).map_err(|e| e.to_string())?;
+        return Ok((record.claimed().clone(), false));
     }
+    verified_by_any(&signed, registers)
+        .map(|record| (record.into_value(), true))
+        .map_err(|e| e.to_string())
 }
 
 /// The next admission of the chain.

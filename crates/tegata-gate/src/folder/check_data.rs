@@ -12,7 +12,10 @@ use tegata_protocol::{
     ticket::CheckData,
 };
 
-use super::{Folder, FolderError, Keys, chain, keys::damaged};
+use super::{
+    Folder, FolderError, Keys, chain,
+    keys::{damaged, verified_by_any},
+};
 use crate::{
     event::{Event, EventId, UnusableCheckData},
     store::SqliteStore,
@@ -242,10 +245,12 @@ impl Folder {
         (sealed, shop_record): (&[u8], Option<&[u8]>),
         now: Time,
     ) -> Result<Loaded, LoadError> {
-        let register = self.centre_keys_at(keys, now)?;
-        let register = register.map_err(LoadError::CertificatesEnded)?.register;
-        let signed = self.open_sealed(keys, sealed, |shop| {
-            self.shop_record(shop, shop_record, &register)
+        let current = self.register_key_at(keys, now)?;
+        let current = current.map_err(LoadError::CertificatesEnded)?;
+        let known = self.register_keys(keys)?;
+        let signed = self.open_sealed(keys, sealed, |shop| match shop_record {
+            Some(given) => self.newer_record(shop, given, (&current, &known)),
+            None => self.kept_record(shop, &known),
         })?;
         let Signed { message, shop } = &signed;
         if !shop.is_active(now) {
@@ -267,7 +272,8 @@ impl Folder {
         Ok(Loaded { event, again })
     }
 
-    /// As [`Folder::load`]; if the kept certificates have ended, fetches new ones and tries again.
+    /// As [`Folder::load`]; if the kept certificates have ended, or the register may have another
+    /// key by now, fetches new ones and tries again.
     ///
     /// # Errors
     /// [`LoadError`].
@@ -279,10 +285,12 @@ impl Folder {
     ) -> Result<Loaded, LoadError> {
         let (keys, mut store) = (self.keys()?, self.store()?);
         let loaded = self.load(&keys, &mut store, files, now);
-        if !matches!(loaded, Err(LoadError::CertificatesEnded(_))) {
-            return loaded;
+        let renew = || self.fetch_certificates(&keys, client, now);
+        match loaded {
+            Err(LoadError::CertificatesEnded(_)) => drop(renew()?),
+            Err(LoadError::ShopRecord(_)) if renew().is_ok() => {}
+            loaded => return loaded,
         }
-        self.fetch_certificates(&keys, client, now)?;
         self.load(&keys, &mut store, files, now)
     }
 
@@ -295,10 +303,10 @@ impl Folder {
         if files.is_empty() {
             return Ok(Vec::new());
         }
-        let register = self.centre_keys(keys)?.register;
+        let registers = self.register_keys(keys)?;
         let mut events = Vec::with_capacity(files.len());
         for file in files {
-            let event = self.reopen(keys, store, &file, &register);
+            let event = self.reopen(keys, store, &file, &registers);
             events.push(event.map_err(|error| error.of_file(file))?);
         }
         Ok(events)
@@ -309,11 +317,11 @@ impl Folder {
         keys: &Keys,
         store: &SqliteStore,
         file: &str,
-        register: &VerifyingKey,
+        registers: &[VerifyingKey],
     ) -> Result<Event, LoadError> {
         let sealed = self.dir.read(file).map_err(FolderError::from)?;
         let Signed { message, shop } =
-            self.open_sealed(keys, &sealed, |shop| self.shop_record(shop, None, register))?;
+            self.open_sealed(keys, &sealed, |shop| self.kept_record(shop, registers))?;
         let event = Event::new(message.from, &message.body, &shop.keys.signing)?;
         let known = store.edition(event.id()).map_err(FolderError::from)?;
         // Loading writes the file, then the log. If they don't agree, the log isn't the one that
@@ -372,26 +380,32 @@ impl Folder {
         Ok(Signed { message, shop })
     }
 
-    /// The shop's record: the given one, or else the kept one.
-    fn shop_record(
+    /// The shop's record that was accepted earlier.
+    fn kept_record(
         &self,
         shop: PartyNumber,
-        given: Option<&[u8]>,
-        register: &VerifyingKey,
+        registers: &[VerifyingKey],
     ) -> Result<Verified<PartyRecord>, LoadError> {
         let kept = self.dir.read_optional(record_file(shop));
         let kept = kept.map_err(FolderError::from)?;
-        let kept = kept.map(|bytes| verified_record(shop, &bytes, register));
-        let Some(given) = given else {
-            return kept.unwrap_or(Err(LoadError::NoShopRecord(shop)));
-        };
-        let given = verified_record(shop, given, register)?;
-        match kept {
-            Some(Ok(kept)) if kept.valid.from() > given.valid.from() => {
+        let kept = kept.ok_or(LoadError::NoShopRecord(shop))?;
+        verified_record(shop, kept, registers)
+    }
+
+    /// A record that was given, if it isn't older than the kept one.
+    fn newer_record(
+        &self,
+        shop: PartyNumber,
+        given: &[u8],
+        (current, known): (&VerifyingKey, &[VerifyingKey]),
+    ) -> Result<Verified<PartyRecord>, LoadError> {
+        let given = verified_record(shop, given.to_vec(), std::slice::from_ref(current))?;
+        match self.kept_record(shop, known) {
+            Ok(kept) if kept.valid.from() > given.valid.from() => {
                 let why = format!("a newer one, of {}, is known", kept.valid.from());
                 Err(LoadError::ShopRecord(why))
             }
-            Some(_) | None => Ok(given),
+            Ok(_) | Err(_) => Ok(given),
         }
     }
 
@@ -415,14 +429,14 @@ fn record_file(shop: PartyNumber) -> String {
 
 fn verified_record(
     shop: PartyNumber,
-    bytes: &[u8],
-    register: &VerifyingKey,
+    bytes: Vec<u8>,
+    registers: &[VerifyingKey],
 ) -> Result<Verified<PartyRecord>, LoadError> {
     let bad = |why: String| LoadError::ShopRecord(why);
     if bytes.len() > RECORD_LIMIT {
         return Err(bad(format!("{} bytes are no record", bytes.len())));
     }
-    let record = PartyRecord::verify(SignedBytes::new(bytes.to_vec()), register);
+    let record = verified_by_any(&SignedBytes::new(bytes), registers);
     let record = record.map_err(|e| bad(e.to_string()))?;
     if record.number == shop {
         Ok(record)

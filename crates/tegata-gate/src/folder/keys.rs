@@ -5,7 +5,7 @@ use std::fmt;
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 use tegata_protocol::{
-    OpeningKey, PartyNumber, SignedBytes, SigningKey, Suite, Time, Unverified, Verified,
+    Malformed, OpeningKey, PartyNumber, SignedBytes, SigningKey, Suite, Time, Verified,
     VerifyingKey, cbor,
     record::{CentreKeys, CertificateError, Certificates, PartyKeys, PartyRecord},
 };
@@ -119,6 +119,9 @@ struct Accepted {
     at: Time,
 }
 
+/// How many sets of certificates are kept: records that an earlier register key signed stay good.
+const KEPT: usize = 8;
+
 impl Folder {
     /// The gate's keys.
     ///
@@ -145,45 +148,59 @@ impl Folder {
         Ok(written?)
     }
 
-    /// Keeps certificates that hold at `now`.
+    /// Keeps certificates that hold now, before those kept earlier.
     pub(super) fn keep_certificates(
         &self,
         certificates: Certificates,
         at: Time,
     ) -> Result<(), FolderError> {
-        let accepted = Accepted { certificates, at };
-        Ok(self
-            .dir
-            .write_atomic(CERTIFICATES, &cbor::encode(&accepted))?)
+        let mut kept = self.certificates()?;
+        kept.retain(|earlier| earlier.certificates != certificates);
+        kept.insert(0, Accepted { certificates, at });
+        kept.truncate(KEPT);
+        Ok(self.dir.write_atomic(CERTIFICATES, &cbor::encode(&kept))?)
     }
 
-    fn certificates(&self) -> Result<Accepted, FolderError> {
-        let bytes = self.dir.read_optional(CERTIFICATES)?;
-        let bytes = bytes.ok_or(FolderError::NotJoined)?;
-        cbor::decode(&bytes, 64 * 1024).map_err(|e| damaged(CERTIFICATES, &e))
+    /// The kept certificates, the newest first.
+    fn certificates(&self) -> Result<Vec<Accepted>, FolderError> {
+        let Some(bytes) = self.dir.read_optional(CERTIFICATES)? else {
+            return Ok(Vec::new());
+        };
+        cbor::decode(&bytes, KEPT * 16 * 1024).map_err(|e| damaged(CERTIFICATES, &e))
     }
 
-    /// The centre's keys, as they were certified when the gate last spoke with it.
+    /// Every register key that the pinned root has certified, as far as this gate knows; the newest
+    /// first.
     ///
     /// # Errors
     /// [`FolderError`].
-    pub fn centre_keys(&self, keys: &Keys) -> Result<CentreKeys, FolderError> {
-        let accepted = self.certificates()?;
-        let verified = CentreKeys::verify(&keys.root, &accepted.certificates, accepted.at);
-        verified.map_err(|e| damaged(CERTIFICATES, &e))
+    pub fn register_keys(&self, keys: &Keys) -> Result<Vec<VerifyingKey>, FolderError> {
+        let kept = self.certificates()?;
+        let verified = kept.iter().map(|accepted| {
+            CentreKeys::verify(&keys.root, &accepted.certificates, accepted.at)
+                .map(|centre| centre.register)
+                .map_err(|e| damaged(CERTIFICATES, &e))
+        });
+        let verified: Vec<VerifyingKey> = verified.collect::<Result<_, _>>()?;
+        if verified.is_empty() {
+            return Err(FolderError::NotJoined);
+        }
+        Ok(verified)
     }
 
-    /// The centre's keys, if what is kept certifies them for `now`.
+    /// The register key that the newest kept certificates certify for `now`.
     ///
     /// # Errors
     /// [`FolderError`]; certificates that have ended are the inner error.
-    pub fn centre_keys_at(
+    pub(super) fn register_key_at(
         &self,
         keys: &Keys,
         now: Time,
-    ) -> Result<Result<CentreKeys, CertificateError>, FolderError> {
-        let accepted = self.certificates()?;
-        Ok(CentreKeys::verify(&keys.root, &accepted.certificates, now))
+    ) -> Result<Result<VerifyingKey, CertificateError>, FolderError> {
+        let kept = self.certificates()?;
+        let newest = kept.first().ok_or(FolderError::NotJoined)?;
+        let centre = CentreKeys::verify(&keys.root, &newest.certificates, now);
+        Ok(centre.map(|centre| centre.register))
     }
 
     /// The gate's own record.
@@ -193,11 +210,24 @@ impl Folder {
     pub fn own_record(&self, keys: &Keys) -> Result<Verified<PartyRecord>, FolderError> {
         let bytes = self.dir.read_optional(RECORD)?;
         let bytes = bytes.ok_or(FolderError::NotJoined)?;
-        let register = self.centre_keys(keys)?.register;
-        let record = Unverified::<PartyRecord>::parse(SignedBytes::new(bytes))
-            .map_err(|e| damaged(RECORD, &e))?;
-        record.verify(&register).map_err(|e| damaged(RECORD, &e))
+        verified_by_any(&SignedBytes::new(bytes), &self.register_keys(keys)?)
+            .map_err(|e| damaged(RECORD, &e))
     }
+}
+
+/// A record that one of these register keys signed.
+pub(crate) fn verified_by_any(
+    signed: &SignedBytes,
+    registers: &[VerifyingKey],
+) -> Result<Verified<PartyRecord>, Malformed> {
+    let mut refused = Malformed::field("record", "no register key is known");
+    for register in registers {
+        match PartyRecord::verify(signed.clone(), register) {
+            Ok(record) => return Ok(record),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
 }
 
 pub(super) fn damaged(file: &str, why: &impl fmt::Display) -> FolderError {

@@ -23,6 +23,7 @@ pub use answer::LoadAnswer;
 pub use check_data::{CHECK_DATA_LIMIT, LoadError, Loaded};
 pub use join::Joining;
 pub use keys::Keys;
+pub(crate) use keys::verified_by_any;
 
 use crate::{
     admission::StoreError,

@@ -26,6 +26,10 @@ pub(crate) fn register_key() -> SigningKey {
     key(51)
 }
 
+pub(crate) fn renewed_register_key() -> SigningKey {
+    key(54)
+}
+
 fn receipts_key() -> SigningKey {
     key(52)
 }
@@ -44,6 +48,8 @@ pub(crate) enum Mood {
     False,
     /// Says that the first message it sees is untimely.
     Late,
+    /// Has another register key by now, certified for days to come.
+    Renewed,
 }
 
 /// What the centre has seen.
@@ -120,17 +126,23 @@ fn code() -> ActivationCode {
 async fn certificates(State(shared): State<Shared>) -> Vec<u8> {
     let root = match *shared.mood.lock().unwrap() {
         Mood::False => key(99),
-        Mood::Kind | Mood::Broken | Mood::Late => key(50),
+        Mood::Kind | Mood::Broken | Mood::Late | Mood::Renewed => key(50),
+    };
+    let renewed = *shared.mood.lock().unwrap() == Mood::Renewed;
+    let (register, days) = if renewed {
+        (renewed_register_key(), 9)
+    } else {
+        (register_key(), 1)
     };
     let certify = |purpose, key| {
         root.sign(&Certificate {
             centre: "Test centre".into(),
             purpose,
             key,
-            valid: Validity::new(now().before(60), now().after(86_400)).unwrap(),
+            valid: Validity::new(now().before(60), now().after(days * 86_400)).unwrap(),
         })
     };
-    let register = CentreKey::Verifying(register_key().verifying_key());
+    let register = CentreKey::Verifying(register.verifying_key());
     let receipts = CentreKey::Verifying(receipts_key().verifying_key());
     let opening = CentreKey::Sealing(opening_key().sealing_key().clone());
     cbor::encode(&Certificates(vec![

@@ -118,16 +118,16 @@ fn a_missing_swapped_or_foreign_row_is_named() {
 fn an_export_holds_and_every_change_of_it_is_noticed() {
     let place = place();
     let bytes = exported(&place);
-    let imported = evidence::import(&bytes, None).unwrap();
+    let imported = evidence::import(&bytes, &[]).unwrap();
     assert_eq!(imported.admissions.len(), 5);
     assert_eq!(imported.second_uses.len(), 1);
     assert!(
-        evidence::import(&bytes, Some(&log_key())).is_err(),
+        evidence::import(&bytes, &[log_key()]).is_err(),
         "not the register's key"
     );
     for length in (0..bytes.len()).step_by(11) {
         assert!(
-            evidence::import(&bytes[..length], None).is_err(),
+            evidence::import(&bytes[..length], &[]).is_err(),
             "{length} bytes"
         );
     }
@@ -136,7 +136,7 @@ fn an_export_holds_and_every_change_of_it_is_noticed() {
     for place in (at..at + record.len()).step_by(5) {
         let mut changed = bytes.clone();
         changed[place] ^= 1;
-        assert!(evidence::import(&changed, None).is_err(), "byte {place}");
+        assert!(evidence::import(&changed, &[]).is_err(), "byte {place}");
     }
 }
 
@@ -180,7 +180,7 @@ fn two_gates_find_what_both_admitted() {
         assert!(check_later(&gate, &show_later(SHOP, serial, 20), 20_000).admits());
     }
     let [a, b] = [exported(&north), exported_as(&south, other)];
-    let read = |bytes: &[u8]| evidence::import(bytes, None).unwrap();
+    let read = |bytes: &[u8]| evidence::import(bytes, &[]).unwrap();
     let doubles = evidence::merge(&[read(&a), read(&b)]);
     assert_eq!(doubles.len(), 1);
     assert_eq!(doubles[0].ticket.serial.number(), 3);

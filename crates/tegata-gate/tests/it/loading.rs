@@ -280,3 +280,47 @@ fn a_log_that_was_removed_or_put_back_is_noticed() {
     folder.load(&folder.shop, 2);
     assert_eq!(folder.check(&folder.shop.show(41))["verdict"], "admitted");
 }
+
+/// A year later: the centre's certificates have ended, the register has another key. What the old
+/// key signed stays good, and the gate fetches the new certificates by itself.
+#[test]
+fn a_new_register_key_is_fetched_and_old_records_stay_good() {
+    let folder = Folder::empty();
+    let centre = Centre::start(Mood::Kind);
+    folder.join(&centre);
+    folder.load(&folder.shop, 1);
+    let gate = folder.record();
+    let later = Shop {
+        now: folder.shop.now.after(2 * 86_400),
+        ..folder.shop
+    };
+    let neighbour = Shop {
+        number: 8,
+        series: 2,
+        ..later
+    };
+    let sealed = neighbour.sealed(neighbour.check_data(1), gate.number, &gate.keys.opening);
+    let record = crate::centre::renewed_register_key().sign(&neighbour.record());
+    let own = tegata_gate::folder::Folder::open_existing(&folder.gate()).unwrap();
+    let load = |record: Option<&[u8]>| {
+        let client = tegata_client::Client::default();
+        let loaded = own.load_renewing((&sealed, record), &client, later.now);
+        loaded.map(drop).map_err(|error| error.word())
+    };
+    assert_eq!(
+        load(Some(record.as_bytes())),
+        Err("folder"),
+        "these certificates have ended"
+    );
+    centre.set(Mood::Renewed);
+    let stale = register_key().sign(&neighbour.record());
+    assert_eq!(
+        load(Some(stale.as_bytes())),
+        Err("shop_record"),
+        "signed by the key of before"
+    );
+    assert_eq!(load(Some(record.as_bytes())), Ok(()));
+    let status = folder.run("status", &["--json"]).succeeded().json();
+    assert_eq!(status["events"].as_array().unwrap().len(), 2);
+    assert_eq!(load(None), Ok(()));
+}
