@@ -16,8 +16,9 @@ use tegata_program::{
     password::Password,
 };
 use tegata_protocol::{
-    Malformed, OpeningKey, SignedBytes, SigningKey, Suite, Time, Validity, VerifyingKey, cbor,
-    record::{CentreKey, CentreKeys, Certificate, Certificates, Purpose},
+    Malformed, OpeningKey, SignedBytes, SigningKey, Suite, Time, Unverified, Validity,
+    VerifyingKey, cbor,
+    record::{CentreKey, CentreKeys, Certificate, CertificateError, Certificates, Purpose},
 };
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -273,13 +274,31 @@ impl PublicKeys {
     pub fn open(dir: &DataDir, now: Time) -> Result<Self, Failure> {
         let (root, certificates) = read_public(dir)?;
         let keys = CentreKeys::verify(&root, &certificates, now).map_err(|e| {
-            Failure::new(Exit::Damaged, e).next("run tegata-centre root certify with the root key")
+            let exit = match &e {
+                CertificateError::Missing(_) => Exit::Refused,
+                CertificateError::Malformed(_) | CertificateError::Forged | _ => Exit::Damaged,
+            };
+            Failure::new(exit, e).next("run tegata-centre root certify with the root key")
         })?;
         Ok(Self {
             root,
             certificates,
             keys,
         })
+    }
+
+    /// Reads and verifies them as of the day on which they were made: what they certified then may
+    /// still be audited when they have expired.
+    ///
+    /// # Errors
+    /// [`Failure`] when they're missing or damaged.
+    pub fn open_for_audit(dir: &DataDir) -> Result<Self, Failure> {
+        let (_, certificates) = read_public(dir)?;
+        let made = certificates.0.iter().filter_map(|signed| {
+            let certificate = Unverified::<Certificate>::parse(signed.clone()).ok()?;
+            Some(certificate.claimed().valid.from())
+        });
+        Self::open(dir, made.max().unwrap_or(Time::from_secs(0)))
     }
 }
 

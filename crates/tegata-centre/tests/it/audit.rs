@@ -104,7 +104,7 @@ impl Table {
         let raw: Vec<_> = row[..self.keys].iter().map(shown).collect();
         let number = |i: usize| match &row[i] {
             Value::Integer(n) => u64::try_from(*n).unwrap_or(u64::MAX),
-            _ => u64::MAX,
+            Value::Null | Value::Real(_) | Value::Text(_) | Value::Blob(_) => u64::MAX,
         };
         let position = || Position::new(0, number(0)).to_string();
         let party =

@@ -27,7 +27,7 @@ fn order(town: &Town, parcel: &Parcel, at: Time) -> Result<Imported, OrderError>
 fn code(result: Result<Imported, OrderError>) -> Code {
     match result.unwrap_err() {
         OrderError::Refused(refusal) => refusal.code,
-        other => panic!("{other}"),
+        other @ (OrderError::Unreadable(_) | OrderError::Fault(_) | _) => panic!("{other}"),
     }
 }
 
@@ -315,7 +315,7 @@ fn two_operators_at_once_credit_a_statement_once() {
 fn a_statement_in_another_currency_is_refused() {
     let town = Town::new();
     let file = statement(1, vec![SampleEntry::typed(yen(50), "X", "y")]);
-    let euros = file.replace("JPY", "EUR").replace(">50<", ">50<");
+    let euros = file.replace("JPY", "EUR");
     let parcel = town.import_order(&euros, town.now);
     refused(&town, &parcel, Code::WrongCurrency, town.now);
     assert_ne!(Digest::of(file.as_bytes()), Digest::of(euros.as_bytes()));

@@ -454,9 +454,7 @@ fn a_town_lives_by_its_commands() {
         (&suspense[0]["amount"], &suspense[0]["why"]),
         (&77.into(), &"no_reference".into())
     );
-    let bill = live.folder.bill(&shop, 1200, now());
-    let (receipt, head) = live.ask::<_, Receipt>(&member, payment(&bill, Mode::Pay));
-    assert_eq!(receipt.balance, yen(3800));
+    let audited = trade(&live, &member, &shop);
     let all = accounts();
     assert_eq!(all["sum"], 0);
     let of = |party: &Party| {
@@ -465,8 +463,21 @@ fn a_town_lives_by_its_commands() {
         rows.next().unwrap()["balance"].as_i64().unwrap()
     };
     assert_eq!((of(&member), of(&shop)), (3800, 1200));
+    audits(&live, &audited);
+}
+
+/// The member buys; gives the signed head that came with the receipt.
+fn trade(live: &Live, member: &Party, shop: &Party) -> Vec<u8> {
+    let bill = live.folder.bill(shop, 1200, now());
+    let (receipt, head) = live.ask::<_, Receipt>(member, payment(&bill, Mode::Pay));
+    assert_eq!(receipt.balance, yen(3800));
+    head.unwrap()
+}
+
+fn audits(live: &Live, head: &[u8]) {
+    let data = live.folder.data_text();
     let head_file = live.folder.holder.path().join("head");
-    std::fs::write(&head_file, head.unwrap()).unwrap();
+    std::fs::write(&head_file, head).unwrap();
     let audit = [
         "audit",
         "--data",

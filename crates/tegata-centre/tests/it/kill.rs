@@ -143,7 +143,7 @@ impl World {
                     assert_eq!(answer.status, 200, "{answer:?}");
                     self.heard(&job, &answer.body);
                     // The one who kills may have stopped listening.
-                    drop(answered.send(()));
+                    let _sent = answered.send(());
                 }
                 Err(_) => {
                     self.broken.fetch_add(1, Ordering::Relaxed);
@@ -215,7 +215,7 @@ impl World {
 /// Waits for an event that never comes.
 fn wait(time: Duration) {
     let (keep, never) = mpsc::channel::<()>();
-    drop(never.recv_timeout(time));
+    let _time_out = never.recv_timeout(time);
     drop(keep);
 }
 

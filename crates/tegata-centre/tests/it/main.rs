@@ -15,6 +15,7 @@ mod audit;
 mod bank;
 mod commands;
 mod day;
+mod faults;
 mod joining;
 mod kill;
 mod payments;

@@ -36,7 +36,7 @@ impl Server {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 if line.contains("\"listening\"") {
                     // Nobody waits for the third and later ones.
-                    drop(ready.send(()));
+                    let _sent = ready.send(());
                 }
                 log.push_str(&line);
                 log.push('\n');
