@@ -141,7 +141,9 @@ fn body(front: &Front, language: Language) -> Result<Markup, StoreError> {
     let state = match front.shop.shelf().mistake() {
         None => notice(Tone::Good, t.text("owner.catalogue_good")),
         Some(mistake) => {
-            let text = t.fill("owner.catalogue_bad", &[("mistake", &mistake)]);
+            // Place and reason; the lines after it draw what a page can't.
+            let mistake = mistake.lines().next().unwrap_or_default();
+            let text = t.fill("owner.catalogue_bad", &[("mistake", mistake)]);
             notice(Tone::Bad, &text)
         }
     };
@@ -152,9 +154,10 @@ fn body(front: &Front, language: Language) -> Result<Markup, StoreError> {
     Ok(html! {
         (state)
         (sales)
-        h2 { (t.text("owner.stuck")) }
-        p { (t.text("owner.stuck_text")) }
-        (stuck_table(language, &stuck))
+        @if !stuck.is_empty() {
+            p { (t.text("owner.stuck_text")) }
+            (stuck_table(language, &stuck))
+        }
     })
 }
 
@@ -178,8 +181,6 @@ fn stuck_table(language: Language, stuck: &[Sale]) -> Markup {
             html! { (sale.quantity) },
         ]
     };
-    let table = Table::new(language, t.text("owner.stuck"), columns)
-        .rows(stuck.iter().map(row))
-        .when_empty(t.text("owner.stuck_none"));
+    let table = Table::new(language, t.text("owner.stuck"), columns).rows(stuck.iter().map(row));
     html! { (table) }
 }

@@ -331,6 +331,10 @@ fn unreadable(town: &Town, open: &Open, good: &[u8]) -> Vec<(&'static str, Vec<u
         signing: &other.everyday,
         ..member.caller()
     };
+    let pretended = tegata_client::Caller {
+        number: other.number,
+        ..member.caller()
+    };
     let mut own = town.member();
     own.record = own_record(&own, town);
     let number = PartyNumber::new(Role::Shop, 5).unwrap();
@@ -357,6 +361,10 @@ fn unreadable(town: &Town, open: &Open, good: &[u8]) -> Vec<(&'static str, Vec<u
         (
             "with another's record",
             sealed(member.caller(), &callee, body(&other)),
+        ),
+        (
+            "in another's name",
+            sealed(pretended, &callee, body(&member)),
         ),
         (
             "with a record of one's own making",
