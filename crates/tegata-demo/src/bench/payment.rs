@@ -132,7 +132,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         limit: limit.medians(),
         flows,
         facts: vec![
-            ("distinct shops' CPU over hot shop's", Figure::Permille(hot)),
+            (
+                "CPU, distinct shops over one hot shop",
+                Figure::Permille(hot),
+            ),
             ("payments in a round", count(options.payments)?),
             ("in flight", count(options.in_flight)?),
             ("rounds", count(ROUNDS)?),
@@ -148,7 +151,7 @@ fn flow(name: &'static str, samples: &Samples) -> Flow {
         name,
         cpu: median("centre"),
         figures: vec![
-            ("guard's CPU of one", Figure::Nanos(median("guard"))),
+            ("guard, CPU of one", Figure::Nanos(median("guard"))),
             ("payments", Figure::PerSecond(median("pace"))),
             ("payments in a batch", Figure::Permille(median("batch"))),
             ("wait, median", Figure::Nanos(median("p50"))),
