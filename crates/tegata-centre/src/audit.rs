@@ -221,7 +221,9 @@ fn caused<B>(record: &Record, message: &Message<B>) -> Found<()> {
     if (record.cause.party, record.cause.id) != (message.from, message.id) {
         return Err("the record names another message as its cause".to_owned());
     }
-    Ok(())
+    // Nobody keeps a genuine message back and books it when it suits.
+    let timely = message.check_time(record.time);
+    timely.map_err(|e| format!("booked at {}: {e}", record.time))
 }
 
 /// What is kept beside the evidence must be what the signed message names, if it names anything.

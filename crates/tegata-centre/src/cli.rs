@@ -33,6 +33,7 @@ use crate::{
     letter::{self, Letter, Recipient},
     operator::{FIRST_OPERATOR, entries_of, operator_number, sign_import},
     people::People,
+    programs,
     settings::{House, Settings},
     web::{self, Web},
 };
@@ -70,6 +71,9 @@ enum Command {
     /// Applications of members, shops and gates
     #[command(subcommand)]
     Applications(ApplicationsCommand),
+    /// The programs that the page offers: wallet, shop, gate
+    #[command(subcommand)]
+    Programs(programs::ProgramsCommand),
     /// Bank statements and suspense
     #[command(subcommand)]
     Bank(BankCommand),
@@ -243,6 +247,7 @@ pub fn main() -> Result<(), Failure> {
         Command::Init(init) => initialise(&init),
         Command::Serve(arguments) => run(&arguments.data),
         Command::Applications(command) => applications(command),
+        Command::Programs(command) => programs::main(command, now()),
         Command::Bank(BankCommand::Import {
             file,
             dry_run,
@@ -324,6 +329,8 @@ fn run(data: &Path) -> Result<(), Failure> {
     let web = Arc::new(Web {
         desk: desk.clone(),
         terms,
+        data: dir.path().to_owned(),
+        downloads: std::sync::Mutex::default(),
     });
     serve::runtime()?.block_on(async {
         let stop = serve::Stop::on_signals()?;
@@ -685,7 +692,7 @@ const fn why(destination: Destination) -> &'static str {
 fn audit(arguments: &Audit) -> Result<(), Failure> {
     let dir = DataDir::open_existing(&arguments.data, PARTY)?;
     let house = House::load(&dir)?;
-    let public = PublicKeys::open(&dir, now())?;
+    let public = PublicKeys::open_for_audit(&dir)?;
     if let Some(root) = &arguments.root
         && *root != Digest::from_bytes(*public.root.as_bytes()).to_string()
     {

@@ -14,7 +14,7 @@ use tegata_protocol::{
     envelope::Message,
     payment::{BillInquiry, Capture, HOLD_SECONDS, Mode, Payment},
     prepaid::PrepaidRequest,
-    purchase::Bill,
+    purchase::{Bill, DeliveryKind},
     record::{PartyRecord, Status},
     refusal::Code,
 };
@@ -79,6 +79,10 @@ pub fn payment(
         return Err(Code::BillInvalid);
     }
     if message.body.amount != bill.totals.total {
+        return Err(Code::BillDiffers);
+    }
+    // Tickets come with the capture of a hold; money paid at once would buy nothing.
+    if message.body.mode == Mode::Pay && bill.delivery == DeliveryKind::Tickets {
         return Err(Code::BillDiffers);
     }
     if now >= bill.expires {

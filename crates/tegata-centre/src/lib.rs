@@ -24,6 +24,7 @@ pub mod keys;
 pub mod letter;
 pub mod operator;
 pub mod people;
+pub mod programs;
 mod register;
 pub mod replies;
 pub mod settings;

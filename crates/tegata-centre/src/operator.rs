@@ -32,8 +32,8 @@ use crate::{
 /// The most bytes on the operators' socket: a bank's file and what is signed of it.
 pub const OPERATOR_LIMIT: usize = 17 << 20;
 
-/// An operator's record holds for a year.
-const OPERATOR_SECONDS: u64 = 365 * 86_400;
+/// An operator's record holds for ten years: it isn't renewed yet.
+const OPERATOR_SECONDS: u64 = 10 * 365 * 86_400;
 
 /// Why an operator's order isn't carried out.
 #[derive(Debug, thiserror::Error)]
@@ -210,9 +210,8 @@ impl Desk {
 
     fn signed_reply(&self, committed: &Committed) -> Result<SignedBytes, OrderError> {
         let signed = self
-            .keys
-            .receipts
-            .sign_kept_payload(committed.reply.to_vec());
+            .sign_kept(committed.reply.to_vec())
+            .ok_or_else(|| OrderError::Unreadable("the book's reply is damaged".to_owned()))?;
         if let Verdict::Accepted = committed.verdict {
             return Ok(signed);
         }

@@ -3,7 +3,10 @@
 //! All of it is served on a Unix socket to the guard, which is the only listener; operators' orders
 //! come on another socket.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use axum::{
     Form, Router,
@@ -16,8 +19,8 @@ use axum::{
 use maud::html;
 use serde::Deserialize;
 use tegata_pages::{
-    Field, Language, Link, Messages, Page, Refusal, Role as PageRole, Tone, button, definitions,
-    dress, notice,
+    Column, Field, Language, Link, Messages, Page, Refusal, Role as PageRole, Table, Tone, button,
+    definitions, dress, notice,
 };
 use tegata_program::clock;
 use tegata_protocol::{Digest, Role, Time, cbor, joining::Details};
@@ -25,6 +28,7 @@ use tegata_protocol::{Digest, Role, Time, cbor, joining::Details};
 use crate::{
     desk::{Answered, Desk},
     operator::{OPERATOR_LIMIT, OrderError},
+    programs,
 };
 
 static MESSAGES: std::sync::LazyLock<Messages> = std::sync::LazyLock::new(|| {
@@ -43,6 +47,10 @@ pub struct Web {
     pub desk: Arc<Desk>,
     /// The terms' text.
     pub terms: String,
+    /// The centre's data folder: programs lie in it.
+    pub data: std::path::PathBuf,
+    /// Programs that were asked for, each once in memory, however many fetch it.
+    pub downloads: Mutex<HashMap<Digest, Bytes>>,
 }
 
 type Shared = State<Arc<Web>>;
@@ -53,11 +61,13 @@ pub fn public(web: Arc<Web>) -> Router {
         .route("/", get(guide))
         .route("/apply", get(application_form).post(apply))
         .route("/terms", get(terms))
+        .route("/programs", get(programs_page))
         .with_state(web.clone());
     let calls = Router::new()
         .route("/v1/message", post(message))
         .route("/v1/certificates", get(certificates))
         .route("/v1/terms/{digest}", get(terms_text))
+        .route("/programs/{name}", get(program))
         .route("/healthz", get(|| async { "ok\n" }))
         .layer(DefaultBodyLimit::max(
             tegata_protocol::envelope::SEALED_LIMIT,
@@ -137,6 +147,7 @@ impl Web {
         let menu = [
             Link::new(t.text("menu.guide"), "/"),
             Link::new(t.text("menu.apply"), "/apply"),
+            Link::new(t.text("menu.programs"), "/programs"),
             Link::new(t.text("menu.terms"), "/terms"),
         ];
         let name = self.desk.house.name.clone();
@@ -155,7 +166,7 @@ async fn guide(State(web): Shared, language: Language, uri: Uri) -> impl IntoRes
         ol {
             li { a href="/apply" { (t.text("guide.step1")) } }
             li { (t.text("guide.step2")) }
-            li { (t.text("guide.step3")) }
+            li { a href="/programs" { (t.text("guide.step3")) } }
             li { (t.text("guide.step4")) }
         }
         h2 { (t.text("guide.facts")) }
@@ -178,6 +189,79 @@ fn grouped(bytes: &[u8; 32]) -> String {
         .map(String::from_utf8_lossy)
         .collect();
     groups.join(" ")
+}
+
+/// The programs with their digests, signed (M1).
+async fn programs_page(State(web): Shared, language: Language, uri: Uri) -> impl IntoResponse {
+    let t = MESSAGES.of(language);
+    let offered = programs::offered(&web.data, &web.desk.public);
+    let rows = offered.iter().map(|p| {
+        let (file, signature) = (
+            format!("/programs/{}", p.name),
+            format!("/programs/{}.sign1.cbor", p.name),
+        );
+        vec![
+            html! { a href=(file) { (p.name) } },
+            html! { (p.edition) },
+            html! { (p.length.div_ceil(1024)) " KiB" },
+            html! { code translate="no" { (p.digest) } " " a href=(signature) {
+                (t.text("programs.signature"))
+            } },
+        ]
+    });
+    let columns = [
+        Column::text(t.text("programs.name")),
+        Column::text(t.text("programs.edition")),
+        Column::number(t.text("programs.size")),
+        Column::text("SHA-256"),
+    ];
+    let table = Table::new(language, t.text("programs.caption"), columns).rows(rows);
+    web.page(language, t.text("programs.title"), &uri)
+        .body(html! {
+            p { (t.text("programs.intro")) }
+            @if offered.is_empty() { p { (t.text("programs.none")) } } @else { (table) }
+            p { (t.text("programs.check")) }
+            p { code translate="no" {
+                "tegata-centre programs verify FILE --signature FILE.sign1.cbor \
+                 --certificates certificates.cbor --root ROOT"
+            } }
+            p { a href="/v1/certificates" { (t.text("programs.certificates")) } }
+        })
+}
+
+/// Hands out a program, or its signed digest. Only what is offered: no path leads elsewhere.
+async fn program(State(web): Shared, Path(name): Path<String>) -> Response {
+    let offered = programs::offered(&web.data, &web.desk.public);
+    if let Some(of) = name.strip_suffix(".sign1.cbor") {
+        let found = offered.iter().find(|p| p.name == of);
+        return match found {
+            Some(p) => (
+                [(header::CONTENT_TYPE, CBOR)],
+                p.signed().as_bytes().to_vec(),
+            )
+                .into_response(),
+            None => StatusCode::NOT_FOUND.into_response(),
+        };
+    }
+    let Some(found) = offered.into_iter().find(|p| p.name == name) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let kept = || web.downloads.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = kept().get(&found.digest).cloned();
+    let bytes = match known {
+        Some(bytes) => bytes,
+        None => {
+            let path = programs::file_of(&web.data, &found);
+            let read = tokio::task::spawn_blocking(move || std::fs::read(path)).await;
+            let Ok(Ok(read)) = read else {
+                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+            };
+            let bytes = Bytes::from(read);
+            kept().insert(found.digest, bytes.clone());
+            bytes
+        }
+    };
+    ([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response()
 }
 
 async fn terms(State(web): Shared, language: Language, uri: Uri) -> impl IntoResponse {
@@ -256,7 +340,11 @@ async fn apply(
     Form(form): Form<ApplicationForm>,
 ) -> Response {
     let t = MESSAGES.of(language);
-    let taken = take(&web, &form);
+    // On a thread that may wait for the disk.
+    let (desk, form) = (web.clone(), Arc::new(form));
+    let typed = form.clone();
+    let taken = tokio::task::spawn_blocking(move || take(&desk, &typed)).await;
+    let taken = taken.unwrap_or_else(|_e| Err("the application couldn't be kept".to_owned()));
     let wants_json = headers
         .get(header::ACCEPT)
         .is_some_and(|v| v == "application/json");

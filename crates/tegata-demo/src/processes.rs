@@ -83,7 +83,8 @@ impl Programs {
         Ok(programs)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// Where a program is.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 

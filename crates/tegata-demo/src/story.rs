@@ -14,7 +14,7 @@ use tegata_protocol::{
     Digest, MessageId, OpeningKey, SignedBytes, SigningKey, Suite, Time, Unverified, VerifyingKey,
     cbor,
     purchase::{Offer, PurchaseRequest, Wish},
-    record::{CentreKey, CentreKeys, Certificate, Certificates},
+    record::{CentreKey, CentreKeys, Certificate, Certificates, ProgramDigest},
     ticket::{Presentation, SeriesRecord},
 };
 
@@ -100,9 +100,7 @@ impl<'a> Story<'a> {
         let certificates =
             Client::default().get(&format!("http://{}", self.town.guard), "/v1/certificates")?;
         let certificates: Certificates = cbor::decode(&certificates, 16 * 1024)?;
-        let root = fs::read_to_string(self.town.path("centre/root.pub"))?;
-        let root = Digest::from_hex(root.trim()).context("root.pub isn't a key")?;
-        let root = VerifyingKey::from_bytes(root.as_bytes())?;
+        let root = self.root_key()?;
         CentreKeys::verify(&root, &certificates, now())?;
         for signed in &certificates.0 {
             let certificate = Unverified::<Certificate>::parse(signed.clone())?.verify(&root)?;
@@ -159,8 +157,9 @@ impl<'a> Story<'a> {
         let letter = self.town.apply("member", "Aiko Sato")?;
         self.town.recorder.about("registration");
         self.join(&aiko, &letter, "Aiko Sato", &[])?;
+        self.check_wallet()?;
         self.say(&format!(
-            "Aiko got {} by letter. Her wallet made three keys under two passwords, signed and \
+            "Aiko got {} by letter. She checked the wallet program by its signed digest; it made three keys under two passwords, signed and \
              sealed her registration, and the centre verified and entered it.",
             letter.number
         ));
@@ -173,6 +172,30 @@ impl<'a> Story<'a> {
         ));
         (self.aiko, self.botan) = (Some(aiko), Some(botan));
         Ok(())
+    }
+
+    /// The wallet that the centre's page offers is the one that runs here, by its signed digest.
+    fn check_wallet(&self) -> anyhow::Result<()> {
+        let (client, address) = (Client::default(), format!("http://{}", self.town.guard));
+        let keys = client.centre_keys(&address, &self.root_key()?, now())?;
+        let lists = keys.lists.context("no key for lists")?;
+        let signed = SignedBytes::new(client.get(&address, "/programs/tegata-wallet.sign1.cbor")?);
+        self.town
+            .recorder
+            .signed("centre", "aiko", "program", signed.as_bytes())?;
+        let program = Unverified::<ProgramDigest>::parse(signed)?.verify(&lists)?;
+        let wallet = fs::read(self.town.programs.path("tegata-wallet"))?;
+        ensure!(
+            program.digest == Digest::of(&wallet),
+            "the wallet isn't the one published"
+        );
+        Ok(())
+    }
+
+    fn root_key(&self) -> anyhow::Result<VerifyingKey> {
+        let root = fs::read_to_string(self.town.path("centre/root.pub"))?;
+        let root = Digest::from_hex(root.trim()).context("root.pub isn't a key")?;
+        Ok(VerifyingKey::from_bytes(root.as_bytes())?)
     }
 
     fn join(
@@ -378,9 +401,7 @@ impl<'a> Story<'a> {
     fn badly_signed(&self) -> anyhow::Result<()> {
         let (mut rng, client) = (UnwrapErr(getrandom::SysRng), Client::default());
         let address = format!("http://{}", self.town.guard);
-        let root = fs::read_to_string(self.town.path("centre/root.pub"))?;
-        let root = Digest::from_hex(root.trim()).context("root.pub isn't a key")?;
-        let root = VerifyingKey::from_bytes(root.as_bytes())?;
+        let root = self.root_key()?;
         let keys = client.centre_keys(&address, &root, now())?;
         let shop = format!("http://{}", self.town.shop.context("no shop")?);
         let record = client.party_record(&shop, &keys.register)?;

@@ -132,6 +132,17 @@ impl Town {
         let certify = ["root", "certify", "--root", &root, "--data", &centre];
         let certify = [&certify[..], &["--password-file", &root_password]].concat();
         self.centre(&certify)?.done()?;
+        let wallet = self.programs.path("tegata-wallet").display().to_string();
+        let publish = [
+            "programs",
+            "publish",
+            &wallet,
+            "--edition",
+            "demo",
+            "--data",
+            &centre,
+        ];
+        self.centre(&publish)?.done()?;
         self.start_centre()
     }
 

@@ -13,7 +13,7 @@ use tegata_protocol::{Digest, PartyNumber};
 use crate::{
     Action, Head, HeadsError, KnownMessage, Leg, Position, Record, RecordKind, Verdict, Working,
     decide,
-    heads::read_all,
+    heads::{read_all, unreadable},
     record::{effects_digest, outbox_digest},
     store::{Reader, StoreError, StoredRecord, Tip, message_row},
 };
@@ -185,9 +185,15 @@ impl Audit {
         let Some(folder) = heads.folder else {
             return Ok(());
         };
-        self.headed = Some(committers(folder)?);
-        for committer in self.headed.clone().unwrap_or_default() {
+        let mut headed = Vec::new();
+        for committer in committers(folder)? {
             let mut last = 0;
+            let left = unreadable(folder, committer)?;
+            if left > 0 {
+                let what = format!("{left} bytes behind the last whole head can't be read");
+                self.report
+                    .found("heads", format!("{committer}.heads"), what);
+            }
             for (number, signed) in (1_u64..).zip(read_all(folder, committer)?) {
                 let row = format!("{committer}.heads, number {number}");
                 let head = check(&signed?);
@@ -195,12 +201,16 @@ impl Audit {
                     Ok(head) if head.committer != committer || head.sequence < last => {
                         self.report.found("heads", &row, "out of order");
                     }
-                    Ok(head) => last = head.sequence,
+                    Ok(head) => {
+                        last = head.sequence;
+                        headed.push(committer);
+                    }
                     Err(_) => {}
                 }
                 self.claim(row, head);
             }
         }
+        self.headed = Some(headed);
         Ok(())
     }
 
@@ -431,8 +441,11 @@ impl Audit {
         bare.sort_unstable();
         for committer in bare {
             let row = format!("{committer}.heads");
-            self.report
-                .found("heads", row, "missing, though the chain has records");
+            self.report.found(
+                "heads",
+                row,
+                "no head that holds, though the chain has records",
+            );
         }
         if !self.walked {
             return;

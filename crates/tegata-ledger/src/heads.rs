@@ -97,6 +97,8 @@ pub struct HeadsFile {
     whole: u64,
 }
 
+/// A head that was being written when the power failed leaves no more than this.
+const TORN: u64 = 1024;
 /// No signed head is as long as this.
 const LONGEST_HEAD: u64 = 4096;
 
@@ -130,6 +132,7 @@ impl HeadsFile {
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
         let (whole, last) = scan(&mut file).map_err(failed)?;
+        keep_aside(&mut file, whole, &path).map_err(failed)?;
         file.set_len(whole).map_err(failed)?;
         file.seek(SeekFrom::Start(whole)).map_err(failed)?;
         Ok((Self { path, file, whole }, last))
@@ -209,6 +212,39 @@ pub(crate) fn read_all(
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None.into_iter().flatten()),
         Err(source) => Err(HeadsError::Io { path, source }),
     }
+}
+
+/// How many bytes stand behind the last whole head, more than a torn end would leave; 0 otherwise.
+pub(crate) fn unreadable(heads: &Path, committer: u16) -> Result<u64, HeadsError> {
+    let path = HeadsFile::path_in(heads, committer);
+    let count = || {
+        let mut file = File::open(&path)?;
+        let (whole, _) = scan(&mut file)?;
+        Ok(file.metadata()?.len().saturating_sub(whole))
+    };
+    let left = count().map_err(|source| HeadsError::Io {
+        path: path.clone(),
+        source,
+    })?;
+    Ok(if left > TORN { left } else { 0 })
+}
+
+/// Copies what can't be read to a file beside, if it's more than a torn end: signed heads may stand
+/// behind a damaged byte, and they're proofs.
+fn keep_aside(file: &mut File, whole: u64, path: &Path) -> io::Result<()> {
+    let left = file.metadata()?.len().saturating_sub(whole);
+    if left <= TORN {
+        return Ok(());
+    }
+    file.seek(SeekFrom::Start(whole))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let aside = path.with_extension("heads.damaged");
+    let mut kept = OpenOptions::new().create(true).append(true).open(&aside)?;
+    kept.write_all(&bytes)?;
+    kept.sync_all()?;
+    tracing::error!(bytes = left, kept = %aside.display(), "signed heads can't be read; run the audit");
+    Ok(())
 }
 
 /// How many bytes of whole heads there are, and the last of them.

@@ -22,6 +22,9 @@ use store::Invited;
 
 mod store;
 
+/// Applications that may wait to be granted: strangers write them.
+const MOST_WAITING: u64 = 10_000;
+
 /// What the centre knows of a number that it has handed out.
 #[derive(Debug)]
 pub struct Invitation {
@@ -57,6 +60,9 @@ pub enum PeopleError {
     /// No such application, or it was granted before.
     #[error("application {0} isn't waiting; see tegata-centre applications list")]
     NotWaiting(u64),
+    /// Nobody grants them.
+    #[error("too many applications wait; try again when some are granted")]
+    TooManyWaiting,
     /// The details can't be decrypted: erased, or damaged.
     #[error("the personal details of {0} are erased or damaged")]
     Erased(String),
@@ -84,6 +90,9 @@ impl People {
     /// # Errors
     /// [`PeopleError`].
     pub fn apply(&self, role: Role, details: &Details, now: Time) -> Result<u64, PeopleError> {
+        if self.store.waiting()? >= MOST_WAITING {
+            return Err(PeopleError::TooManyWaiting);
+        }
         let key = fresh_key();
         let sealed = seal(&key, &cbor::encode(details));
         Ok(self

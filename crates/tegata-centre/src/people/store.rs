@@ -135,6 +135,16 @@ impl Store {
         Ok(id.unsigned_abs())
     }
 
+    /// How many applications wait.
+    pub(super) fn waiting(&self) -> Result<u64, StoreError> {
+        let count: i64 = self.people().query_row(
+            "SELECT count(*) FROM application WHERE number < 0",
+            [],
+            |r| r.get(0),
+        )?;
+        Ok(count.unsigned_abs())
+    }
+
     pub(super) fn applications(&self) -> Result<Vec<Application>, StoreError> {
         let people = self.people();
         let mut query =
