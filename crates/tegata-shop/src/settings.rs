@@ -47,8 +47,8 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
 
-    /// How long a bill may be paid, in minutes [default: 15]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1440))]
+    /// How long a bill may be paid, in minutes, no longer than a hold lasts [default: 15]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=30))]
     pub bill_minutes: Option<u32>,
 
     /// How long a bill may be paid, in seconds; for trying things out

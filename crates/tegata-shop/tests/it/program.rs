@@ -179,8 +179,8 @@ fn the_commands_from_letter_to_check_data() {
         .into();
     let entered = agent.get(link["link"].as_str().unwrap()).call().unwrap();
     assert_eq!(entered.status().as_u16(), 303);
-    let term = Command::new("kill")
-        .args(["-TERM", &serving.child.id().to_string()])
+    let term = Command::new("sh")
+        .args(["-c", &format!("kill -TERM {}", serving.child.id())])
         .status();
     assert!(term.unwrap().success());
     assert_eq!(serving.child.wait().unwrap().code(), Some(0));
