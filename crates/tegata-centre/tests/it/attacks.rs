@@ -475,3 +475,50 @@ fn an_exported_key_answers_only_the_sealing_that_was_signed_for() {
     };
     assert!(matches!(Reply::parse(&reply).unwrap(), Reply::Sealed(_)));
 }
+
+/// An item of the outbox as it lies in the database.
+#[derive(minicbor::Encode)]
+#[cbor(array)]
+struct Post {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    payload: Vec<u8>,
+    #[n(1)]
+    sealed: Option<tegata_protocol::envelope::Attachment>,
+}
+
+#[test]
+fn who_writes_the_database_gets_nothing_signed_that_the_centre_never_says() {
+    use tegata_protocol::{cbor, payload_of, record::ChainHead};
+    let town = Town::new();
+    let member = town.member(1000);
+    let body = PrepaidRequest {
+        amount: yen(1000),
+        funding: Funding::Transfer,
+    };
+    let request = own(&town, &member, body, None, town.now);
+    town.send::<PaymentReference>(&member, &request, town.now)
+        .unwrap();
+    let (hash, time) = (tegata_protocol::Digest::of(b"a book of mine"), town.now);
+    let head = ChainHead {
+        committer: 0,
+        sequence: 1,
+        hash,
+        time,
+    };
+    let payload = payload_of(&head);
+    let sealed = None;
+    let post = cbor::encode(&Post {
+        payload: payload.clone(),
+        sealed,
+    });
+    let database = rusqlite::Connection::open(town.data().join("ledger.sqlite")).unwrap();
+    let sql = "UPDATE outbox SET bytes = ?1";
+    assert_eq!(database.execute(sql, [post]).unwrap(), 1);
+    let last = "UPDATE reply SET bytes = ?1 WHERE position = (SELECT max(position) FROM reply)";
+    assert_eq!(database.execute(last, [payload]).unwrap(), 1);
+    let collect = own(&town, &member, Collect { after: 0 }, None, town.now);
+    for letter in [&collect, &request] {
+        let answer = town.accept(&letter.bytes, town.now);
+        assert!(matches!(answer, Answered::Fault), "{answer:?}");
+    }
+}

@@ -523,14 +523,16 @@ fn an_attachment_other_than_the_signed_one_is_found() {
 }
 
 #[test]
-fn a_payment_dated_behind_its_bills_expiry_is_found() {
-    let day = busy();
-    let position = rewrite(&day, RecordKind::Pay, |_, stored| {
-        let time = stored.record.time.after(10_000);
-        Record {
-            time,
-            ..stored.record.clone()
-        }
-    });
-    finds(&day, position, "bill_expired");
+fn a_payment_that_was_kept_back_and_booked_when_it_suited_is_found() {
+    for late in [301, 10_000] {
+        let day = busy();
+        let position = rewrite(&day, RecordKind::Pay, |_, stored| {
+            let time = stored.record.time.after(late);
+            Record {
+                time,
+                ..stored.record.clone()
+            }
+        });
+        finds(&day, position, "more than five minutes ago");
+    }
 }

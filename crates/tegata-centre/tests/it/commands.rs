@@ -86,6 +86,7 @@ fn help_is_worth_reading() {
         "bank import",
         "audit",
         "accounts",
+        "programs",
         "erase",
     ] {
         let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();

@@ -7,6 +7,7 @@ use tegata_protocol::{
         BillAnswer, BillInquiry, BillState, Closing, Delivered, HOLD_SECONDS, HoldClosed, Item,
         Mode, PaidNotice,
     },
+    purchase::DeliveryKind,
     refusal::Code,
 };
 
@@ -347,4 +348,19 @@ fn large_deliveries_come_in_pages_that_fit_a_reply() {
         }
     }
     assert_eq!(count, 40);
+}
+
+#[test]
+fn tickets_are_paid_by_a_hold_that_their_delivery_captures_never_at_once() {
+    let town = Town::new();
+    let (member, shop) = (town.member(1000), town.shop());
+    let mut facts = crate::town::bill_of(shop.number, 5, 100, town.now);
+    facts.delivery = DeliveryKind::Tickets;
+    let bill = shop.signing.sign(&facts);
+    let at_once = town.pay(&member, &bill, Mode::Pay, town.now);
+    assert_eq!(at_once.unwrap_err(), Code::BillDiffers);
+    assert_eq!(town.balance(&member).balance, 1000);
+    let held = town.pay(&member, &bill, Mode::Hold, town.now).unwrap();
+    assert_eq!(held.held, yen(100));
+    town.assert_clean();
 }

@@ -17,7 +17,8 @@ use crate::town::{
     Letter, Party, Town, again, bill_of, delivery, letter, own, payment, registration, rng, yen,
 };
 
-const YEARS: u64 = 2 * 365 * 86_400;
+/// How long a record holds.
+const YEARS: u64 = 10 * 365 * 86_400;
 
 fn euro(minor: u64) -> Amount {
     Amount::new(minor, Currency::new("EUR").unwrap()).unwrap()

@@ -226,7 +226,7 @@ pub(crate) fn bill_of(shop: PartyNumber, number: u64, amount: u64, issued: Time)
         tax_number: None,
         issued,
         expires: issued.after(900),
-        delivery: DeliveryKind::Tickets,
+        delivery: DeliveryKind::Data,
     }
 }
 
