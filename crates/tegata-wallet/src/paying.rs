@@ -11,7 +11,7 @@ use tegata_protocol::{
     Digest, MessageId, PartyNumber, PaymentId, SignedBytes, SigningKey, Time, Unverified, Verified,
     cbor,
     payment::{Mode, Payment, Receipt},
-    purchase::Bill,
+    purchase::{Bill, DeliveryKind},
     record::ChainHead,
 };
 
@@ -121,7 +121,11 @@ impl Wallet {
             wanted: digest.to_string(),
         })?;
         let bill = self.bill(kept)?;
+        let too_early = mode == Mode::Pay && bill.delivery == DeliveryKind::Tickets;
         let why = match kept.status {
+            BillStatus::Open if too_early => {
+                Some("is for tickets, which come only against a hold; pay without --now")
+            }
             BillStatus::Open if now >= bill.expires => Some("has expired"),
             BillStatus::Open | BillStatus::InDoubt => None,
             BillStatus::Held | BillStatus::Paid | BillStatus::Delivered => Some("is paid already"),

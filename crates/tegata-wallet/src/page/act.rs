@@ -59,8 +59,6 @@ pub(super) struct PlainForm {
 pub(super) struct PayForm {
     csrf: String,
     b: Typed,
-    #[serde(default)]
-    at_once: String,
 }
 
 #[derive(Deserialize)]
@@ -209,12 +207,7 @@ pub(super) async fn pay(
     visit
         .post(&csrf, move |wallet, now, frame, _| {
             let bill = wallet.find_bill(&id)?;
-            let mode = if form.at_once.is_empty() {
-                Mode::Hold
-            } else {
-                Mode::Pay
-            };
-            wallet.pay(bill, mode, &form.b.password(), now)?;
+            wallet.pay(bill, Mode::Hold, &form.b.password(), now)?;
             screens::paid(frame, wallet, bill)
         })
         .await

@@ -305,7 +305,6 @@ pub(super) fn bill(
             form method="post" {
                 input type="hidden" name="csrf" value=(csrf);
                 p { (t.fill("pay.consent", &[("total", &view.total.to_string())])) }
-                (Field::checkbox("at_once", t.text("pay.at_once")).hint(t.text("pay.at_once_hint")))
                 (Field::password("b", t.text(b_label(wallet))).required())
                 (danger_button(t.text("pay.button")))
             }

@@ -785,8 +785,11 @@ fn one_password_opens_and_spends() {
         .unwrap();
     assert_eq!(wallet.form(), PasswordForm::One);
     let bill = order(&town, &mut wallet);
-    wallet.pay(bill, Mode::Pay, &only(), now()).unwrap();
-    assert_eq!(wallet.state().bills[0].status, BillStatus::Paid);
+    // Tickets come only against a hold: money paid at once would buy nothing.
+    let at_once = wallet.pay(bill, Mode::Pay, &only(), now());
+    assert!(matches!(at_once, Err(WalletError::NotPayable { .. })));
+    wallet.pay(bill, Mode::Hold, &only(), now()).unwrap();
+    assert_eq!(wallet.state().bills[0].status, BillStatus::Held);
     let changed = Passwords::one(pw("the other password")).unwrap();
     wallet.change_only(&only(), &changed).unwrap();
     drop(wallet);
