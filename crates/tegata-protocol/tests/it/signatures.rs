@@ -73,3 +73,18 @@ fn a_signature_of_another_type_is_not_taken() {
         Err(tegata_protocol::Malformed::Label { found: 9, .. })
     ));
 }
+
+/// Every point of small order, and every sum of one with a good key.
+#[test]
+fn no_torsion_is_left_in_a_public_key() {
+    use curve25519_dalek::{constants::EIGHT_TORSION, edwards::CompressedEdwardsY};
+    let good = CompressedEdwardsY(*town::signing(1).verifying_key().as_bytes());
+    let good = good.decompress().unwrap();
+    assert!(VerifyingKey::from_bytes(good.compress().as_bytes()).is_ok());
+    for small in EIGHT_TORSION {
+        assert!(VerifyingKey::from_bytes(small.compress().as_bytes()).is_err());
+        let mixed = (good + small).compress();
+        let whole = small == EIGHT_TORSION[0];
+        assert_eq!(VerifyingKey::from_bytes(mixed.as_bytes()).is_ok(), whole);
+    }
+}
