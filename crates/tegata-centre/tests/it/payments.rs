@@ -364,3 +364,40 @@ fn tickets_are_paid_by_a_hold_that_their_delivery_captures_never_at_once() {
     assert_eq!(held.held, yen(100));
     town.assert_clean();
 }
+
+#[test]
+fn a_capture_in_the_last_moment_and_the_expiry_never_both_happen() {
+    let town = Town::new();
+    let (member, shop) = (town.member(10_000), town.shop());
+    let end = town.now.after(HOLD_SECONDS);
+    let sealed = delivery(&shop, &member, "x");
+    let holds: Vec<_> = (0..20)
+        .map(|_| {
+            let bill = town.bill(&shop, 100, town.now);
+            let receipt = town.pay(&member, &bill, Mode::Hold, town.now);
+            receipt.unwrap().payment
+        })
+        .collect();
+    let captured = std::thread::scope(|scope| {
+        let captures = scope.spawn(|| {
+            let capture = |p: &&PaymentId| {
+                let answer = town.capture(&shop, (**p, 100), &sealed, end.before(1));
+                assert!(
+                    answer.is_ok() || answer == Err(Code::HoldClosed),
+                    "{answer:?}"
+                );
+                answer.is_ok()
+            };
+            holds.iter().filter(capture).count()
+        });
+        town.desk.expire_holds(end);
+        captures.join().unwrap()
+    });
+    let paid = i64::try_from(captured * 100).unwrap();
+    assert_eq!(town.balance(&shop).balance, paid);
+    assert_eq!(town.balance(&member).balance, 10_000 - paid);
+    assert_eq!(town.balance(&member).held, 0);
+    let told = town.collect(&member, 1, end).items.len();
+    assert_eq!(told, 20, "each hold ended once, one way or the other");
+    town.assert_clean();
+}

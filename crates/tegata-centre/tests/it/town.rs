@@ -152,6 +152,12 @@ impl Folder {
         }
     }
 
+    /// The public key of a root that isn't this town's, in hexadecimal.
+    pub(crate) fn new_root() -> String {
+        let key = SigningKey::generate(&mut rng()).0.verifying_key();
+        Digest::from_bytes(*key.as_bytes()).to_string()
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.holder.path().join("centre")
     }
