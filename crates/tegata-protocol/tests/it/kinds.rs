@@ -11,7 +11,7 @@ use tegata_protocol::{
     },
     prepaid::{Balance, BalanceInquiry, PaymentReference, PrepaidCard, PrepaidRequest},
     purchase::{Bill, Delivery, Offer, PurchaseRequest},
-    record::{Certificate, ChainHead, PartyRecord},
+    record::{Certificate, ChainHead, PartyRecord, ProgramDigest},
     refusal::Refusal,
     ticket::{Admission, CheckData, Presentation, SeriesRecord, Ticket},
 };
@@ -104,6 +104,7 @@ kinds! {
     Certificate = "certificate",
     PartyRecord = "party-record",
     ChainHead = "chain-head",
+    ProgramDigest = "program-digest",
     Possession = "possession",
     Bill = "bill",
     Ticket = "ticket",

@@ -102,6 +102,12 @@ fn small_things() -> Vec<Defect> {
             ("cbor", ""),
             |p| *p.at(&[2, 0]) = Node::Uint(65_536),
         ),
+        bent(
+            &samples::sample("program-digest"),
+            "a name that leads elsewhere",
+            field("name"),
+            |p| *p.at(&[2, 0]) = text("../tegata-wallet"),
+        ),
     ]
 }
 

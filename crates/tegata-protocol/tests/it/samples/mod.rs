@@ -19,7 +19,10 @@ use tegata_protocol::{
         Bill, Delivery, DeliveryKind, Keyword, Line, Offer, PurchaseRequest, Reservation, Rounding,
         TaxMode, TaxRate, Wish, compute_totals,
     },
-    record::{CentreKey, Certificate, ChainHead, PartyKeys, PartyRecord, Profile, Purpose, Status},
+    record::{
+        CentreKey, Certificate, ChainHead, PartyKeys, PartyRecord, Profile, ProgramDigest, Purpose,
+        Status,
+    },
     refusal::{Code, Refusal},
     ticket::{
         Admission, Bet, CheckData, Contents, Holder, Presentation, Ride, Seat, Serial, SerialSet,
@@ -47,6 +50,7 @@ use trade::{POSITION, mailbox, payment, payment_id, purchase, seat, series_recor
 pub(crate) const ROOT: u8 = 10;
 pub(crate) const REGISTER: u8 = 11;
 pub(crate) const RECEIPTS: u8 = 6;
+pub(crate) const LISTS: u8 = 16;
 pub(crate) const CENTRE_OPENING: u8 = 5;
 pub(crate) const EVERYDAY: u8 = 1;
 pub(crate) const SPENDING: u8 = 12;

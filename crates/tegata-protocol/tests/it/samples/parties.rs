@@ -108,6 +108,18 @@ pub(super) fn identities() -> Vec<Sample> {
             time,
         },
     ));
+    samples.push(document(
+        "program-digest",
+        "",
+        LISTS,
+        &ProgramDigest {
+            name: "tegata-wallet".into(),
+            edition: "0.1.0".into(),
+            length: 7_340_032,
+            digest: Digest::of(b"program"),
+            published: time,
+        },
+    ));
     samples
 }
 
