@@ -253,7 +253,7 @@ fn print(exports: &[Imported], doubles: &[DoubleUse]) {
             if double.accuses_the_holder() {
                 "different presentations: only the holder's wallet can have made both"
             } else {
-                "the same presentation: it may have been copied; this accuses nobody"
+                "not two presentations that the holder's key signed: this accuses nobody"
             }
         );
     }

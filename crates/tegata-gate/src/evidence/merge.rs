@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tegata_protocol::{Digest, PartyNumber, SignedBytes, Time};
+use tegata_protocol::{Digest, PartyNumber, SignedBytes, Time, ticket::Presentation};
 
 use super::{export::Imported, ticket_of};
 use crate::admission::TicketId;
@@ -17,13 +17,23 @@ pub struct DoubleUse {
 }
 
 impl DoubleUse {
-    /// Were different presentations shown? Only those accuse the holder; one that is the same at
-    /// both gates may have been copied by anybody.
+    /// Did the holder's key sign different presentations of this one ticket? Only that accuses the
+    /// holder: the same presentation at both gates may have been copied by anybody, an altered one
+    /// may be a gate's doing, and a bearer signs nothing.
     #[must_use]
     pub fn accuses_the_holder(&self) -> bool {
-        let presentations = |side: &Side| side.presentation_digest;
-        let first = self.sides.first().map(presentations);
-        self.sides.iter().any(|s| Some(presentations(s)) != first)
+        let signed = |side: &Side| {
+            let ticket = Presentation::signed_by_holder(&side.presentation)?;
+            Some((ticket, side.presentation_digest))
+        };
+        let signed: Vec<_> = self.sides.iter().filter_map(signed).collect();
+        let differ = |(i, (ticket, shown)): (usize, &(SignedBytes, Digest))| {
+            signed
+                .iter()
+                .skip(i)
+                .any(|(t, s)| t == ticket && s != shown)
+        };
+        signed.iter().enumerate().any(differ)
     }
 }
 

@@ -81,6 +81,15 @@ impl Presentation {
         Ok(sealed)
     }
 
+    /// The ticket that a kept presentation shows, if the holder named in it has signed: evidence
+    /// that only the holder's key can have made. Of bearer and card tickets nobody can say that.
+    pub fn signed_by_holder(kept: &SignedBytes) -> Option<SignedBytes> {
+        let shown = Unverified::<Self>::parse(kept.clone()).ok()?;
+        let ticket = Unverified::<Ticket>::parse(shown.claimed().ticket.clone()).ok()?;
+        let shown = Self::verify(shown, ticket.claimed()).ok()?;
+        Some(shown.into_value().ticket)
+    }
+
     /// Was it signed by the holder that the ticket names? Cards and bearers don't sign.
     pub(super) fn verify(
         unverified: Unverified<Self>,
