@@ -97,7 +97,10 @@ pub(super) fn show(folder: &Path, args: &ShowArgs, out: &Output, now: Time) -> R
     };
     let shown = wallet.show(kept.digest(), showing, now).map_err(failure)?;
     let view = wallet.view_ticket(&kept).map_err(failure)?;
-    out.note(&format!("Ticket {view}"));
+    // With --text the code stands alone, for whoever passes it on.
+    if !args.form.text {
+        out.note(&format!("Ticket {view}"));
+    }
     deliver(&shown, args, out, &kept.digest().to_string())
 }
 
