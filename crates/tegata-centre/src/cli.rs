@@ -414,21 +414,23 @@ fn print(shown: &Shown, json: &serde_json::Value, text: &str) {
 
 fn list(shown: &Shown) -> Result<(), Failure> {
     let dir = DataDir::open_existing(&shown.data, PARTY)?;
-    let all = People::open(dir.path())?.applications()?;
-    let json = all.iter().map(|a| {
+    let people = People::open(dir.path())?;
+    let (mut json, mut lines) = (Vec::new(), Vec::new());
+    for a in people.applications()? {
+        let name = people
+            .details(a.id)
+            .map_or("(erased)".to_owned(), |d| d.name);
         let number = a.number.map(|n| n.to_string());
-        serde_json::json!({ "application": a.id, "role": word(a.role),
-            "received": a.received.secs(), "number": number })
-    });
-    let lines = all.iter().map(|a| {
-        let number = a.number.map_or("waiting".to_owned(), |n| n.to_string());
-        format!("{:>5}  {:<6}  {}  {number}", a.id, word(a.role), a.received)
-    });
-    print(
-        shown,
-        &json.collect(),
-        &lines.collect::<Vec<_>>().join("\n"),
-    );
+        let shown = number.as_deref().unwrap_or("waiting");
+        let (role, received) = (word(a.role), a.received);
+        lines.push(format!(
+            "{:>5}  {role:<6}  {received}  {shown:<13}  {name}",
+            a.id
+        ));
+        json.push(serde_json::json!({ "application": a.id, "role": role,
+            "received": received.secs(), "number": number, "name": name }));
+    }
+    print(shown, &json.into(), &lines.join("\n"));
     Ok(())
 }
 
