@@ -4,6 +4,8 @@
 //! credit with its amount and reference, and the digest of the bank's file. The desk reads the file
 //! again and takes nothing else. The way in is a Unix socket that only the centre's user can open.
 
+use std::cell::Cell;
+
 use tegata_ledger::{
     Action, Committed, Draft, EvidenceKind, Fault, MessageKey, StatementKey, Verdict,
 };
@@ -24,7 +26,7 @@ use tegata_protocol::{
 use crate::{
     bank::{Found, PaymentReference, Statement, camt053},
     desk::{Desk, evidence, lasting},
-    interpret::{self, Register as _},
+    interpret,
     keys::{rng, sign_record},
     replies::{self, Return},
 };
@@ -47,7 +49,7 @@ pub enum OrderError {
     Refused(#[from] Refusal),
     /// The book failed.
     #[error("the book failed; nothing was credited, try again")]
-    Fault(#[source] Fault),
+    Fault(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// The credits of a statement with their references, as an operator sees and signs them.
@@ -108,12 +110,30 @@ pub(crate) fn operator_number(serial: u32) -> Result<PartyNumber, tegata_protoco
 /// The first operator, whom `tegata-centre init` makes.
 pub const FIRST_OPERATOR: u32 = 1;
 
+fn check_operator(
+    message: &Message<StatementImport>,
+    operator: &PartyRecord,
+    now: Time,
+) -> Result<(), Code> {
+    message.check_time(now).map_err(|_e| Code::Untimely)?;
+    if operator.is_active(now) {
+        Ok(())
+    } else {
+        Err(Code::NotActive)
+    }
+}
+
+/// What an order rests on can't be read.
+fn unread(e: impl std::error::Error + Send + Sync + 'static) -> OrderError {
+    OrderError::Fault(Box::new(e))
+}
+
 /// A fault, save that an id used twice is the sender's mistake.
 fn fault(fault: Fault) -> OrderError {
     if matches!(fault, Fault::Conflict { .. }) {
         return OrderError::Refused(Refusal::new(Code::IdReused));
     }
-    OrderError::Fault(fault)
+    unread(fault)
 }
 
 impl Desk {
@@ -128,62 +148,72 @@ impl Desk {
         let message = Unverified::<Message<StatementImport>>::parse(parcel.signed);
         let message = message.map_err(|e| unreadable(&e))?;
         let from = message.claimed().from;
-        let operator = self
-            .register
-            .party(from)
-            .filter(|_| from.role() == Role::Centre);
+        let operator = self.register.recall(from).map_err(unread)?;
+        let operator = operator.filter(|_| from.role() == Role::Centre);
         let operator = operator.ok_or_else(|| unreadable(&format!("{from} isn't an operator")))?;
         let message = message
             .verify(&operator.keys.signing)
             .map_err(|e| unreadable(&e))?;
-        let action = self.check_import(&message, &file, &operator, now);
+        if message.to != PartyNumber::CENTRE {
+            return Err(unreadable(&"it was signed for somebody else"));
+        }
+        let action = match check_operator(&message, &operator, now) {
+            Ok(()) => self.check_import(&message, &file)?,
+            Err(code) => Err(code),
+        };
         let action = action.unwrap_or_else(|code| Action::Refuse(code.number()));
         let draft = self.import_draft(&message, file, action, now);
         let committed = self.ledger.submit_and_wait(draft).map_err(fault)?;
         self.signed_reply(&committed)
     }
 
+    /// The outer error is ours: what the order rests on couldn't be read.
     fn check_import(
         &self,
         message: &Verified<Message<StatementImport>>,
         file: &[u8],
-        operator: &PartyRecord,
-        now: Time,
-    ) -> Result<Action, Code> {
-        message.check_time(now).map_err(|_e| Code::Untimely)?;
-        if !operator.is_active(now) {
-            return Err(Code::NotActive);
-        }
+    ) -> Result<Result<Action, Code>, OrderError> {
         let body = &message.body;
         let key = StatementKey {
             account: body.account.clone(),
             id: body.statement.clone(),
         };
-        if self.is_imported(&key) {
-            return Err(Code::StatementImported);
+        let imported = self.ledger.read(|book| book.entries(&key));
+        if !imported.map_err(unread)?.is_empty() {
+            return Ok(Err(Code::StatementImported));
         }
-        let invalid = Code::StatementInvalid;
-        let read = camt053::parse_for(file, &self.house.account).map_err(|_e| invalid)?;
+        let invalid = Ok(Err(Code::StatementInvalid));
+        let Ok(read) = camt053::parse_for(file, &self.house.account) else {
+            return invalid;
+        };
         let mut statements = read.statements.iter();
-        let statement = statements
-            .find(|s| s.id.as_str() == body.statement)
-            .ok_or(invalid)?;
-        let seen = entries_of(statement, |reference| self.is_expected(reference));
+        let signed =
+            |s: &&Statement| s.id.as_str() == body.statement && s.account.as_str() == body.account;
+        let Some(statement) = statements.find(signed) else {
+            return invalid;
+        };
+        let seen = self.seen_entries(statement)?;
         if Digest::of(file) != body.file || seen != body.entries || seen.is_empty() {
-            return Err(invalid);
+            return invalid;
         }
-        Ok(interpret::import(message, self.house.currency))
+        Ok(Ok(interpret::import(message, self.house.currency)))
     }
 
-    fn is_imported(&self, key: &StatementKey) -> bool {
-        self.ledger
-            .read(|book| book.entries(key))
-            .is_ok_and(|entries| !entries.is_empty())
-    }
-
-    fn is_expected(&self, reference: &PaymentReference) -> bool {
-        let funding = self.ledger.read(|book| book.funding(reference.as_str()));
-        matches!(funding, Ok(Some(_)))
+    /// The statement's credits with the references that we gave out.
+    fn seen_entries(&self, statement: &Statement) -> Result<Vec<ImportedEntry>, OrderError> {
+        let failed = Cell::new(None);
+        let is_expected = |reference: &PaymentReference| {
+            let funding = self.ledger.read(|book| book.funding(reference.as_str()));
+            funding.map_or_else(
+                |e| {
+                    failed.set(Some(e));
+                    false
+                },
+                |f| f.is_some(),
+            )
+        };
+        let seen = entries_of(statement, is_expected);
+        failed.into_inner().map_or(Ok(seen), |e| Err(unread(e)))
     }
 
     fn import_draft(

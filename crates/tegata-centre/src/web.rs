@@ -132,7 +132,7 @@ async fn order(State(desk): State<Arc<Desk>>, body: Bytes) -> Response {
         }
         Ok(Err(OrderError::Fault(fault))) => {
             tracing::error!(
-                error = &fault as &dyn std::error::Error,
+                error = &*fault as &dyn std::error::Error,
                 "an order wasn't booked"
             );
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

@@ -320,3 +320,40 @@ fn a_statement_in_another_currency_is_refused() {
     refused(&town, &parcel, Code::WrongCurrency, town.now);
     assert_ne!(Digest::of(file.as_bytes()), Digest::of(euros.as_bytes()));
 }
+
+#[test]
+fn a_statement_signed_under_another_name_is_not_a_second_one() {
+    let town = Town::new();
+    let file = town.statement(vec![SampleEntry::typed(yen(50), "X", "y")]);
+    let first = town.import_order(&file, town.now);
+    order(&town, &first, town.now).unwrap();
+    let signed = Unverified::<Message<StatementImport>>::parse(first.signed).unwrap();
+    for (account, statement) in [
+        ("JP 0001 7654321", signed.claimed().body.statement.clone()),
+        (ACCOUNT, "2026-99999".to_owned()),
+    ] {
+        let mut message = signed.claimed().clone();
+        message.id = tegata_protocol::MessageId::random(&mut rng());
+        (message.body.account, message.body.statement) = (account.to_owned(), statement);
+        let renamed = Parcel::with(town.operator().1.sign(&message), file.clone().into_bytes());
+        refused(&town, &renamed, Code::StatementInvalid, town.now);
+    }
+    town.assert_clean();
+}
+
+#[test]
+fn an_order_signed_for_somebody_else_is_not_heard() {
+    let town = Town::new();
+    let file = town.statement(vec![SampleEntry::typed(yen(50), "X", "y")]);
+    let signed = town.import_order(&file, town.now).signed;
+    let signed = Unverified::<Message<StatementImport>>::parse(signed).unwrap();
+    let mut message = signed.claimed().clone();
+    message.to = town.shop().number;
+    let parcel = Parcel::with(town.operator().1.sign(&message), file.into_bytes());
+    let answer = town.desk.order(&cbor::encode(&parcel), town.now);
+    assert!(
+        matches!(answer, Err(OrderError::Unreadable(_))),
+        "{answer:?}"
+    );
+    town.assert_clean();
+}

@@ -3,13 +3,15 @@
 
 use rusqlite::Connection;
 use tegata_centre::{
+    bank::sample::SampleEntry,
     desk::{Answered, Desk},
     keys::PublicKeys,
+    operator::OrderError,
     people::People,
 };
 use tegata_program::exit::Exit;
 use tegata_protocol::{
-    Role,
+    Role, cbor,
     joining::Registered,
     payment::{BillAnswer, BillInquiry, Mode, Receipt},
     prepaid::{Balance, BalanceInquiry},
@@ -134,4 +136,25 @@ fn expired_certificates_stop_the_server_and_not_the_audit() {
     assert!(expired.is_err());
     let for_audit = PublicKeys::open_for_audit(&town.dir()).unwrap();
     assert_eq!(for_audit.keys.receipts, town.public.keys.receipts);
+}
+
+#[test]
+fn an_import_that_can_not_be_checked_is_not_refused() {
+    let town = Town::new();
+    let member = town.member(0);
+    let reference = town.reference(&member, 600, town.now).reference;
+    let file = town.statement(vec![SampleEntry::transfer(yen(600), "X", &reference)]);
+    let town = restarted(town);
+    let parcel = cbor::encode(&town.import_order(&file, town.now));
+    let order = || town.desk.order(&parcel, town.now);
+    for table in ["statement_entry", "funding_reference", "outbox"] {
+        let answer = without(&town, "ledger.sqlite", table, order);
+        assert!(
+            matches!(answer, Err(OrderError::Fault(_))),
+            "{table}: {answer:?}"
+        );
+    }
+    order().unwrap();
+    assert_eq!(town.balance(&member).balance, 600);
+    town.assert_clean();
 }
