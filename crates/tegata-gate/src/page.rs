@@ -20,8 +20,10 @@ pub(crate) fn page(door: &Door, language: Language, uri: &Uri, shown: Option<&Ve
     let t = texts(language);
     let gate = door.gate();
     let body = html! {
-        @if let Some(shown) = shown { (said_large(shown, language)) }
+        // The field first: the browser scrolls to where the cursor stands, and the verdict below
+        // it must be in sight.
         (form(t))
+        @if let Some(shown) = shown { (said_large(shown, language)) }
         @for event in gate.current() {
             h2 { (event.record().title) ", " (event.record().place) }
             (figures(gate, &event, t))
