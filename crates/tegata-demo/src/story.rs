@@ -11,8 +11,8 @@ use serde_json::Value;
 use tegata_client::{CallError, Callee, Caller, Client, Prepared};
 use tegata_program::clock;
 use tegata_protocol::{
-    Digest, MessageId, OpeningKey, SignedBytes, SigningKey, Suite, Time, Unverified, VerifyingKey,
-    cbor,
+    Digest, MessageId, OpeningKey, SignedBytes, SigningKey, Suite, Time, Unverified, Verified,
+    VerifyingKey, cbor,
     purchase::{Offer, PurchaseRequest, Wish},
     record::{CentreKey, CentreKeys, Certificate, Certificates, ProgramDigest},
     ticket::{Presentation, SeriesRecord},
@@ -325,21 +325,42 @@ impl<'a> Story<'a> {
             short(paid["payment"].as_str().unwrap_or_default()),
             short(&self.ticket)
         ));
+        self.export_purchase(&aiko)
+    }
+
+    /// Keeps what Aiko can show of it: ticket, series, head, and the keys that verify them.
+    fn export_purchase(&self, aiko: &Member) -> anyhow::Result<()> {
         let file = self.town.path("aiko.ticket");
         self.town
-            .wallet(&aiko, Given::A, &["export-ticket", &self.ticket, &file])?
+            .wallet(aiko, Given::A, &["export-ticket", &self.ticket, &file])?
             .done()?;
         self.town
             .recorder
             .signed("shop", "aiko", "ticket", &fs::read(&file)?)?;
         let head = self.town.path("aiko.head");
         self.town
-            .wallet(&aiko, Given::A, &["export-head", &head])?
+            .wallet(aiko, Given::A, &["export-head", &head])?
             .done()?;
-        self.town
-            .recorder
-            .signed("centre", "aiko", "head", &fs::read(&head)?)?;
+        let recorder = &self.town.recorder;
+        recorder.signed("centre", "aiko", "head", &fs::read(&head)?)?;
+        let series = self.series()?;
+        recorder.signed("shop", "aiko", "series", series.signed().as_bytes())?;
+        recorder.key("shop", "bills", &series.signer().to_cose_key())?;
+        for (number, batch) in (1..).zip(&series.batches) {
+            recorder.key("shop", &format!("batch{number}"), &batch.to_cose_key())?;
+        }
         Ok(())
+    }
+
+    /// The concert's series record, verified with the shop's key, and that with the register's.
+    fn series(&self) -> anyhow::Result<Verified<SeriesRecord>> {
+        let (client, centre) = (Client::default(), format!("http://{}", self.town.guard));
+        let keys = client.centre_keys(&centre, &self.root_key()?, now())?;
+        let shop = format!("http://{}", self.town.shop.context("no shop")?);
+        let record = client.party_record(&shop, &keys.register)?;
+        let series = client.get(&shop, &format!("/v1/series/{CONCERT}"))?;
+        let series = Unverified::<SeriesRecord>::parse(SignedBytes::new(series))?;
+        Ok(series.verify(&record.keys.signing)?)
     }
 
     /// The delivery comes when the shop has heard of the payment: a second at the most, usually.
@@ -505,12 +526,10 @@ impl<'a> Story<'a> {
     /// Botan has got hold of Aiko's ticket and shows it with a program of his own.
     fn copied_ticket(&self) -> anyhow::Result<String> {
         let ticket = SignedBytes::new(fs::read(self.town.path("aiko.ticket"))?);
-        let shop = format!("http://{}", self.town.shop.context("no shop")?);
-        let series = Client::default().get(&shop, &format!("/v1/series/{CONCERT}"))?;
-        let series = Unverified::<SeriesRecord>::parse(SignedBytes::new(series))?;
+        let series = self.series()?;
         let mut rng = UnwrapErr(getrandom::SysRng);
         let (own, _) = SigningKey::generate(&mut rng);
-        let event = series.claimed().series;
+        let event = series.series;
         let shown = Presentation {
             ticket,
             event,
@@ -518,11 +537,7 @@ impl<'a> Story<'a> {
             nonce: None,
             keyword: None,
         };
-        Ok(base45::encode(&shown.seal(
-            &own,
-            series.claimed(),
-            &mut rng,
-        )?))
+        Ok(base45::encode(&shown.seal(&own, &series, &mut rng)?))
     }
 
     fn history(&mut self) -> anyhow::Result<()> {
