@@ -39,6 +39,7 @@ pub(crate) fn record(
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a list, one entry after the other")]
 pub(super) fn identities() -> Vec<Sample> {
     let certificate = |note, purpose, key| {
         let valid = year();
