@@ -176,6 +176,7 @@ impl<'a> Story<'a> {
 
     /// The wallet that the centre's page offers is the one that runs here, by its signed digest.
     fn check_wallet(&self) -> anyhow::Result<()> {
+        self.town.publish("tegata-wallet")?;
         let (client, address) = (Client::default(), format!("http://{}", self.town.guard));
         let keys = client.centre_keys(&address, &self.root_key()?, now())?;
         let lists = keys.lists.context("no key for lists")?;

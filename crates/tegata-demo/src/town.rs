@@ -132,17 +132,6 @@ impl Town {
         let certify = ["root", "certify", "--root", &root, "--data", &centre];
         let certify = [&certify[..], &["--password-file", &root_password]].concat();
         self.centre(&certify)?.done()?;
-        let wallet = self.programs.path("tegata-wallet").display().to_string();
-        let publish = [
-            "programs",
-            "publish",
-            &wallet,
-            "--edition",
-            "demo",
-            "--data",
-            &centre,
-        ];
-        self.centre(&publish)?.done()?;
         self.start_centre()
     }
 
@@ -152,6 +141,26 @@ impl Town {
     /// When it can't be run.
     pub fn centre(&self, arguments: &[&str]) -> anyhow::Result<Ended> {
         self.programs.run("tegata-centre", arguments)
+    }
+
+    /// The centre offers a program with its signed digest (M1).
+    ///
+    /// # Errors
+    /// When it can't be published.
+    pub fn publish(&self, program: &str) -> anyhow::Result<()> {
+        let file = self.programs.path(program).display().to_string();
+        let centre = self.path("centre");
+        let publish = [
+            "programs",
+            "publish",
+            &file,
+            "--edition",
+            "demo",
+            "--data",
+            &centre,
+        ];
+        self.centre(&publish)?.done()?;
+        Ok(())
     }
 
     fn start_guard(&mut self) -> anyhow::Result<SocketAddr> {
