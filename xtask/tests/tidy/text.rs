@@ -28,7 +28,7 @@ pub(crate) fn check_places(source: &Source) -> Vec<String> {
     found.collect()
 }
 
-/// Whether the place stands there from its beginning: `keys/root/a` names no place of this kind.
+/// Whether the place stands there from its beginning: a folder of that name inside another doesn't.
 fn names_place(line: &str, needle: &str) -> bool {
     line.match_indices(needle).any(|(at, _)| {
         let before = line[..at].chars().next_back();
