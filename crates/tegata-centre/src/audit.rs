@@ -260,6 +260,7 @@ fn shown_in(file: Option<&[u8]>, signed: &StatementImport) -> Found<()> {
             };
             shown.index == signed.index
                 && shown.amount == signed.amount
+                && shown.kind.funding() == signed.funding
                 && signed.reference.as_deref().is_none_or(bears)
         });
     if same {

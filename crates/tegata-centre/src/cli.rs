@@ -22,6 +22,7 @@ use tegata_program::{
 use tegata_protocol::{
     Amount, Digest, PartyNumber, Role, Time,
     joining::{Details, Slip},
+    prepaid::Funding,
     refusal::{Code, Refusal},
 };
 
@@ -616,9 +617,16 @@ fn show_entries(
                 .as_deref()
                 .unwrap_or("no known reference: to suspense");
             let id = statement.id.as_str();
+            let came = match entry.funding {
+                Funding::Deposit => "deposit",
+                Funding::Transfer | Funding::Credit | Funding::Cash => "transfer",
+            };
             let json = serde_json::json!({ "statement": id, "entry": entry.index,
-                "amount": entry.amount.minor(), "reference": entry.reference });
-            let text = format!("{id} #{:<4} {:>16}  {reference}", entry.index, entry.amount);
+                "amount": entry.amount.minor(), "reference": entry.reference, "funding": came });
+            let text = format!(
+                "{id} #{:<4} {:>16}  {came:<8}  {reference}",
+                entry.index, entry.amount
+            );
             print(shown, &json, &text);
         }
     }

@@ -52,7 +52,8 @@ pub enum OrderError {
     Fault(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The credits of a statement with their references, as an operator sees and signs them.
+/// The credits of a statement with their references and how they came, as an operator sees and
+/// signs them.
 pub fn entries_of(
     statement: &Statement,
     known: impl Fn(&PaymentReference) -> bool,
@@ -68,6 +69,7 @@ pub fn entries_of(
             Found::One(reference) => Some(reference.as_str().to_owned()),
             Found::Nothing | Found::Several(_) => None,
         },
+        funding: entry.kind.funding(),
     });
     imported.collect()
 }
@@ -232,9 +234,9 @@ impl Desk {
             to: message.from,
             answers: message.digest(),
         };
-        let (statement, seconds) = (message.body.statement.clone(), self.house.card_seconds);
+        let (import, seconds) = (message.body.clone(), self.house.card_seconds);
         Draft::new(key, evidence, action, now, move |d| {
-            replies::import(back, &statement, seconds, d)
+            replies::import(back, &import, seconds, d)
         })
     }
 

@@ -11,7 +11,7 @@ use tegata_ledger::{
 };
 use tegata_protocol::{
     Amount, Currency, Digest, MessageId, PartyNumber, Time,
-    book::{Done, Imported},
+    book::{Done, Imported, StatementImport},
     cbor,
     envelope::{Attachment, Body, Message},
     payload_of,
@@ -19,7 +19,7 @@ use tegata_protocol::{
         BillAnswer, BillState, BookPosition, Captured, Closing, Delivered, HoldClosed, Mode,
         PaidNotice, Receipt,
     },
-    prepaid::{Funding, PaymentReference, PrepaidCard},
+    prepaid::{PaymentReference, PrepaidCard},
     purchase::Bill,
     refusal::{Code, Refusal},
 };
@@ -301,7 +301,15 @@ pub(crate) fn fixed<B: Body>(back: Return, body: B, d: &Decision) -> Response {
 }
 
 /// The reply to a statement's import, and the prepaid cards of those whose money came.
-pub(crate) fn import(back: Return, statement: &str, card_seconds: u64, d: &Decision) -> Response {
+///
+/// The book's entries are those of the import, one by one and in its order: that's how a card knows
+/// what way its money came. What the member announced doesn't count.
+pub(crate) fn import(
+    back: Return,
+    import: &StatementImport,
+    card_seconds: u64,
+    d: &Decision,
+) -> Response {
     respond(back, d, |outcome| {
         let Outcome::Deposited { entries, credited } = outcome else {
             return foreign(back, d.time);
@@ -314,7 +322,7 @@ pub(crate) fn import(back: Return, statement: &str, card_seconds: u64, d: &Decis
             position: at(d.position),
         };
         let mut outbox = Vec::new();
-        for entry in entries {
+        for (entry, signed) in entries.iter().zip(&import.entries) {
             let Destination::Member(member) = entry.destination else {
                 continue;
             };
@@ -323,9 +331,9 @@ pub(crate) fn import(back: Return, statement: &str, card_seconds: u64, d: &Decis
             let card = PrepaidCard {
                 number: card_number(d.position.sequence, entry.index),
                 value: entry.amount,
-                funding: Funding::Transfer,
+                funding: signed.funding,
                 reference: entry.reference.clone().unwrap_or_default(),
-                statement: statement.to_owned(),
+                statement: import.statement.clone(),
                 entry: entry.index,
                 expires: d.time.after(card_seconds),
                 balance: amount(account.map_or(0, |(_, a)| a.balance), currency),

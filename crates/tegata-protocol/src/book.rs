@@ -8,6 +8,7 @@ use minicbor::{Decode, Encode};
 
 use crate::{
     Amount, Digest, Malformed, PaymentId, SignedBytes, envelope::Body, malformed::check_text,
+    prepaid::Funding,
 };
 
 /// The most entries of one import.
@@ -45,6 +46,9 @@ pub struct ImportedEntry {
     /// The creditor reference found in it, if exactly one was.
     #[n(2)]
     pub reference: Option<String>,
+    /// How the money came: transferred, or paid in at the bank. Nothing else stands in a statement.
+    #[n(3)]
+    pub funding: Funding,
 }
 
 impl Body for StatementImport {
@@ -62,6 +66,13 @@ impl Body for StatementImport {
         }
         if !self.entries.is_sorted_by(|a, b| a.index < b.index) {
             return Err(Malformed::field("entries", "not in the statement's order"));
+        }
+        let comes_by_bank = |e: &ImportedEntry| match e.funding {
+            Funding::Transfer | Funding::Deposit => true,
+            Funding::Credit | Funding::Cash => false,
+        };
+        if !self.entries.iter().all(comes_by_bank) {
+            return Err(Malformed::field("funding", "not a way through a bank"));
         }
         let references = self.entries.iter().filter_map(|e| e.reference.as_ref());
         references

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use jiff::civil::{Date, DateTime};
-use tegata_protocol::{Amount, Currency, Digest, Malformed};
+use tegata_protocol::{Amount, Currency, Digest, Malformed, prepaid::Funding};
 
 use super::iban::AccountNumber;
 use super::reference::{self, Found};
@@ -221,6 +221,16 @@ pub enum EntryKind {
     UndividedBatch,
     /// Anything else, or not told.
     Other,
+}
+
+impl EntryKind {
+    /// How money came in, as its prepaid card says. A bank that doesn't tell means a transfer.
+    pub const fn funding(self) -> Funding {
+        match self {
+            Self::CashDeposit => Funding::Deposit,
+            Self::Transfer | Self::UndividedBatch | Self::Other => Funding::Transfer,
+        }
+    }
 }
 
 /// A payment of its own, or the undoing of another.

@@ -10,7 +10,7 @@ use tegata_protocol::{
     book::{Imported, ImportedEntry, StatementImport},
     cbor,
     envelope::{Message, Parcel},
-    prepaid::PrepaidCard,
+    prepaid::{Funding, PrepaidCard},
     refusal::Code,
 };
 
@@ -44,6 +44,14 @@ fn transfer(town: &Town, member: &crate::town::Party, amount: u64) -> SampleEntr
     SampleEntry::transfer(yen(amount), "KIRISHIMA HANAKO", &reference)
 }
 
+fn first_card(town: &Town, member: &crate::town::Party) -> Message<PrepaidCard> {
+    let mail = town.collect(member, 0, town.now);
+    let card = Unverified::<Message<PrepaidCard>>::parse(mail.items[0].signed.clone()).unwrap();
+    card.verify(&town.public.keys.receipts)
+        .unwrap()
+        .into_value()
+}
+
 #[test]
 fn money_finds_its_member_and_brings_a_prepaid_card() {
     let town = Town::new();
@@ -61,14 +69,18 @@ fn money_finds_its_member_and_brings_a_prepaid_card() {
         (town.balance(&hanako).balance, town.balance(&taro).balance),
         (5000, 600)
     );
-    let mail = town.collect(&hanako, 0, town.now);
-    let card = Unverified::<Message<PrepaidCard>>::parse(mail.items[0].signed.clone()).unwrap();
-    let card = card.verify(&town.public.keys.receipts).unwrap();
+    let card = first_card(&town, &hanako);
     assert_eq!(
         (card.to, card.body.value, card.body.balance),
         (hanako.number, yen(5000), yen(5000))
     );
-    assert_eq!(card.body.entry, 0);
+    assert_eq!((card.body.entry, card.body.funding), (0, Funding::Transfer));
+    let card = first_card(&town, &taro);
+    assert_eq!(
+        (card.body.entry, card.body.funding),
+        (2, Funding::Deposit),
+        "a transfer was announced, cash came"
+    );
     assert_eq!(
         town.collect(&taro, 0, town.now).items.len(),
         1,
@@ -185,6 +197,7 @@ fn what_the_operator_signed_must_be_what_the_file_says() {
     changed(&|e| e[0].amount = yen(5001));
     changed(&|e| e[1].reference = e[0].reference.clone());
     changed(&|e| e[0].reference = None);
+    changed(&|e| e[0].funding = Funding::Deposit);
     changed(&|e| e[1].index = 5);
     changed(&|e| drop(e.pop()));
     changed(&Vec::clear);

@@ -305,7 +305,9 @@ impl File<'_> {
         };
         Ok(match (domain.as_str(), family.as_str(), sub.as_str()) {
             ("PMNT", "RCDT" | "ICDT" | "RRCT" | "IRCT", _) => EntryKind::Transfer,
-            ("PMNT", "CNTR", "CDPT" | "BCDP") | ("PMNT", "CCRD", "CDPT") => EntryKind::CashDeposit,
+            ("PMNT", "CNTR", "CDPT" | "BCDP" | "FCDP" | "MIXD") | ("PMNT", "CCRD", "CDPT") => {
+                EntryKind::CashDeposit
+            }
             _ => EntryKind::Other,
         })
     }

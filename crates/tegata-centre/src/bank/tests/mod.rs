@@ -7,7 +7,7 @@ mod properties;
 mod samples;
 
 use jiff::civil::date;
-use tegata_protocol::{Amount, Currency};
+use tegata_protocol::{Amount, Currency, prepaid::Funding};
 
 use super::sample::{SampleEntry, SampleStatement, SampleTransaction, statement};
 use super::*;
@@ -159,6 +159,22 @@ fn reversals_returns_and_what_isnt_booked_are_listed_but_not_credited() {
 
 #[test]
 fn cash_at_the_counter_is_known_as_such() {
+    let paid_in = include_str!("../../../samples/statement-good-deposit.xml");
+    let kinds = |file: &str| {
+        let entries = &camt053::parse(file.as_bytes()).unwrap().statements[0].entries;
+        entries.iter().map(|e| e.kind.funding()).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(paid_in), [Funding::Transfer, Funding::Deposit]);
+    for (sub, funding) in [
+        ("BCDP", Funding::Deposit),
+        ("FCDP", Funding::Deposit),
+        ("MIXD", Funding::Deposit),
+        ("CHKD", Funding::Transfer),
+    ] {
+        let other = paid_in.replace(">CDPT<", &format!(">{sub}<"));
+        assert_ne!(other, paid_in);
+        assert_eq!(kinds(&other)[1], funding, "{sub}");
+    }
     let mut facts = good();
     facts.entries[0].kind = EntryKind::CashDeposit;
     assert_eq!(

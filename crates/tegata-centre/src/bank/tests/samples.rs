@@ -13,6 +13,10 @@ fn samples() -> Vec<(String, Vec<u8>)> {
         ("statement-good.xml".to_owned(), good.clone().into_bytes()),
         ("statement-good-batch.xml".to_owned(), batch().into_bytes()),
         (
+            "statement-good-deposit.xml".to_owned(),
+            deposit().into_bytes(),
+        ),
+        (
             "statement-good-nothing-to-import.xml".to_owned(),
             quiet().into_bytes(),
         ),
@@ -64,6 +68,15 @@ fn batch() -> String {
     };
     let other = SampleTransaction::new(yen(4_000), "SUZUKI ICHIRO");
     facts.entries[0].transactions = vec![part, other];
+    statement(&facts).unwrap()
+}
+
+/// Cash paid in at the bank's counter, under a reference that the clerk typed.
+fn deposit() -> String {
+    let mut facts = good();
+    let text = format!("現金入金 {}", sample::REFERENCE);
+    let cash = SampleEntry::typed(yen(3_000), "TANAKA HANAKO", &text).in_cash();
+    facts.entries = vec![facts.entries.remove(1), cash];
     statement(&facts).unwrap()
 }
 

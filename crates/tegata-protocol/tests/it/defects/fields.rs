@@ -629,6 +629,18 @@ fn lists() -> Vec<Defect> {
                 p.at(&[2, 7, 3]).items().swap(0, 1);
             },
         ),
+        bent(
+            &import,
+            "a statement that shows a credit card",
+            field("funding"),
+            |p| *p.at(&[2, 7, 3, 1, 3]) = Node::Uint(1),
+        ),
+        bent(
+            &import,
+            "a statement that shows registered mail",
+            field("funding"),
+            |p| *p.at(&[2, 7, 3, 1, 3]) = Node::Uint(4),
+        ),
         bent(&import, "an import of no account", field("account"), |p| {
             *p.at(&[2, 7, 1]) = text("")
         }),

@@ -109,16 +109,20 @@ pub(super) fn shown() -> Vec<Sample> {
 
 pub(super) fn book() -> Vec<Sample> {
     let (centre, operator_number) = (PartyNumber::CENTRE, operator());
-    let entry = |index, minor, reference: Option<&str>| ImportedEntry {
+    let entry = |index, minor, reference: Option<&str>, funding| ImportedEntry {
         index,
         amount: yen(minor),
         reference: reference.map(Into::into),
+        funding,
     };
     let import = StatementImport {
         file: Digest::of(b"the bank's file"),
         account: "DE89370400440532013000".into(),
         statement: "STM-2026-11-20".into(),
-        entries: vec![entry(0, 500, None), entry(2, 10_000, Some(REFERENCE))],
+        entries: vec![
+            entry(0, 500, None, Funding::Transfer),
+            entry(2, 10_000, Some(REFERENCE), Funding::Deposit),
+        ],
     };
     let imported = Imported {
         matched: vec![false, true],
