@@ -10,7 +10,7 @@ VECTORS = HERE.parent / "spec" / "vectors"
 
 TARGETS = {
     "identities": (1, 2, 5),
-    "joining": (9, 10, 11, 12),
+    "joining": (9, 10, 11, 12, 25),
     "prepaid": (20, 21, 22, 23, 24),
     "purchase": (30, 31, 52),
     "bill": (32,),

@@ -13,7 +13,9 @@ use tegata_protocol::{
     book::{Done, Imported, Rule, StatementImport},
     cbor,
     envelope::{Message, Reply, Sealed},
-    joining::{ActivationCode, Possession, Registered, Registration, SaltedDetails, Slip},
+    joining::{
+        ActivationCode, Possession, RecordInquiry, Registered, Registration, SaltedDetails, Slip,
+    },
     payload_of,
     payment::{
         BillAnswer, BillInquiry, Capture, Captured, Collect, Delivered, HoldClosed, Mailbox,
@@ -61,7 +63,8 @@ exchange!(
 );
 exchange!(
     /// Registrations and refusals.
-    joining: Message<Registration>, Possession, Message<Registered>, Message<Refusal>
+    joining: Message<Registration>, Possession, Message<Registered>, Message<Refusal>,
+    Message<RecordInquiry>
 );
 exchange!(
     /// Prepaid money.

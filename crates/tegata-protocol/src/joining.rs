@@ -385,6 +385,22 @@ impl Body for Registered {
     const LABEL: u16 = 12;
 }
 
+/// A party that has nothing left but its keys asks for its own record (M5). Signed with the key that
+/// it names; its number is what it doesn't know, so the message is from [`PartyNumber::NOBODY`].
+/// Changes nothing and isn't kept. The reply is [`Registered`].
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct RecordInquiry {
+    /// The signing key whose record is wanted.
+    #[n(0)]
+    pub key: VerifyingKey,
+}
+
+impl Body for RecordInquiry {
+    const LABEL: u16 = 25;
+    const LIMIT: usize = 512;
+}
+
 /// The machine-readable line of a letter: all that a program needs to join.
 ///
 /// `tegata:join?centre=ADDRESS&root=HEX&number=M-…&code=…&terms=HEX`

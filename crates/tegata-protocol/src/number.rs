@@ -58,6 +58,10 @@ impl PartyNumber {
     /// The centre's own number.
     pub const CENTRE: Self = Self(90_000_000_001);
 
+    /// The member's number that is never handed out: who asks for its own record doesn't know
+    /// another one.
+    pub const NOBODY: Self = Self(10_000_000_009);
+
     /// The number of a role and nine digits.
     ///
     /// # Errors
@@ -305,6 +309,10 @@ mod tests {
                 .unwrap()
                 .role(),
             Role::Centre
+        );
+        assert_eq!(
+            PartyNumber::new(Role::Member, 0).unwrap(),
+            PartyNumber::NOBODY
         );
     }
 

@@ -4,7 +4,7 @@ use tegata_protocol::{
     Document, Malformed, SignedBytes, Unverified, VerifyingKey,
     book::{Done, Imported, Rule, StatementImport},
     envelope::{Body, Message},
-    joining::{Possession, Registered, Registration},
+    joining::{Possession, RecordInquiry, Registered, Registration},
     payment::{
         BillAnswer, BillInquiry, Capture, Captured, Collect, Delivered, HoldClosed, Mailbox,
         PaidNotice, Payment, Receipt,
@@ -121,6 +121,7 @@ kinds! {
     PrepaidCard = "prepaid-card",
     BalanceInquiry = "balance-inquiry",
     Balance = "balance",
+    RecordInquiry = "record-inquiry",
     PurchaseRequest = "purchase-request",
     Offer = "offer",
     Payment = "payment",

@@ -295,7 +295,24 @@ fn messages() -> Vec<Defect> {
     let payment = samples::sample("payment");
     let registration = sample("registration", "a shop");
     let reference = samples::sample("payment-reference");
+    let inquiry = samples::sample("record-inquiry");
+    let mut small_order = vec![0; 32];
+    small_order[0] = 1;
     vec![
+        bent(
+            &inquiry,
+            "a record-inquiry about a key of small order",
+            decoding("public key"),
+            |p| *p.at(&[2, 7, 0]) = Node::Bytes(small_order),
+        ),
+        bent(
+            &inquiry,
+            "a record-inquiry that wants to count later",
+            field("not_after"),
+            |p| {
+                p.at(&[2]).insert(4, Node::Uint(1_795_253_400 + 86_400));
+            },
+        ),
         bent(
             &payment,
             "a payment that wants to count later",

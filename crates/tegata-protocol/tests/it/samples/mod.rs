@@ -9,7 +9,9 @@ use tegata_protocol::{
     VerifyingKey,
     book::{Done, Imported, ImportedEntry, Rule, StatementImport},
     envelope::{Attachment, Body, Message},
-    joining::{ActivationCode, Claim, Details, Registered, Registration, SaltedDetails},
+    joining::{
+        ActivationCode, Claim, Details, RecordInquiry, Registered, Registration, SaltedDetails,
+    },
     payment::{
         BillAnswer, BillInquiry, BillState, BookPosition, Capture, Captured, Closing, Collect,
         Delivered, HoldClosed, Item, Mailbox, Mode, PaidNotice, Payment, Receipt,

@@ -203,6 +203,15 @@ pub(super) fn joining() -> Vec<Sample> {
             town::member(),
             Registered { record },
         ),
+        request(
+            "record-inquiry",
+            EVERYDAY,
+            PartyNumber::NOBODY,
+            PartyNumber::CENTRE,
+            RecordInquiry {
+                key: verifying(EVERYDAY),
+            },
+        ),
         reply(
             "refusal",
             RECEIPTS,
