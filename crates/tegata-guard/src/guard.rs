@@ -11,12 +11,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use tegata_program::clock;
+use tegata_program::pace::{Pace, Rate};
 use tegata_program::serve::Hosts;
 use tokio::time::timeout;
 
 use crate::answers::Answer;
 use crate::forward::Centre;
-use crate::pace::Pace;
 use crate::settings::Settings;
 
 /// The most bytes of a message to `/v1/`.
@@ -63,7 +63,7 @@ impl Guard {
     /// A guard before the centre at its socket.
     #[must_use]
     pub fn new(centre: Centre, settings: &Settings) -> Self {
-        let pace = |rate| Mutex::new(Pace::new(rate));
+        let pace = |rate| Mutex::new(Pace::new(Rate::per_minute(rate)));
         Self {
             centre,
             hosts: Hosts::new(settings.host_names()),

@@ -7,7 +7,6 @@
 //! method, size, pace), and pass all else on to the centre's Unix socket, bytes unchanged.
 //!
 //! - [`settings`]: `guard.toml`, environment, flags
-//! - [`pace`]: how many requests an address may send
 //! - [`forward`]: one request to the centre and the answer back
 //! - [`answers`]: what the guard itself says, when it must
 #![cfg_attr(
@@ -22,7 +21,6 @@
 
 pub mod answers;
 pub mod forward;
-pub mod pace;
 pub mod settings;
 
 mod guard;

@@ -4,7 +4,7 @@
 //! command line, opens the folder that holds all it owns ([`data`]), reads its settings
 //! ([`config`]), asks for passwords ([`password`]), starts its log ([`logs`]), perhaps serves
 //! HTTP ([`serve`]), and ends with a code and a sentence that says what happened and what to do
-//! next ([`exit`]). This crate is that plumbing and nothing else: it knows no message, no key
+//! next ([`exit`]). Servers count what each client asks ([`pace`]). This crate is that plumbing and nothing else: it knows no message, no key
 //! and no money.
 //!
 //! ```no_run
@@ -61,6 +61,7 @@ pub mod config;
 pub mod data;
 pub mod exit;
 pub mod logs;
+pub mod pace;
 pub mod password;
 pub mod progress;
 pub mod serve;
