@@ -15,6 +15,10 @@
     )
 )]
 
+mod address;
+
+pub use address::check_address;
+
 use std::time::Duration;
 
 use rand_core::CryptoRng;
@@ -25,6 +29,9 @@ use tegata_protocol::{
     record::{CentreKeys, CertificateError, Certificates, PartyRecord},
     refusal::Refusal,
 };
+use ureq::unversioned::transport::DefaultConnector;
+
+use crate::address::Names;
 
 /// The media type of everything that is CBOR.
 pub const CBOR: &str = "application/cbor";
@@ -85,7 +92,7 @@ impl Callee {
 }
 
 fn trimmed(address: &str) -> String {
-    address.trim_end_matches('/').to_owned()
+    address.trim().trim_end_matches('/').to_owned()
 }
 
 /// A call that is signed and sealed, ready to be sent.
@@ -184,15 +191,19 @@ impl<R> Answer<R> {
     }
 }
 
-/// Why there's no answer. In every case but [`CallError::Unreadable`] the other side may have acted:
-/// send the same signed message again.
+/// Why there's no answer.
+///
+/// After a [`Client::call`] the other side may have acted, except with [`CallError::Address`] and
+/// [`CallError::Unreadable`]: send the same signed message again. What a person should do about it
+/// depends on what was asked, so the caller says it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
+    /// Not a whole web address; nothing was sent.
+    #[error("{}", address::advice(.0))]
+    Address(String),
     /// Nobody there, or the connection broke.
-    #[error(
-        "{address} can't be reached: {source}. Nothing is lost: send the same message again later"
-    )]
+    #[error("{address} can't be reached")]
     Unreachable {
         /// Which address.
         address: String,
@@ -211,9 +222,7 @@ pub enum CallError {
         seconds: u64,
     },
     /// The other side has a fault.
-    #[error(
-        "{address} has a fault (HTTP {status}). It may have acted: send the same message again"
-    )]
+    #[error("{address} has a fault (HTTP {status})")]
     Fault {
         /// Which address.
         address: String,
@@ -221,7 +230,7 @@ pub enum CallError {
         status: u16,
     },
     /// An answer that can't be read, opened or verified.
-    #[error("the answer of {address} isn't to be trusted: {why}. Send the same message again")]
+    #[error("the answer of {address} isn't to be trusted: {why}")]
     BadReply {
         /// Which address.
         address: String,
@@ -253,8 +262,9 @@ impl Client {
             .http_status_as_error(false)
             .max_redirects(0)
             .user_agent("tegata");
+        let (connector, names) = (DefaultConnector::default(), Names::default());
         Self {
-            agent: config.build().into(),
+            agent: ureq::Agent::with_parts(config.build(), connector, names),
         }
     }
 
@@ -268,6 +278,7 @@ impl Client {
         callee: &Callee,
         prepared: &Prepared,
     ) -> Result<Answer<R>, CallError> {
+        check_address(&callee.address)?;
         let url = format!("{}/v1/message", callee.address);
         let sent = self
             .agent
@@ -299,6 +310,7 @@ impl Client {
     /// # Errors
     /// [`CallError`].
     pub fn get(&self, address: &str, path: &str) -> Result<Vec<u8>, CallError> {
+        check_address(address)?;
         let url = format!("{}{path}", trimmed(address));
         body_of(address, self.agent.get(&url).call(), DOCUMENT_LIMIT)
     }
@@ -308,6 +320,7 @@ impl Client {
     /// # Errors
     /// [`CallError`].
     pub fn post_form(&self, url: &str, fields: &[(&str, &str)]) -> Result<Vec<u8>, CallError> {
+        check_address(url)?;
         let request = self.agent.post(url).header("accept", "application/json");
         body_of(
             url,

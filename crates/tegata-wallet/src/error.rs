@@ -20,7 +20,7 @@ pub enum WalletError {
     #[error(transparent)]
     Call(#[from] CallError),
     /// Something was signed and sent, and no answer that counts has come.
-    #[error("the {what} is in doubt, and kept: {source}")]
+    #[error("the {what} is in doubt, and kept")]
     InDoubt {
         /// What was sent.
         what: &'static str,
@@ -150,6 +150,9 @@ impl WalletError {
             Self::InDoubt { .. } => {
                 Some("run `tegata-wallet send`: it sends the same signed message again")
             }
+            Self::Call(CallError::Unreachable { .. } | CallError::Fault { .. }) => {
+                Some("nothing was signed: check the address, and try again later")
+            }
             Self::MayCount => Some("run `tegata-wallet send` again: the centre tells how it ended"),
             Self::NotRegistered => Some("run `tegata-wallet send`, or `join` with your letter"),
             Self::Unsound { .. } => Some("ask the one who sent it; nothing was paid for it"),
@@ -201,7 +204,9 @@ const fn call_exit(e: &CallError) -> Exit {
         e,
         CallError::Unreachable { .. } | CallError::Busy { .. } | CallError::Fault { .. }
     );
-    if away {
+    if matches!(e, CallError::Address(_)) {
+        Exit::Usage
+    } else if away {
         Exit::Unreachable
     } else {
         Exit::Refused

@@ -113,6 +113,7 @@ impl FolderError {
             }
             Self::Profile(_) => "check --name and --address",
             Self::Call(CallError::Certificates(_)) | Self::BadRecord(_) => "ask the centre",
+            Self::Call(CallError::Address(_)) => "nothing was sent: correct the address",
             Self::Call(_) => "run the same command again: what was signed is kept",
             Self::Data(_) | Self::Store(_) | Self::Refused(_) => "",
         };
@@ -132,9 +133,11 @@ impl FolderError {
             Self::Data(error) => error.exit(),
             Self::Store(store) if store.is_damage() => Exit::Damaged,
             Self::Damaged { .. } | Self::CheckData { .. } => Exit::Damaged,
-            Self::NotJoined | Self::OtherSlip { .. } | Self::NotAGate(_) | Self::Profile(_) => {
-                Exit::Usage
-            }
+            Self::NotJoined
+            | Self::OtherSlip { .. }
+            | Self::NotAGate(_)
+            | Self::Profile(_)
+            | Self::Call(CallError::Address(_)) => Exit::Usage,
             Self::Store(_)
             | Self::Refused(_)
             | Self::BadRecord(_)

@@ -158,6 +158,11 @@ fn advice(error: &JoinError) -> (Option<Exit>, Option<&'static str>) {
             Some(Exit::Unreachable),
             Some("run the same command again later; it goes on where it stopped"),
         ),
+        JoinError::Call(CallError::Address(_)) => (Some(Exit::Usage), None),
+        JoinError::Call(CallError::Fault { .. } | CallError::BadReply { .. }) => (
+            Some(Exit::Refused),
+            Some("run the same command again: what was signed is kept, and counts once"),
+        ),
         JoinError::Call(_) => (Some(Exit::Refused), None),
         JoinError::Damaged { .. } | JoinError::Keys(KeysError::Damaged) => {
             (Some(Exit::Damaged), None)
