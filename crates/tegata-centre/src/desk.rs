@@ -21,7 +21,7 @@ use tegata_protocol::{
     book::{Done, Imported},
     cbor,
     envelope::{Body, Message, Parcel, Reply, Sealed},
-    joining::{Registered, Registration, SaltedDetails},
+    joining::{RecordInquiry, Registered, Registration, SaltedDetails},
     payment::{
         BillAnswer, BillInquiry, Capture, Captured, Collect, DELIVERY_LIMIT, Delivered, HoldClosed,
         Item, Mailbox, PaidNotice, Payment, Receipt,
@@ -215,6 +215,7 @@ impl Desk {
             Capture::LABEL => self.capture(parcel, reply, now),
             BillInquiry::LABEL => self.inquiry(parcel, reply, now),
             BalanceInquiry::LABEL => self.balance(parcel, reply, now),
+            RecordInquiry::LABEL => self.own_record(parcel, reply, now),
             Collect::LABEL => self.collect(parcel, reply, now),
             other => Err(Unheard::because(format!("type {other} isn't for a centre"))),
         }
@@ -464,6 +465,36 @@ impl Desk {
             held: amount(held)?,
         };
         Ok(Step::Answer(back.to.payload(now, body), back))
+    }
+
+    /// Gives a party its record by its signing key: it may have lost everything else, its number
+    /// included. Verified under the key that it names before that key is looked for, so nobody
+    /// learns about a key that isn't theirs.
+    fn own_record(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {
+        let message = Unverified::<Message<RecordInquiry>>::parse(parcel.signed);
+        let message = message.map_err(Unheard::because)?;
+        let key = message.claimed().body.key;
+        let message = message.verify(&key).map_err(Unheard::because)?;
+        if (message.from, message.to) != (PartyNumber::NOBODY, PartyNumber::CENTRE) {
+            return Err(Unheard::because(
+                "an inquiry about a record is from nobody to us",
+            ));
+        }
+        let record = self.register.owner_of(&key).map_err(Unheard::fault)?;
+        let record = record.ok_or_else(|| Unheard::because("no record has the named key"))?;
+        let back = Back::new(&message, reply, &record.keys.opening);
+        let refused = match timely(&message, now) {
+            Ok(()) if !record.is_active(now) => Some(Code::NotActive),
+            other => other.err(),
+        };
+        let payload = match refused {
+            Some(code) => back.to.refusal(now, Refusal::new(code)),
+            None => {
+                let record = record.signed().clone();
+                back.to.payload(now, Registered { record })
+            }
+        };
+        Ok(Step::Answer(payload, back))
     }
 
     fn collect(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {

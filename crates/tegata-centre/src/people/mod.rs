@@ -137,7 +137,8 @@ impl People {
         let details = self.details(application)?;
         let code = ActivationCode::random(&mut rng());
         loop {
-            let number = PartyNumber::new(role, (rng().next_u32() % 999_999_999).saturating_add(1))?;
+            let number =
+                PartyNumber::new(role, (rng().next_u32() % 999_999_999).saturating_add(1))?;
             let invitation = Invitation {
                 key: code.key(),
                 terms,

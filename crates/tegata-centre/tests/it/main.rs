@@ -18,6 +18,8 @@ mod day;
 mod faults;
 mod joining;
 mod kill;
+mod limits;
+mod own_record;
 mod payments;
 mod refusals;
 mod server;
