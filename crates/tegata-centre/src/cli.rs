@@ -35,7 +35,7 @@ use crate::{
     operator::{FIRST_OPERATOR, entries_of, operator_number, sign_import},
     people::People,
     programs,
-    settings::{House, Settings},
+    settings::{House, PaceSettings, Settings},
     web::{self, Web},
 };
 
@@ -298,6 +298,7 @@ fn initialise(init: &Init) -> Result<(), Failure> {
         load_max: "100000".to_owned(),
         card_valid_days: 180,
         code_valid_days: 60,
+        pace: PaceSettings::default(),
     };
     settings.check()?;
     let terms = match &init.terms {

@@ -37,6 +37,7 @@ use crate::{
     audit::ReceiptsSigner,
     interpret,
     keys::{OperationalKeys, PublicKeys, rng, sign_record},
+    pace::{Cost, Paces},
     people::{Invitation, People},
     register::LiveRegister,
     replies::{self, Post, Return},
@@ -82,6 +83,8 @@ pub enum Answered {
     Unreadable,
     /// Too much at once.
     Busy,
+    /// Too many messages of this party: it may send the same one again after so many seconds.
+    TooFast(u64),
     /// Our fault; the same message may be sent again.
     Fault,
 }
@@ -95,6 +98,9 @@ enum Unheard {
     /// Ours: what is needed to judge it couldn't be read. Nothing is decided, it may come again.
     #[error("{0}")]
     Fault(String),
+    /// The sender's doing, but no harm: it comes too fast. Nothing is decided.
+    #[error("{0} sends too fast")]
+    TooFast(PartyNumber, u64),
 }
 
 impl Unheard {
@@ -122,6 +128,7 @@ pub struct Desk {
     pub(crate) house: House,
     pub(crate) people: People,
     pub(crate) register: LiveRegister,
+    pub(crate) paces: Paces,
 }
 
 /// A message whose sender is known and whose signature held.
@@ -129,6 +136,13 @@ struct Heard<B> {
     message: Verified<Message<B>>,
     record: Arc<PartyRecord>,
     attachment: Vec<u8>,
+    cost: Cost,
+}
+
+impl<B> Heard<B> {
+    fn back(&self, reply: ReplyKey) -> Back {
+        Back::new(&self.message, reply, &self.record.keys.opening).costing(self.cost)
+    }
 }
 
 /// How a reply goes back.
@@ -137,6 +151,8 @@ struct Back {
     /// The key of the request's own sealing, if the request was signed for it.
     exported: Option<ReplyKey>,
     opening: SealingKey,
+    /// What the request cost its sender.
+    cost: Cost,
 }
 
 /// What is to happen with a message.
@@ -173,6 +189,7 @@ impl Desk {
         let ledger = Ledger::open(store, 0, signer, &dir.file("heads")?).or_exit(Exit::Damaged)?;
         let register = LiveRegister::new(ledger.clone(), public.keys.register);
         let people = People::open(dir.path()).or_exit(Exit::Damaged)?;
+        let paces = Paces::new(house.rates);
         let desk = Self {
             ledger,
             keys,
@@ -180,6 +197,7 @@ impl Desk {
             house,
             people,
             register,
+            paces,
         };
         desk.appoint_pending(dir, now)?;
         Ok(desk)
@@ -197,6 +215,10 @@ impl Desk {
             Err(Unheard::Fault(error)) => {
                 tracing::error!(%error, "a message couldn't be judged");
                 Answered::Fault
+            }
+            Err(Unheard::TooFast(party, seconds)) => {
+                tracing::info!(%party, "a party sends too fast");
+                Answered::TooFast(seconds)
             }
         }
     }
@@ -226,6 +248,7 @@ impl Desk {
         &self,
         parcel: Parcel,
         key: impl Fn(&PartyRecord) -> Option<VerifyingKey>,
+        now: Time,
     ) -> Result<Heard<B>, Unheard> {
         let attachment = parcel.attached().unwrap_or_default().to_vec();
         let message = Unverified::<Message<B>>::parse(parcel.signed).map_err(Unheard::because)?;
@@ -239,11 +262,30 @@ impl Desk {
         if message.to != PartyNumber::CENTRE {
             return Err(Unheard::because("it was signed for somebody else"));
         }
+        let cost = self.admit(&message, now)?;
         Ok(Heard {
             message,
             record,
             attachment,
+            cost,
         })
+    }
+
+    /// Counts a verified message. Who sends too fast may still ask again for what was answered.
+    fn admit<B: Body>(&self, message: &Verified<Message<B>>, now: Time) -> Result<Cost, Unheard> {
+        let party = message.from;
+        let seconds = match self.paces.count(party, now) {
+            Ok(cost) => return Ok(cost),
+            Err(seconds) => seconds,
+        };
+        let id = message.id;
+        let known = self
+            .ledger
+            .read(|book| book.reply_of(&MessageKey { party, id }));
+        match known.map_err(Unheard::fault)? {
+            Some(known) if known.message.digest == message.digest() => Ok(Cost::Free),
+            _ => Err(Unheard::TooFast(party, seconds)),
+        }
     }
 
     fn registration(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {
@@ -272,6 +314,7 @@ impl Desk {
             return Ok(Step::Answer(back.to.refusal(now, Refusal::new(code)), back));
         };
         let known = self.register.recall(message.from).map_err(Unheard::fault)?;
+        let back = back.costing(self.admit(&message, now)?);
         let verdict = match known {
             None => check_claim(&message, &invited, details.as_ref(), now),
             Some(_) => timely(&message, now).and(Err(Code::AlreadyRegistered)),
@@ -314,8 +357,8 @@ impl Desk {
     }
 
     fn prepaid(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {
-        let heard = self.known::<PrepaidRequest>(parcel, signing)?;
-        let back = Back::new(&heard.message, reply, &heard.record.keys.opening);
+        let heard = self.known::<PrepaidRequest>(parcel, signing, now)?;
+        let back = heard.back(reply);
         let action = order(&heard, Role::Member, now, || {
             let checked = self.check_prepaid(&heard.message.body);
             Ok(checked.map(|()| interpret::prepaid(&heard.message, now)))
@@ -352,8 +395,8 @@ impl Desk {
     }
 
     fn payment(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {
-        let heard = self.known::<Payment>(parcel, |record| record.keys.spending)?;
-        let back = Back::new(&heard.message, reply, &heard.record.keys.opening);
+        let heard = self.known::<Payment>(parcel, |record| record.keys.spending, now)?;
+        let back = heard.back(reply);
         let mut bill = None;
         let action = order(&heard, Role::Member, now, || {
             let body = &heard.message.body;
@@ -411,8 +454,8 @@ impl Desk {
     }
 
     fn capture(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {
-        let heard = self.known::<Capture>(parcel, signing)?;
-        let back = Back::new(&heard.message, reply, &heard.record.keys.opening);
+        let heard = self.known::<Capture>(parcel, signing, now)?;
+        let back = heard.back(reply);
         let delivery = heard.attachment.clone();
         let action = order(&heard, Role::Shop, now, || {
             let body = &heard.message.body;
@@ -428,8 +471,8 @@ impl Desk {
     }
 
     fn inquiry(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {
-        let heard = self.known::<BillInquiry>(parcel, signing)?;
-        let back = Back::new(&heard.message, reply, &heard.record.keys.opening);
+        let heard = self.known::<BillInquiry>(parcel, signing, now)?;
+        let back = heard.back(reply);
         let action = order(&heard, Role::Shop, now, || {
             self.with_bill(&heard.message.body.bill, || {
                 interpret::inquiry(&heard.message, &self.register, now)
@@ -445,8 +488,8 @@ impl Desk {
     /// Inquiries change nothing and leave no trace: a replay within five minutes shows its sender,
     /// and nobody else, what it saw before.
     fn balance(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {
-        let heard = self.known::<BalanceInquiry>(parcel, signing)?;
-        let back = Back::new(&heard.message, reply, &heard.record.keys.opening);
+        let heard = self.known::<BalanceInquiry>(parcel, signing, now)?;
+        let back = heard.back(reply);
         if let Err(code) = may_send(&heard, Role::Member, now) {
             return Ok(Step::Answer(back.to.refusal(now, Refusal::new(code)), back));
         }
@@ -482,6 +525,8 @@ impl Desk {
         }
         let record = self.register.owner_of(&key).map_err(Unheard::fault)?;
         let record = record.ok_or_else(|| Unheard::because("no record has the named key"))?;
+        let (party, paced) = (record.number, self.paces.count(record.number, now));
+        paced.map_err(|seconds| Unheard::TooFast(party, seconds))?;
         let back = Back::new(&message, reply, &record.keys.opening);
         let refused = match timely(&message, now) {
             Ok(()) if !record.is_active(now) => Some(Code::NotActive),
@@ -498,8 +543,8 @@ impl Desk {
     }
 
     fn collect(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {
-        let heard = self.known::<Collect>(parcel, signing)?;
-        let back = Back::new(&heard.message, reply, &heard.record.keys.opening);
+        let heard = self.known::<Collect>(parcel, signing, now)?;
+        let back = heard.back(reply);
         if let Err(code) = may_act(&heard, now) {
             return Ok(Step::Answer(back.to.refusal(now, Refusal::new(code)), back));
         }
@@ -571,6 +616,9 @@ impl Desk {
 
     fn committed(&self, committed: &Committed, back: &Back, then: Then) -> Answered {
         let accepted = matches!(committed.verdict, tegata_ledger::Verdict::Accepted);
+        if committed.known && back.cost == Cost::Counted {
+            self.paces.give_back(back.to.to);
+        }
         let mut head = None;
         match then {
             Then::Enter(record, details) if accepted => {
@@ -623,7 +671,13 @@ impl Back {
             },
             exported: own.then_some(reply),
             opening: opening.clone(),
+            cost: Cost::Free,
         }
+    }
+
+    /// The same, of a request that cost its sender something.
+    fn costing(self, cost: Cost) -> Self {
+        Self { cost, ..self }
     }
 
     fn seal(&self, parcel: &Parcel) -> Result<Reply, tegata_protocol::Malformed> {

@@ -9,13 +9,21 @@
 //! load_min = "500"
 //! load_max = "50000"
 //! card_valid_days = 180
+//!
+//! [pace]                  # messages of one party in a minute; 0: any number
+//! members = 600
+//! shops = 60000
+//! gates = 6000
+//! burst_seconds = 60      # how many seconds' worth may come at once
 //! ```
 
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
-use tegata_program::{config, data::DataDir, exit::Failure};
+use tegata_program::{config, data::DataDir, exit::Failure, pace::Rate};
 use tegata_protocol::{Amount, Currency};
 
-use crate::bank::AccountNumber;
+use crate::{bank::AccountNumber, pace::Rates};
 
 /// Settings as they stand in the file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,6 +51,56 @@ pub struct Settings {
     /// How many days an activation code in a letter counts.
     #[serde(default = "default_code_days")]
     pub code_valid_days: u32,
+    /// How many messages each party may send.
+    #[serde(default)]
+    pub pace: PaceSettings,
+}
+
+/// How many messages of one party are taken in a minute; 0: any number. What was answered before
+/// isn't counted when it comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PaceSettings {
+    /// Of a member. A wallet that waits for a ticket asks 200 times a minute.
+    pub members: u32,
+    /// Of a shop, all its sales together.
+    pub shops: u32,
+    /// Of a gate.
+    pub gates: u32,
+    /// How many seconds' worth may come at once after a rest.
+    pub burst_seconds: u32,
+}
+
+impl Default for PaceSettings {
+    fn default() -> Self {
+        Self {
+            members: 600,
+            shops: 60_000,
+            gates: 6_000,
+            burst_seconds: 60,
+        }
+    }
+}
+
+impl PaceSettings {
+    fn check(self) -> Result<Rates, &'static str> {
+        if !(1..=3600).contains(&self.burst_seconds) {
+            return Err("expected 1 to 3600 seconds");
+        }
+        let rate = |per_minute: u32| {
+            let burst = u64::from(per_minute).saturating_mul(self.burst_seconds.into()) / 60;
+            let burst = u32::try_from(burst).unwrap_or(u32::MAX).max(1);
+            Some(Rate {
+                per_minute: NonZeroU32::new(per_minute)?,
+                burst: NonZeroU32::new(burst)?,
+            })
+        };
+        Ok(Rates {
+            members: rate(self.members),
+            shops: rate(self.shops),
+            gates: rate(self.gates),
+        })
+    }
 }
 
 fn default_min() -> String {
@@ -82,6 +140,8 @@ pub struct House {
     pub card_seconds: u64,
     /// How long an activation code counts, in seconds.
     pub code_seconds: u64,
+    /// How many messages each party may send.
+    pub rates: Rates,
 }
 
 impl House {
@@ -119,6 +179,7 @@ impl Settings {
             load_max: amount("load_max", &self.load_max)?,
             card_seconds: days(self.card_valid_days),
             code_seconds: days(self.code_valid_days),
+            rates: self.pace.check().map_err(|e| wrong("burst_seconds", &e))?,
         };
         if house.load_min.minor() > house.load_max.minor() {
             return Err(wrong("load_min", &"larger than load_max"));

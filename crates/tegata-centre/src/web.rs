@@ -105,6 +105,18 @@ async fn message(State(web): Shared, body: Result<Bytes, BytesRejection>) -> Res
             [(header::RETRY_AFTER, "1")],
         )
             .into_response(),
+        Answered::TooFast(seconds) => {
+            let wait = [
+                (header::RETRY_AFTER, seconds.to_string()),
+                (header::CONTENT_TYPE, "application/json".to_owned()),
+            ];
+            (
+                StatusCode::TOO_MANY_REQUESTS,
+                wait,
+                "{\"error\":\"too_many\"}",
+            )
+                .into_response()
+        }
         Answered::Fault => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
