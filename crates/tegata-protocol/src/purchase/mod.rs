@@ -12,7 +12,7 @@ pub use bill::{
 };
 
 use crate::{
-    Digest, Malformed, SeriesId, SignedBytes,
+    Digest, Malformed, MessageId, SeriesId, SignedBytes,
     envelope::Body,
     malformed::check_text,
     ticket::{Contents, Holder},
@@ -181,6 +181,10 @@ pub struct Delivery {
     /// The signed series record.
     #[n(2)]
     pub series: SignedBytes,
+    /// The request's message number. A wallet whose holder keys grow from it, and that has lost all
+    /// but its master secret, finds them again by it.
+    #[n(3)]
+    pub request: Option<MessageId>,
 }
 
 impl Body for Delivery {

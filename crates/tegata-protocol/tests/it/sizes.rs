@@ -80,6 +80,7 @@ fn the_longest_delivery_fits_the_capture() {
         bill: Digest::of(b"bill"),
         tickets: vec![ticket; MAX_QUANTITY],
         series: bill_key.sign(&longest_series()),
+        request: Some(MessageId::random(&mut town::rng())),
     };
     let mut rng = town::rng();
     let to = town::opening(3);

@@ -73,6 +73,7 @@ impl Desk {
             holders: wish.holders.clone(),
             keyword: wish.keyword.clone(),
             valid: bill::validities(offer, &self.catalogue, &assigned.contents),
+            request: Some(asked.request.id),
         };
         Ok(NewSale {
             number,

@@ -6,7 +6,7 @@
 use minicbor::{Decode, Encode};
 use tegata_protocol::purchase::Keyword;
 use tegata_protocol::ticket::{Contents, Holder};
-use tegata_protocol::{SealingKey, TransactionNumber, Validity, cbor};
+use tegata_protocol::{MessageId, SealingKey, TransactionNumber, Validity, cbor};
 use zeroize::Zeroizing;
 
 use crate::keys::{Keys, KeysError};
@@ -32,6 +32,9 @@ pub struct Order {
     /// When each may be used.
     #[n(4)]
     pub valid: Vec<Validity>,
+    /// The request's message number; orders of earlier editions lack it.
+    #[n(5)]
+    pub request: Option<MessageId>,
 }
 
 impl Order {

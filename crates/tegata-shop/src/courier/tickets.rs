@@ -22,8 +22,15 @@ pub(super) fn make(shop: &Shop, sale: &Sale) -> Result<(), CourierError> {
         .write(move |tables| tables.take_serials(series, quantity))?;
     let row = shop.store().read(|tables| tables.series(series))?;
     let row = row.ok_or_else(|| StoreError::damaged("a sold series isn't in it"))?;
-    let (opening, tickets) = sign_tickets(shop, sale, &row, &serials)?;
-    let delivery = seal(shop, sale, &opening, tickets.clone(), row.record)?;
+    let order = Order::unwrap(&shop.registered().keys, sale.number, &sale.order)?;
+    let tickets = sign_tickets(shop, sale, (&order, &row), &serials)?;
+    let delivery = Delivery {
+        bill: sale.bill.digest(),
+        tickets: tickets.clone(),
+        series: row.record,
+        request: order.request,
+    };
+    let delivery = seal(shop, sale.member, &order.opening, delivery)?;
     let capture = sign_capture(shop, sale, Digest::of(&delivery))?;
     let sale = sale.clone();
     shop.store().write(move |tables| {
@@ -38,12 +45,10 @@ pub(super) fn make(shop: &Shop, sale: &Sale) -> Result<(), CourierError> {
 fn sign_tickets(
     shop: &Shop,
     sale: &Sale,
-    row: &SeriesRow,
+    (order, row): (&Order, &SeriesRow),
     serials: &[Serial],
-) -> Result<(tegata_protocol::SealingKey, Vec<SignedBytes>), CourierError> {
-    let keys = &shop.registered().keys;
-    let order = Order::unwrap(keys, sale.number, &sale.order)?;
-    let series = SeriesKeys::unwrap(keys, row)?;
+) -> Result<Vec<SignedBytes>, CourierError> {
+    let series = SeriesKeys::unwrap(&shop.registered().keys, row)?;
     let batch = series.batch.verifying_key().id();
     let cipher = series.secret.serial_key();
     let (issuer, mut tickets) = (shop.registered().number(), Vec::new());
@@ -64,29 +69,24 @@ fn sign_tickets(
     if tickets.len() != serials.len() {
         return Err(StoreError::damaged("an order of another length than its sale").into());
     }
-    Ok((order.opening.clone(), tickets))
+    Ok(tickets)
 }
 
 /// The delivery, signed by the shop and sealed to the member (T3).
 fn seal(
     shop: &Shop,
-    sale: &Sale,
+    member: PartyNumber,
     opening: &tegata_protocol::SealingKey,
-    tickets: Vec<SignedBytes>,
-    series: SignedBytes,
+    delivery: Delivery,
 ) -> Result<Vec<u8>, Malformed> {
     let mut rng = chance::system();
-    let envelope = Envelope::to(sale.member, opening, &mut rng)?;
+    let envelope = Envelope::to(member, opening, &mut rng)?;
     let signed = envelope.sign(
         shop.registered().keys.signing(),
         shop.registered().number(),
         MessageId::random(&mut rng),
         shop.now(),
-        Delivery {
-            bill: sale.bill.digest(),
-            tickets,
-            series,
-        },
+        delivery,
     );
     Ok(envelope.seal(&Parcel::new(signed)).0.to_bytes())
 }

@@ -151,7 +151,7 @@ pub(crate) struct Book {
     pub(crate) came: Vec<(u16, Digest)>,
     /// Every body that was posted, as it was on the wire.
     pub(crate) wire: Vec<Vec<u8>>,
-    orders: HashMap<Digest, (Digest, Reservation, PartyKeys)>,
+    orders: HashMap<Digest, (Digest, MessageId, Reservation, PartyKeys)>,
     /// The digest of the message that is being answered.
     current: Option<Digest>,
     bell: Arc<Condvar>,
@@ -290,13 +290,14 @@ impl Book {
 
     fn deliver(&mut self) {
         let (payment, bill) = *self.payments.last().unwrap();
-        let (request, reservation, keys) = self.orders.get(&bill).unwrap().clone();
+        let (request, id, reservation, keys) = self.orders.get(&bill).unwrap().clone();
         let mischief = self.mischief;
         let tickets = tickets(&request, &reservation, mischief);
         let delivery = Delivery {
             bill,
             tickets,
             series: shop_key().sign(&series()),
+            request: Some(id),
         };
         let to = if mischief == Mischief::OtherMember {
             PartyNumber::new(Role::Member, 5).unwrap()

@@ -94,6 +94,7 @@ pub(super) fn purchase() -> Vec<Sample> {
         bill: bill.digest(),
         tickets: vec![town::signing(BATCH).sign(&ticket(Holder::Bearer, seat()))],
         series: series.clone(),
+        request: Some(MessageId::from_bytes([0xA7; 16])),
     };
     vec![
         noted(purchase_request(reservation()), "a reservation"),

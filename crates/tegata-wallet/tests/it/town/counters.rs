@@ -155,7 +155,7 @@ pub(super) fn offer(
         }
         _ => shop_key().sign(&bill),
     };
-    let kept = (request, reservation.clone(), keys.clone());
+    let kept = (request, message.id, reservation.clone(), keys.clone());
     book.orders.insert(signed.digest(), kept);
     let series = shop_key().sign(&series());
     Ok((
