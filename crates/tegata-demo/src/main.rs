@@ -8,7 +8,7 @@ use tegata_demo::{
     map::{self, Door},
     processes::{Ending, Programs},
     story::Story,
-    town::Town,
+    town::{Limits, Town},
 };
 
 /// A whole town on one machine: guard, centre, shop, gate and two wallets, each a process of its own.
@@ -113,7 +113,7 @@ fn folder(keep: Option<&PathBuf>) -> anyhow::Result<Folder> {
 async fn play(folder: PathBuf, once: bool, ending: Ending) -> anyhow::Result<()> {
     println!("A town is founded in {}.", folder.display());
     let programs = Programs::beside_this_one(ending.clone())?;
-    let mut town = Town::found(programs, folder)?;
+    let mut town = Town::found(programs, folder, Limits::Usual)?;
     let mut story = Story::new(&mut town);
     story.play().await?;
     let members = [story.aiko.take(), story.botan.take()];

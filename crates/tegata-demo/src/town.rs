@@ -68,12 +68,21 @@ pub enum Given {
     Both,
 }
 
+/// How many messages the centre takes from each party.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limits {
+    /// As many as `tegata-centre init` sets.
+    Usual,
+    /// Any number: a few parties of a bench stand for many.
+    Off,
+}
+
 impl Town {
     /// Founds a town in `folder`: root, centre, guard.
     ///
     /// # Errors
     /// When a program doesn't do its part.
-    pub fn found(programs: Programs, folder: PathBuf) -> anyhow::Result<Self> {
+    pub fn found(programs: Programs, folder: PathBuf, limits: Limits) -> anyhow::Result<Self> {
         let recorder = Recorder::new(folder.join("artifacts"))?;
         fs::create_dir_all(folder.join("logs"))?;
         let guard = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -87,7 +96,7 @@ impl Town {
             shop,
             gate,
         };
-        town.found_centre()?;
+        town.found_centre(limits)?;
         Ok(town)
     }
 
@@ -96,7 +105,7 @@ impl Town {
         self.folder.join(name).display().to_string()
     }
 
-    fn found_centre(&mut self) -> anyhow::Result<()> {
+    fn found_centre(&mut self, limits: Limits) -> anyhow::Result<()> {
         let (root, centre) = (self.path("root"), self.path("centre"));
         let (root_password, operator) = (self.password("root")?, self.password("operator")?);
         self.centre(&[
@@ -132,7 +141,19 @@ impl Town {
         let certify = ["root", "certify", "--root", &root, "--data", &centre];
         let certify = [&certify[..], &["--password-file", &root_password]].concat();
         self.centre(&certify)?.done()?;
+        if limits == Limits::Off {
+            self.lift_limits()?;
+        }
         self.start_centre()
+    }
+
+    fn lift_limits(&self) -> anyhow::Result<()> {
+        let file = self.folder.join("centre/centre.toml");
+        let settings = fs::read_to_string(&file)?;
+        let others = settings.split_once("[pace]").map(|(others, _)| others);
+        let others = others.context("centre.toml has no [pace]")?;
+        let lifted = format!("{others}[pace]\nmembers = 0\nshops = 0\ngates = 0\n");
+        fs::write(&file, lifted).with_context(|| format!("writing {}", file.display()))
     }
 
     /// Runs a command of the centre's.

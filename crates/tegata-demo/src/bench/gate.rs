@@ -38,7 +38,10 @@ use super::{
     primitives::{GatePrimitives, GateSample, Samples, nanos, rng},
     report::{Figure, Flow, Report},
 };
-use crate::{processes::Programs, town::Town};
+use crate::{
+    processes::Programs,
+    town::{Limits, Town},
+};
 
 /// Tickets issued, of which every hundredth is cancelled.
 const ISSUED: u32 = 1_000_000;
@@ -227,7 +230,7 @@ impl Event {
     fn prepare(folder: &Path) -> anyhow::Result<Self> {
         let programs =
             Programs::holding(&["tegata-centre", "tegata-guard"], "cargo xtask bench gate")?;
-        let mut town = Town::found(programs, folder.join("town"))?;
+        let mut town = Town::found(programs, folder.join("town"), Limits::Off)?;
         let (letter, door) = (
             town.apply("shop", "Hall")?,
             town.apply("gate", "North door")?,

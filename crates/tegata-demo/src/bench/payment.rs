@@ -26,7 +26,10 @@ use super::{
     primitives::{PaymentPrimitives, PaymentSample, Samples, rng},
     report::{Figure, Flow, Report},
 };
-use crate::{processes::Programs, town::Town};
+use crate::{
+    processes::Programs,
+    town::{Limits, Town},
+};
 
 /// Payments that warm everything up before the first round.
 const WARM_UP: usize = 256;
@@ -178,7 +181,7 @@ impl Market {
     fn open(options: &Options, folder: &Path) -> anyhow::Result<Self> {
         let programs = ["tegata-centre", "tegata-guard"];
         let programs = Programs::holding(&programs, "cargo xtask bench payment")?;
-        let town = Town::found(programs, folder.join("town"))?;
+        let town = Town::found(programs, folder.join("town"), Limits::Off)?;
         eprintln!(
             "{} members and {} shops join by letter",
             options.members, options.shops
