@@ -198,11 +198,15 @@ impl Wallet {
         let head = attachment.map(SignedBytes::new);
         self.keep_head(head, &receipt, centre)?;
         self.drop_pending(pending);
-        self.state.balance = Some(KnownBalance {
+        let told = KnownBalance {
             balance: receipt.balance,
             held: receipt.held,
             as_of: reply.time,
-        });
+        };
+        // A stored receipt, asked for again, may tell of times long gone.
+        if self.state.balance.is_none_or(|b| b.as_of <= told.as_of) {
+            self.state.balance = Some(told);
+        }
         let mut shop = PartyNumber::CENTRE;
         if let Some(kept) = self.state.bill_mut(order.bill) {
             shop = kept.order.shop;
@@ -251,12 +255,26 @@ impl Wallet {
             tracing::warn!("the chain head doesn't cover the receipt, and isn't kept");
             return Ok(());
         }
-        let entry = cbor::encode(&signed);
-        self.folder.append(HEADS_FILE, &entry)?;
+        self.append_head(&signed)?;
         if self.heads_contradict()? {
             tracing::error!("the centre's signed heads contradict each other; see `status`");
         }
         Ok(())
+    }
+
+    /// Adds a head behind the last whole one. What a power cut left of an unfinished one goes
+    /// first: behind it no later head would be found.
+    fn append_head(&self, head: &SignedBytes) -> Result<(), WalletError> {
+        let entry = cbor::encode(head);
+        let kept = self.folder.read_optional(HEADS_FILE)?.unwrap_or_default();
+        let (_, whole) = whole_heads(&kept);
+        if whole == kept.len() {
+            return Ok(self.folder.append(HEADS_FILE, &entry)?);
+        }
+        let kept = kept.get(..whole).unwrap_or_default();
+        Ok(self
+            .folder
+            .write_atomic(HEADS_FILE, &[kept, &entry].concat())?)
     }
 
     /// Do two heads name different hashes for one record? Then the centre's book was changed, and
@@ -285,13 +303,7 @@ impl Wallet {
     /// [`WalletError::Data`] when the file can't be read.
     pub fn heads(&self) -> Result<Vec<SignedBytes>, WalletError> {
         let bytes = self.folder.read_optional(HEADS_FILE)?.unwrap_or_default();
-        let mut decoder = minicbor::Decoder::new(&bytes);
-        let mut heads = Vec::new();
-        // A crash may have torn the last one; the next receipt brings another.
-        while let Ok(head) = decoder.bytes() {
-            heads.push(SignedBytes::new(head.to_vec()));
-        }
-        Ok(heads)
+        Ok(whole_heads(&bytes).0)
     }
 
     /// The head of the highest record, for an audit of the centre's book.
@@ -309,4 +321,15 @@ impl Wallet {
             wanted: HEADS_FILE.to_owned(),
         })
     }
+}
+
+/// The whole heads in a file, and how many bytes they take. A crash may have torn the last one.
+fn whole_heads(bytes: &[u8]) -> (Vec<SignedBytes>, usize) {
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let (mut heads, mut whole) = (Vec::new(), 0);
+    while let Ok(head) = decoder.bytes() {
+        heads.push(SignedBytes::new(head.to_vec()));
+        whole = decoder.position();
+    }
+    (heads, whole)
 }
