@@ -1,57 +1,87 @@
-//! How many messages a member may send in a minute.
+//! How many messages an address, and a member, may send in a minute.
 //!
-//! Every reply is kept for ever, so a member who asks without end would fill the shop's disk. What
-//! comes too fast isn't looked at further and isn't stored: the wallet waits and sends it again.
+//! Opening a message costs the shop more than sending costs a stranger, so addresses are counted
+//! before anything is opened. Every reply is kept for ever, so a member who asks without end would
+//! fill the shop's disk: members are counted once their signature held, but not for what was
+//! answered before. What comes too fast isn't stored: the wallet waits and sends it again.
 
-use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 
+use tegata_program::pace::{Address, Pace, Rate};
 use tegata_protocol::{PartyNumber, Time};
 
-const MINUTE: u64 = 60;
-
-/// Counts each member's messages in the minute at hand.
-#[derive(Debug)]
-pub struct Pace {
-    per_minute: u32,
-    minute: Mutex<Minute>,
+/// Messages in a minute, a minute's worth at once; 0: any number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rates {
+    /// Of each member.
+    pub member: u32,
+    /// Of each address elsewhere.
+    pub address: u32,
+    /// Of this machine's own addresses, where a proxy may stand.
+    pub loopback: u32,
 }
 
-#[derive(Debug, Default)]
-struct Minute {
-    number: u64,
-    counts: HashMap<PartyNumber, u32>,
-}
-
-impl Pace {
-    /// A pace for every member.
-    pub fn new(per_minute: u32) -> Self {
+impl Default for Rates {
+    fn default() -> Self {
         Self {
-            per_minute,
-            minute: Mutex::default(),
+            member: 120,
+            address: 600,
+            loopback: 0,
+        }
+    }
+}
+
+/// Everybody's pace.
+#[derive(Debug)]
+pub struct Paces {
+    members: Option<Mutex<Pace<PartyNumber>>>,
+    addresses: Option<Mutex<Pace<Address>>>,
+    loopback: Option<Mutex<Pace<Address>>>,
+}
+
+impl Paces {
+    /// Paces by these rates.
+    pub fn new(rates: Rates) -> Self {
+        Self {
+            members: pace(rates.member),
+            addresses: pace(rates.address),
+            loopback: pace(rates.loopback),
         }
     }
 
-    /// Counts a message.
+    /// Counts a member's message.
     ///
     /// # Errors
     /// How many seconds to wait, if it's one too many.
-    pub fn count(&self, member: PartyNumber, now: Time) -> Result<(), u64> {
-        let number = now.secs() / MINUTE;
-        let mut minute = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
-        if minute.number != number {
-            *minute = Minute {
-                number,
-                counts: HashMap::new(),
-            };
-        }
-        let count = minute.counts.entry(member).or_default();
-        if *count >= self.per_minute {
-            return Err(MINUTE - now.secs() % MINUTE);
-        }
-        *count += 1;
-        Ok(())
+    pub fn member(&self, member: PartyNumber, now: Time) -> Result<(), u64> {
+        count(self.members.as_ref(), member, now)
     }
+
+    /// Counts a message from an address.
+    ///
+    /// # Errors
+    /// How many seconds to wait, if it's one too many.
+    pub fn address(&self, address: IpAddr, now: Time) -> Result<(), u64> {
+        let pace = match address.to_canonical().is_loopback() {
+            true => &self.loopback,
+            false => &self.addresses,
+        };
+        count(pace.as_ref(), Address::from(address), now)
+    }
+}
+
+fn pace<K: Copy + Eq + Hash>(per_minute: u32) -> Option<Mutex<Pace<K>>> {
+    let rate = NonZeroU32::new(per_minute).map(Rate::per_minute)?;
+    Some(Mutex::new(Pace::new(rate)))
+}
+
+fn count<K: Copy + Eq + Hash>(pace: Option<&Mutex<Pace<K>>>, key: K, now: Time) -> Result<(), u64> {
+    let Some(pace) = pace else { return Ok(()) };
+    let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
+    pace.count(key, now.secs().saturating_mul(1000))
 }
 
 #[cfg(test)]
@@ -59,15 +89,47 @@ mod tests {
     use super::*;
     use tegata_protocol::Role;
 
+    const RATES: Rates = Rates {
+        member: 2,
+        address: 2,
+        loopback: 1,
+    };
+
     #[test]
     fn one_member_waits_and_others_dont() {
-        let pace = Pace::new(2);
+        let paces = Paces::new(RATES);
         let member = |n| PartyNumber::new(Role::Member, n).unwrap();
         let at = Time::from_secs;
-        assert_eq!(pace.count(member(1), at(100)), Ok(()));
-        assert_eq!(pace.count(member(1), at(101)), Ok(()));
-        assert_eq!(pace.count(member(1), at(102)), Err(18));
-        assert_eq!(pace.count(member(2), at(102)), Ok(()));
-        assert_eq!(pace.count(member(1), at(120)), Ok(()));
+        assert_eq!(paces.member(member(1), at(100)), Ok(()));
+        assert_eq!(paces.member(member(1), at(101)), Ok(()));
+        assert_eq!(paces.member(member(1), at(102)), Err(28));
+        assert_eq!(paces.member(member(2), at(102)), Ok(()));
+        assert_eq!(paces.member(member(1), at(130)), Ok(()));
+    }
+
+    #[test]
+    fn this_machines_own_addresses_have_their_own_pace() {
+        let paces = Paces::new(RATES);
+        let now = Time::from_secs(100);
+        let passed = |address: &str| {
+            let address = address.parse().unwrap();
+            (0..9)
+                .filter(|_| paces.address(address, now).is_ok())
+                .count()
+        };
+        assert_eq!(passed("192.0.2.1"), 2);
+        assert_eq!(passed("192.0.2.2"), 2);
+        assert_eq!(passed("127.0.0.1"), 1);
+        assert_eq!(passed("::ffff:127.0.0.1"), 0, "the same, written otherwise");
+    }
+
+    #[test]
+    fn nought_lets_everything_pass() {
+        let paces = Paces::new(Rates {
+            member: 0,
+            ..Rates::default()
+        });
+        let member = PartyNumber::new(Role::Member, 1).unwrap();
+        assert!((0..9999).all(|_| paces.member(member, Time::from_secs(1)).is_ok()));
     }
 }

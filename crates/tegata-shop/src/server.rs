@@ -3,10 +3,11 @@
 //! Strangers get one answer for everything that can't be opened, read or verified, always the same
 //! bytes (no oracle); the reason goes to the log.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -52,7 +53,16 @@ impl Service {
     }
 }
 
-async fn message(State(service): State<Service>, body: Bytes) -> Response {
+/// Addresses are counted before anything of the message is looked at.
+async fn message(
+    State(service): State<Service>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    body: Bytes,
+) -> Response {
+    let shop = &service.shop;
+    if let Err(seconds) = shop.paces().address(peer.ip(), shop.now()) {
+        return too_fast(seconds);
+    }
     let Ok(_desk) = service.desks.acquire().await else {
         return fault();
     };
@@ -64,10 +74,7 @@ async fn message(State(service): State<Service>, body: Bytes) -> Response {
             tracing::info!(why, "a message couldn't be read");
             error(StatusCode::BAD_REQUEST, "unreadable")
         }
-        Ok(Err(Unanswered::TooFast(seconds))) => {
-            let wait = [(header::RETRY_AFTER, seconds.to_string())];
-            (wait, error(StatusCode::TOO_MANY_REQUESTS, "too_many")).into_response()
-        }
+        Ok(Err(Unanswered::TooFast(seconds))) => too_fast(seconds),
         Ok(Err(Unanswered::Fault(error))) => {
             tracing::error!(error = cause(&error), "a message couldn't be answered");
             fault()
@@ -81,6 +88,11 @@ async fn message(State(service): State<Service>, body: Bytes) -> Response {
 
 fn error(status: StatusCode, word: &'static str) -> Response {
     (status, Json(serde_json::json!({ "error": word }))).into_response()
+}
+
+fn too_fast(seconds: u64) -> Response {
+    let wait = [(header::RETRY_AFTER, seconds.to_string())];
+    (wait, error(StatusCode::TOO_MANY_REQUESTS, "too_many")).into_response()
 }
 
 fn fault() -> Response {

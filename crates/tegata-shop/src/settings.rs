@@ -9,6 +9,8 @@
 //! bill_minutes = 15
 //! open_bills = 5
 //! messages_per_minute = 120
+//! rate_per_minute = 600
+//! rate_loopback_per_minute = 0
 //! ```
 
 use std::net::SocketAddr;
@@ -17,6 +19,7 @@ use std::path::PathBuf;
 use tegata_program::exit::Failure;
 use tegata_program::serve::{Tls, loopback};
 
+use crate::pace::Rates;
 use crate::shop::Rules;
 
 /// The usual port.
@@ -59,9 +62,18 @@ pub struct Settings {
     #[arg(long, value_name = "N")]
     pub open_bills: Option<u32>,
 
-    /// How many messages one member may send in a minute [default: 120]
+    /// How many messages one member may send in a minute, a minute's worth at once; 0: any number
+    /// [default: 120]
     #[arg(long, value_name = "N")]
     pub messages_per_minute: Option<u32>,
+
+    /// The same for one address, whoever sends from there [default: 600]
+    #[arg(long, value_name = "N")]
+    pub rate_per_minute: Option<u32>,
+
+    /// The same for this machine's own addresses [default: 0]
+    #[arg(long, value_name = "N")]
+    pub rate_loopback_per_minute: Option<u32>,
 }
 
 impl Settings {
@@ -82,6 +94,10 @@ impl Settings {
             bill_seconds: self.bill_seconds.or(others.bill_seconds),
             open_bills: self.open_bills.or(others.open_bills),
             messages_per_minute: self.messages_per_minute.or(others.messages_per_minute),
+            rate_per_minute: self.rate_per_minute.or(others.rate_per_minute),
+            rate_loopback_per_minute: self
+                .rate_loopback_per_minute
+                .or(others.rate_loopback_per_minute),
         }
     }
 
@@ -127,7 +143,13 @@ impl Settings {
         Rules {
             bill_seconds: seconds.or(minutes).unwrap_or(usual.bill_seconds).max(1),
             open_bills: self.open_bills.map_or(usual.open_bills, u64::from),
-            per_minute: self.messages_per_minute.unwrap_or(usual.per_minute),
+            rates: Rates {
+                member: self.messages_per_minute.unwrap_or(usual.rates.member),
+                address: self.rate_per_minute.unwrap_or(usual.rates.address),
+                loopback: self
+                    .rate_loopback_per_minute
+                    .unwrap_or(usual.rates.loopback),
+            },
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::catalogue::{self, Catalogue};
 use crate::courier::Signal;
 use crate::identity::{Centre, Registered};
 use crate::joining::JoinError;
-use crate::pace::Pace;
+use crate::pace::{Paces, Rates};
 use crate::series::{self, SeriesError};
 use crate::store::{self, Store, StoreError};
 
@@ -28,8 +28,8 @@ pub struct Rules {
     pub bill_seconds: u64,
     /// How many unpaid bills a member may have.
     pub open_bills: u64,
-    /// How many messages a member may send in a minute; each is kept for ever.
-    pub per_minute: u32,
+    /// How many messages an address, and a member, may send.
+    pub rates: Rates,
 }
 
 impl Default for Rules {
@@ -37,7 +37,7 @@ impl Default for Rules {
         Self {
             bill_seconds: 900,
             open_bills: 5,
-            per_minute: 120,
+            rates: Rates::default(),
         }
     }
 }
@@ -80,7 +80,7 @@ pub struct Shop {
     rules: Rules,
     clock: Clock,
     courier: OnceLock<Sender<Signal>>,
-    pace: Pace,
+    paces: Paces,
 }
 
 impl std::fmt::Debug for Shop {
@@ -117,7 +117,7 @@ impl Shop {
             rules,
             clock,
             courier: OnceLock::new(),
-            pace: Pace::new(rules.per_minute),
+            paces: Paces::new(rules.rates),
         })
     }
 
@@ -141,9 +141,9 @@ impl Shop {
         }
     }
 
-    /// How many messages each member may send.
-    pub const fn pace(&self) -> &Pace {
-        &self.pace
+    /// How many messages each address and each member may send.
+    pub const fn paces(&self) -> &Paces {
+        &self.paces
     }
 
     /// Its database.

@@ -9,6 +9,8 @@ use tegata_protocol::ticket::{Bet, Contents, Holder, Ride, Seat, Stay, Wager};
 use tegata_protocol::{
     MessageId, OpeningKey, PartyNumber, Role, SeriesId, SigningKey, Suite, Validity,
 };
+use tegata_shop::pace::Rates;
+use tegata_shop::shop::Rules;
 
 use crate::centre::rng;
 use crate::town::{Member, Open, Town, catalogue, holder, seats};
@@ -496,14 +498,24 @@ fn a_member_who_asks_without_end_is_told_to_wait_and_nothing_is_kept() {
     let town = Town::new(&catalogue(9));
     let (open, member) = (town.open(), town.member());
     let words = || Wish::Inquiry("Are you open?".into());
-    for _ in 0..120 {
+    let first = member.prepare(&open, words());
+    let answered = || match member.send(&open, &first).unwrap() {
+        tegata_client::Answer::Refused(refusal) => refusal.into_value().id,
+        tegata_client::Answer::Accepted { .. } => panic!("words are no reservation"),
+    };
+    let answer = answered();
+    for _ in 0..9 {
+        assert_eq!(answered(), answer, "a repetition costs nothing");
+    }
+    for _ in 1..120 {
         member.ask(&open, words()).unwrap_err();
     }
     let prepared = member.prepare(&open, words());
     match member.send(&open, &prepared) {
-        Err(CallError::Busy { seconds, .. }) => assert!(seconds <= 60),
+        Err(CallError::Busy { seconds, .. }) => assert_eq!(seconds, 1),
         other => panic!("{other:?}"),
     }
+    assert_eq!(answered(), answer, "though the limit is reached");
     let store = open.shop.store();
     let id = {
         let signed = prepared.parcel().signed.clone();
@@ -519,9 +531,40 @@ fn a_member_who_asks_without_end_is_told_to_wait_and_nothing_is_kept() {
             .is_none()
     );
     town.member().buy(&open, seats(1));
-    town.time.pass(60);
+    town.time.pass(1);
     assert!(matches!(
         member.send(&open, &prepared),
         Ok(tegata_client::Answer::Refused(_))
     ));
+}
+
+/// Before a shop has opened anything: what a stranger sends costs it next to nothing.
+#[test]
+fn an_address_that_sends_without_end_waits_whatever_it_sends() {
+    let town = Town::new(&catalogue(9));
+    let rates = Rates {
+        loopback: 3,
+        ..Rates::default()
+    };
+    let open = town.open_with(Rules {
+        rates,
+        ..Rules::default()
+    });
+    let member = town.member();
+    for _ in 0..3 {
+        assert_eq!(stranger(&open, b"nonsense").0, 400);
+    }
+    assert_eq!(
+        stranger(&open, b"nonsense"),
+        (429, b"{\"error\":\"too_many\"}".to_vec())
+    );
+    let prepared = member.prepare(&open, Wish::Reservation(seats(1)));
+    match member.send(&open, &prepared) {
+        Err(CallError::Busy { seconds, .. }) => assert_eq!(seconds, 20),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(open.left(7), 9, "nothing was held");
+    town.time.pass(20);
+    member.send(&open, &prepared).unwrap().accepted().unwrap();
+    assert_eq!(open.left(7), 8);
 }

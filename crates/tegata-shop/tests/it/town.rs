@@ -1,5 +1,6 @@
 //! A shop and its members, at a time of the test's choice.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -106,6 +107,10 @@ impl Town {
 
     /// Joins if needed, and opens the shop on its folder as it is: what a restart does.
     pub(crate) fn open(&self) -> Open {
+        self.open_with(Rules::default())
+    }
+
+    pub(crate) fn open_with(&self, rules: Rules) -> Open {
         let (dir, client) = (self.dir(), Client::default());
         let slip = self.centre.slip(Self::number());
         let now = self.time.now();
@@ -117,7 +122,7 @@ impl Town {
         let registered = joining::open(&dir, &centre, || panic!("no password")).unwrap();
         let time = self.time.clone();
         let clock = Arc::new(move || time.now());
-        let shop = Shop::open(&dir, registered, centre, Rules::default(), clock).unwrap();
+        let shop = Shop::open(&dir, registered, centre, rules, clock).unwrap();
         Open::new(Arc::new(shop))
     }
 
@@ -165,7 +170,8 @@ impl Open {
         let pages = tegata_shop::pages::router(&shop);
         let router = tegata_pages::dress(Service::new(Arc::clone(&shop)).router().merge(pages));
         let server = RUNTIME.spawn(async move {
-            axum::serve(listener, router).await.unwrap();
+            let service = router.into_make_service_with_connect_info::<SocketAddr>();
+            axum::serve(listener, service).await.unwrap();
         });
         let courier = Courier::new(Arc::clone(&shop), Client::default());
         Self {
