@@ -402,6 +402,7 @@ const fn word(role: Role) -> &'static str {
         Role::Member => "member",
         Role::Shop => "shop",
         Role::Gate => "gate",
+        Role::Sealing => "sealing",
         Role::Centre => "centre",
     }
 }
@@ -498,7 +499,7 @@ impl Folder {
 fn letter_for(house: &House, slip: &Slip, details: &Details, expires: Time) -> Letter {
     let recipient = match slip.number.role() {
         Role::Member => Recipient::Member,
-        Role::Shop | Role::Gate | Role::Centre => Recipient::Shop,
+        Role::Shop | Role::Gate | Role::Sealing | Role::Centre => Recipient::Shop,
     };
     let day = |time: Time| time.to_string().chars().take(10).collect();
     let mut addressee = vec![details.name.clone()];

@@ -716,7 +716,10 @@ fn check_claim(
         return Err(Code::DetailsDiffer);
     }
     let possessed = message.body.possesses_spending(message.from, message.id);
-    let profile = matches!(message.from.role(), Role::Shop | Role::Gate);
+    let profile = matches!(
+        message.from.role(),
+        Role::Shop | Role::Gate | Role::Sealing
+    );
     let sound = claim.keys.check(message.from.role()).is_ok();
     if !possessed || !sound || profile != claim.profile.is_some() {
         return Err(Code::KeyRefused);

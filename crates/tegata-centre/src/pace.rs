@@ -77,7 +77,7 @@ impl Paces {
         match role {
             Role::Member => self.members.as_ref(),
             Role::Shop => self.shops.as_ref(),
-            Role::Gate | Role::Centre => self.gates.as_ref(),
+            Role::Gate | Role::Sealing | Role::Centre => self.gates.as_ref(),
         }
     }
 }

@@ -383,7 +383,12 @@ fn take(web: &Web, form: &ApplicationForm) -> Result<u64, String> {
         "member" => Role::Member,
         "shop" => Role::Shop,
         "gate" => Role::Gate,
-        other => return Err(format!("role {other:?}: expected member, shop or gate")),
+        "sealing" => Role::Sealing,
+        other => {
+            return Err(format!(
+                "role {other:?}: expected member, shop, gate or sealing"
+            ));
+        }
     };
     let lines = form
         .postal

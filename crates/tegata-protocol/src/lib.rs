@@ -6,7 +6,7 @@
 //! pure: bytes, time and randomness come in as arguments; it opens no socket, no file, no clock.
 //!
 //! Start with [`envelope`], then follow a purchase: [`joining`], [`prepaid`], [`purchase`],
-//! [`payment`], [`ticket`].
+//! [`payment`], [`ticket`]; sealed web orders are in [`order`].
 #![cfg_attr(
     test,
     allow(
@@ -37,6 +37,7 @@ pub mod joining;
 mod malformed;
 mod money;
 mod number;
+pub mod order;
 pub mod payment;
 pub mod prepaid;
 pub mod purchase;

@@ -15,13 +15,21 @@ pub enum Role {
     Shop,
     /// A checker of tickets.
     Gate,
+    /// A service that hands out keys and programs for sealed orders.
+    Sealing,
     /// The settlement centre itself.
     Centre,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 4] = [Self::Member, Self::Shop, Self::Gate, Self::Centre];
+    pub const ALL: [Self; 5] = [
+        Self::Member,
+        Self::Shop,
+        Self::Gate,
+        Self::Sealing,
+        Self::Centre,
+    ];
 
     /// The letter that stands before the number.
     pub const fn letter(self) -> char {
@@ -29,6 +37,7 @@ impl Role {
             Self::Member => 'M',
             Self::Shop => 'S',
             Self::Gate => 'G',
+            Self::Sealing => 'E',
             Self::Centre => 'C',
         }
     }
@@ -39,6 +48,7 @@ impl Role {
             Self::Member => 1,
             Self::Shop => 2,
             Self::Gate => 3,
+            Self::Sealing => 4,
             Self::Centre => 9,
         }
     }
@@ -104,6 +114,7 @@ impl PartyNumber {
             1 => Role::Member,
             2 => Role::Shop,
             3 => Role::Gate,
+            4 => Role::Sealing,
             _ => Role::Centre,
         }
     }

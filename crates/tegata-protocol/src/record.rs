@@ -34,6 +34,9 @@ pub enum Purpose {
     /// Opens what is sealed to the centre.
     #[n(5)]
     Opening,
+    /// Opens card numbers, and nothing else: the credit link's.
+    #[n(6)]
+    Credit,
 }
 
 /// A public key of the centre.
@@ -75,11 +78,14 @@ impl Document for Certificate {
             return Err(Malformed::field("valid", "longer than a year"));
         }
         match (self.purpose, &self.key) {
-            (Purpose::Opening, CentreKey::Sealing(key)) if key.suite() == Suite::Standard => Ok(()),
-            (Purpose::Opening, _) | (_, CentreKey::Sealing(_)) => Err(Malformed::field(
-                "key",
-                "not of the kind that its purpose needs",
-            )),
+            (Purpose::Opening | Purpose::Credit, CentreKey::Sealing(key))
+                if key.suite() == Suite::Standard =>
+            {
+                Ok(())
+            }
+            (Purpose::Opening | Purpose::Credit, _) | (_, CentreKey::Sealing(_)) => Err(
+                Malformed::field("key", "not of the kind that its purpose needs"),
+            ),
             (_, CentreKey::Verifying(_)) => Ok(()),
         }
     }
@@ -152,8 +158,8 @@ impl CentreKeys {
             found.ok_or(CertificateError::Missing(purpose))
         };
         let opening = held.iter().find_map(|c| match &c.key {
-            CentreKey::Sealing(key) => Some(key.clone()),
-            CentreKey::Verifying(_) => None,
+            CentreKey::Sealing(key) if c.purpose == Purpose::Opening => Some(key.clone()),
+            CentreKey::Sealing(_) | CentreKey::Verifying(_) => None,
         });
         Ok(Self {
             name: held.first().map(|c| c.centre.clone()).unwrap_or_default(),
@@ -225,7 +231,7 @@ impl PartyKeys {
     }
 }
 
-/// What shops and gates show of themselves. Members show nothing.
+/// What shops, gates and sealing services show of themselves. Members show nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 #[cbor(map)]
 pub struct Profile {
@@ -294,10 +300,10 @@ impl Document for PartyRecord {
         self.keys.check(role)?;
         match (role, &self.profile) {
             (Role::Member | Role::Centre, None) => Ok(()),
-            (Role::Shop | Role::Gate, Some(profile)) => profile.check(),
+            (Role::Shop | Role::Gate | Role::Sealing, Some(profile)) => profile.check(),
             _ => Err(Malformed::field(
                 "profile",
-                "shops and gates have one, others none",
+                "shops, gates and sealing services have one, others none",
             )),
         }
     }

@@ -210,6 +210,60 @@ codes! {
     /// Admitted before.
     AlreadyUsed = 610, "already_used", Mend,
         "This ticket was used already.";
+
+    /// Not a token of this shop's.
+    TokenInvalid = 700, "token_invalid", Mend,
+        "The order doesn't come from this shop's page. Open the shop's page and order again.";
+    /// The page was open for too long.
+    TokenExpired = 701, "token_expired", Later,
+        "The order page was open for too long. Order again; what was typed stays in the page.";
+    /// No key of that number waits for an order.
+    OrderKeyUnknown = 702, "order_key_unknown", Later,
+        "The order is sealed with a key that this shop doesn't have. Order again with a fresh program.";
+    /// The key sealed another order before.
+    OrderKeyUsed = 703, "order_key_used", Later,
+        "The key has sealed another order already. Order again with a fresh program.";
+    /// The key's time is over.
+    OrderKeyExpired = 704, "order_key_expired", Later,
+        "The key has expired. Order again with a fresh program.";
+    /// It doesn't open: changed on the way, or sealed for another order.
+    OrderUnopenable = 705, "order_unopenable", Later,
+        "The order can't be opened: it was changed on the way or sealed for another order.";
+    /// Other bytes came under this order's number before.
+    OrderDiffers = 706, "order_differs", Mend,
+        "Another order was taken under this number. Nothing was done; order again.";
+    /// What is inside isn't a form that can be read.
+    FormUnreadable = 707, "form_unreadable", Mend,
+        "The form inside the order can't be read. Order again from the shop's page.";
+    /// A field is missing, or holds what can't be.
+    FormIncomplete = 708, "form_incomplete", Mend,
+        "A field of the form is missing or can't be right. Correct it and order again.";
+    /// More bytes than an order may have.
+    OrderTooLarge = 709, "order_too_large", Mend,
+        "The order is too large: 64 KiB and 500 lines at most. Make two orders of it.";
+    /// The cart inside isn't the one that the page showed, or its price has changed.
+    CartChanged = 710, "cart_changed", Mend,
+        "The cart or its price has changed since the page was shown. Look at it and order again.";
+    /// A product that the shop doesn't have.
+    ProductUnknown = 711, "product_unknown", Mend,
+        "The shop has no such product any more. Take it out of the cart.";
+    /// Not so many left.
+    OutOfStock = 712, "out_of_stock", Mend,
+        "Not so many are left. Order fewer.";
+    /// Orders are taken only from members that the shop admitted.
+    NotAdmitted = 713, "not_admitted", Mend,
+        "This shop takes such orders only from members that it admitted. Ask the shop.";
+
+    /// A key that can't be put in stock.
+    StockRefused = 720, "stock_refused", Mend,
+        "One of the keys can't be put in stock. Nothing was taken; make new ones.";
+    /// No key is left for this shop.
+    StockEmpty = 721, "stock_empty", Later,
+        "The sealing service has no key left for this shop. Try again in a minute.";
+
+    /// The credit link can't use the card number.
+    CardRefused = 730, "card_refused", Mend,
+        "The card number can't be right, or was sealed for another order. Type it again.";
 }
 
 impl fmt::Display for Code {
