@@ -437,6 +437,21 @@ impl Slip {
     }
 }
 
+impl Slip {
+    /// Finds the line within a whole letter: its text, or the HTML file that the centre made.
+    ///
+    /// # Errors
+    /// [`Malformed`] when there's no such line, or something is wrong with it.
+    pub fn in_letter(letter: &str) -> Result<Self, Malformed> {
+        let none = || Malformed::field("letter", "no line in it begins with tegata:join?");
+        let start = letter.find("tegata:join?").ok_or_else(none)?;
+        let line = letter.get(start..).unwrap_or_default();
+        let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | ')');
+        let line = line.split(ends).next().unwrap_or_default();
+        line.replace("&amp;", "&").parse()
+    }
+}
+
 impl FromStr for Slip {
     type Err = Malformed;
 
@@ -466,6 +481,31 @@ impl FromStr for Slip {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slip_is_found_in_its_letter() {
+        let slip = Slip {
+            centre: "https://centre.example".to_owned(),
+            root: crate::SigningKey::from_seed(&[7; 32]).verifying_key(),
+            number: PartyNumber::new(crate::Role::Member, 483_122_075).unwrap(),
+            code: ActivationCode([7; 10]),
+            terms: Digest::of(b"terms"),
+        };
+        let line = slip.reveal();
+        let in_html = line.replace('&', "&amp;");
+        for letter in [
+            line.clone(),
+            format!("Dear member,\r\n\t{line}\r\nWe look forward to seeing you.\r\n"),
+            format!("<p>The code: <code translate=\"no\">{in_html}</code></p>"),
+            format!("<meta content='{in_html}'>"),
+            format!("(see {line})"),
+        ] {
+            let found = Slip::in_letter(&letter).unwrap();
+            assert_eq!(found.reveal(), line, "{letter}");
+        }
+        assert!(Slip::in_letter("Dear member,").is_err());
+        assert!(Slip::in_letter("tegata:join?centre=x").is_err());
+    }
 
     #[test]
     fn codes_survive_people() {

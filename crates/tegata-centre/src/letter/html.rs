@@ -52,6 +52,7 @@ fn sheet(letter: &Letter, words: &Words, picture: &Markup) -> Markup {
                     dd { (grouped(&letter.terms_digest)) small { (words.terms_note) } }
                 }
             }
+            p.line { (words.line) code translate="no" { (letter.slip) } }
             p.warning { (words.warning) }
             p { (words.closing) br; (letter.centre_name) }
         }

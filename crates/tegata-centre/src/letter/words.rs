@@ -12,6 +12,7 @@ pub(super) struct Words {
     pub(super) code: &'static str,
     pub(super) expires: &'static str,
     pub(super) scan: &'static str,
+    pub(super) line: &'static str,
     pub(super) steps_title: &'static str,
     pub(super) steps: Vec<String>,
     pub(super) root: &'static str,
@@ -60,6 +61,7 @@ pub(super) fn english(letter: &Letter) -> Words {
         code: "Activation code",
         expires: "Use it by",
         scan: "Let the program read this",
+        line: "What the square code holds, as one line",
         steps_title: "How to join",
         steps: vec![
             get,
@@ -107,6 +109,7 @@ pub(super) fn japanese(letter: &Letter) -> Words {
         code: "アクティベーションコード",
         expires: "有効期限",
         scan: "プログラムで読み取ってください",
+        line: "二次元コードの内容（一行）",
         steps_title: "ご登録の手順",
         steps: vec![
             format!(

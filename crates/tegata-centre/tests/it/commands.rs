@@ -366,6 +366,8 @@ impl Live {
         ]);
         let slip = std::fs::read_to_string(granted["slip"].as_str().unwrap()).unwrap();
         let slip: Slip = slip.parse().unwrap();
+        let letter = std::fs::read_to_string(granted["letter"].as_str().unwrap()).unwrap();
+        assert_eq!(Slip::in_letter(&letter).unwrap().reveal(), slip.reveal());
         assert_eq!(granted["number"], slip.number.to_string());
         let party = Party::new(slip.number);
         let letter = registration(&self.folder, &party, &slip, now());

@@ -12,7 +12,7 @@ use crate::folder::{Folder, FolderError, Joining};
 
 /// Join the centre: make keys, register, keep the record
 ///
-/// The slip is the line at the end of the centre's letter (`tegata:join?…`). It names the centre
+/// The slip is a line in the centre's letter (`tegata:join?…`). It names the centre
 /// and its root key, which this gate pins. The signed registration is kept until the centre has
 /// answered: if the connection breaks, run the same command again.
 ///
@@ -25,7 +25,7 @@ pub(super) struct Arguments {
     /// The slip's line; other users of this machine can see it while the command runs
     #[arg(long, value_name = "LINE", required_unless_present = "slip_file")]
     slip: Option<String>,
-    /// A file that holds the slip's line
+    /// A file that holds the slip's line (the whole letter will do, as text or HTML)
     #[arg(long, value_name = "FILE", conflicts_with = "slip")]
     slip_file: Option<PathBuf>,
     /// The gate's name, as told to those whose ticket was used here
@@ -78,9 +78,7 @@ fn slip(arguments: &Arguments) -> Result<Slip, Failure> {
             .or_doing(format!("reading {}", file.display()))?,
         (None, None) => String::new(),
     };
-    // A letter may be given whole: the slip is the line that looks like one.
-    let slip = line.lines().find(|l| l.trim().starts_with("tegata:join?"));
-    let slip = slip.unwrap_or(line.as_str()).parse::<Slip>();
-    slip.or_exit(Exit::Usage)
-        .or_next("copy the whole line that begins with tegata:join? from the letter")
+    Slip::in_letter(&line)
+        .or_exit(Exit::Usage)
+        .or_next("give the centre's letter, or its line tegata:join?… whole")
 }

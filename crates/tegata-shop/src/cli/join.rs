@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "LINE", required_unless_present = "slip_file")]
     slip: Option<String>,
 
-    /// A file with the letter's line; other lines in it don't matter
+    /// A file with the letter's line (the whole letter will do, as text or HTML)
     #[arg(long, value_name = "FILE", conflicts_with = "slip")]
     slip_file: Option<PathBuf>,
 
@@ -96,12 +96,7 @@ fn read_slip(arguments: &Arguments) -> Result<Slip, Failure> {
             .map_err(|e| Failure::usage(format!("can't read {}: {e}", shown(file))))?,
         (None, None) => String::new(),
     };
-    let mut lines = text.lines().map(str::trim);
-    let line = lines.find(|line| line.starts_with("tegata:join?"));
-    let line = line.ok_or_else(|| {
-        Failure::usage("there's no line that begins with tegata:join?")
-            .next("give the last line of the centre's letter, whole")
-    })?;
-    line.parse()
-        .map_err(|e| Failure::usage(format!("the letter's line: {e}")))
+    Slip::in_letter(&text).map_err(|e| {
+        Failure::usage(e).next("give the centre's letter, or its line tegata:join?… whole")
+    })
 }

@@ -39,7 +39,7 @@ pub const PARTY: Party = Party::new(PROGRAM, 1);
     version,
     after_help = "\
 Opening a shop:
-  1. The centre sends a letter. Its last line begins with tegata:join?… Put it into a file.
+  1. The centre sends a letter. Give it as it is: a line of it begins with tegata:join?…
   2. tegata-shop join --data shop --slip-file letter.txt --name \"Hanamizuki Books\" \\
        --address https://books.example
   3. tegata-shop catalogue example > shop/catalogue.toml     (and edit it)

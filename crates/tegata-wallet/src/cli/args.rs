@@ -115,6 +115,9 @@ pub(super) struct CollectArgs {
     /// Wait this long for something new
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub(super) wait: u64,
+    /// Meet the shop at this address first: its deliveries wait if this wallet doesn't know it
+    #[arg(long, value_name = "URL")]
+    pub(super) shop: Vec<String>,
     #[command(flatten)]
     pub(super) a: PasswordA,
 }
@@ -177,7 +180,7 @@ pub(super) struct SlipArgs {
     /// The letter's line: tegata:join?… (others on this machine may see it; prefer --slip-file)
     #[arg(long, value_name = "LINE", conflicts_with_all = ["slip_file", "centre"])]
     pub(super) slip: Option<String>,
-    /// A file that holds the letter's line (the whole letter will do)
+    /// A file that holds the letter's line (the whole letter will do, as text or HTML)
     #[arg(long, value_name = "FILE", conflicts_with = "centre")]
     pub(super) slip_file: Option<PathBuf>,
     /// The centre's address, if you type the letter part by part
@@ -452,14 +455,14 @@ pub(super) struct RestoreArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) history: Option<PathBuf>,
     /// The centre's address
-    #[arg(long, value_name = "URL", requires_all = ["root", "number"])]
+    #[arg(long, value_name = "URL", requires = "root")]
     pub(super) centre: Option<String>,
-    /// The centre's root key
+    /// The centre's root key, from your letter
     #[arg(long, value_name = "HEX", requires = "centre")]
     pub(super) root: Option<String>,
-    /// Your number
-    #[arg(long, value_name = "M-…", requires = "centre")]
-    pub(super) number: Option<String>,
+    /// The address of a shop that you have tickets of; may be given several times
+    #[arg(long, value_name = "URL")]
+    pub(super) shop: Vec<String>,
     /// One password for everything, instead of A and B
     #[arg(long)]
     pub(super) one_password: bool,

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 use tegata_program::exit::Failure;
 use tegata_protocol::{
-    PartyNumber, Time, VerifyingKey,
+    Time, VerifyingKey,
     joining::{ActivationCode, Details, Slip},
 };
 
@@ -92,8 +92,7 @@ fn slip_of(args: &SlipArgs) -> Result<Slip, Failure> {
         (None, None) => None,
     };
     if let Some(text) = text {
-        let line = line_of_letter(&text);
-        return line.parse().map_err(|e| failure(WalletError::Input(e)));
+        return Slip::in_letter(&text).map_err(|e| failure(WalletError::Input(e)));
     }
     let part = |p: &Option<String>| p.clone().unwrap_or_default();
     let (centre, root) = (part(&args.centre), part(&args.root));
@@ -108,14 +107,6 @@ fn slip_of(args: &SlipArgs) -> Result<Slip, Failure> {
         terms: &terms,
     };
     typed.with_code(code).map_err(failure)
-}
-
-/// The line for programs within a letter.
-fn line_of_letter(letter: &str) -> &str {
-    let start = letter.find("tegata:join?").unwrap_or_default();
-    let line = letter.get(start..).unwrap_or_default();
-    let end = line.find(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | ')'));
-    line.get(..end.unwrap_or(line.len())).unwrap_or_default()
 }
 
 /// Makes the wallet again.
@@ -137,24 +128,43 @@ pub(super) fn restore(
     if let Some(copy) = &args.history {
         crate::restoring::bring_history(folder, copy).map_err(failure)?;
     }
-    let wallet = new.restore(folder, home, now).map_err(failure)?;
+    let asked = home.is_some();
+    let mut wallet = new.restore(folder, home, now).map_err(failure)?;
+    let mut text = "Restored.\n".to_owned();
+    if asked {
+        match bring_back(&mut wallet, &args.shop, now) {
+            Ok(brought) => text.push_str(&brought),
+            Err(error) => out.note(&format!(
+                "The wallet is restored, but not all came back: {error}. Run `tegata-wallet \
+                 collect` later."
+            )),
+        }
+    }
     let status = wallet.view_status(now).map_err(failure)?;
-    let text = format!("Restored.\n{status}");
+    text.push_str(&status.to_string());
     out.value(&status, &text)
 }
 
+/// What the centre still knows of a member: balance, cards, deliveries.
+fn bring_back(wallet: &mut Wallet, shops: &[String], now: Time) -> Result<String, WalletError> {
+    wallet.balance(now)?;
+    for shop in shops {
+        wallet.meet_shop(shop, now)?;
+    }
+    let collected = wallet.collect(now)?;
+    Ok(format!("{}\n", wallet.view_collected(&collected)?))
+}
+
 fn home_of(args: &RestoreArgs) -> Result<Option<Home>, Failure> {
-    let (Some(centre), Some(root), Some(number)) = (&args.centre, &args.root, &args.number) else {
+    let (Some(centre), Some(root)) = (&args.centre, &args.root) else {
         return Ok(None);
     };
     let input = |e| failure(WalletError::Input(e));
     let wrong = || Failure::usage("--root isn't 64 hex digits");
     let root = tegata_protocol::Digest::from_hex(root).ok_or_else(wrong)?;
-    let number: PartyNumber = number.parse().map_err(input)?;
     Ok(Some(Home {
         centre: centre.clone(),
         root: VerifyingKey::from_bytes(root.as_bytes()).map_err(input)?,
-        number,
     }))
 }
 
