@@ -146,15 +146,15 @@ impl Source<'_> {
         match (self.file, self.fd) {
             (Some(path), _) => from_file(path),
             (None, Some(fd)) => from_descriptor(fd),
-            (None, None) => self.ask(""),
+            (None, None) => self.ask("", ""),
         }
     }
 
     fn read_new(self) -> Result<Password, Error> {
         let password = match (self.file, self.fd) {
             (None, None) => {
-                let first = self.ask("new ")?;
-                let again = self.ask("again: new ")?;
+                let first = self.ask("New ", "")?;
+                let again = self.ask("New ", ", again")?;
                 if !first.same_as(&again) {
                     return Err(Error::Differ);
                 }
@@ -166,8 +166,8 @@ impl Source<'_> {
         Ok(password)
     }
 
-    fn ask(self, prefix: &str) -> Result<Password, Error> {
-        let prompt = format!("{prefix}{}: ", self.name);
+    fn ask(self, before: &str, after: &str) -> Result<Password, Error> {
+        let prompt = prompt(before, self.name, after);
         let flag = self.flag;
         let text = rpassword::prompt_password(prompt).map_err(|source| Error::NoTerminal {
             flag: flag.to_owned(),
@@ -175,6 +175,14 @@ impl Source<'_> {
         })?;
         finish(text, "the prompt")
     }
+}
+
+/// `Password A: `, `New password A, again: `.
+fn prompt(before: &str, name: &str, after: &str) -> String {
+    if before.is_empty() {
+        return format!("{name}{after}: ");
+    }
+    format!("{before}{}{after}: ", name.replacen('P', "p", 1))
 }
 
 fn from_file(path: &Path) -> Result<Password, Error> {

@@ -27,6 +27,18 @@ pub enum WalletError {
         /// What went wrong.
         source: Box<CallError>,
     },
+    /// The centre couldn't be asked whose wallet it is.
+    #[error("nothing was restored, the centre couldn't be asked for your record: {source}")]
+    NotRestored {
+        /// What went wrong.
+        source: Box<CallError>,
+    },
+    /// Nobody at the centre has these keys.
+    #[error("nothing was restored: {centre} has no member with the keys of these words")]
+    Nobody {
+        /// The centre's address.
+        centre: String,
+    },
     /// A signed no.
     #[error("{by} refused the {what}: {refusal}")]
     Refused {
@@ -71,6 +83,17 @@ pub enum WalletError {
         /// The name.
         wanted: String,
     },
+    /// Too little of an id.
+    #[error(
+        "{wanted:?} is too short for a {what}'s id: give at least {} of its digits",
+        crate::wallet::SHORTEST_ID
+    )]
+    ShortId {
+        /// What was looked for.
+        what: &'static str,
+        /// What was given.
+        wanted: String,
+    },
     /// Several of that name.
     #[error("more than one {what} begins with {wanted:?}; give more of its id")]
     Ambiguous {
@@ -79,13 +102,13 @@ pub enum WalletError {
         /// The name.
         wanted: String,
     },
-    /// A bill that can't be paid any more.
-    #[error("bill {transaction} can't be paid: it {why}")]
+    /// A bill that can't be paid, or not so.
+    #[error("bill {transaction} can't be paid: {why}")]
     NotPayable {
         /// Its number.
         transaction: String,
         /// Why not.
-        why: &'static str,
+        why: Unpayable,
     },
     /// A payment in doubt that the centre may have.
     #[error("this payment may have counted; it can be given up a day after its bill's end")]
@@ -111,6 +134,42 @@ pub enum WalletError {
     Picture(#[from] tegata_pages::qr::Error),
 }
 
+/// Why a bill can't be paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unpayable {
+    /// Tickets come with the capture of a hold.
+    #[error("it is for tickets, which come only against a hold")]
+    TicketsByHold,
+    /// Too late.
+    #[error("it has expired")]
+    Expired,
+    /// The money is held already.
+    #[error("its money is held already, until the shop has delivered")]
+    Held,
+    /// It's paid.
+    #[error("it is paid already")]
+    Paid,
+    /// It's paid, and what was bought has come.
+    #[error("it is paid already, and what was bought is here")]
+    Delivered,
+    /// Its hold was closed, or the centre refused it for good.
+    #[error("it is closed")]
+    Closed,
+}
+
+impl Unpayable {
+    const fn next(self) -> &'static str {
+        match self {
+            Self::TicketsByHold => "pay without --now",
+            Self::Expired | Self::Closed => "order again: the shop makes a new bill",
+            Self::Held => "nothing more to pay: run `tegata-wallet collect` for what was bought",
+            Self::Paid => "nothing more to pay; `tegata-wallet bills` shows it",
+            Self::Delivered => "nothing more to pay: see `tegata-wallet tickets`",
+        }
+    }
+}
+
 impl WalletError {
     /// What the other side sent isn't sound.
     pub(crate) fn unsound(what: &'static str, why: impl ToString) -> Self {
@@ -124,12 +183,13 @@ impl WalletError {
             Self::Vault(e) => vault_exit(e),
             Self::Data(e) => e.exit(),
             Self::Call(e) => call_exit(e),
-            Self::InDoubt { source, .. } => call_exit(source),
+            Self::InDoubt { source, .. } | Self::NotRestored { source } => call_exit(source),
             Self::State(_) => Exit::Damaged,
             Self::Input(_)
             | Self::Words(_)
             | Self::Strokes(_)
             | Self::NoSuch { .. }
+            | Self::ShortId { .. }
             | Self::Ambiguous { .. }
             | Self::NeedsB(_)
             | Self::NeedsKeyword
@@ -138,6 +198,7 @@ impl WalletError {
             Self::Refused { .. }
             | Self::Unsound { .. }
             | Self::NotRegistered
+            | Self::Nobody { .. }
             | Self::NotPayable { .. }
             | Self::MayCount
             | Self::Picture(_) => Exit::Refused,
@@ -153,10 +214,17 @@ impl WalletError {
             Self::Call(CallError::Unreachable { .. } | CallError::Fault { .. }) => {
                 Some("nothing was signed: check the address, and try again later")
             }
+            Self::NotRestored { .. } => {
+                Some("restore again when it can be reached; check the address")
+            }
+            Self::Nobody { .. } => Some(
+                "check that these are this member's words and this is the member's centre; who \
+                 never registered joins with the letter",
+            ),
             Self::MayCount => Some("run `tegata-wallet send` again: the centre tells how it ended"),
             Self::NotRegistered => Some("run `tegata-wallet send`, or `join` with your letter"),
             Self::Unsound { .. } => Some("ask the one who sent it; nothing was paid for it"),
-            Self::NotPayable { .. } => Some("order again: the shop makes a new bill"),
+            Self::NotPayable { why, .. } => Some(why.next()),
             Self::NeedsKeyword => Some("give it with --keyword-file FILE or --keyword-prompt"),
             Self::Vault(VaultError::NoVault) => {
                 Some("make one with `tegata-wallet join`, or check --data")
@@ -171,6 +239,7 @@ impl WalletError {
             | Self::Strokes(_)
             | Self::Registered(_)
             | Self::NoSuch { .. }
+            | Self::ShortId { .. }
             | Self::Ambiguous { .. }
             | Self::NeedsB(_)
             | Self::File { .. }

@@ -32,5 +32,5 @@ pub mod vault;
 pub mod view;
 pub mod wallet;
 
-pub use error::WalletError;
+pub use error::{Unpayable, WalletError};
 pub use wallet::Wallet;

@@ -17,7 +17,7 @@ use tegata_protocol::{
 
 use crate::{
     entry::{Entry, Paid},
-    error::WalletError,
+    error::{Unpayable, WalletError},
     sending::{Replied, Settled, bad_reply, in_doubt, payment_of},
     state::{BillStatus, Instruction, KeptBill, KnownBalance, PaymentOrder, Pending, verified},
     vault::Password,
@@ -121,15 +121,15 @@ impl Wallet {
             wanted: digest.to_string(),
         })?;
         let bill = self.bill(kept)?;
-        let too_early = mode == Mode::Pay && bill.delivery == DeliveryKind::Tickets;
+        let at_once = mode == Mode::Pay && bill.delivery == DeliveryKind::Tickets;
         let why = match kept.status {
-            BillStatus::Open if too_early => {
-                Some("is for tickets, which come only against a hold; pay without --now")
-            }
-            BillStatus::Open if now >= bill.expires => Some("has expired"),
+            BillStatus::Open if now >= bill.expires => Some(Unpayable::Expired),
+            BillStatus::Open if at_once => Some(Unpayable::TicketsByHold),
             BillStatus::Open | BillStatus::InDoubt => None,
-            BillStatus::Held | BillStatus::Paid | BillStatus::Delivered => Some("is paid already"),
-            BillStatus::Closed => Some("is closed"),
+            BillStatus::Held => Some(Unpayable::Held),
+            BillStatus::Paid => Some(Unpayable::Paid),
+            BillStatus::Delivered => Some(Unpayable::Delivered),
+            BillStatus::Closed => Some(Unpayable::Closed),
         };
         match why {
             Some(why) => Err(WalletError::NotPayable {

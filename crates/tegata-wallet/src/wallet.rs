@@ -260,14 +260,21 @@ impl Wallet {
     }
 }
 
-/// Finds the one thing whose id begins with `wanted` (at least four digits).
+/// How much of an id must be given.
+pub(crate) const SHORTEST_ID: usize = 4;
+
+/// Finds the one thing whose id begins with `wanted` (at least [`SHORTEST_ID`] digits).
 pub(crate) fn find_by_id(
     what: &'static str,
     wanted: &str,
     ids: impl Iterator<Item = Digest>,
 ) -> Result<Digest, WalletError> {
     let prefix = wanted.trim().to_ascii_lowercase();
-    let mut found = ids.filter(|id| prefix.len() >= 4 && id.to_string().starts_with(&prefix));
+    if prefix.len() < SHORTEST_ID {
+        let wanted = wanted.to_owned();
+        return Err(WalletError::ShortId { what, wanted });
+    }
+    let mut found = ids.filter(|id| id.to_string().starts_with(&prefix));
     let wanted = wanted.to_owned();
     match (found.next(), found.next()) {
         (Some(id), None) => Ok(id),

@@ -54,7 +54,9 @@ impl Offer {
             }
             (kind, contents) => {
                 let (kind, asked) = (kind.word(), contents.kind());
-                return Err(format!("this is a {kind}, what was asked for is a {asked}"));
+                return Err(format!(
+                    "the offer's kind is {kind}, and {asked} was asked for"
+                ));
             }
         };
         if chosen && wish.holders.len() > 1 {

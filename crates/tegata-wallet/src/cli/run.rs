@@ -25,6 +25,7 @@ use crate::{
     buying,
     error::WalletError,
     page,
+    sending::Settled,
     state::KeptBill,
     vault::Words,
     view::{BalanceView, BillView, ReferenceView, RefusalView, history_csv},
@@ -194,16 +195,20 @@ fn send(folder: &Path, args: &SendArgs, out: &Output, now: Time) -> Result<(), F
     let (mut results, mut failed, mut lines) = (Vec::new(), None, Vec::new());
     for (pending, settled) in wallet.send_pending(now) {
         let what = pending.what.word();
-        let (result, error) = match settled {
-            Ok(_) => ("settled", None),
-            Err(error @ WalletError::Refused { .. }) => ("refused", Some(error)),
-            Err(error) => ("in_doubt", Some(error)),
+        let (result, error, told) = match settled {
+            Ok(settled) => ("settled", None, told(&wallet, &settled)),
+            Err(error) => {
+                let refused = matches!(error, WalletError::Refused { .. });
+                let told = chain_of(&error);
+                (
+                    if refused { "refused" } else { "in_doubt" },
+                    Some(error),
+                    told,
+                )
+            }
         };
         let why = error.as_ref().map(chain_of);
-        lines.push(format!(
-            "{what}: {result} {}",
-            why.clone().unwrap_or_default()
-        ));
+        lines.push(format!("{what}: {told}"));
         let digest = pending.digest().to_string();
         let refusal = match &error {
             Some(WalletError::Refused { by, what, refusal }) => {
@@ -221,6 +226,20 @@ fn send(folder: &Path, args: &SendArgs, out: &Output, now: Time) -> Result<(), F
     }
     out.value(&json!({ "sent": results }), lines.join("\n").trim_end())?;
     failed.map_or(Ok(()), |error| Err(failure(error)))
+}
+
+/// What came of a message, for its sender.
+fn told(wallet: &Wallet, settled: &Settled) -> String {
+    match settled {
+        Settled::Registered => format!("registered as {}", wallet.state().number),
+        Settled::Reference(reference) => ReferenceView::from(reference.clone()).to_string(),
+        Settled::Bill(_) => "the shop's bill came: see `tegata-wallet bills`".to_owned(),
+        Settled::Paid(bill) => {
+            let paid = wallet.view_paid(*bill);
+            paid.map_or_else(|e| e.to_string(), |view| view.to_string())
+        }
+        Settled::Answered => "the shop answered".to_owned(),
+    }
 }
 
 fn load(folder: &Path, args: &LoadArgs, out: &Output, now: Time) -> Result<(), Failure> {
@@ -242,6 +261,9 @@ fn load(folder: &Path, args: &LoadArgs, out: &Output, now: Time) -> Result<(), F
 
 fn collect(folder: &Path, args: &CollectArgs, out: &Output, now: Time) -> Result<(), Failure> {
     let (mut wallet, _) = open(folder, Access::Writing, &args.a)?;
+    for shop in &args.shop {
+        wallet.meet_shop(shop, now).map_err(|e| out.failed(e))?;
+    }
     let mut collected = wallet.collect(now).map_err(|e| out.failed(e))?;
     let until = clock::monotonic_millis().saturating_add(args.wait.saturating_mul(1000));
     let waiting = (args.wait > 0).then(|| progress::spinner("waiting for the centre"));

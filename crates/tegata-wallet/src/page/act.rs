@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use serde::{Deserialize, Deserializer};
-use tegata_pages::Language;
+use tegata_pages::{Language, Texts};
 use tegata_protocol::{Digest, Time, payment::Mode, purchase::Keyword};
 use zeroize::Zeroizing;
 
@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     error::WalletError,
+    mailbox::Collected,
     tickets::Showing,
     vault::{Layer, Password, PasswordForm, VaultError},
     wallet::Wallet,
@@ -131,19 +132,37 @@ pub(super) async fn refresh(
     let visit = Visit::new(here, language, uri, headers);
     visit
         .post(&form.csrf, |wallet, now, frame, csrf| {
-            let outcome = bring_up_to_date(wallet, now);
+            let outcome = bring_up_to_date(wallet, frame.texts(), now);
             screens::overview(frame, wallet, now, csrf, Some(outcome))
         })
         .await
 }
 
-fn bring_up_to_date(wallet: &mut Wallet, now: Time) -> Result<String, WalletError> {
+fn bring_up_to_date(wallet: &mut Wallet, t: Texts<'_>, now: Time) -> Result<String, WalletError> {
     for (_, settled) in wallet.send_pending(now) {
         settled?;
     }
     let collected = wallet.collect(now)?;
     wallet.balance(now)?;
-    Ok(wallet.view_collected(&collected)?.to_string())
+    Ok(brought(t, &collected))
+}
+
+/// What a visit to the mailbox brought, in numbers: the pages show the things themselves.
+fn brought(t: Texts<'_>, collected: &Collected) -> String {
+    let lines = [
+        ("refreshed.cards", collected.cards.len()),
+        ("refreshed.tickets", collected.tickets.len()),
+        ("refreshed.closed", collected.closed.len()),
+        ("refreshed.aside", collected.aside.len()),
+    ];
+    let some = lines.into_iter().filter(|(_, number)| *number > 0);
+    let told: Vec<_> = some
+        .map(|(key, number)| t.fill(key, &[("number", &number.to_string())]))
+        .collect();
+    if told.is_empty() {
+        return t.text("refreshed.nothing").to_owned();
+    }
+    told.join(" ")
 }
 
 pub(super) async fn overview(h: Here, l: Language, uri: Uri, headers: HeaderMap) -> Response {

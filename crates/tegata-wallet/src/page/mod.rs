@@ -53,7 +53,7 @@ pub const PORT: u16 = 7405;
 /// The host name of a wallet's page. Browsers take it to this machine without asking anybody.
 pub const HOST: &str = "wallet.localhost";
 
-fn texts(language: Language) -> Texts<'static> {
+pub(crate) fn texts(language: Language) -> Texts<'static> {
     MESSAGES.of(language)
 }
 

@@ -2,6 +2,7 @@
 
 use axum::http::{StatusCode, Uri};
 use maud::{Markup, html};
+use tegata_client::CallError;
 use tegata_pages::{
     Column, Field, Language, Link, Page, Refusal, Role, Table, Texts, Tile, Tone, button, code,
     danger_button, definitions, notice, tiles,
@@ -13,7 +14,7 @@ use super::{
     texts,
 };
 use crate::{
-    error::WalletError,
+    error::{Unpayable, WalletError},
     vault::Layer,
     view::{BalanceView, BillView, CardView},
     wallet::Wallet,
@@ -132,7 +133,7 @@ impl Frame {
 
     pub(super) fn refusal(&self, error: &WalletError) -> Markup {
         let t = self.texts();
-        let what = error.to_string();
+        let what = why(t, error);
         let (code, what, next) = match wrong_layer(error) {
             Some(Layer::A) => ("wrong_a", t.text("wrong.a"), "next.again"),
             Some(Layer::B) => ("wrong_b", t.text("wrong.b"), "next.again"),
@@ -161,6 +162,70 @@ const fn code_of(error: &WalletError) -> (&'static str, &'static str) {
         ("in_doubt", "next.doubt")
     } else {
         ("failed", "next.status")
+    }
+}
+
+/// What went wrong, in the page's language; what only a damaged or hostile machine brings about is
+/// told in English.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what isn't translated has its English text"
+)]
+fn why(t: Texts<'_>, error: &WalletError) -> String {
+    let key = match error {
+        WalletError::Refused { refusal, .. } => return refused(t, refusal),
+        WalletError::Call(call) => return not_reached(t, call).unwrap_or_else(|| call.to_string()),
+        WalletError::InDoubt { source, .. } => {
+            let cause = not_reached(t, source).unwrap_or_else(|| source.to_string());
+            return format!("{} {cause}", t.text("why.in_doubt"));
+        }
+        WalletError::NotPayable { why, .. } => match why {
+            Unpayable::TicketsByHold => "why.by_hold",
+            Unpayable::Expired => "why.expired",
+            Unpayable::Held => "why.held",
+            Unpayable::Paid | Unpayable::Delivered => "why.paid",
+            Unpayable::Closed => "why.closed",
+        },
+        WalletError::NotRegistered => "why.not_registered",
+        WalletError::NeedsKeyword => "why.keyword",
+        WalletError::NeedsB(_) => "why.needs_b",
+        WalletError::MayCount => "why.may_count",
+        WalletError::NoSuch { .. } => "why.none",
+        other => return other.to_string(),
+    };
+    t.text(key).to_owned()
+}
+
+/// A signed no. Codes that no member gets have no translation.
+fn refused(t: Texts<'_>, refusal: &tegata_protocol::refusal::Refusal) -> String {
+    let key = format!("refusal.{}", refusal.code.word());
+    let text = t.text(&key);
+    let text = if text == key {
+        refusal.code.text()
+    } else {
+        text
+    };
+    match &refusal.detail {
+        Some(detail) => format!("{text} ({detail})"),
+        None => text.to_owned(),
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what isn't translated has its English text"
+)]
+fn not_reached(t: Texts<'_>, error: &CallError) -> Option<String> {
+    match error {
+        CallError::Unreachable { address, .. } => {
+            Some(t.fill("why.unreachable", &[("address", address)]))
+        }
+        CallError::Busy { address, seconds } => {
+            let seconds = seconds.to_string();
+            Some(t.fill("why.busy", &[("address", address), ("seconds", &seconds)]))
+        }
+        CallError::Fault { address, .. } => Some(t.fill("why.fault", &[("address", address)])),
+        _ => None,
     }
 }
 
@@ -196,7 +261,7 @@ pub(super) fn overview(
         }
         @if !pending.is_empty() {
             h2 { (t.text("overview.pending")) }
-            ul { @for p in pending { li { (p.what.word()) " → " (p.to.to_string()) ", " (p.made.to_string()) } } }
+            ul { @for p in pending { li { (t.text(pending_key(p.what.word()))) " → " (p.to.to_string()) ", " (p.made.to_string()) } } }
         }
         @if !bills.is_empty() {
             h2 { (t.text("menu.pay")) }
@@ -209,6 +274,16 @@ pub(super) fn overview(
         }
     };
     Ok(frame.page(t.text("menu.overview"), wallet).body(body))
+}
+
+fn pending_key(what: &str) -> &'static str {
+    match what {
+        "registration" => "pending.registration",
+        "load" => "pending.load",
+        "order" => "pending.order",
+        "payment" => "pending.payment",
+        _ => "pending.inquiry",
+    }
 }
 
 fn balance_tiles(t: Texts<'_>, balance: &BalanceView) -> Markup {
@@ -270,7 +345,7 @@ fn bill_table(frame: &Frame, bills: &[BillView]) -> Markup {
             html! { (t.text(status_key(b.status()))) },
         ]
     });
-    let table = Table::new(frame.language(), t.text("menu.pay"), columns).rows(rows);
+    let table = Table::new(frame.language(), t.text("bill.caption"), columns).rows(rows);
     html! { (table) }
 }
 
@@ -347,7 +422,7 @@ fn lines(frame: &Frame, view: &BillView) -> Markup {
             Column::number(t.text("bill.sum")),
         ],
     )
-    .rows(view.lines().iter().map(|l| cells(l.cells().into())))
+    .rows(view.lines().iter().map(|l| cells(l.cells(t).into())))
     .total(cells(vec![
         t.text("bill.total").to_owned(),
         String::new(),
@@ -401,13 +476,13 @@ pub(super) fn history(frame: &Frame, wallet: &Wallet) -> Result<Page, WalletErro
         vec![
             html! { (e.time.to_string()) },
             html! { (t.text(kind_key(e.kind))) },
-            html! { (e.text) },
+            html! { (e.saying.text(t)) },
             amount(&e.amount),
             amount(&e.balance),
         ]
     });
     let title = t.text("menu.history");
-    let table = Table::new(frame.language(), title, columns).rows(rows);
+    let table = Table::new(frame.language(), t.text("history.caption"), columns).rows(rows);
     Ok(frame.page(title, wallet).body(html! { (table) }))
 }
 
@@ -450,7 +525,7 @@ pub(super) fn cards(frame: &Frame, wallet: &Wallet) -> Page {
         ]
     });
     let title = t.text("menu.cards");
-    let table = Table::new(frame.language(), title, columns).rows(rows);
+    let table = Table::new(frame.language(), t.text("card.caption"), columns).rows(rows);
     frame.page(title, wallet).body(html! { (table) })
 }
 

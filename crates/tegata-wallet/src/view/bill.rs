@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use tegata_pages::{Language, Texts};
 use tegata_protocol::{
     Digest, Time,
     purchase::{Line, TaxMode, TaxRate},
@@ -11,6 +12,7 @@ use tegata_protocol::{
 use super::{AmountView, TimeView};
 use crate::{
     error::WalletError,
+    page,
     state::{BillStatus, KeptBill},
     wallet::Wallet,
 };
@@ -108,19 +110,26 @@ impl BillView {
 }
 
 impl LineView {
-    /// Text, quantity, unit price, rate, total: for a page.
-    pub fn cells(&self) -> [String; 5] {
-        let bp = self.tax_basis_points;
-        let rate = TaxRate::new(bp).map_or_else(|_e| bp.to_string(), percent);
-        let mode = if self.tax_included { "incl." } else { "excl." };
+    /// Text, quantity, unit price, tax, total.
+    pub fn cells(&self, t: Texts<'_>) -> [String; 5] {
         let total = self.total.as_ref().map(ToString::to_string);
         [
             self.text.clone(),
             self.quantity.to_string(),
             self.unit_price.to_string(),
-            format!("{rate} {mode}"),
+            self.tax(t),
             total.unwrap_or_default(),
         ]
+    }
+
+    fn tax(&self, t: Texts<'_>) -> String {
+        let bp = self.tax_basis_points;
+        let rate = TaxRate::new(bp).map_or_else(|_e| bp.to_string(), percent);
+        match (bp, self.tax_included) {
+            (0, _) => t.text("bill.tax_none").to_owned(),
+            (_, true) => t.fill("bill.tax_included", &[("rate", &rate)]),
+            (_, false) => t.fill("bill.tax_added", &[("rate", &rate)]),
+        }
     }
 }
 
@@ -144,7 +153,7 @@ impl fmt::Display for BillView {
         )?;
         writeln!(f, "{}", self.title)?;
         for line in &self.lines {
-            let [text, quantity, price, rate, total] = line.cells();
+            let [text, quantity, price, rate, total] = line.cells(page::texts(Language::En));
             writeln!(f, "  {quantity:>3} × {text}")?;
             if line.discount.minor > 0 {
                 writeln!(f, "        at {price}, less {}", line.discount)?;

@@ -3,15 +3,42 @@
 use std::fmt;
 
 use serde::Serialize;
-use tegata_protocol::Digest;
+use tegata_pages::{Language, Texts};
+use tegata_protocol::{Digest, prepaid::Funding};
 
-use super::{AmountView, TimeView, funding_word, short};
+use super::{AmountView, TimeView, short};
 use crate::{
     entry::Entry,
     error::WalletError,
+    page,
     state::{Dated, KeptBill},
     wallet::Wallet,
 };
+
+/// A sentence that the messages of each language have under a key, with what is filled in.
+#[derive(Clone, Debug)]
+pub(crate) struct Saying {
+    key: &'static str,
+    values: Vec<(&'static str, String)>,
+}
+
+impl Saying {
+    /// In the words of a language.
+    pub(crate) fn text(&self, t: Texts<'_>) -> String {
+        let values: Vec<_> = self.values.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        t.fill(self.key, &values)
+    }
+}
+
+/// Something that needs no words: names and numbers.
+fn plain(text: impl Into<String>) -> Saying {
+    say("say.plain", [("text", text.into())])
+}
+
+fn say<const N: usize>(key: &'static str, values: [(&'static str, String); N]) -> Saying {
+    let values = values.into();
+    Saying { key, values }
+}
 
 /// An entry of the history.
 #[derive(Clone, Debug, Serialize)]
@@ -20,8 +47,11 @@ pub struct EntryView {
     pub time: TimeView,
     /// What kind.
     pub kind: &'static str,
-    /// In words.
+    /// In words, English ones.
     pub text: String,
+    /// The same for other languages.
+    #[serde(skip)]
+    pub(crate) saying: Saying,
     /// The amount, above zero in, as it changed the account or is to change it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub amount: Option<AmountView>,
@@ -62,76 +92,87 @@ impl Wallet {
             time: dated.time.into(),
             kind: dated.entry.word(),
             text: String::new(),
+            saying: plain(""),
             amount: None,
             balance: None,
             id: None,
         };
         self.describe(&dated.entry, &mut view);
+        view.text = view.saying.text(page::texts(Language::En));
         view
     }
 
     fn describe(&self, entry: &Entry, view: &mut EntryView) {
         match entry {
-            Entry::Joined(j) => view.text = format!("{} at {}", j.number, j.centre),
+            Entry::Joined(j) => view.saying = plain(format!("{}, {}", j.number, j.centre)),
             Entry::LoadAsked(r) => {
-                view.text = format!("{} under {}", funding_word(r.funding), r.reference);
+                let key = match r.funding {
+                    Funding::Deposit => "say.deposit",
+                    Funding::Transfer | Funding::Credit | Funding::Cash => "say.transfer",
+                };
+                view.saying = say(key, [("reference", r.reference.clone())]);
                 view.amount = Some(r.amount.into());
             }
             Entry::Loaded(_, kept) => {
-                view.text = format!("card {}, {}", kept.card.number, kept.card.reference);
+                let (number, reference) = (kept.card.number.to_string(), &kept.card.reference);
+                let values = [("number", number), ("reference", reference.to_string())];
+                view.saying = say("say.card", values);
                 view.amount = Some(kept.card.value.into());
                 view.balance = Some(kept.card.balance.into());
             }
             Entry::Ordered(kept) => self.describe_bill(kept, view),
             Entry::Refused(r) => {
-                let detail = r.detail.as_deref().unwrap_or_default();
-                let by = self.name_of(r.by);
-                let text = format!("{} by {by}: {} {detail}", r.what, r.code);
-                text.trim_end().clone_into(&mut view.text);
+                let detail = r.detail.as_ref().map(|d| format!(" ({d})"));
+                let (code, detail) = (r.code.word().to_owned(), detail.unwrap_or_default());
+                let (by, key) = (self.name_of(r.by), refused_key(&r.what));
+                view.saying = say(key, [("by", by), ("code", code), ("detail", detail)]);
             }
             Entry::Paid(paid) => {
-                view.text = self.name_of(paid.shop);
+                view.saying = plain(self.name_of(paid.shop));
                 view.amount = Some(paid.amount.into());
                 view.balance = Some(paid.balance.into());
                 view.id = Some(paid.payment.to_string());
             }
             Entry::Delivered(_, d) => {
-                view.text = "the shop delivered and has its money".to_owned();
+                view.saying = say("say.delivered", []);
                 view.amount = Some(d.amount.into());
                 view.balance = Some(d.balance.into());
                 view.id = Some(d.payment.to_string());
             }
             Entry::TicketReceived(kept) => {
                 let ticket = self.view_ticket(kept);
-                view.text = ticket.map_or_else(
-                    |e| e.to_string(),
-                    |t| format!("{}: {}", t.title, t.contents),
+                view.saying = ticket.map_or_else(
+                    |e| plain(e.to_string()),
+                    |t| plain(format!("{}: {}", t.title, t.contents)),
                 );
                 view.id = Some(kept.digest().to_string());
             }
-            Entry::SetAside(item, why) => view.text = format!("item {item}: {why}"),
+            Entry::SetAside(item, why) => {
+                let values = [("item", item.to_string()), ("why", why.clone())];
+                view.saying = say("say.aside", values);
+            }
             Entry::Shown(ticket) => {
-                view.text = self.ticket_in_words(*ticket);
+                view.saying = self.ticket_in_words(*ticket);
                 view.id = Some(ticket.to_string());
             }
             Entry::HoldClosed(_, closed) => {
-                view.text = self.name_of(closed.shop);
+                view.saying = plain(self.name_of(closed.shop));
                 view.amount = Some(closed.amount.into());
                 view.id = Some(closed.payment.to_string());
             }
-            Entry::Restored => view.text = "from the 24 words".to_owned(),
-            Entry::Met(shop) => view.text = format!("{} ({})", shop.name, shop.number),
+            Entry::Restored => view.saying = say("say.restored", []),
+            Entry::Met(shop) => view.saying = plain(format!("{} ({})", shop.name, shop.number)),
         }
     }
 
     /// The ticket's event and contents; its id when it isn't here.
-    fn ticket_in_words(&self, id: Digest) -> String {
+    fn ticket_in_words(&self, id: Digest) -> Saying {
         let mut tickets = self.state.tickets.iter();
         let kept = tickets.find(|t| t.digest() == id);
         let view = kept.and_then(|kept| self.view_ticket(kept).ok());
         view.map_or_else(
-            || format!("ticket {}", short(id)),
-            |t| format!("{}: {}", t.title, t.contents),
+            || say("say.ticket", [("id", short(id))]),
+            |t| plain(format!("{}: {}", t.title, t.contents)),
         )
     }
 
@@ -140,11 +181,23 @@ impl Wallet {
         match self.bill(kept) {
             Ok(bill) => {
                 let shop = self.name_of(bill.shop);
-                view.text = format!("bill {} of {shop}", bill.transaction);
+                let number = bill.transaction.to_string();
+                view.saying = say("say.bill", [("number", number), ("shop", shop)]);
                 view.amount = Some(bill.totals.total.into());
             }
-            Err(error) => view.text = error.to_string(),
+            Err(error) => view.saying = plain(error.to_string()),
         }
+    }
+}
+
+/// What was refused; history keeps it as a word.
+fn refused_key(what: &str) -> &'static str {
+    match what {
+        "registration" => "say.refused_registration",
+        "load" => "say.refused_load",
+        "order" => "say.refused_order",
+        "payment" => "say.refused_payment",
+        _ => "say.refused_inquiry",
     }
 }
 

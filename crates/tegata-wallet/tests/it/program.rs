@@ -201,6 +201,53 @@ fn a_party_that_isnt_there_is_code_3() {
     assert_eq!(balance.status.code(), Some(3), "{balance:?}");
 }
 
+#[test]
+fn what_is_typed_wrongly_is_told_with_what_to_type() {
+    let (town, person) = (Town::start(), Person::new());
+    person.join(&town);
+    let says = |arguments: &[&str], code: i32, words: &str| {
+        let given = match arguments.first() {
+            Some(&"catalogue") => Given::Nothing,
+            Some(&"pay") => Given::Both,
+            _ => Given::A,
+        };
+        let output = person.run(given, arguments);
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        assert!(text(&output.stderr).contains(words), "{output:?}");
+    };
+    let bare = town.shop.strip_prefix("http://").unwrap();
+    says(&["catalogue", bare], 2, &format!("write http://{bare}"));
+    says(&["show", "da8"], 2, "at least 4");
+    says(&["show", "da8f"], 2, "no ticket");
+    person.order(&town);
+    person.json(Given::Both, &["pay", "--last", "--yes"]);
+    says(&["pay", "--last", "--yes"], 1, "tegata-wallet collect");
+}
+
+/// A registration signed offline, from a letter in HTML; `send` tells what came of it.
+#[test]
+fn a_deferred_registration_tells_that_it_came() {
+    let (town, person) = (Town::start(), Person::new());
+    let line = town.slip().reveal().replace('&', "&amp;");
+    let letter = person.secret("letter.html", &format!("<p>Join<code>{line}</code></p>"));
+    let letter = letter.display().to_string();
+    let join = [
+        "join",
+        "--slip-file",
+        &letter,
+        "--name",
+        "Hanako",
+        "--later",
+    ];
+    let status = person.json(Given::Both, &join);
+    assert_eq!(status["registered"], false);
+    let sent = person.run(Given::A, &["send"]);
+    assert_eq!(
+        text(&sent.stdout),
+        "registration: registered as M-48312-20752\n"
+    );
+}
+
 /// The process is killed after it wrote down what it signed and while it waits for the answer.
 #[test]
 fn a_wallet_killed_in_the_middle_of_a_payment_pays_once() {

@@ -21,7 +21,7 @@ use tegata_protocol::{
     ticket::{CheckList, Checker, Contents, Seat, Serial},
 };
 use tegata_wallet::{
-    Wallet, WalletError,
+    Unpayable, Wallet, WalletError,
     buying::Wanted,
     entry::Entry,
     joining::{NewWallet, When, state_of},
@@ -270,10 +270,18 @@ fn a_payment_in_doubt_is_sent_again_and_counts_once() {
     assert_eq!(town.book().payments.len(), 1);
     assert_eq!(wallet.state().bills[0].status, BillStatus::Held);
     let again = wallet.pay(bill, Mode::Hold, &pw(B), now());
+    let again = again.unwrap_err();
     assert!(
-        matches!(again, Err(WalletError::NotPayable { .. })),
+        matches!(
+            again,
+            WalletError::NotPayable {
+                why: Unpayable::Held,
+                ..
+            }
+        ),
         "{again:?}"
     );
+    assert!(again.next().unwrap().contains("collect"), "{again:?}");
 }
 
 /// What may have counted isn't given up; what the bill's end has settled may be.
@@ -787,7 +795,8 @@ fn one_password_opens_and_spends() {
     let bill = order(&town, &mut wallet);
     // Tickets come only against a hold: money paid at once would buy nothing.
     let at_once = wallet.pay(bill, Mode::Pay, &only(), now());
-    assert!(matches!(at_once, Err(WalletError::NotPayable { .. })));
+    let at_once = at_once.unwrap_err();
+    assert_eq!(at_once.next(), Some("pay without --now"), "{at_once:?}");
     wallet.pay(bill, Mode::Hold, &only(), now()).unwrap();
     assert_eq!(wallet.state().bills[0].status, BillStatus::Held);
     let changed = Passwords::one(pw("the other password")).unwrap();
