@@ -16,6 +16,7 @@
 )]
 
 mod address;
+mod patience;
 
 pub use address::check_address;
 
@@ -31,7 +32,7 @@ use tegata_protocol::{
 };
 use ureq::unversioned::transport::DefaultConnector;
 
-use crate::address::Names;
+use crate::{address::Names, patience::Patience};
 
 /// The media type of everything that is CBOR.
 pub const CBOR: &str = "application/cbor";
@@ -246,6 +247,7 @@ pub enum CallError {
 #[derive(Clone, Debug)]
 pub struct Client {
     agent: ureq::Agent,
+    patience: Patience,
 }
 
 impl Default for Client {
@@ -265,7 +267,16 @@ impl Client {
         let (connector, names) = (DefaultConnector::default(), Names::default());
         Self {
             agent: ureq::Agent::with_parts(config.build(), connector, names),
+            patience: Patience::of(Duration::ZERO),
         }
+    }
+
+    /// The same, but when another party asks to wait before the next message, it waits, at most so
+    /// long for each call in all, and sends the same bytes again.
+    #[must_use]
+    pub const fn patient(mut self, most: Duration) -> Self {
+        self.patience = Patience::of(most);
+        self
     }
 
     /// Sends a prepared call and gives the verified answer.
@@ -280,16 +291,11 @@ impl Client {
     ) -> Result<Answer<R>, CallError> {
         check_address(&callee.address)?;
         let url = format!("{}/v1/message", callee.address);
-        let sent = self
-            .agent
-            .post(&url)
-            .content_type(CBOR)
-            .send(prepared.to_bytes());
-        let bytes = body_of(
-            &callee.address,
-            sent,
-            u64::try_from(REPLY_LIMIT).unwrap_or(u64::MAX),
-        )?;
+        let limit = u64::try_from(REPLY_LIMIT).unwrap_or(u64::MAX);
+        let bytes = self.patience.insist(|| {
+            let request = self.agent.post(&url).content_type(CBOR);
+            body_of(&callee.address, request.send(prepared.to_bytes()), limit)
+        })?;
         let bad = |why: String| CallError::BadReply {
             address: callee.address.clone(),
             why,

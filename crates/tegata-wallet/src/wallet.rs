@@ -29,6 +29,9 @@ use crate::{
 /// Whose folder it is.
 pub const PARTY: Party = Party::new("tegata-wallet", 1);
 
+/// How long a call waits in all when the other party asks for it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// The system's randomness.
 pub(crate) fn chance() -> impl CryptoRng {
     UnwrapErr(SysRng)
@@ -117,7 +120,7 @@ impl Wallet {
             vault,
             state,
             folder,
-            client: Client::default(),
+            client: Client::default().patient(PATIENCE),
         })
     }
 
