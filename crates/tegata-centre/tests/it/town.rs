@@ -323,7 +323,7 @@ impl Party {
     pub(crate) fn account(&self) -> AccountId {
         match self.number.role() {
             Role::Shop => AccountId::shop(self.number, Currency::JPY),
-            Role::Member | Role::Gate | Role::Centre => {
+            Role::Member | Role::Gate | Role::Sealing | Role::Centre => {
                 AccountId::prepaid(self.number, Currency::JPY)
             }
         }
