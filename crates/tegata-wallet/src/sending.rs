@@ -20,7 +20,7 @@ use tegata_protocol::{
 use crate::{
     entry::{Entry, Joined, Refused},
     error::WalletError,
-    state::{BillStatus, Instruction, Pending},
+    state::{BillStatus, Instruction, KeptBill, Pending},
     wallet::{Centre, Wallet, chance, find_by_id},
 };
 
@@ -220,7 +220,9 @@ impl Wallet {
             code,
             Code::BillInvalid | Code::BillExpired | Code::BillClosed | Code::BillPaid
         );
-        if let Some(bill) = self.state.bill_mut(bill) {
+        // Paid by another copy of this wallet, and delivered: the refusal says nothing new.
+        let waits = |b: &&mut KeptBill| b.status != BillStatus::Delivered;
+        if let Some(bill) = self.state.bill_mut(bill).filter(waits) {
             bill.status = if dead {
                 BillStatus::Closed
             } else {

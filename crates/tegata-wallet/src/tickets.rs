@@ -5,7 +5,7 @@ use tegata_pages::qr::Code;
 use tegata_protocol::{
     Digest, SigningKey, Time, Verified,
     purchase::Keyword,
-    ticket::{Presentation, SeriesRecord, Ticket},
+    ticket::{Holder, HolderKey, Presentation, SeriesRecord, Ticket},
 };
 
 use crate::{
@@ -107,7 +107,8 @@ impl Wallet {
             nonce: showing.nonce,
             keyword: showing.keyword,
         };
-        let sealed = self.sign_presentation(&presentation, &kept, &series, showing.b)?;
+        let of = (&kept, &ticket.holder);
+        let sealed = self.sign_presentation(&presentation, of, &series, showing.b)?;
         let text = base45::encode(&sealed);
         let code = Code::at_most(&text, LARGEST_CODE)?;
         self.commit(now, vec![Entry::Shown(id)])?;
@@ -117,22 +118,31 @@ impl Wallet {
     fn sign_presentation(
         &self,
         presentation: &Presentation,
-        kept: &KeptTicket,
+        (kept, holder): (&KeptTicket, &Holder),
         series: &SeriesRecord,
         b: Option<&Password>,
     ) -> Result<Vec<u8>, WalletError> {
         let seal = |key: &SigningKey| presentation.seal(key, series, &mut chance());
-        let held = |seed: &[u8; 32]| seal(&holder_key(seed, kept.request, kept.index));
+        let held = |seed: &[u8; 32]| {
+            let key = holder_key(seed, kept.request, kept.index);
+            let ours = *holder == Holder::Key(HolderKey(key.verifying_key()));
+            ours.then(|| seal(&key)).ok_or_else(not_ours)
+        };
         let sealed = match kept.holding {
-            Holding::Everyday => held(self.vault.holder_seed()),
+            Holding::Everyday => held(self.vault.holder_seed())?,
             // The signature of a bearer proves nothing: any key will do.
             Holding::Bearer => seal(&SigningKey::generate(&mut chance()).0),
             Holding::Spending => {
                 let b = b.ok_or(WalletError::NeedsB("this ticket's key stands under it"))?;
                 let lend = |s: &crate::vault::SpendingSecrets| s.with_holder_seed(held);
-                self.vault.with_spending(b, lend)?
+                self.vault.with_spending(b, lend)??
             }
         };
         Ok(sealed?)
     }
+}
+
+/// A ticket that a restored wallet took for its own.
+fn not_ours() -> WalletError {
+    WalletError::unsound("the ticket", "none of this wallet's keys is its holder")
 }

@@ -1,19 +1,22 @@
 //! A delivery (T3): the shop's sealed parcel of tickets, which came with the centre's word that it
 //! was paid. Everything in it is checked against the shop's record, the bill and the request.
+//!
+//! A wallet that was restored from its words alone knows neither bill nor request. Then the centre's
+//! word, the shop's signature and the holders count: see [`Wallet::reclaim`].
 
 use tegata_protocol::{
-    Digest, PartyNumber, Time, Unverified, Verified,
+    Digest, MessageId, PartyNumber, Time, Unverified, Verified,
     envelope::{Message, Sealed},
     payment::{Delivered, Item},
-    purchase::Delivery,
-    ticket::{Contents, Holder, SeriesRecord, Ticket},
+    purchase::{Delivery, MAX_QUANTITY},
+    ticket::{Contents, Holder, HolderKey, SeriesRecord, Ticket},
 };
 
 use super::{Collected, Taken};
 use crate::{
-    buying::check_series,
+    buying::{check_series, holder_key},
     entry::{Delivered as DeliveredEntry, Entry},
-    state::{BillStatus, KeptBill, KeptTicket, KnownShop, Order, verified, verify_ticket},
+    state::{BillStatus, Holding, KeptBill, KeptTicket, KnownShop, Order, verified, verify_ticket},
     wallet::Wallet,
 };
 
@@ -26,21 +29,42 @@ impl Wallet {
         now: Time,
     ) -> Result<Taken, String> {
         let body = &message.body;
-        let kept = self.state.bill_of_payment(body.payment);
-        let kept = kept.ok_or("it's for a payment that this wallet doesn't know")?;
-        if kept.status == BillStatus::Delivered {
+        let known = self.state.bill_of_payment(body.payment);
+        if known.is_some_and(|k| k.status == BillStatus::Delivered) {
             return Ok(Taken::Known);
         }
-        let (bill, order) = (kept.digest(), kept.order.clone());
-        let shop = self.state.shop(order.shop).ok_or("its shop isn't known")?;
-        let held = (kept.status == BillStatus::Held)
-            .then(|| kept.bill(shop).map(|bill| bill.totals.total))
-            .transpose();
-        let held = held.map_err(|e| e.to_string())?;
-        let delivery = self.open_delivery(item, body.delivery, shop)?;
-        let tickets = check_delivery(&delivery.body, kept, shop, now)?;
-        if let Some(kept) = self.state.bill_mut(bill) {
-            kept.status = BillStatus::Delivered;
+        let unopened = self.unseal(item, body.delivery)?;
+        let from = unopened.claimed().from;
+        let from = known.map_or(from, |kept| kept.order.shop);
+        let shop = self.state.shop(from).ok_or_else(|| {
+            format!("its shop, {from}, isn't known to this wallet yet; collect with --shop ADDRESS")
+        })?;
+        let delivery = self.believe(unopened, shop)?;
+        // A payment that another copy of this wallet made is known by its bill at best.
+        let billed = self.state.bill(delivery.body.bill);
+        let known = known.or(billed.filter(|b| b.order.shop == shop.number));
+        let known = known.cloned();
+        if known
+            .as_ref()
+            .is_some_and(|k| k.status == BillStatus::Delivered)
+        {
+            return Ok(Taken::Known);
+        }
+        let (tickets, held) = match &known {
+            Some(kept) => {
+                let tickets = check_delivery(&delivery.body, kept, shop, now)?;
+                let total = (kept.status == BillStatus::Held)
+                    .then(|| kept.bill(shop).map(|bill| bill.totals.total));
+                (tickets, total.transpose().map_err(|e| e.to_string())?)
+            }
+            None => (self.reclaim(&delivery.body, shop, now)?, None),
+        };
+        if tickets.is_empty() {
+            return Ok(Taken::Known);
+        }
+        if let Some(bill) = known.and_then(|k| self.state.bill_mut(k.digest())) {
+            bill.status = BillStatus::Delivered;
+            bill.payment = Some(body.payment);
         }
         self.state.tickets.extend(tickets.iter().cloned());
         self.learn_balance(Some(body.balance), held, message.time);
@@ -56,13 +80,8 @@ impl Wallet {
         Ok(Taken::New(entries))
     }
 
-    /// Opens what the shop sealed to this member and verifies who signed it.
-    fn open_delivery(
-        &self,
-        item: &Item,
-        digest: Digest,
-        shop: &KnownShop,
-    ) -> Result<Verified<Message<Delivery>>, String> {
+    /// Opens what the shop sealed to this member. Who signed it is still to be verified.
+    fn unseal(&self, item: &Item, digest: Digest) -> Result<Unverified<Message<Delivery>>, String> {
         let sealed = item.sealed.as_ref().ok_or("nothing came with it")?;
         if Digest::of(sealed.as_bytes()) != digest {
             return Err("what came with it isn't what the shop was paid for".to_owned());
@@ -70,13 +89,77 @@ impl Wallet {
         let sealed = Sealed::parse(sealed.as_bytes()).map_err(|e| e.to_string())?;
         let opened = sealed.open(&self.opening());
         let (parcel, _) = opened.map_err(|_e| "it isn't sealed to this member".to_owned())?;
-        let message = Unverified::<Message<Delivery>>::parse(parcel.signed);
-        let message = message.map_err(|e| e.to_string())?;
+        Unverified::<Message<Delivery>>::parse(parcel.signed).map_err(|e| e.to_string())
+    }
+
+    fn believe(
+        &self,
+        message: Unverified<Message<Delivery>>,
+        shop: &KnownShop,
+    ) -> Result<Verified<Message<Delivery>>, String> {
         let message = message
             .verify(&shop.signing)
             .map_err(|_e| "the shop didn't sign it".to_owned())?;
         check_ends(&message, shop.number, self.state.number)?;
         Ok(message)
+    }
+
+    /// The tickets of a delivery whose bill and request this wallet doesn't know: those that it
+    /// hasn't yet. Each must be of the series that came with it, and anybody's or held by a key that
+    /// grows from the request's number. Keys under password B can't be looked at here; what isn't
+    /// held by an everyday key is taken for theirs, and compared when it's shown.
+    fn reclaim(
+        &self,
+        delivery: &Delivery,
+        shop: &KnownShop,
+        now: Time,
+    ) -> Result<Vec<KeptTicket>, String> {
+        let series: Verified<SeriesRecord> =
+            verified(&delivery.series, &shop.signing, "series").map_err(|e| e.to_string())?;
+        let request = delivery.request.ok_or(
+            "this wallet lost the request that it answers, and it doesn't say which one that was",
+        )?;
+        let mut tickets = Vec::new();
+        for (place, signed) in (0..).zip(&delivery.tickets) {
+            let ticket = verify_ticket(signed, &series).map_err(|e| e.to_string())?;
+            let of = (ticket.issuer, ticket.series);
+            if of != (shop.number, series.series) || series.issuer != shop.number {
+                return Err("a ticket is of another series".to_owned());
+            }
+            let (holding, index) = self.holding(&ticket.holder, request, place)?;
+            tickets.push(KeptTicket {
+                signed: signed.clone(),
+                series: delivery.series.clone(),
+                shop: shop.number,
+                request,
+                index,
+                holding,
+                received: now,
+            });
+        }
+        let had: Vec<Digest> = self.state.tickets.iter().map(KeptTicket::digest).collect();
+        tickets.retain(|ticket| !had.contains(&ticket.digest()));
+        Ok(tickets)
+    }
+
+    fn holding(
+        &self,
+        holder: &Holder,
+        request: MessageId,
+        place: u8,
+    ) -> Result<(Holding, u8), String> {
+        let key = match holder {
+            Holder::Bearer => return Ok((Holding::Bearer, place)),
+            Holder::Card(_) => return Err("a ticket is held by a card".to_owned()),
+            Holder::Key(HolderKey(key)) => key,
+        };
+        let most = u8::try_from(MAX_QUANTITY).unwrap_or(u8::MAX);
+        let seed = self.vault.holder_seed();
+        let grown = |index: &u8| holder_key(seed, request, *index).verifying_key() == *key;
+        Ok(match (0..most).find(grown) {
+            Some(index) => (Holding::Everyday, index),
+            None => (Holding::Spending, place),
+        })
     }
 }
 

@@ -3,6 +3,9 @@
 //! The centre signs each item; what a shop sealed for the member travels with it. An item that
 //! doesn't verify is set aside and reported, never shown as what it claims to be. Each item counts
 //! once, by what it says and not only by its number: an item that comes again changes nothing.
+//!
+//! What was set aside is looked at again on every visit: a delivery of a shop that this wallet hadn't
+//! met, say, is understood once it has.
 
 mod delivery;
 
@@ -62,6 +65,7 @@ impl Wallet {
         self.registered()?;
         let centre = self.centre(now)?;
         let mut collected = Collected::default();
+        self.look_again(&centre, &mut collected, now)?;
         loop {
             let page = self.mailbox_page(&centre, now)?;
             let none = page.items.is_empty();
@@ -72,6 +76,30 @@ impl Wallet {
                 return Ok(collected);
             }
         }
+    }
+
+    /// Tries again what lay aside. What is understood now is taken, and lies there no longer.
+    fn look_again(
+        &mut self,
+        centre: &Centre,
+        collected: &mut Collected,
+        now: Time,
+    ) -> Result<(), WalletError> {
+        for aside in self.state.aside.clone() {
+            let item = Item {
+                number: aside.item,
+                signed: aside.signed,
+                sealed: aside.sealed,
+            };
+            let understood = self.understand(&item, centre, collected, now);
+            let Ok(taken) = understood else { continue };
+            self.state.aside.retain(|a| a.item != item.number);
+            match taken {
+                Taken::New(entries) => self.commit(now, entries)?,
+                Taken::Known => self.commit(now, Vec::new())?,
+            }
+        }
+        Ok(())
     }
 
     fn mailbox_page(&self, centre: &Centre, now: Time) -> Result<Mailbox, WalletError> {
@@ -132,6 +160,7 @@ impl Wallet {
                     signed: item.signed.clone(),
                     sealed: item.sealed.clone(),
                 };
+                self.state.aside.retain(|a| a.item != item.number);
                 self.state.aside.push(aside.clone());
                 collected.aside.push(aside);
                 vec![Entry::SetAside(item.number, why)]

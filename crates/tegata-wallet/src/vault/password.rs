@@ -120,7 +120,7 @@ impl Passwords {
         &self.a
     }
 
-    pub(super) fn b(&self) -> &Password {
+    pub(crate) fn b(&self) -> &Password {
         self.b.as_ref().unwrap_or(&self.a)
     }
 }

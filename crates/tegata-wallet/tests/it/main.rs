@@ -12,3 +12,4 @@ mod program;
 mod story;
 mod town;
 mod vault;
+mod words_alone;

@@ -603,7 +603,6 @@ fn words_without_a_history_need_to_be_told_whose_wallet_it_is() {
     let home = tegata_wallet::restoring::Home {
         centre: town.centre.clone(),
         root: town::root().verifying_key(),
-        number: town::member(),
     };
     let restored = restore(nothing.path(), Some(home)).unwrap();
     assert_eq!(restored.state().number, town::member());

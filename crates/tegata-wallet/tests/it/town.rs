@@ -14,7 +14,7 @@ use tegata_protocol::{
     SealingKey, SeriesId, SignedBytes, SigningKey, Suite, Time, TransactionNumber, Unverified,
     Validity, VerifyingKey, cbor,
     envelope::{Attachment, Body, Message, Parcel, Reply, Sealed},
-    joining::{ActivationCode, Registered, Registration, Slip},
+    joining::{ActivationCode, RecordInquiry, Registered, Registration, Slip},
     payment::{
         BookPosition, Closing, Collect, Delivered, HoldClosed, Item, Mailbox, Payment, Receipt,
     },
@@ -136,6 +136,10 @@ pub(crate) enum Mischief {
     NoFunds,
     /// The mailbox leaves an item out.
     SkipItem,
+    /// Another member's record, with the keys that were asked for.
+    OtherSpending,
+    /// A record that the register didn't sign.
+    ForgedRecord,
 }
 
 /// What the centre and the shop know.
@@ -550,7 +554,9 @@ fn post(book: &Shared, body: &[u8], key: &OpeningKey, act: Act) -> Option<(u16, 
     if book.mischief == Mischief::DropBeforeActing && asks_to_act(label) {
         return None;
     }
-    let reply = act(&mut book, label, &parcel).unwrap();
+    let Ok(reply) = act(&mut book, label, &parcel) else {
+        return Some((400, br#"{"error":"unreadable"}"#.to_vec()));
+    };
     if asks_to_act(label) {
         book.came.push((label, parcel.signed.digest()));
         book.bell.notify_all();
@@ -577,7 +583,7 @@ fn post(book: &Shared, body: &[u8], key: &OpeningKey, act: Act) -> Option<(u16, 
 
 /// Everything but looking.
 fn asks_to_act(label: u16) -> bool {
-    ![BalanceInquiry::LABEL, Collect::LABEL].contains(&label)
+    ![BalanceInquiry::LABEL, Collect::LABEL, RecordInquiry::LABEL].contains(&label)
 }
 
 fn claimed<B: Body>(parcel: &Parcel) -> Message<B> {
@@ -602,6 +608,7 @@ fn enc_digest(parcel: &Parcel) -> Option<Digest> {
         PrepaidRequest::LABEL => claimed::<PrepaidRequest>(parcel).enc_digest,
         BalanceInquiry::LABEL => claimed::<BalanceInquiry>(parcel).enc_digest,
         Collect::LABEL => claimed::<Collect>(parcel).enc_digest,
+        RecordInquiry::LABEL => claimed::<RecordInquiry>(parcel).enc_digest,
         Payment::LABEL => claimed::<Payment>(parcel).enc_digest,
         PurchaseRequest::LABEL => claimed::<PurchaseRequest>(parcel).enc_digest,
         other => panic!("type {other}"),

@@ -12,6 +12,12 @@ pub(super) fn centre_message(
         let key = claimed::<Registration>(parcel).body.claim.keys.signing;
         return Ok(once(book, parcel, &key, own, enter));
     }
+    if label == RecordInquiry::LABEL {
+        let key = claimed::<RecordInquiry>(parcel).body.key;
+        let known = book.members.values().any(|k| k.signing == key);
+        known.then_some(()).ok_or("a key in no record")?;
+        return Ok(once(book, parcel, &key, own, tell_record));
+    }
     let keys = book.members.get(&member()).cloned().ok_or("a stranger")?;
     Ok(match label {
         PrepaidRequest::LABEL => once(book, parcel, &keys.signing, own, refer),
@@ -37,6 +43,23 @@ pub(super) fn enter(book: &mut Book, message: &Message<Registration>) -> Done<Re
     let keys = body.claim.keys.clone();
     book.members.insert(message.from, keys.clone());
     let record = record(message.from, keys, None);
+    Ok((Registered { record }, None))
+}
+
+fn tell_record(book: &mut Book, message: &Message<RecordInquiry>) -> Done<Registered> {
+    assert_eq!(message.from, PartyNumber::NOBODY);
+    let found = book.members.iter();
+    let mut found = found.filter(|(_, keys)| keys.signing == message.body.key);
+    let (number, keys) = found.next().unwrap();
+    let mut keys = keys.clone();
+    if book.mischief == Mischief::OtherSpending {
+        keys.spending = Some(signing(93).verifying_key());
+    }
+    let record = record(*number, keys, None);
+    let record = match book.mischief {
+        Mischief::ForgedRecord => signing(92).sign_kept_payload(record.payload().unwrap()),
+        _ => record,
+    };
     Ok((Registered { record }, None))
 }
 
