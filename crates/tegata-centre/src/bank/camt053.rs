@@ -259,7 +259,14 @@ impl File<'_> {
 
     fn statement_id(&mut self) -> Result<StatementId> {
         let text = self.xml.text(StatementId::MAX)?;
-        let expected = "1 to 35 printable characters";
+        let bytes = text.len();
+        let expected = match bytes > StatementId::MAX {
+            true => format!(
+                "at most 35 bytes (it has {bytes}: a kanji takes three); ask the bank for shorter \
+                 identifications of statements"
+            ),
+            false => "1 to 35 printable characters".to_owned(),
+        };
         StatementId::new(&text).map_err(|_e| self.xml.error(Kind::value(&text, expected)))
     }
 

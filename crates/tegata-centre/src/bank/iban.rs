@@ -45,7 +45,7 @@ pub enum AccountNumberError {
     #[error("the check digits don't fit: there is a typing error in the IBAN")]
     Checksum,
     /// Empty, too long, or with control characters.
-    #[error("not an account number; expected 1 to 34 printable characters")]
+    #[error("not an account number; expected 1 to 34 bytes of printable characters")]
     Other,
 }
 
@@ -112,10 +112,11 @@ impl AccountNumber {
     /// A bank's own number, whatever it looks like.
     ///
     /// # Errors
-    /// [`AccountNumberError::Other`] unless it has 1 to 34 printable characters.
+    /// [`AccountNumberError::Other`] unless it has 1 to 34 bytes of printable characters:
+    /// payment references and imports hold no more.
     pub fn other(text: &str) -> Result<Self, AccountNumberError> {
         let text = text.trim();
-        let fits = (1..=MAX_OTHER).contains(&text.chars().count());
+        let fits = (1..=MAX_OTHER).contains(&text.len());
         if !fits || text.chars().any(char::is_control) {
             return Err(AccountNumberError::Other);
         }

@@ -58,26 +58,27 @@ pub struct Statement {
     pub entries: Vec<Entry>,
 }
 
-/// A bank's identification of a statement: 1 to 35 characters.
+/// A bank's identification of a statement: 1 to 35 bytes of text.
 ///
-/// With account and entry index it is the key of a bank entry, so that one entry counts once.
+/// The standard counts characters (Max35Text); the book counts bytes. Banks write letters and digits
+/// that take one byte each. With account and entry index it is the key of a bank entry, so that one entry counts once.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StatementId(String);
 
 impl StatementId {
-    /// The most characters (Max35Text).
+    /// The most characters, and the most bytes.
     pub const MAX: usize = 35;
 
     /// An identification.
     ///
     /// # Errors
-    /// [`Malformed::Field`] unless it has 1 to 35 printable characters.
+    /// [`Malformed::Field`] unless it has 1 to 35 bytes of printable characters.
     pub fn new(text: &str) -> Result<Self, Malformed> {
-        let fits = (1..=Self::MAX).contains(&text.chars().count());
+        let fits = (1..=Self::MAX).contains(&text.len());
         if !fits || text.chars().any(char::is_control) {
             return Err(Malformed::field(
                 "statement identification",
-                "expected 1 to 35 printable characters",
+                "expected 1 to 35 bytes of printable characters",
             ));
         }
         Ok(Self(text.to_owned()))

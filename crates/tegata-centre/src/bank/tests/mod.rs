@@ -318,6 +318,21 @@ fn a_summary_may_count_what_is_booked_or_all_but_not_mix_them() {
 }
 
 #[test]
+fn an_identification_that_the_book_cant_hold_is_refused_in_words() {
+    let with = |id: &str| sample::GOOD.replace(">2026-11-20/0033-001<", &format!(">{id}<"));
+    let id = format!("{}-1", "明細".repeat(5));
+    let file = camt053::parse(with(&id).as_bytes()).unwrap();
+    assert_eq!(file.statements[0].id.as_str(), id, "32 bytes");
+    let long = with(&"明細".repeat(6));
+    let said = camt053::parse(long.as_bytes()).unwrap_err().to_string();
+    assert!(
+        said.contains("at most 35 bytes (it has 36: a kanji takes three)"),
+        "{said}"
+    );
+    assert!(said.starts_with("line 9, "), "{said}");
+}
+
+#[test]
 fn two_statements_are_both_read_or_both_refused() {
     let second = statement(&SampleStatement {
         id: StatementId::new("next").unwrap(),
