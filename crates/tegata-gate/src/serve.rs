@@ -27,7 +27,7 @@ use tegata_protocol::{Time, cbor};
 
 use crate::{
     admission::Entry,
-    event::{Event, EventName},
+    event::{Event, EventId, EventName},
     folder::{CHECK_DATA_LIMIT, Folder, LoadAnswer, LoadError},
     gate::Gate,
     page,
@@ -142,15 +142,31 @@ impl Door {
     fn load(&self, handed: &Handed, now: Time) -> Result<LoadAnswer, LoadError> {
         let client = Client::default();
         let loaded = self.folder.load_renewing(handed.files(), &client, now)?;
-        let answer = LoadAnswer::from(&loaded);
+        let mut answer = LoadAnswer::from(&loaded);
+        let event = loaded.event.id();
         self.gate.take(loaded.event);
         if self.gate.current().is_empty()
             && let Err(error) = self.gate.choose(&self.names)
         {
             tracing::warn!(%error, "the gate stays closed");
         }
+        answer.next = self.not_admitted_to(event);
         tracing::info!(edition = answer.edition, "check data loaded");
         Ok(answer)
+    }
+
+    /// What to do if this gate, as it runs, admits nobody to an event.
+    fn not_admitted_to(&self, event: EventId) -> Option<String> {
+        let current = self.gate.current();
+        if current.iter().any(|e| e.id() == event) {
+            return None;
+        }
+        let chosen = current.iter().map(|e| format!("--event {} ", e.id()));
+        let chosen: String = chosen.collect();
+        Some(format!(
+            "this gate is running for other events: to admit to this one too, stop it and start \
+             tegata-gate serve {chosen}--event {event} (or write `events` in gate.toml)"
+        ))
     }
 
     fn status(&self, now: Time) -> StatusJson {

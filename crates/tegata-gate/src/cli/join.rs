@@ -41,6 +41,7 @@ struct Joined {
     number: String,
     name: String,
     record: PathBuf,
+    again: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
@@ -53,6 +54,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     };
     let folder = Folder::open(common.path()).map_err(FolderError::into_failure)?;
     let _lock = folder.lock().map_err(FolderError::into_failure)?;
+    let again = folder.has_joined().map_err(FolderError::into_failure)?;
     let record = folder.join(&joining, &Client::default(), now());
     let record = record.map_err(FolderError::into_failure)?;
     let name = record.profile.as_ref().map(|profile| profile.name.clone());
@@ -60,11 +62,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         number: record.number.to_string(),
         name: name.unwrap_or_default(),
         record: common.path().join("record.cose"),
+        again,
     };
     if common.json {
         print_json(&joined)?;
     } else {
-        println!("Joined as gate {} ({}).", joined.number, joined.name);
+        let when = if again {
+            "Joined before, nothing was changed:"
+        } else {
+            "Joined as"
+        };
+        println!("{when} gate {} ({}).", joined.number, joined.name);
         println!("Next: take {} to the shop.", joined.record.display());
     }
     Ok(Exit::Done)

@@ -89,6 +89,9 @@ fn print(common: &Common, answer: &LoadAnswer) -> Result<Exit, Failure> {
             answer.issued,
             Time::from_secs(answer.until)
         );
+        if let Some(next) = &answer.next {
+            println!("Note: {next}");
+        }
     }
     Ok(Exit::Done)
 }

@@ -1,6 +1,13 @@
 //! Check data (T8): from the shop's sealed file to an event. The same steps when the file is
 //! loaded and at every start, since only the sealed file is kept: its secret never lies in clear
 //! on the disk.
+//!
+//! ```text
+//! write NAME.loading → note edition and digest in the log → write NAME.sealed → remove NAME.loading
+//! ```
+//! Cut before the log knows it: the next start drops the file, and the edition of before stays in
+//! use. Cut afterwards: the next start finishes the loading. So a `.sealed` file that the log
+//! doesn't know is never the work of a power cut, and worth an alarm.
 
 use tegata_client::Client;
 use tegata_program::exit::{Exit, Failure};
@@ -28,6 +35,11 @@ pub const CHECK_DATA_LIMIT: usize = 1 << 20;
 const RECORD_LIMIT: usize = 8 * 1024;
 
 const CHECK: &str = "check";
+
+/// How the names of check data end that are in use, and that are being loaded.
+const KEPT: &str = ".sealed";
+const LOADING: &str = ".loading";
+
 const SHOPS: &str = "shops";
 
 /// What was loaded.
@@ -266,9 +278,10 @@ impl Folder {
         let digest = message.digest();
         let known = store.edition(event.id()).map_err(FolderError::from)?;
         let again = rises(&event, digest, known)?;
-        self.keep(&event, sealed, shop)?;
+        self.lay_down(&event, sealed, shop)?;
         let noted = store.note_edition(event.id(), event.edition(), digest);
         noted.map_err(FolderError::from)?;
+        self.keep(&kept_name(event.id()), sealed)?;
         Ok(Loaded { event, again })
     }
 
@@ -299,11 +312,12 @@ impl Folder {
     /// # Errors
     /// [`FolderError`] naming the file that can't be used.
     pub fn events(&self, keys: &Keys, store: &SqliteStore) -> Result<Vec<Event>, FolderError> {
-        let files = self.check_files()?;
-        if files.is_empty() {
+        if self.check_files(KEPT)?.is_empty() && self.check_files(LOADING)?.is_empty() {
             return Ok(Vec::new());
         }
         let registers = self.register_keys(keys)?;
+        self.finish_loading(keys, store, &registers)?;
+        let files = self.check_files(KEPT)?;
         let mut events = Vec::with_capacity(files.len());
         for file in files {
             let event = self.reopen(keys, store, &file, &registers);
@@ -324,8 +338,8 @@ impl Folder {
             self.open_sealed(keys, &sealed, |shop| self.kept_record(shop, registers))?;
         let event = Event::new(message.from, &message.body, &shop.keys.signing)?;
         let known = store.edition(event.id()).map_err(FolderError::from)?;
-        // Loading writes the file, then the log. If they don't agree, the log isn't the one that
-        // the file was loaded beside.
+        // A file is kept under this name only once the log knows it. If they don't agree, the log
+        // isn't the one that the file was loaded beside.
         if rises(&event, message.digest(), known)? {
             return Ok(event);
         }
@@ -335,7 +349,26 @@ impl Folder {
         })
     }
 
-    fn check_files(&self) -> Result<Vec<String>, FolderError> {
+    /// Finishes a loading that a power cut broke off: what the log knows is kept, what it doesn't
+    /// was never said to be loaded, and is dropped.
+    fn finish_loading(
+        &self,
+        keys: &Keys,
+        store: &SqliteStore,
+        registers: &[VerifyingKey],
+    ) -> Result<(), FolderError> {
+        for file in self.check_files(LOADING)? {
+            match self.reopen(keys, store, &file, registers) {
+                Ok(event) => self.keep(&kept_name(event.id()), &self.dir.read(&file)?)?,
+                Err(LoadError::Folder(error)) => return Err(error),
+                Err(_) => self.dir.remove(&file)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The files whose names end so.
+    fn check_files(&self, ending: &str) -> Result<Vec<String>, FolderError> {
         let folder = self.dir.file(CHECK)?;
         if !folder.is_dir() {
             return Ok(Vec::new());
@@ -345,7 +378,7 @@ impl Folder {
         for entry in std::fs::read_dir(folder).map_err(unreadable)? {
             let name = entry.map_err(unreadable)?.file_name();
             let name = name.to_string_lossy();
-            if name.ends_with(".sealed") && !name.starts_with('.') {
+            if name.ends_with(ending) && !name.starts_with('.') {
                 files.push(format!("{CHECK}/{name}"));
             }
         }
@@ -409,18 +442,33 @@ impl Folder {
         }
     }
 
-    fn keep(
+    /// Writes down what is to be kept, under a name that doesn't count yet.
+    fn lay_down(
         &self,
         event: &Event,
         sealed: &[u8],
         shop: &Verified<PartyRecord>,
     ) -> Result<(), FolderError> {
-        let EventId { issuer, series } = event.id();
-        self.dir
-            .write_atomic(record_file(issuer), shop.signed().as_bytes())?;
-        let file = format!("{CHECK}/{issuer}-{series}.sealed");
-        Ok(self.dir.write_atomic(file, sealed)?)
+        let record = record_file(event.id().issuer);
+        self.dir.write_atomic(record, shop.signed().as_bytes())?;
+        let name = kept_name(event.id());
+        Ok(self.dir.write_atomic(loading_name(&name), sealed)?)
     }
+
+    /// Keeps check data that the log knows.
+    fn keep(&self, name: &str, sealed: &[u8]) -> Result<(), FolderError> {
+        self.dir.write_atomic(name, sealed)?;
+        Ok(self.dir.remove(loading_name(name))?)
+    }
+}
+
+fn kept_name(event: EventId) -> String {
+    let EventId { issuer, series } = event;
+    format!("{CHECK}/{issuer}-{series}{KEPT}")
+}
+
+fn loading_name(kept: &str) -> String {
+    format!("{}{LOADING}", kept.strip_suffix(KEPT).unwrap_or(kept))
 }
 
 fn record_file(shop: PartyNumber) -> String {

@@ -43,16 +43,18 @@ impl Folder {
     /// Joins, or finishes a joining that broke off. Joined already: gives the record again.
     ///
     /// # Errors
-    /// [`FolderError`].
+    /// [`FolderError`]; [`FolderError::Joined`] when it joined under another name or address.
     pub fn join(
         &self,
         joining: &Joining,
         client: &Client,
         now: Time,
     ) -> Result<Verified<PartyRecord>, FolderError> {
+        tegata_client::check_address(&joining.address)?;
         let keys = self.keys_for(&joining.slip)?;
         if self.dir.file(RECORD)?.exists() {
-            return self.own_record(&keys);
+            let record = self.own_record(&keys)?;
+            return unchanged(record, joining);
         }
         let centre = self.fetch_certificates(&keys, client, now)?;
         let answer = self.register(&keys, joining, client, (&centre, now))?;
@@ -65,6 +67,14 @@ impl Folder {
         };
         let record = answer.map_err(FolderError::Refused)?;
         self.keep_record(&keys, &centre, record)
+    }
+
+    /// Has it a record?
+    ///
+    /// # Errors
+    /// [`FolderError::Data`].
+    pub fn has_joined(&self) -> Result<bool, FolderError> {
+        Ok(self.dir.file(RECORD)?.exists())
     }
 
     fn keys_for(&self, slip: &Slip) -> Result<Keys, FolderError> {
@@ -159,6 +169,22 @@ impl Folder {
         self.dir.write_atomic(RECORD, record.signed().as_bytes())?;
         self.dir.remove(REGISTRATION)?;
         Ok(record)
+    }
+}
+
+/// The record that is there already, if it says what was asked for now.
+fn unchanged(
+    record: Verified<PartyRecord>,
+    joining: &Joining,
+) -> Result<Verified<PartyRecord>, FolderError> {
+    let as_asked = |p: &Profile| p.name == joining.name && p.address == joining.address;
+    match &record.profile {
+        Some(profile) if !as_asked(profile) => Err(FolderError::Joined {
+            number: record.number,
+            name: profile.name.clone(),
+            address: profile.address.clone(),
+        }),
+        _ => Ok(record),
     }
 }
 

@@ -82,6 +82,16 @@ pub enum FolderError {
         /// The slip's.
         slip: PartyNumber,
     },
+    /// Joined already, and not as asked for now.
+    #[error("this gate joined before, as {name} ({number}) at {address}; nothing was changed")]
+    Joined {
+        /// Its number.
+        number: PartyNumber,
+        /// The name in its record.
+        name: String,
+        /// The address in its record.
+        address: String,
+    },
     /// A slip for somebody else.
     #[error("the slip is for {0}, which isn't a gate's number")]
     NotAGate(PartyNumber),
@@ -111,6 +121,10 @@ impl FolderError {
             Self::OtherSlip { .. } | Self::NotAGate(_) => {
                 "check the slip, or give another folder with --data"
             }
+            Self::Joined { .. } => {
+                "a record can't be changed: for another name or address, ask the centre for a new \
+                 letter and join in another folder"
+            }
             Self::Profile(_) => "check --name and --address",
             Self::Call(CallError::Certificates(_)) | Self::BadRecord(_) => "ask the centre",
             Self::Call(CallError::Address(_)) => "nothing was sent: correct the address",
@@ -139,6 +153,7 @@ impl FolderError {
             | Self::Profile(_)
             | Self::Call(CallError::Address(_)) => Exit::Usage,
             Self::Store(_)
+            | Self::Joined { .. }
             | Self::Refused(_)
             | Self::BadRecord(_)
             | Self::Call(CallError::Certificates(_)) => Exit::Refused,

@@ -15,6 +15,18 @@ fn joining_gives_a_record_to_carry_to_the_shop() {
     // Once joined, the same command gives the same again and asks nobody.
     folder.join(&centre);
     assert_eq!(centre.seen.lock().unwrap().signed.len(), 1);
+    assert_eq!(folder.try_join(&centre).succeeded().json()["again"], true);
+    // Nor is anything said to be changed that isn't.
+    let slip = centre.slip(gate_number()).reveal();
+    let join = |name: &str, address: &str| {
+        let who = ["--slip", &slip, "--name", name, "--address", address];
+        folder.run("join", &who)
+    };
+    let other = join("South gate", "http://gate.localhost").ended(1);
+    assert!(other.err().contains("as North gate"), "{}", other.err());
+    let bare = join("North gate", "gate.localhost:7403").ended(2);
+    let instead = "write http://gate.localhost:7403";
+    assert!(bare.err().contains(instead), "{}", bare.err());
     let others_may = std::os::unix::fs::PermissionsExt::mode(
         &std::fs::metadata(folder.gate().join("keys.cbor"))
             .unwrap()

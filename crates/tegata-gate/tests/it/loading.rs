@@ -281,6 +281,40 @@ fn a_log_that_was_removed_or_put_back_is_noticed() {
     assert_eq!(folder.check(&folder.shop.show(41))["verdict"], "admitted");
 }
 
+/// Wherever the power goes: the edition that the log knows is in use, and nobody is alarmed.
+#[test]
+fn a_power_cut_while_loading_is_no_alarm() {
+    let folder = Folder::ready();
+    let name = |ending| {
+        folder
+            .gate()
+            .join(format!("check/{}-1.{ending}", SHOP.party()))
+    };
+    let (kept, loading) = (name("sealed"), name("loading"));
+    let edition = || {
+        let status = folder.run("status", &["--json"]).succeeded().json();
+        assert!(!loading.exists());
+        status["events"][0]["edition"].clone()
+    };
+    // Cut before the log knew the second edition.
+    let two = sealed(&folder, folder.shop.check_data(2));
+    std::fs::write(&loading, &two).unwrap();
+    assert_eq!(edition(), 1);
+    let one = std::fs::read(&kept).unwrap();
+    // Cut after the log knew it.
+    assert_eq!(load(&folder, &two), "loaded");
+    std::fs::rename(&kept, &loading).unwrap();
+    std::fs::write(&kept, &one).unwrap();
+    assert_eq!(edition(), 2);
+    assert_eq!(std::fs::read(&kept).unwrap(), two);
+    // At an event's first loading there's nothing of before.
+    std::fs::rename(&kept, &loading).unwrap();
+    assert_eq!(edition(), 2);
+    // Torn, it was never loaded.
+    std::fs::write(&loading, &two[..two.len() / 2]).unwrap();
+    assert_eq!(edition(), 2);
+}
+
 /// A year later: the centre's certificates have ended, the register has another key. What the old
 /// key signed stays good, and the gate fetches the new certificates by itself.
 #[test]

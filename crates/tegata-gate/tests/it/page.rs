@@ -179,6 +179,9 @@ fn check_data_are_loaded_while_it_runs() {
         series: 2,
         ..folder.shop
     };
-    folder.load(&neighbour, 1);
+    let loaded = folder.load(&neighbour, 1);
+    let next = loaded["next"].as_str().unwrap();
+    let both = format!("--event {0}/1 --event {0}/2", neighbour.party());
+    assert!(next.contains(&both), "{next}");
     assert_eq!(served.check(&neighbour.show(41))["reason"], "wrong_event");
 }
