@@ -19,7 +19,7 @@ use crate::keys::Keys;
 use crate::shop::cause;
 
 const IDENTITY: &str = "identity.cbor";
-const RECORD: &str = "record.cbor";
+pub(crate) const RECORD: &str = "record.cbor";
 const CERTIFICATES: &str = "certificates.cbor";
 const LIMIT: usize = 16 * 1024;
 

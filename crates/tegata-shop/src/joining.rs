@@ -50,6 +50,16 @@ pub enum JoinError {
     /// The folder has another number.
     #[error("this folder is the shop {0}'s; give another one with --data")]
     OtherNumber(PartyNumber),
+    /// Joined already, and not as asked for now.
+    #[error("this shop joined before, as {name} ({number}) at {address}; nothing was changed")]
+    Joined {
+        /// Its number.
+        number: PartyNumber,
+        /// The name in its record.
+        name: String,
+        /// The address in its record.
+        address: String,
+    },
     /// The centre's certificates don't hold.
     #[error("the centre's certificates don't hold")]
     Certificates(#[from] CertificateError),
@@ -104,10 +114,12 @@ pub fn join(
     if slip.number.role() != Role::Shop {
         return Err(JoinError::NotAShop(slip.number));
     }
+    tegata_client::check_address(&application.address)?;
     let identity = begin(dir, slip, application)?;
     let keys = Arc::new(keys_of(dir, password)?);
     let centre = Centre::find(dir, client, &identity, None, now)?;
     if let Some(record) = read_record(dir, &centre.keys.register)? {
+        unchanged(&record, application)?;
         return Ok(Registered {
             identity,
             record,
@@ -142,6 +154,34 @@ pub fn join(
     })
 }
 
+/// Has the shop of this folder a record?
+///
+/// # Errors
+/// [`JoinError::Data`].
+pub fn has_joined(dir: &DataDir) -> Result<bool, JoinError> {
+    Ok(dir.read_optional(crate::identity::RECORD)?.is_some())
+}
+
+/// Does the record that is there already say what is asked for now?
+fn unchanged(record: &PartyRecord, application: &Application) -> Result<(), JoinError> {
+    let asked = profile_of(application);
+    match &record.profile {
+        Some(profile) if *profile != asked => Err(JoinError::Joined {
+            number: record.number,
+            name: profile.name.clone(),
+            address: profile.address.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn profile_of(application: &Application) -> Profile {
+    Profile {
+        name: application.name.clone(),
+        address: application.address.trim().trim_end_matches('/').to_owned(),
+    }
+}
+
 /// Opens a shop that has joined.
 ///
 /// # Errors
@@ -166,10 +206,7 @@ pub fn open(
 
 /// The identity as begun before, or a new one from the letter.
 fn begin(dir: &DataDir, slip: &Slip, application: &Application) -> Result<Identity, JoinError> {
-    let profile = Profile {
-        name: application.name.clone(),
-        address: application.address.trim_end_matches('/').to_owned(),
-    };
+    let profile = profile_of(application);
     if let Some(identity) = Identity::read(dir)? {
         return match identity.number == slip.number && identity.root == slip.root {
             true => Ok(identity),

@@ -69,6 +69,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         account: arguments.account,
     };
     let (client, now) = (Client::default(), Time::from_secs(clock::now()));
+    let again = joining::has_joined(&dir).map_err(|e| failed(e.into()))?;
     let joined = joining::join(&dir, &client, &slip, &application, password.as_ref(), now);
     let shop = joined.map_err(|e| failed(e.into()))?;
     let object = json!({
@@ -78,10 +79,16 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         "centre": shop.identity.centre,
         "record": shop.record.digest().to_string(),
         "data": shown(dir.path()),
+        "again": again,
     });
     let lines = format!(
-        "{} is registered as {}.\nNext: write {} and run tegata-shop serve.",
+        "{} {} {}.\nNext: write {} and run tegata-shop serve.",
         shop.name(),
+        if again {
+            "joined before, nothing was changed: it is"
+        } else {
+            "is registered as"
+        },
         shop.number(),
         shown(&dir.path().join(crate::catalogue::FILE)),
     );

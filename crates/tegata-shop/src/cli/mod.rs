@@ -171,6 +171,13 @@ fn advice(error: &JoinError) -> (Option<Exit>, Option<&'static str>) {
             Some(Exit::Usage),
             Some("compare with the letter, and give the line whole"),
         ),
+        JoinError::Joined { .. } => (
+            Some(Exit::Refused),
+            Some(
+                "a record can't be changed: for another name or address, ask the centre for a new \
+                 letter and join in another folder",
+            ),
+        ),
         JoinError::OtherNumber(_) | JoinError::NotJoined => (Some(Exit::Usage), None),
         JoinError::Data(_)
         | JoinError::Keys(_)

@@ -6,7 +6,7 @@ use tegata_protocol::joining::{Registration, Slip};
 use tegata_protocol::refusal::Code;
 use tegata_protocol::{PartyNumber, Role};
 use tegata_shop::identity::{Centre, Identity, Registered};
-use tegata_shop::joining::{self, JoinError};
+use tegata_shop::joining::{self, Application, JoinError};
 use tegata_shop::keys::KeysError;
 
 use crate::centre::Mood;
@@ -90,6 +90,36 @@ fn a_refusal_is_told_and_leaves_nothing_behind() {
         other => panic!("{other:?}"),
     }
     assert!(!contains(thief.folder.path(), b"Sendai"));
+}
+
+#[test]
+fn a_second_joining_changes_nothing_and_says_so() {
+    let town = Town::new(&catalogue(1));
+    let slip = town.centre.slip(Town::number());
+    let join = |application: Application| {
+        let (dir, now) = (town.dir(), town.time.now());
+        joining::join(&dir, &Client::default(), &slip, &application, None, now)
+    };
+    let own = Town::application();
+    let bare = Application {
+        address: "books.example:7402".to_owned(),
+        ..own.clone()
+    };
+    let error = join(bare).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("write http://books.example:7402")
+    );
+    join(own.clone()).unwrap();
+    join(own.clone()).unwrap();
+    let moved = Application {
+        address: "https://elsewhere.example".to_owned(),
+        ..own
+    };
+    let error = join(moved).unwrap_err();
+    assert!(matches!(error, JoinError::Joined { .. }), "{error}");
+    assert_eq!(town.centre.calls::<Registration>(), 1);
 }
 
 #[test]
