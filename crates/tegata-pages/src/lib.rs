@@ -39,6 +39,7 @@
 
 mod dress;
 mod language;
+pub mod order;
 mod page;
 mod parts;
 pub mod qr;

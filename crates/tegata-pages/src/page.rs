@@ -89,6 +89,13 @@ impl Link {
     }
 }
 
+/// What of others' a page may use.
+#[derive(Clone, Debug)]
+struct Embedded {
+    frames: String,
+    service: String,
+}
+
 /// A page to be shown. It's a response by itself; the status is 200 unless set.
 #[derive(Debug)]
 pub struct Page {
@@ -100,6 +107,7 @@ pub struct Page {
     here: Option<Uri>,
     menu: Vec<Link>,
     script: Option<&'static str>,
+    embedded: Option<Embedded>,
     refresh: Option<u16>,
     body: Markup,
 }
@@ -121,6 +129,7 @@ impl Page {
             here: None,
             menu: Vec::new(),
             script: None,
+            embedded: None,
             refresh: None,
             body: PreEscaped(String::new()),
         }
@@ -159,6 +168,17 @@ impl Page {
     #[must_use]
     pub const fn script(mut self, path: &'static str) -> Self {
         self.script = Some(path);
+        self
+    }
+
+    /// Lets the page show frames of one other origin and its script call one other server: a
+    /// sealed form and its sealing service. Both are origins without a path.
+    #[must_use]
+    pub fn embeds(mut self, frames: &str, service: &str) -> Self {
+        self.embedded = Some(Embedded {
+            frames: frames.to_owned(),
+            service: service.to_owned(),
+        });
         self
     }
 
@@ -295,7 +315,16 @@ impl Render for Page {
 impl IntoResponse for Page {
     fn into_response(self) -> Response {
         let content = HeaderValue::from_static("text/html; charset=utf-8");
-        let policy = HeaderValue::from_static(policy(self.script.is_some()));
+        let own = policy(self.script.is_some());
+        let policy = self.embedded.as_ref().map(|others| {
+            let connect = format!("connect-src 'self' {};", others.service);
+            let own = own.replace("connect-src 'self';", &connect);
+            format!("{own}; frame-src {}", others.frames)
+        });
+        // An origin that no header can hold leaves the page without others.
+        let policy = policy
+            .and_then(|policy| HeaderValue::from_str(&policy).ok())
+            .unwrap_or(HeaderValue::from_static(own));
         let headers: [(HeaderName, HeaderValue); 2] = [
             (header::CONTENT_TYPE, content),
             (header::CONTENT_SECURITY_POLICY, policy),
@@ -338,6 +367,23 @@ mod tests {
         assert!(
             !html.contains("<script>") && !html.contains("<b>"),
             "{html}"
+        );
+    }
+
+    #[test]
+    fn others_are_let_in_by_name_only() {
+        let page = Page::new(Language::En, Role::Shop, "S", "T").script("/a.js");
+        let page = page.embeds("https://forms.example", "https://sealing.example");
+        let response = page.into_response();
+        let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str();
+        let policy = policy.unwrap();
+        assert!(
+            policy.contains("connect-src 'self' https://sealing.example;"),
+            "{policy}"
+        );
+        assert!(
+            policy.ends_with("frame-src https://forms.example"),
+            "{policy}"
         );
     }
 

@@ -37,7 +37,7 @@ impl fmt::Display for AsideView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "Item {} doesn't verify and was set aside: {}",
+            "Item {} can't be verified and was set aside: {}",
             self.item, self.why
         )
     }
