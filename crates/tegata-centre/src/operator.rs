@@ -4,7 +4,7 @@
 //! credit with its amount and reference, and the digest of the bank's file. The desk reads the file
 //! again and takes nothing else. The way in is a Unix socket that only the centre's user can open.
 
-use std::cell::Cell;
+use std::{cell::Cell, sync::mpsc};
 
 use tegata_ledger::{
     Action, Committed, Draft, EvidenceKind, Fault, MessageKey, StatementKey, Verdict,
@@ -260,6 +260,12 @@ impl Desk {
     /// # Errors
     /// [`OrderError`].
     pub fn carry_out(&self, rule: Rule, now: Time) -> Result<(), OrderError> {
+        let draft = self.rule_draft(rule, now)?;
+        let committed = self.ledger.submit_and_wait(draft).map_err(fault)?;
+        self.signed_reply(&committed).map(|_| ())
+    }
+
+    fn rule_draft(&self, rule: Rule, now: Time) -> Result<Draft, OrderError> {
         let key = match &rule {
             Rule::Appoint(_) => &self.keys.register,
             Rule::ExpireHold(_) => &self.keys.receipts,
@@ -287,21 +293,14 @@ impl Desk {
             answers: signed.digest(),
         };
         let evidence = evidence(EvidenceKind::Centre, &signed, None);
-        let draft = Draft::new(
-            MessageKey { party: from, id },
-            evidence,
-            action,
-            now,
-            move |d| {
-                if expires {
-                    replies::closed(back, tegata_protocol::payment::Closing::Expired, d)
-                } else {
-                    replies::fixed(back, Done {}, d)
-                }
-            },
-        );
-        let committed = self.ledger.submit_and_wait(draft).map_err(fault)?;
-        self.signed_reply(&committed).map(|_| ())
+        let key = MessageKey { party: from, id };
+        Ok(Draft::new(key, evidence, action, now, move |d| {
+            if expires {
+                replies::closed(back, tegata_protocol::payment::Closing::Expired, d)
+            } else {
+                replies::fixed(back, Done {}, d)
+            }
+        }))
     }
 
     /// Enters an operator in the register: number `C-00000-…` by `serial`, and the operator's key.
@@ -356,15 +355,35 @@ impl Desk {
         Ok(())
     }
 
-    /// Releases holds whose time is over. Says how many there were.
+    /// Releases holds whose time is over, as many as were due. All are handed in before the first
+    /// answer is awaited, so that the book commits them together. Says how many there were; those
+    /// that weren't released are due again the next time.
     pub fn expire_holds(&self, now: Time) -> usize {
         let due = self.ledger.read(|book| book.holds_expired(now, 500));
         let due = due.inspect_err(|e| tracing::error!(error = %e, "expired holds can't be read"));
         let due = due.unwrap_or_default();
-        for hold in &due {
-            let released = self.carry_out(Rule::ExpireHold(hold.payment), now);
-            if let Err(e) = released {
-                tracing::warn!(payment = %hold.payment, error = %e, "a hold wasn't released");
+        let drafts = due.iter().map(|hold| {
+            let draft = self.rule_draft(Rule::ExpireHold(hold.payment), now);
+            (hold.payment, draft)
+        });
+        // Signed before the first is handed in: the committer doesn't wait for the next one.
+        let drafts: Vec<_> = drafts.collect();
+        let awaited = drafts.into_iter().map(|(payment, draft)| {
+            let (tell, told) = mpsc::sync_channel(1);
+            match draft {
+                // Nobody has dropped the other end: it's waiting below.
+                Ok(draft) => self.ledger.submit(draft, move |result| {
+                    tell.send(result.map_err(fault)).unwrap_or_default();
+                }),
+                Err(e) => tell.send(Err(e)).unwrap_or_default(),
+            }
+            (payment, told)
+        });
+        let awaited: Vec<_> = awaited.collect();
+        for (payment, told) in awaited {
+            let committed = told.recv().unwrap_or(Err(fault(Fault::Stopped)));
+            if let Err(e) = committed.and_then(|c| self.signed_reply(&c)) {
+                tracing::warn!(%payment, error = %e, "a hold wasn't released");
             }
         }
         due.len()

@@ -145,6 +145,30 @@ fn an_expired_hold_is_closed_for_both_and_the_late_delivery_stays_void() {
 }
 
 #[test]
+fn holds_that_end_together_are_released_together() {
+    let town = Town::new();
+    let (member, shop) = (town.member(4000), town.shop());
+    for _ in 0..40 {
+        town.pay(
+            &member,
+            &town.bill(&shop, 100, town.now),
+            Mode::Hold,
+            town.now,
+        )
+        .unwrap();
+    }
+    assert_eq!(town.balance(&member).held, 4000);
+    let (before, records) = (town.audit(&[]).heads, town.records());
+    assert_eq!(town.desk.expire_holds(town.now.after(1800)), 40);
+    assert_eq!(town.records(), records + 40);
+    assert_eq!(town.balance(&member).held, 0);
+    // One head is signed for each commit.
+    let commits = town.audit(&[]).heads - before;
+    assert!((1..20).contains(&commits), "{commits} commits");
+    town.assert_clean();
+}
+
+#[test]
 fn a_shop_learns_of_its_bill_after_the_expiry_and_then_it_is_closed_for_ever() {
     let town = Town::new();
     let (member, shop) = (town.member(3000), town.shop());
