@@ -7,7 +7,7 @@
 use std::{cell::RefCell, collections::HashMap, path::Path, sync::Arc};
 
 use tegata_ledger::{
-    Action, EvidenceKind, Head, Record,
+    Action, EvidenceKind, Head, Position, Record,
     audit::{AuditError, Heads, Report, replay},
     store::{Reader, StoredRecord},
 };
@@ -62,6 +62,21 @@ impl Auditor {
         heads: &Path,
         brought: &[Vec<u8>],
     ) -> Result<Report, AuditError> {
+        self.audit_watched(reader, heads, brought, |_| {})
+    }
+
+    /// The same, telling `watch` of how many records more it has come to.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn audit_watched(
+        &self,
+        reader: &mut dyn Reader,
+        heads: &Path,
+        brought: &[Vec<u8>],
+        mut watch: impl FnMut(u64),
+    ) -> Result<Report, AuditError> {
+        let mut reached = Position::new(0, 0);
         let heads = Heads {
             folder: Some(heads),
             brought,
@@ -69,7 +84,16 @@ impl Auditor {
         replay(
             reader,
             heads,
-            |stored| self.interpret(stored),
+            |stored| {
+                let position = stored.record.position;
+                let before = match position.committer == reached.committer {
+                    true => reached.sequence,
+                    false => 0,
+                };
+                watch(position.sequence.saturating_sub(before));
+                reached = position;
+                self.interpret(stored)
+            },
             |signed| self.head(signed),
         )
     }

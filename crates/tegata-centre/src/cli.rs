@@ -719,8 +719,12 @@ fn audit(arguments: &Audit) -> Result<(), Failure> {
     }
     let mut reader = open_book(&dir)?;
     let auditor = Auditor::new(public.keys, house.currency);
-    let bar = tegata_program::progress::spinner("verifying the book");
-    let report = auditor.audit(reader.as_mut(), &dir.file("heads")?, &brought);
+    // What can't be read here is a finding of the audit's.
+    let tips = reader.tips().unwrap_or_default();
+    let records = tips.iter().map(|tip| tip.position.sequence).sum();
+    let bar = tegata_program::progress::bar(records, "records verified");
+    let watch = |records| bar.add(records);
+    let report = auditor.audit_watched(reader.as_mut(), &dir.file("heads")?, &brought, watch);
     drop(bar);
     let report = report.or_exit(Exit::Damaged)?;
     if arguments.json {

@@ -4,16 +4,21 @@
 use std::path::Path;
 
 use rusqlite::{Connection, params, params_from_iter, types::Value};
-use tegata_centre::{audit::ReceiptsSigner, keys::OperationalKeys};
+use tegata_centre::{
+    audit::{Auditor, ReceiptsSigner},
+    keys::OperationalKeys,
+};
 use tegata_ledger::{
     AccountKind, Head, HeadSigner as _, Position, Record, RecordKind, audit::Report,
     store::StoredRecord,
 };
-use tegata_protocol::{Digest, MessageId, PartyNumber, SignedBytes, TransactionNumber, cbor};
+use tegata_protocol::{
+    Currency, Digest, MessageId, PartyNumber, SignedBytes, TransactionNumber, cbor,
+};
 
 use crate::{
     day::{Day, busy},
-    town::{copy, run},
+    town::{copy, reader, run},
 };
 
 /// Plain SQL on the file, as an intruder with a database tool would.
@@ -184,6 +189,18 @@ fn after_a_busy_day_the_audit_is_content() {
     let report = audit(&day);
     assert!(report.is_clean(), "{:#?}", report.findings);
     assert!(report.records > 25 && report.heads > 20, "{report:?}");
+    let auditor = Auditor::new(day.folder.public.keys.clone(), Currency::JPY);
+    let mut counted = 0;
+    let heads = day.folder.data().join("heads");
+    let watched = auditor.audit_watched(reader(&day.folder.data()).as_mut(), &heads, &[], |more| {
+        counted += more;
+    });
+    assert!(watched.unwrap().is_clean());
+    assert!(
+        counted > 25 && counted <= report.records,
+        "a bar of {} came to {counted}",
+        report.records
+    );
     let output = run(&["audit", "--data", &day.folder.data_text()]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let said = String::from_utf8(output.stdout).unwrap();
