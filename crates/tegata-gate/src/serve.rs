@@ -23,12 +23,12 @@ use tegata_program::{
     clock,
     serve::{Hosts, host_guard},
 };
-use tegata_protocol::{Time, cbor};
+use tegata_protocol::{Time, cbor, ticket::CHECK_DATA_LIMIT};
 
 use crate::{
     admission::Entry,
     event::{Event, EventId, EventName},
-    folder::{CHECK_DATA_LIMIT, Folder, LoadAnswer, LoadError},
+    folder::{Folder, LoadAnswer, LoadError},
     gate::Gate,
     page,
     store::LogReader,

@@ -200,7 +200,7 @@ impl fmt::Debug for Details {
 }
 
 /// Details with the salt that hides them in what is signed.
-#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
 pub struct SaltedDetails {
     #[cbor(n(0), with = "minicbor::bytes")]
@@ -208,6 +208,16 @@ pub struct SaltedDetails {
     /// The details.
     #[n(1)]
     pub details: Details,
+}
+
+/// Without the salt: with it, whoever reads a log could try names against signed digests.
+impl fmt::Debug for SaltedDetails {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let details = &self.details;
+        f.debug_struct("SaltedDetails")
+            .field("details", details)
+            .finish_non_exhaustive()
+    }
 }
 
 impl SaltedDetails {
@@ -481,6 +491,19 @@ impl FromStr for Slip {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_salt_isnt_printed() {
+        let details = Details {
+            name: "Hanako".to_owned(),
+            postal: Vec::new(),
+            mail: None,
+            account: None,
+        };
+        let salt = [0xAB; 32];
+        let printed = format!("{:?}", SaltedDetails { salt, details });
+        assert_eq!(printed, "SaltedDetails { details: Details(…), .. }");
+    }
 
     #[test]
     fn a_slip_is_found_in_its_letter() {

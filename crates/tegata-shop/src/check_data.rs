@@ -5,7 +5,7 @@
 //! stand in the cancelled list as well. Each edition has a higher number than the one before.
 
 use roaring::RoaringBitmap;
-use tegata_protocol::envelope::{Envelope, Parcel};
+use tegata_protocol::envelope::{Body as _, Envelope, Parcel};
 use tegata_protocol::record::PartyRecord;
 use tegata_protocol::ticket::{CheckData, SerialSet};
 use tegata_protocol::{Malformed, MessageId, Role, SeriesId, Time, Verified};
@@ -35,6 +35,9 @@ pub enum CheckDataError {
     /// The series was never in the catalogue.
     #[error("series {0} was never in this shop's catalogue")]
     SeriesUnknown(SeriesId),
+    /// The lists are longer than a gate takes.
+    #[error("the check data have {0} bytes; a gate takes at most {most}", most = CheckData::LIMIT)]
+    TooLong(usize),
     /// The lists couldn't be written.
     #[error("the lists of serials can't be written")]
     List(#[from] std::io::Error),
@@ -116,10 +119,14 @@ fn seal(
     gate: &Verified<PartyRecord>,
     now: Time,
     body: CheckData,
-) -> Result<Vec<u8>, Malformed> {
+) -> Result<Vec<u8>, CheckDataError> {
     let mut rng = chance::system();
     let envelope = Envelope::to(gate.number, &gate.keys.opening, &mut rng)?;
     let id = MessageId::random(&mut rng);
     let signed = envelope.sign(shop.keys.signing(), shop.number(), id, now, body);
+    let length = signed.as_bytes().len();
+    if length > CheckData::LIMIT {
+        return Err(CheckDataError::TooLong(length));
+    }
     Ok(envelope.seal(&Parcel::new(signed)).0.to_bytes())
 }

@@ -8,11 +8,11 @@ use tegata_program::{
     exit::{Exit, Failure, OrExit as _},
     serve::read_address,
 };
-use tegata_protocol::Time;
+use tegata_protocol::{Time, ticket::CHECK_DATA_LIMIT};
 
 use super::{Common, now, print_json};
 use crate::{
-    folder::{CHECK_DATA_LIMIT, FolderError, LoadAnswer},
+    folder::{FolderError, LoadAnswer},
     serve::{Handed, hand_over},
 };
 

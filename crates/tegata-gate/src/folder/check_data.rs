@@ -16,7 +16,7 @@ use tegata_protocol::{
     VerifyingKey,
     envelope::{Message, Sealed},
     record::{CertificateError, PartyRecord},
-    ticket::CheckData,
+    ticket::{CHECK_DATA_LIMIT, CheckData},
 };
 
 use super::{
@@ -27,9 +27,6 @@ use crate::{
     event::{Event, EventId, UnusableCheckData},
     store::SqliteStore,
 };
-
-/// The most bytes of a file of check data.
-pub const CHECK_DATA_LIMIT: usize = 1 << 20;
 
 /// The most bytes of a shop's record.
 const RECORD_LIMIT: usize = 8 * 1024;

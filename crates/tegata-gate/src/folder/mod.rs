@@ -20,7 +20,7 @@ use tegata_program::{
 use tegata_protocol::{Malformed, PartyNumber, refusal::Refusal};
 
 pub use answer::LoadAnswer;
-pub use check_data::{CHECK_DATA_LIMIT, LoadError, Loaded};
+pub use check_data::{LoadError, Loaded};
 pub use join::Joining;
 pub use keys::Keys;
 pub(crate) use keys::verified_by_any;

@@ -1,7 +1,10 @@
 //! Check data (T8): what a gate takes from a shop, and what it doesn't.
 
 use serde_json::Value;
-use tegata_protocol::{PartyNumber, Role, ticket::CheckData};
+use tegata_protocol::{
+    PartyNumber, Role,
+    ticket::{CHECK_DATA_LIMIT, CheckData},
+};
 
 use crate::{
     centre::{Centre, Mood, gate_number, register_key},
@@ -45,6 +48,23 @@ fn what_was_loaded_is_said() {
     assert_eq!(status["events"][0]["edition"], 3);
     assert_eq!(status["events"][0]["usable"], true);
     assert_eq!(status["name"], "North gate");
+}
+
+/// A large series: its lists alone are longer than a message on the wire may be.
+#[test]
+fn two_hundred_thousand_scattered_serials_are_loaded() {
+    let folder = joined();
+    let sold = serials((0..200_000).map(|n| n * 3 + 1));
+    assert!(sold.0.len() > 64 * 1024, "{} bytes", sold.0.len());
+    let file = folder.file(
+        "large",
+        &sealed(&folder, folder.shop.check_data_of(sold, 1)),
+    );
+    let loaded = folder.try_load(&file, &folder.shop).succeeded().json();
+    assert_eq!(loaded["issued"], 199_999, "one of them is cancelled");
+    let large = folder.file("larger", &vec![0; CHECK_DATA_LIMIT + 1]);
+    let refused = folder.try_load(&large, &folder.shop).ended(2);
+    assert!(refused.err().contains("1048576"), "{}", refused.err());
 }
 
 /// A ticket cancelled in edition 2 stays cancelled, whatever file is slipped in.

@@ -37,6 +37,10 @@ impl fmt::Debug for SerialSet {
     }
 }
 
+/// The most bytes of sealed check data. They travel as a file, so that the limit of messages on the
+/// wire isn't theirs: enough for lists of some millions of serials.
+pub const CHECK_DATA_LIMIT: usize = 1 << 20;
+
 /// What a shop hands to a gate (T8): signed by the shop, sealed to the gate, good offline.
 #[derive(Encode, Decode)]
 #[cbor(map)]

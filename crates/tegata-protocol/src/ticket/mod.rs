@@ -9,7 +9,8 @@
 use minicbor::{Decode, Encode};
 
 pub use check::{
-    Admissible, CheckData, CheckList, Checker, FRESH_SECONDS, KEYWORD_TRIES, Rejection, SerialSet,
+    Admissible, CHECK_DATA_LIMIT, CheckData, CheckList, Checker, FRESH_SECONDS, KEYWORD_TRIES,
+    Rejection, SerialSet,
 };
 pub use presentation::{PRESENTATION_LIMIT, Presentation, SealedPresentation};
 pub use serial::{EncryptedSerial, KeywordTag, Serial, SerialKey, SeriesSecret};

@@ -90,9 +90,10 @@ fn refuse(error: CheckDataError) -> Failure {
         CheckDataError::NotAGate(_)
         | CheckDataError::Gate(_)
         | CheckDataError::SeriesUnknown(_) => Exit::Usage,
-        CheckDataError::Store(_) | CheckDataError::Keys(_) | CheckDataError::List(_) => {
-            Exit::Refused
-        }
+        CheckDataError::Store(_)
+        | CheckDataError::Keys(_)
+        | CheckDataError::TooLong(_)
+        | CheckDataError::List(_) => Exit::Refused,
     };
     ended(error, exit)
 }

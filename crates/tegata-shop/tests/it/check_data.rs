@@ -5,7 +5,7 @@ use tegata_protocol::envelope::{Message, Sealed};
 use tegata_protocol::payment::Mode;
 use tegata_protocol::record::{PartyKeys, PartyRecord, Status};
 use tegata_protocol::ticket::{
-    CheckData, CheckList, Checker, Presentation, Serial, SeriesRecord, Ticket,
+    CHECK_DATA_LIMIT, CheckData, CheckList, Checker, Presentation, Serial, SeriesRecord, Ticket,
 };
 use tegata_protocol::{
     OpeningKey, PartyNumber, Role, SeriesId, SigningKey, Suite, Unverified, Verified,
@@ -50,7 +50,7 @@ fn make(open: &Open, gate: &Gate, series: u32) -> Result<Edition, CheckDataError
 }
 
 fn read(open: &Open, gate: &Gate, edition: &Edition) -> CheckData {
-    let (parcel, _) = Sealed::parse(&edition.sealed)
+    let (parcel, _) = Sealed::parse_within(&edition.sealed, CHECK_DATA_LIMIT)
         .unwrap()
         .open(&gate.opening)
         .unwrap();
