@@ -9,6 +9,9 @@
 //!    └──────────▶ Lapsed                       ▲ hold closed      │ refused otherwise
 //!                                              └─────── Stuck ◀───┘
 //! ```
+//! Void and Lapsed become Stuck, too, if the centre ever says that they are paid by another payment:
+//! it contradicts itself, and somebody must look.
+//!
 //! Each arrow is one durable transaction, and what is sent was stored before:
 //! - **Open → Paid** stores the payment together with the mailbox's cursor. Lost before: the mailbox
 //!   still has the notice.
@@ -259,8 +262,7 @@ impl Courier {
     /// [`CourierError`].
     pub fn capture(&self) -> Result<(), CourierError> {
         let now = self.shop.now();
-        let mut ready = self.in_state(SaleState::Ready, AT_ONCE)?;
-        ready.retain(|sale| self.may_ask(sale.number, now));
+        let ready = self.askable(SaleState::Ready, now, |_| true)?;
         for_each(ready, |sale| self.capture_one(sale))
     }
 
@@ -325,9 +327,34 @@ impl Courier {
     /// [`CourierError`].
     pub fn inquire(&self) -> Result<(), CourierError> {
         let now = self.shop.now();
-        let mut open = self.in_state(SaleState::Open, AT_ONCE)?;
-        open.retain(|sale| sale.expires.after(SLACK) <= now && self.may_ask(sale.number, now));
+        let over = |sale: &Sale| sale.expires.after(SLACK) <= now;
+        let open = self.askable(SaleState::Open, now, over)?;
         for_each(open, |sale| self.inquire_one(sale, now))
+    }
+
+    /// The sales in a state that the centre may be asked about now, at most [`AT_ONCE`]: those that
+    /// are left alone for a while don't keep the others waiting. They come in the order of their
+    /// expiry, and the first that isn't `due` ends it.
+    fn askable(
+        &self,
+        state: SaleState,
+        now: Time,
+        due: impl Fn(&Sale) -> bool,
+    ) -> Result<Vec<Sale>, StoreError> {
+        let (mut page, mut found) = (self.in_state(state, AT_ONCE)?, Vec::new());
+        let most = usize::try_from(AT_ONCE).unwrap_or(usize::MAX);
+        while let Some(last) = page.last().cloned() {
+            let all_due = due(&last);
+            let askable = |sale: &Sale| due(sale) && self.may_ask(sale.number, now);
+            found.extend(page.into_iter().filter(askable));
+            if !all_due || found.len() >= most {
+                break;
+            }
+            let store = self.shop.store();
+            page = store.read(|tables| tables.sales_after(state, &last, AT_ONCE))?;
+        }
+        found.truncate(most);
+        Ok(found)
     }
 
     fn may_ask(&self, number: TransactionNumber, now: Time) -> bool {
@@ -339,7 +366,7 @@ impl Courier {
     }
 
     /// Leaves a sale alone for a while.
-    fn ask_later(&self, number: TransactionNumber, now: Time) {
+    pub fn ask_later(&self, number: TransactionNumber, now: Time) {
         let mut waiting = self
             .ask_after
             .lock()
@@ -471,6 +498,16 @@ fn paid(tables: &Tables<'_>, notice: &PaidNoticeMessage) -> Result<(), CourierEr
         tracing::error!(bill = %notice.bill, "paid, but no bill of this shop");
         return Ok(());
     };
+    let freed = matches!(sale.state, SaleState::Void | SaleState::Lapsed);
+    if freed && sale.payment != Some(notice.payment) {
+        tracing::error!(
+            sale = %sale.number,
+            state = sale.state.word(),
+            payment = %notice.payment,
+            "paid although the centre had closed it: its owner must look, and refund it"
+        );
+        return Ok(tables.paid_too_late(&sale, notice.payment)?);
+    }
     if sale.state != SaleState::Open {
         tracing::debug!(sale = %sale.number, state = sale.state.word(), "told again that it's paid");
         return Ok(());

@@ -1,4 +1,5 @@
-//! The catalogue: what a shop offers, from a TOML file that its owner edits.
+//! The catalogue: what a shop offers, from a TOML file that its owner edits. Tickets are [`Offer`]s;
+//! what is sent by post is [`goods`].
 //!
 //! [`read`] turns the file into a [`Catalogue`] or says line, column and what was expected;
 //! [`shelf`] keeps the one in force and takes over a new one when the file changes. A wish is held
@@ -6,14 +7,18 @@
 
 use std::collections::BTreeMap;
 
+use goods::Goods;
 use jiff::tz::TimeZone;
 use tegata_protocol::purchase::{Rounding, TaxMode, TaxRate};
 use tegata_protocol::ticket::{Bet, Contents};
 use tegata_protocol::{Amount, Currency, SeriesId, Time, Validity};
 
 mod fit;
+pub mod goods;
+pub mod picture;
 mod raw;
 pub mod read;
+pub mod sample;
 pub mod shelf;
 
 /// The file's name in the data folder.
@@ -32,6 +37,8 @@ pub struct Catalogue {
     pub tax_number: Option<String>,
     /// How tax is rounded.
     pub rounding: Rounding,
+    /// What is sold by post, and how.
+    pub goods: Goods,
     offers: BTreeMap<SeriesId, Offer>,
 }
 

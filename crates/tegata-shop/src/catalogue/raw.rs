@@ -14,6 +14,84 @@ pub(super) struct Catalogue {
     pub(super) rounding: Rounding,
     #[serde(default, rename = "offer")]
     pub(super) offers: Vec<Spanned<Offer>>,
+    #[serde(default)]
+    pub(super) goods: Vec<Spanned<Product>>,
+    pub(super) postage: Option<Spanned<Postage>>,
+    pub(super) form: Option<Spanned<Form>>,
+    pub(super) payment: Option<Spanned<Ways>>,
+    pub(super) welcome: Option<Welcome>,
+}
+
+/// A text in both languages: `{ en = "Green tea", ja = "煎茶" }`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Words {
+    pub(super) en: Spanned<String>,
+    pub(super) ja: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Product {
+    pub(super) id: Spanned<String>,
+    pub(super) title: Words,
+    pub(super) text: Words,
+    pub(super) category: Option<Words>,
+    pub(super) price: Spanned<Value>,
+    pub(super) tax: Spanned<Value>,
+    #[serde(default)]
+    pub(super) tax_mode: TaxMode,
+    pub(super) stock: Spanned<u32>,
+    pub(super) most_per_order: Option<Spanned<u32>>,
+    pub(super) picture: Option<Spanned<String>>,
+    pub(super) alt: Option<Words>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Postage {
+    pub(super) price: Spanned<Value>,
+    pub(super) free_from: Option<Spanned<Value>>,
+    pub(super) tax: Spanned<Value>,
+    #[serde(default)]
+    pub(super) tax_mode: TaxMode,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Need {
+    Required,
+    Optional,
+    No,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Form {
+    pub(super) name: Option<Need>,
+    pub(super) postal_code: Option<Need>,
+    pub(super) address: Option<Need>,
+    pub(super) phone: Option<Need>,
+    pub(super) mail: Option<Need>,
+    pub(super) note: Option<Need>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ways {
+    #[serde(default = "yes")]
+    pub(super) prepaid: bool,
+    #[serde(default)]
+    pub(super) card: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Welcome {
+    pub(super) title: Words,
+    pub(super) text: Words,
+    pub(super) picture: Option<Spanned<String>>,
+    pub(super) alt: Option<Words>,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]

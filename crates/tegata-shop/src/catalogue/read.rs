@@ -16,8 +16,11 @@ use tegata_protocol::{Amount, Currency, Malformed, SeriesId, Time, Validity};
 use toml::value::Datetime;
 use toml::{Spanned, Value};
 
+use super::goods::Goods;
 use super::{AdmissionOffer, Catalogue, Kind, Offer, RideOffer, StayOffer, WagerOffer, raw};
 use crate::series;
+
+mod goods;
 
 /// Where in the text a mistake stands, and what it is.
 struct Mistake {
@@ -66,10 +69,11 @@ pub fn file(path: &Path) -> Result<Catalogue, config::Error> {
 /// [`config::Error::Mistake`].
 pub fn parse(path: &Path, text: &str) -> Result<Catalogue, config::Error> {
     let raw: raw::Catalogue = config::parse(path, text)?;
-    check(raw).map_err(|mistake| mistake_at(path, text, mistake.at, &mistake.what))
+    let folder = path.parent().unwrap_or(Path::new("."));
+    check(folder, raw).map_err(|mistake| mistake_at(path, text, mistake.at, &mistake.what))
 }
 
-fn check(raw: raw::Catalogue) -> Checked<Catalogue> {
+fn check(folder: &Path, raw: raw::Catalogue) -> Checked<Catalogue> {
     let currency_span = raw.currency.span();
     let mut catalogue = Catalogue {
         currency: Currency::new(raw.currency.get_ref()).map_err(malformed(currency_span))?,
@@ -80,6 +84,7 @@ fn check(raw: raw::Catalogue) -> Checked<Catalogue> {
             raw::Rounding::HalfUp => Rounding::HalfUp,
             raw::Rounding::Up => Rounding::Up,
         },
+        goods: Goods::default(),
         offers: BTreeMap::new(),
     };
     if let Some(number) = raw.tax_number {
@@ -96,8 +101,19 @@ fn check(raw: raw::Catalogue) -> Checked<Catalogue> {
         currency: catalogue.currency,
         zone,
     };
+    let goods = goods::RawGoods {
+        products: raw.goods,
+        postage: raw.postage,
+        form: raw.form,
+        payment: raw.payment,
+        welcome: raw.welcome,
+    };
+    catalogue.goods = goods::check(&place, folder, goods)?;
     for offer in raw.offers {
         let number = offer.get_ref().series.span();
+        if *offer.get_ref().series.get_ref() == 0 {
+            return wrong(number, "expected a series number from 1");
+        }
         let offer = check_offer(&place, offer)?;
         series::check_texts(&offer).map_err(|(field, what)| Mistake {
             at: field.start,
@@ -147,10 +163,7 @@ fn check_offer(place: &Place, raw: Spanned<raw::Offer>) -> Checked<Placed> {
         quota,
         price: price(place, &raw.price)?,
         tax_rate: tax_rate(&raw.tax)?,
-        tax_mode: match raw.tax_mode {
-            raw::TaxMode::Included => TaxMode::Included,
-            raw::TaxMode::Added => TaxMode::Added,
-        },
+        tax_mode: tax_mode(raw.tax_mode),
         keyword: raw.keyword || raw.bearer,
         bearer: raw.bearer,
         most_per_order,
@@ -251,6 +264,13 @@ fn tax_rate(value: &Spanned<Value>) -> Checked<TaxRate> {
     match basis_points.map(TaxRate::new) {
         Ok(Ok(rate)) if fraction_good && !whole.starts_with('+') => Ok(rate),
         Ok(_) | Err(_) => wrong(value.span(), expected),
+    }
+}
+
+const fn tax_mode(raw: raw::TaxMode) -> TaxMode {
+    match raw {
+        raw::TaxMode::Included => TaxMode::Included,
+        raw::TaxMode::Added => TaxMode::Added,
     }
 }
 

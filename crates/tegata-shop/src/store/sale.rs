@@ -238,6 +238,22 @@ impl Tables<'_> {
         self.many_sales(filter, params![state.number(), limit])
     }
 
+    /// The sales in a state that come after `last` in the order of [`Tables::sales_in`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn sales_after(
+        &self,
+        state: SaleState,
+        last: &Sale,
+        limit: u32,
+    ) -> Result<Vec<Sale>, StoreError> {
+        let filter = "state = ?1 AND (expires, number) > (?2, ?3) \
+             ORDER BY expires, number LIMIT ?4";
+        let (expires, number) = (cell(last.expires.secs())?, cell(last.number.wire())?);
+        self.many_sales(filter, params![state.number(), expires, number, limit])
+    }
+
     /// All sales of a series, by number.
     ///
     /// # Errors
@@ -321,6 +337,24 @@ impl Tables<'_> {
     /// [`StoreError`].
     pub fn give_up(&self, sale: &Sale) -> Result<(), StoreError> {
         self.step(sale, sale.state, SaleState::Stuck)
+    }
+
+    /// Paid, after its quota was given back: held again, beyond the quota if need be, until
+    /// somebody has looked.
+    ///
+    /// # Errors
+    /// [`StoreError`], also when the sale is neither void nor lapsed.
+    pub fn paid_too_late(&self, sale: &Sale, payment: PaymentId) -> Result<(), StoreError> {
+        if !matches!(sale.state, SaleState::Void | SaleState::Lapsed) {
+            let (number, state) = (sale.number, sale.state.word());
+            return Err(StoreError::damaged(format!("the sale {number} is {state}")));
+        }
+        self.step(sale, sale.state, SaleState::Stuck)?;
+        let sql = "UPDATE sale SET payment = ?2 WHERE number = ?1";
+        let number = cell(sale.number.wire())?;
+        self.connection
+            .execute(sql, params![number, payment.digest().as_bytes()])?;
+        self.count_stock(sale.series, i64::from(sale.quantity), 0)
     }
 
     /// The hold is closed: tickets cancelled, quota and places free.

@@ -23,6 +23,7 @@ const MISTAKES: &[(&str, &str)] = &[
         "zone = 'Asia/Tokyo'\nrounding = 'nearest'",
     ),
     ("series = 7", "series = -7"),
+    ("series = 7", "series = 0"),
     ("series = 7", ""),
     ("kind = 'admission'", "kind = 'concert'"),
     ("kind = 'admission'", "kind = 'stay'"),

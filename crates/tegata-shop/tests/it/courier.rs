@@ -341,6 +341,54 @@ fn a_capture_refused_for_a_strange_reason_waits_and_harms_nobody_else() {
     check_books(&open);
 }
 
+/// The centre's word that a bill is closed, and then a payment of it: nobody is passed over.
+#[test]
+fn money_for_a_sale_that_lapsed_waits_for_the_owner() {
+    let town = Town::new(&catalogue(1));
+    let (open, member) = (town.open(), town.member());
+    let offer = member.buy(&open, seats(1));
+    town.time.pass(1000);
+    open.courier.round().unwrap();
+    assert_eq!((state(&open, &offer), open.left(7)), (SaleState::Lapsed, 1));
+    let payment = town.centre.pay(&offer.bill, Mode::Hold);
+    open.courier.round().unwrap();
+    assert_eq!((state(&open, &offer), open.left(7)), (SaleState::Stuck, 0));
+    check_books(&open);
+    town.centre.close(payment, Town::number());
+    open.courier.round().unwrap();
+    assert_eq!((state(&open, &offer), open.left(7)), (SaleState::Void, 1));
+    check_books(&open);
+    // The notice of the payment that was closed, told once more, says nothing new.
+    town.centre.pay(&offer.bill, Mode::Hold);
+    open.courier.collect().unwrap();
+    assert_eq!(state(&open, &offer), SaleState::Void);
+}
+
+/// Sales that the centre doesn't want to hear of now don't keep the others waiting.
+#[test]
+fn captures_left_alone_starve_nobody() {
+    let town = Town::new(&catalogue(100));
+    let open = town.open();
+    let buy = || town.member().buy(&open, seats(1));
+    let waiting: Vec<_> = (0..64).map(|_| buy()).collect();
+    town.time.pass(1);
+    let last = buy();
+    for offer in waiting.iter().chain([&last]) {
+        town.centre.pay(&offer.bill, Mode::Hold);
+    }
+    open.courier.collect().unwrap();
+    // Two rounds: so many are made at once.
+    open.courier.make_tickets().unwrap();
+    open.courier.make_tickets().unwrap();
+    for offer in &waiting {
+        open.courier
+            .ask_later(sale(&open, offer).number, town.time.now());
+    }
+    open.courier.capture().unwrap();
+    assert_eq!(state(&open, &last), SaleState::Released);
+    assert_eq!(state(&open, &waiting[0]), SaleState::Ready);
+}
+
 #[test]
 fn keywords_never_lie_in_clear() {
     let town = Town::new(&catalogue(5));
