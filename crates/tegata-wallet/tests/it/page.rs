@@ -7,7 +7,7 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode, header},
 };
-use tegata_protocol::payment::Mode;
+use tegata_protocol::{payment::Mode, prepaid::Funding};
 use tegata_wallet::{
     page::{Desk, HOST, router},
     state::Holding,
@@ -16,7 +16,7 @@ use tower::ServiceExt as _;
 
 use crate::{
     story::{gate, joined, wanted, with_ticket},
-    town::{Mischief, Town, now},
+    town::{Mischief, Town, now, yen},
     vault::{A, B, pw},
 };
 
@@ -89,7 +89,11 @@ impl Browser {
             value.map_or("", |v| v.to_str().unwrap()).to_owned()
         };
         let (to, cookie) = (text(header::LOCATION), text(header::SET_COOKIE));
-        if let Some((pair, _)) = cookie.split_once(';') {
+        // The language's cookie isn't the session's.
+        if let Some((pair, _)) = cookie
+            .split_once(';')
+            .filter(|(pair, _)| !pair.starts_with("lang="))
+        {
             self.cookie = pair.to_owned();
         }
         let status = response.status();
@@ -269,6 +273,9 @@ async fn strange_hosts_are_turned_away_and_japanese_is_spoken() {
         .await
         .shows("残高はまだわかりません")
         .shows("最新にする");
+    let csrf = browser.get("/").await.csrf();
+    let refreshed = browser.post("/refresh?lang=ja", &csrf, &[]).await;
+    refreshed.shows("新しいものはありません").hides("Nothing");
     let request = Request::get("/")
         .header(header::HOST, "evil.example:7405")
         .header(header::COOKIE, &browser.cookie)
@@ -276,6 +283,39 @@ async fn strange_hosts_are_turned_away_and_japanese_is_spoken() {
         .unwrap();
     let answer = browser.router.clone().oneshot(request).await.unwrap();
     assert_eq!(answer.status(), StatusCode::MISDIRECTED_REQUEST);
+}
+
+/// Names and numbers are as they are; sentences are Japanese.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_japanese_page_has_no_english_sentences() {
+    let (town, folder) = (Town::start(), tempfile::tempdir().unwrap());
+    let mut wallet = with_ticket(&town, folder.path(), wanted());
+    wallet.load(yen(5000), Funding::Transfer, now()).unwrap();
+    let bill = wallet.order(&town.shop, wanted(), None, now()).unwrap();
+    town.misbehave(Mischief::SoldOut);
+    assert!(wallet.order(&town.shop, wanted(), None, now()).is_err());
+    town.misbehave(Mischief::None);
+    drop(wallet);
+    let mut browser = Browser::inside(folder.path()).await;
+    browser
+        .get("/history?lang=ja")
+        .await
+        .shows("店が届け")
+        .shows("振込、参照番号")
+        .shows("注文、断ったのは")
+        .hides("by transfer")
+        .hides("delivered and has")
+        .hides("bill ");
+    let page = browser.get(&format!("/pay/{bill}?lang=ja")).await;
+    page.shows("10 %（税込）").hides("included").hides("incl.");
+    town.misbehave(Mischief::DropAfterActing);
+    let csrf = page.csrf();
+    let path = format!("/pay/{bill}?lang=ja");
+    let doubt = browser.post(&path, &csrf, &[("b", B)]).await;
+    doubt
+        .shows("つながりません")
+        .hides("reached")
+        .hides("doubt, and");
 }
 
 #[tokio::test(flavor = "multi_thread")]
