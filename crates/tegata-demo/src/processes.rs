@@ -60,6 +60,14 @@ impl Programs {
         Ok(Self { ending, ..programs })
     }
 
+    /// A folder with the programs in it.
+    pub fn within(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            ending: Ending::default(),
+        }
+    }
+
     /// The folder of the running program, with these programs in it. `command` builds them.
     ///
     /// # Errors

@@ -7,6 +7,8 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod lost;
+
 use std::{
     fs,
     io::{BufRead as _, BufReader},
