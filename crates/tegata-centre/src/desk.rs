@@ -16,15 +16,15 @@ use tegata_program::{
     exit::{Exit, Failure, OrExit as _},
 };
 use tegata_protocol::{
-    Amount, Digest, PartyNumber, ReplyKey, Role, SealingKey, SignedBytes, Time, Unverified,
-    Validity, Verified, VerifyingKey,
+    Amount, PartyNumber, ReplyKey, Role, SealingKey, SignedBytes, Time, Unverified, Validity,
+    Verified, VerifyingKey,
     book::{Done, Imported},
     cbor,
     envelope::{Body, Message, Parcel, Reply, Sealed},
     joining::{RecordInquiry, Registered, Registration, SaltedDetails},
     payment::{
-        BillAnswer, BillInquiry, Capture, Captured, Collect, DELIVERY_LIMIT, Delivered, HoldClosed,
-        Item, Mailbox, PaidNotice, Payment, Receipt,
+        BillAnswer, BillInquiry, Capture, Captured, Collect, Delivered, HoldClosed, Item, Mailbox,
+        PaidNotice, Payment, Receipt,
     },
     prepaid::{Balance, BalanceInquiry, Funding, PaymentReference, PrepaidCard, PrepaidRequest},
     purchase::Bill,
@@ -33,12 +33,16 @@ use tegata_protocol::{
 };
 use tokio::sync::oneshot;
 
+mod checks;
+
+use checks::{check_claim, check_delivery, may_act, may_send, order, timely};
+
 use crate::{
     audit::ReceiptsSigner,
     interpret,
     keys::{OperationalKeys, PublicKeys, rng, sign_record},
     pace::{Cost, Paces},
-    people::{Invitation, People},
+    people::People,
     register::LiveRegister,
     replies::{self, Post, Return},
     settings::House,
@@ -694,83 +698,6 @@ impl Back {
 #[expect(clippy::unnecessary_wraps, reason = "one of the ways to choose a key")]
 fn signing(record: &PartyRecord) -> Option<VerifyingKey> {
     Some(record.keys.signing)
-}
-
-/// What must hold of a claim that its activation code vouches for, by a number not yet registered.
-/// `details` are those that came with it, if they're the ones that were signed for.
-fn check_claim(
-    message: &Verified<Message<Registration>>,
-    invited: &Invitation,
-    details: Option<&SaltedDetails>,
-    now: Time,
-) -> Result<(), Code> {
-    let claim = &message.body.claim;
-    timely(message, now)?;
-    if now > invited.expires {
-        return Err(Code::ActivationExpired);
-    }
-    if claim.terms != invited.terms {
-        return Err(Code::TermsDiffer);
-    }
-    if details.is_none() {
-        return Err(Code::DetailsDiffer);
-    }
-    let possessed = message.body.possesses_spending(message.from, message.id);
-    let profile = matches!(
-        message.from.role(),
-        Role::Shop | Role::Gate | Role::Sealing
-    );
-    let sound = claim.keys.check(message.from.role()).is_ok();
-    if !possessed || !sound || profile != claim.profile.is_some() {
-        return Err(Code::KeyRefused);
-    }
-    Ok(())
-}
-
-/// The action of a message, or the first reason against it that doesn't need the book.
-fn order<B: Body>(
-    heard: &Heard<B>,
-    role: Role,
-    now: Time,
-    action: impl FnOnce() -> Result<Result<Action, Code>, Unheard>,
-) -> Result<Action, Unheard> {
-    let decided = match may_send(heard, role, now) {
-        Ok(()) => action()?,
-        Err(code) => Err(code),
-    };
-    Ok(decided.unwrap_or_else(|code| Action::Refuse(code.number())))
-}
-
-fn may_send<B: Body>(heard: &Heard<B>, role: Role, now: Time) -> Result<(), Code> {
-    may_act(heard, now)?;
-    if heard.message.from.role() == role {
-        Ok(())
-    } else {
-        Err(Code::WrongRole)
-    }
-}
-
-fn may_act<B: Body>(heard: &Heard<B>, now: Time) -> Result<(), Code> {
-    timely(&heard.message, now)?;
-    if heard.record.is_active(now) {
-        Ok(())
-    } else {
-        Err(Code::NotActive)
-    }
-}
-
-fn timely<B: Body>(message: &Message<B>, now: Time) -> Result<(), Code> {
-    message.check_time(now).map_err(|_e| Code::Untimely)
-}
-
-/// The delivery that came with a capture must be the sealed one that was signed for.
-fn check_delivery(delivery: &[u8], named: Digest) -> Result<(), Code> {
-    let same = Digest::of(delivery) == named;
-    if delivery.len() <= DELIVERY_LIMIT && same && Sealed::parse(delivery).is_ok() {
-        Ok(())
-    } else {
-        Err(Code::DeliveryInvalid)
-    }
 }
 
 /// A draft of a party's verified message.
