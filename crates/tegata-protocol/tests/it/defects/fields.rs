@@ -57,7 +57,7 @@ fn small_things() -> Vec<Defect> {
     vec![
         number("a party number with a wrong check digit", 14_831_220_753),
         number("a party number with two digits exchanged", 14_831_220_572),
-        number("a party number of an unknown role", 44_831_220_759),
+        number("a party number of an unknown role", 54_831_220_758),
         number("a party number of twelve digits", 148_312_207_520),
         amount("an amount above 10^15", 1_000_000_000_000_001),
         currency("a currency in small letters", "jpy"),

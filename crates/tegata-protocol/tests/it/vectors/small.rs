@@ -23,7 +23,7 @@ pub(super) fn numbers() -> Value {
     all.extend([
         json!({ "defect": "wrong check digit", "text": "M-48312-20753", "wire": 14_831_220_753_u64, "valid": false }),
         json!({ "defect": "two neighbours exchanged", "text": "M-43812-20752", "wire": 14_381_220_752_u64, "valid": false }),
-        json!({ "defect": "unknown role", "text": "X-48312-20759", "wire": 44_831_220_759_u64, "valid": false }),
+        json!({ "defect": "unknown role", "text": "X-48312-20758", "wire": 54_831_220_758_u64, "valid": false }),
         json!({ "defect": "a digit too few", "text": "M-48312-2075", "wire": 1_483_122_075, "valid": false }),
         json!({ "defect": "another role's letter", "text": "S-48312-20752", "wire": 24_831_220_752_u64, "valid": false }),
     ]);
