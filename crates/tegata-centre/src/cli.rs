@@ -269,7 +269,10 @@ fn now() -> Time {
 fn root_new(root: &Path, password: &PasswordOnly) -> Result<(), Failure> {
     let dir = DataDir::open(root, ROOT)?;
     let key = keys::create_root(&dir, &password.read_new()?)?;
-    println!("{}", Digest::from_bytes(*key.as_bytes()));
+    println!("The root's key is made, and lies in {}.", dir.path().display());
+    println!("Its public part, which letters show and everybody pins:");
+    println!("  {}", Digest::from_bytes(*key.as_bytes()));
+    println!("next: tegata-centre init, then root certify with this folder; then lock it away");
     Ok(())
 }
 
@@ -302,7 +305,9 @@ fn initialise(init: &Init) -> Result<(), Failure> {
     };
     settings.check()?;
     let terms = match &init.terms {
-        Some(path) => std::fs::read_to_string(path).or_exit(Exit::Usage)?,
+        Some(path) => std::fs::read_to_string(path)
+            .or_exit(Exit::Usage)
+            .or_doing(format!("reading the terms {}", path.display()))?,
         None => DEFAULT_TERMS.to_owned(),
     };
     let password = init.password.read_new()?;
@@ -715,7 +720,10 @@ fn audit(arguments: &Audit) -> Result<(), Failure> {
     }
     let mut brought = Vec::new();
     for path in &arguments.head {
-        brought.push(std::fs::read(path).or_exit(Exit::Usage)?);
+        let head = std::fs::read(path)
+            .or_exit(Exit::Usage)
+            .or_doing(format!("reading the head {}", path.display()))?;
+        brought.push(head);
     }
     let mut reader = open_book(&dir)?;
     let auditor = Auditor::new(public.keys, house.currency);

@@ -18,7 +18,7 @@ use tegata_program::{
 use tegata_protocol::{
     Malformed, OpeningKey, SignedBytes, SigningKey, Suite, Time, Unverified, Validity,
     VerifyingKey, cbor,
-    record::{CentreKey, CentreKeys, Certificate, CertificateError, Certificates, Purpose},
+    record::{CERTIFICATE_SECONDS, CentreKey, CentreKeys, Certificate, CertificateError, Certificates, Purpose},
 };
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -219,6 +219,13 @@ pub fn certify(
     let root = SealedKeyFile::open(root, ROOT_SECRET, password)?;
     let keys = OperationalKeys::open(dir)?;
     let seconds = u64::from(days).saturating_mul(86_400);
+    if !(86_400..=CERTIFICATE_SECONDS).contains(&seconds) {
+        let most = CERTIFICATE_SECONDS / 86_400;
+        return Err(Failure::usage(format!(
+            "--days {days}: certificates hold for 1 to {most} days, a leap year at most"
+        ))
+        .next("certify again each year, before they end"));
+    }
     // An hour back: not everybody's clock is right.
     let valid = Validity::new(now.before(3600), now.before(3600).after(seconds));
     let valid = valid.map_err(|e| Failure::usage(format!("--days: {e}")))?;

@@ -11,7 +11,10 @@ use std::{
 use axum::{
     Form, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Path, State, rejection::BytesRejection},
+    extract::{
+        DefaultBodyLimit, Path, State,
+        rejection::{BytesRejection, FormRejection},
+    },
     http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -343,23 +346,30 @@ fn form_page(
     })
 }
 
-/// Takes an application (M1, M2). A program that asks for JSON gets it.
+/// Takes an application (M1, M2). A program that asks for JSON gets it, a refusal too; everybody
+/// else gets a page.
 async fn apply(
     State(web): Shared,
     language: Language,
     uri: Uri,
     headers: HeaderMap,
-    Form(form): Form<ApplicationForm>,
+    form: Result<Form<ApplicationForm>, FormRejection>,
 ) -> Response {
     let t = MESSAGES.of(language);
+    let wants_json = wants_json(&headers);
+    let form = match form {
+        Ok(Form(form)) => form,
+        Err(unreadable) => {
+            let (blank, why) = (ApplicationForm::default(), unreadable.body_text());
+            let page = form_page(&web, language, &uri, &blank, Some(&why));
+            return not_taken(unreadable.status(), page, &why, wants_json);
+        }
+    };
     // On a thread that may wait for the disk.
     let (desk, form) = (web.clone(), Arc::new(form));
     let typed = form.clone();
     let taken = tokio::task::spawn_blocking(move || take(&desk, &typed)).await;
     let taken = taken.unwrap_or_else(|_e| Err("the application couldn't be kept".to_owned()));
-    let wants_json = headers
-        .get(header::ACCEPT)
-        .is_some_and(|v| v == "application/json");
     match taken {
         Ok(id) if wants_json => {
             axum::Json(serde_json::json!({ "application": id })).into_response()
@@ -373,9 +383,23 @@ async fn apply(
             .into_response(),
         Err(why) => {
             let page = form_page(&web, language, &uri, &form, Some(&why));
-            (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
+            not_taken(StatusCode::UNPROCESSABLE_ENTITY, page, &why, wants_json)
         }
     }
+}
+
+/// Browsers name HTML among what they take, programs that want JSON don't.
+fn wants_json(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok());
+    accept.is_some_and(|v| v.contains("application/json") && !v.contains("text/html"))
+}
+
+fn not_taken(status: StatusCode, page: Page, why: &str, wants_json: bool) -> Response {
+    if wants_json {
+        let json = serde_json::json!({ "error": "application_incomplete", "what": why });
+        return (status, axum::Json(json)).into_response();
+    }
+    page.status(status).into_response()
 }
 
 fn take(web: &Web, form: &ApplicationForm) -> Result<u64, String> {

@@ -87,10 +87,14 @@ impl AccountId {
     }
 }
 
-/// `Prepaid 14831220751 JPY`.
+/// `Prepaid M-48312-20751 JPY`; accounts of nobody registered have a plain number: `Bank 1 JPY`.
 impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {}", self.kind, self.owner)?;
+        let of_party = matches!(self.kind, AccountKind::Prepaid | AccountKind::Shop);
+        match PartyNumber::from_wire(self.owner).ok().filter(|_| of_party) {
+            Some(party) => write!(f, "{:?} {party}", self.kind)?,
+            None => write!(f, "{:?} {}", self.kind, self.owner)?,
+        }
         if self.part > 0 {
             write!(f, "/{}", self.part)?;
         }

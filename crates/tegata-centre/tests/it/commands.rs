@@ -239,6 +239,14 @@ fn wrong_passwords_open_nothing() {
     let fresh = text(&holder.join("root2"));
     let new = ["root", "new", "--root", &fresh, "--password-file", &short];
     fails(&new, 2, &["at least 8"]);
+    let password = folder.password();
+    let new = [&new[..4], &["--password-file", &password]].concat();
+    let said = succeeds(&new);
+    let key = said.lines().filter(|l| l.trim().len() == 64).count();
+    assert!(
+        key == 1 && said.contains("public") && said.contains("next:"),
+        "{said}"
+    );
     assert_eq!(
         std::fs::read(folder.data().join("certificates.cbor")).unwrap(),
         before
@@ -264,7 +272,7 @@ fn certificates_hold_for_a_year_at_most() {
     let password = folder.password();
     let certify = ["root", "certify", "--root", &root, "--data", &data];
     let certify = [&certify[..], &["--password-file", &password, "--days"]].concat();
-    fails(&[&certify[..], &["400"]].concat(), 2, &["year"]);
+    fails(&[&certify[..], &["400"]].concat(), 2, &["year", "1 to 366"]);
     fails(&[&certify[..], &["0"]].concat(), 2, &["--days"]);
     let said = succeeds(&[&certify[..], &["30"]].concat());
     assert!(said.starts_with("certified until "), "{said}");
@@ -466,6 +474,9 @@ fn a_town_lives_by_its_commands() {
         rows.next().unwrap()["balance"].as_i64().unwrap()
     };
     assert_eq!((of(&member), of(&shop)), (3800, 1200));
+    let listed = succeeds(&["accounts", "--data", &data]);
+    let prepaid = format!("Prepaid {} JPY", member.number);
+    assert!(listed.contains(&prepaid), "{listed}");
     audits(&live, &audited);
 }
 
@@ -722,18 +733,47 @@ fn the_log_of_a_busy_day_names_nobody_and_gives_nothing_away() {
     assert!(PROGRAM.ends_with("tegata-centre"));
 }
 
-/// Sends the page's form as a browser would.
-fn apply_by_form(live: &Live, form: &[u8]) {
+/// Posts the form, with these more headers.
+fn post_form(live: &Live, headers: &str, form: &[u8]) -> String {
     use std::io::{Read as _, Write as _};
     let mut stream = std::os::unix::net::UnixStream::connect(live.server.socket()).unwrap();
     let head = format!(
-        "POST /apply HTTP/1.1\r\nHost: centre\r\nConnection: close\r\nContent-Length: {}\r\n\
-         Content-Type: application/x-www-form-urlencoded\r\n\r\n",
+        "POST /apply HTTP/1.1\r\nHost: centre\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
         form.len()
     );
     stream.write_all(&[head.as_bytes(), form].concat()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
+
+/// A program that asks for JSON gets it, whatever comes of it; a browser gets a page.
+#[test]
+fn applications_are_answered_in_the_form_asked_for() {
+    let live = Live::new();
+    let json = "Accept: application/json\r\n";
+    let browser = "Accept: text/html,application/xhtml+xml,application/json;q=0.8,*/*;q=0.7\r\n";
+    let (good, bad) = (
+        &b"role=member&name=H&postal=1-2-3"[..],
+        &b"role=king&name=H"[..],
+    );
+    for (form, form_type) in [(good, FORM), (bad, FORM), (good, "")] {
+        let to_program = post_form(&live, &format!("{json}{form_type}"), form);
+        let (head, body) = to_program.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("application/json"), "{to_program}");
+        serde_json::from_str::<serde_json::Value>(body).unwrap();
+        for accept in [browser, ""] {
+            let to_browser = post_form(&live, &format!("{accept}{form_type}"), form);
+            assert!(to_browser.contains("<!DOCTYPE html>"), "{to_browser}");
+        }
+    }
+}
+
+/// Sends the page's form as a browser would.
+fn apply_by_form(live: &Live, form: &[u8]) {
+    let answer = post_form(live, FORM, form);
     assert!(
         answer.starts_with("HTTP/1.1 2") || answer.starts_with("HTTP/1.1 422"),
         "{answer}"
