@@ -132,10 +132,13 @@ impl Table {
                 let kind = u8::try_from(number(0))
                     .ok()
                     .and_then(AccountKind::from_number);
+                let of_party = matches!(kind, Some(AccountKind::Prepaid | AccountKind::Shop));
+                let owner = PartyNumber::from_wire(number(1)).ok().filter(|_| of_party);
+                let owner = owner.map_or_else(|| raw[1].clone(), |p| p.to_string());
                 let kind = kind.map_or_else(String::new, |k| format!("{k:?}"));
                 let part = Some(number(2)).filter(|p| *p > 0);
                 let part = part.map_or_else(String::new, |p| format!("/{p}"));
-                format!("{kind} {}{part} {}", raw[1], raw[3])
+                format!("{kind} {owner}{part} {}", raw[3])
             }
             "bill" => {
                 let transaction = TransactionNumber::new(number(1)).map(|t| t.to_string());
