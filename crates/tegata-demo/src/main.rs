@@ -1,6 +1,11 @@
 //! `tegata-demo`: a whole town on one machine. Run it as `cargo demo`.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
@@ -156,15 +161,22 @@ async fn play(folder: PathBuf, once: bool, ending: Ending) -> anyhow::Result<()>
         kind: "gate",
         address: format!("http://gate.localhost:{}/", gate.port()),
     });
-    for member in members.into_iter().flatten() {
-        let address = town.wallet_page(&member)?;
+    let members: Vec<_> = members.into_iter().flatten().collect();
+    for (number, member) in members.iter().enumerate() {
         doors.push(Door {
             name: format!("{}'s wallet", member.name),
             kind: "wallet",
-            address,
+            address: map::wallet_door(number),
         });
     }
-    let map = map::serve(doors).await?;
+    let town = Arc::new(Mutex::new(town));
+    let lent = Arc::clone(&town);
+    let open = move |number: usize| {
+        let member = members.get(number).context("nobody lives there")?;
+        let mut town = lent.lock().unwrap_or_else(PoisonError::into_inner);
+        town.wallet_page(member)
+    };
+    let map = map::serve(doors, Arc::new(open)).await?;
     println!(
         "\nThe town is open: http://town.localhost:{}/   (Ctrl-C ends it)",
         map.port()
@@ -173,5 +185,8 @@ async fn play(folder: PathBuf, once: bool, ending: Ending) -> anyhow::Result<()>
     while !ending.is_told() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    // The map, which has it lent, may outlive this.
+    let mut town = town.lock().unwrap_or_else(PoisonError::into_inner);
+    town.close();
     Ok(())
 }

@@ -1,8 +1,14 @@
 //! The town map: one page whose doors open each party's own.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
-use axum::{Router, extract::State, http::Uri, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::{StatusCode, Uri, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
 use maud::{Markup, html};
 use tegata_pages::{Language, Messages, Page, Role, dress};
 
@@ -35,19 +41,58 @@ impl Door {
     }
 }
 
-/// Serves the map; gives its address.
+/// Gives the address of a member's wallet, good for one visit.
+pub type OpenWallet = Arc<dyn Fn(usize) -> anyhow::Result<String> + Send + Sync>;
+
+/// The address on the map of the door of the wallet with this number.
+pub fn wallet_door(number: usize) -> String {
+    format!("/wallet/{number}")
+}
+
+#[derive(Clone)]
+struct Map {
+    doors: Arc<[Door]>,
+    open: OpenWallet,
+}
+
+/// Serves the map; gives its address. `open` is asked each time that somebody is at a wallet's door.
 ///
 /// # Errors
 /// When no port is free.
-pub async fn serve(doors: Vec<Door>) -> anyhow::Result<SocketAddr> {
+pub async fn serve(doors: Vec<Door>, open: OpenWallet) -> anyhow::Result<SocketAddr> {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
-    let router = dress(Router::new().route("/", get(map)).with_state(doors));
+    let router = router(doors, open);
     tokio::spawn(async move { axum::serve(listener, router).await });
     Ok(address)
 }
 
-async fn map(State(doors): State<Vec<Door>>, language: Language, uri: Uri) -> impl IntoResponse {
+fn router(doors: Vec<Door>, open: OpenWallet) -> Router {
+    let doors = doors.into();
+    let routes = Router::new()
+        .route("/", get(map))
+        .route("/wallet/{number}", get(wallet))
+        .with_state(Map { doors, open });
+    dress(routes)
+}
+
+/// A wallet's page is opened by a link that works once, so each visit gets a fresh one.
+async fn wallet(State(map): State<Map>, Path(number): Path<usize>) -> Response {
+    let opened = tokio::task::spawn_blocking(move || (map.open)(number)).await;
+    match opened {
+        Ok(Ok(link)) => {
+            ([(header::CACHE_CONTROL, "no-store")], Redirect::to(&link)).into_response()
+        }
+        Ok(Err(error)) => {
+            let why = format!("The wallet's page doesn't open: {error:#}\n");
+            (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn map(State(map): State<Map>, language: Language, uri: Uri) -> impl IntoResponse {
+    let doors = map.doors;
     let t = MESSAGES.of(language);
     let town = crate::town::TOWN;
     Page::new(language, Role::Town, town, t.text("map.title"))
@@ -114,6 +159,44 @@ fn house(x: usize, kind: &str) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_wallets_door_leads_to_a_fresh_link_each_time() {
+        let opened = AtomicUsize::new(0);
+        let open: OpenWallet = Arc::new(move |number| {
+            anyhow::ensure!(number == 0, "nobody lives there");
+            let time = opened.fetch_add(1, Ordering::SeqCst);
+            Ok(format!("http://wallet.localhost:1/open/{time}"))
+        });
+        let door = Door {
+            name: "aiko's wallet".to_owned(),
+            kind: "wallet",
+            address: wallet_door(0),
+        };
+        let map = serve(vec![door], open).await.unwrap();
+        let ask = |path: &'static str| async move {
+            use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+            let mut stream = tokio::net::TcpStream::connect(map).await.unwrap();
+            let request = format!("GET {path} HTTP/1.1\r\nHost: town\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        assert!(ask("/").await.contains("href=\"/wallet/0\""));
+        for time in ["open/0", "open/1"] {
+            let answer = ask("/wallet/0").await;
+            assert!(
+                answer.starts_with("HTTP/1.1 303") && answer.contains(time),
+                "{answer}"
+            );
+        }
+        assert!(ask("/wallet/1").await.contains("nobody lives there"));
+    }
+
     #[test]
     fn both_languages_say_the_same() {
         let (en, ja) = (

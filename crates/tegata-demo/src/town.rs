@@ -1,6 +1,7 @@
 //! The parties of the town, each set up by its own program in its own folder.
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::SocketAddr,
     os::unix::fs::OpenOptionsExt as _,
@@ -35,6 +36,8 @@ pub struct Town {
     pub recorder: Arc<Recorder>,
     /// Running servers, ended in this order.
     pub servers: Vec<Server>,
+    /// Wallets whose pages are served, by their folders.
+    wallets: BTreeMap<String, Server>,
     /// The guard's own address.
     pub guard: SocketAddr,
     /// The shop's own address.
@@ -92,6 +95,7 @@ impl Town {
             folder,
             recorder,
             servers,
+            wallets: BTreeMap::new(),
             guard,
             shop,
             gate,
@@ -458,6 +462,9 @@ impl Town {
     pub fn wallet_page(&mut self, member: &Member) -> anyhow::Result<String> {
         let folder = format!("wallet-{}", member.name);
         let serve = ["serve", "--data", &member.data, "--listen", "127.0.0.1:0"];
+        // One after the other: the link of the one before is worth nothing any more, and its session,
+        // if it's open, holds the vault.
+        drop(self.wallets.remove(&folder));
         self.serve("tegata-wallet", &serve, &folder)?;
         let log = self.folder.join(format!("logs/{folder}.log"));
         // It's printed a moment after the address stands in its file.
@@ -466,14 +473,17 @@ impl Town {
             let mut words = text.split_whitespace();
             words.find(|w| w.starts_with("http://")).map(str::to_owned)
         };
-        let server = self.servers.last_mut().context("no wallet serves")?;
-        server
+        let mut server = self.servers.pop().context("no wallet serves")?;
+        let link = server
             .wait_for(link)
-            .with_context(|| format!("{folder} printed no link"))
+            .with_context(|| format!("{folder} printed no link"))?;
+        self.wallets.insert(folder, server);
+        Ok(link)
     }
 
     /// Ends every server, the youngest first.
     pub fn close(&mut self) {
+        self.wallets.clear();
         while let Some(mut server) = self.servers.pop() {
             server.stop();
         }
