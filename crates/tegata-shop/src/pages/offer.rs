@@ -55,6 +55,9 @@ fn tax(t: Texts<'static>, offer: &Offer) -> String {
         0 => (points / 100).to_string(),
         rest => format!("{}.{rest:02}", points / 100),
     };
+    if points == 0 {
+        return t.text("offer.tax_none").to_owned();
+    }
     let key = match offer.tax_mode {
         TaxMode::Included => "offer.tax_included",
         TaxMode::Added => "offer.tax_added",
