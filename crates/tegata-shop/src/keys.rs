@@ -13,7 +13,7 @@ use minicbor::{Decode, Encode};
 use rand_core::Rng as _;
 use tegata_program::data::{self, DataDir};
 use tegata_program::password::{self, Password};
-use tegata_protocol::{OpeningKey, SigningKey, Suite, cbor};
+use tegata_protocol::{Digest, OpeningKey, SigningKey, Suite, cbor};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::chance;
@@ -154,6 +154,12 @@ impl Keys {
         };
         let bytes = Zeroizing::new(cbor::encode(&file.map_err(|_e| KeysError::Damaged)?));
         Ok(dir.write_atomic(FILE, &bytes)?)
+    }
+
+    /// What follows from a secret of the shop's and `what`, and from nothing else. 32 bytes that
+    /// nobody can guess.
+    pub fn derive(&self, label: &[u8], what: &[u8]) -> Digest {
+        Digest::of_parts(&[b"tegata shop derived v1", &self.seeds.store, label, what])
     }
 
     /// Wraps a secret for the database; `label` says what it is, and must be said again.

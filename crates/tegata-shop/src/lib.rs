@@ -6,7 +6,8 @@
 //! ever sold twice. The [`courier`] waits at the centre's mailbox: when it hears that the money is
 //! held, it makes the tickets, seals them to the member and hands them over with the capture; only
 //! the centre, once the capture is committed, lets them out. Gates get signed and sealed
-//! [`check_data`] (T8).
+//! [`check_data`] (T8). Goods that go by post are ordered at the [`pages`] and come as sealed
+//! [`orders`].
 //!
 //! Who holds what: the shop has its signing key (bills, series records, deliveries), its opening
 //! key, and for each series a secret and a batch key ([`keys`], [`series`]). It never holds a
@@ -31,6 +32,7 @@ pub mod identity;
 pub mod joining;
 pub mod keys;
 pub mod listing;
+pub mod orders;
 pub mod pace;
 pub mod pages;
 pub mod seating;

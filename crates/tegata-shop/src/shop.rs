@@ -5,6 +5,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use tegata_client::Client;
+use tegata_forms::Own;
 use tegata_program::config;
 use tegata_program::data::DataDir;
 use tegata_protocol::Time;
@@ -14,6 +15,7 @@ use crate::catalogue::{self, Catalogue};
 use crate::courier::Signal;
 use crate::identity::{Centre, Registered};
 use crate::joining::JoinError;
+use crate::orders::Sealing;
 use crate::pace::{Paces, Rates};
 use crate::series::{self, SeriesError};
 use crate::store::{self, Store, StoreError};
@@ -81,6 +83,7 @@ pub struct Shop {
     clock: Clock,
     courier: OnceLock<Sender<Signal>>,
     paces: Paces,
+    sealing: Option<Sealing>,
 }
 
 impl std::fmt::Debug for Shop {
@@ -118,7 +121,28 @@ impl Shop {
             clock,
             courier: OnceLock::new(),
             paces: Paces::new(rules.rates),
+            sealing: None,
         })
+    }
+
+    /// Lets it take sealed orders for goods.
+    #[must_use]
+    pub fn with_sealing(mut self, sealing: Sealing) -> Self {
+        self.sealing = Some(sealing);
+        self
+    }
+
+    /// What it takes sealed orders with, if it does.
+    pub const fn sealing(&self) -> Option<&Sealing> {
+        self.sealing.as_ref()
+    }
+
+    /// Who signs tokens, order keys and receipts.
+    pub fn own(&self) -> Own<'_> {
+        Own {
+            number: self.registered.number(),
+            signing: self.registered.keys.signing(),
+        }
     }
 
     /// Who it is.

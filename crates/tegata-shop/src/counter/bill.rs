@@ -68,7 +68,7 @@ fn line(sale: &Sale<'_>, contents: &Contents, count: u32) -> Line {
 }
 
 /// Cuts a text that is too long for a line, and shows that it did.
-fn cut(mut text: String) -> String {
+pub(crate) fn cut(mut text: String) -> String {
     if text.len() > LINE_LIMIT {
         let end = text.floor_char_boundary(LINE_LIMIT - '…'.len_utf8());
         text.truncate(end);

@@ -96,10 +96,11 @@ impl Desk {
     }
 }
 
-fn free_number(tables: &Tables<'_>) -> Result<TransactionNumber, StoreError> {
+/// A number that neither a sale of tickets nor an order of goods has.
+pub(crate) fn free_number(tables: &Tables<'_>) -> Result<TransactionNumber, StoreError> {
     loop {
         let number = chance::transaction_number();
-        if !tables.sale_exists(number)? {
+        if !tables.sale_exists(number)? && tables.order_numbered(number)?.is_none() {
             return Ok(number);
         }
     }

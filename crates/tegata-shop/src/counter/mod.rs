@@ -34,6 +34,9 @@ mod bill;
 mod grant;
 pub mod order;
 
+pub(crate) use bill::cut;
+pub(crate) use grant::free_number;
+
 /// Why there's no reply.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -16,10 +16,12 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+pub use goods::{Event, GoodsOrder, NewOrder, OrderState, SoldLine, StepError};
 pub use sale::{NewSale, Sale, SaleState};
 pub use series::{SeriesRow, Stock, TicketRow};
 pub use tables::{Answered, Place, Tables};
 
+mod goods;
 mod sale;
 mod series;
 mod tables;
@@ -27,9 +29,13 @@ mod tables;
 /// The file's name in the data folder.
 pub const FILE: &str = "shop.db";
 
-const SCHEMA: &str = include_str!("schema.sql");
+/// What each version adds to the one before.
+const SCHEMAS: [&[&str]; 2] = [
+    &[include_str!("schema.sql")],
+    &[include_str!("goods.sql"), tegata_forms::SCHEMA],
+];
 /// `PRAGMA user_version` of the newest schema.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// The most jobs of one transaction.
 const BATCH: usize = 256;
 /// How long another process may hold the write lock.
@@ -180,10 +186,11 @@ fn migrate(connection: &Connection) -> Result<(), StoreError> {
         _ => {}
     }
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    if version(connection)? == 0 {
-        connection.execute_batch(SCHEMA)?;
-        connection.pragma_update(None, "user_version", VERSION)?;
+    let known = usize::try_from(version(connection)?).unwrap_or(usize::MAX);
+    for schema in SCHEMAS.into_iter().skip(known).flatten() {
+        connection.execute_batch(schema)?;
     }
+    connection.pragma_update(None, "user_version", VERSION)?;
     Ok(connection.execute_batch("COMMIT")?)
 }
 

@@ -1,0 +1,31 @@
+//! A sample shop: a catalogue of goods with its pictures, drawn for it, to start from or to look at.
+
+use std::path::{Path, PathBuf};
+
+use tegata_program::data;
+
+/// The sample's files: path below the data folder, and content.
+pub const FILES: &[(&str, &str)] = &[(
+    "catalogue.toml",
+    include_str!("../../samples/hanamizuki/catalogue.toml"),
+)];
+
+/// Writes the sample into a folder, over nothing that is there. Gives what was written.
+///
+/// # Errors
+/// If a file can't be written.
+pub fn write(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut written = Vec::new();
+    for (name, content) in FILES {
+        let path = folder.join(name);
+        if path.exists() {
+            continue;
+        }
+        if let Some(folder) = path.parent() {
+            data::make_dir(folder).map_err(std::io::Error::other)?;
+        }
+        std::fs::write(&path, content)?;
+        written.push(path);
+    }
+    Ok(written)
+}

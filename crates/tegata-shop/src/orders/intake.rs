@@ -1,0 +1,258 @@
+//! Taking a sealed order (O1-O13): open once, reserve, bill, receipt.
+//!
+//! ```text
+//! bytes → too large? → the token's own? → known bytes? → its receipt
+//!       → token in time → key known, unused, in time → opens → a form inside → the token's cart
+//!       → the form's fields → today's prices are the token's
+//!       → [ one durable transaction: key used up, goods reserved, bill and receipt signed, all kept ]
+//! ```
+//! A refusal inside the transaction rolls all of it back, the key too: nothing is charged, reserved or
+//! used up, and the customer orders again.
+
+use std::sync::Arc;
+
+use tegata_forms::open::{Arrival, OpenError, Opened, Taken};
+use tegata_forms::{FormsError, Own};
+use tegata_pages::Language;
+use tegata_protocol::order::{FieldValue, OrderForm, OrderId};
+use tegata_protocol::refusal::{Code, Refusal};
+use tegata_protocol::{Digest, PartyNumber, SignedBytes, Time};
+
+use super::bill::{self, Sale};
+use super::cart::{self, Priced};
+use crate::catalogue::Catalogue;
+use crate::catalogue::goods::{FormFields, Need};
+use crate::counter::{Fault, free_number};
+use crate::keys::Keys;
+use crate::shop::{Shop, cause};
+use crate::store::{NewOrder, SoldLine, StoreError, Tables};
+
+/// The longest field of a form, in bytes.
+const LONGEST_FIELD: usize = 4_000;
+
+/// Why an order isn't taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Untaken {
+    /// The order is at fault.
+    #[error("the order is refused")]
+    Refused(#[from] Refusal),
+    /// We are. Opaque outside.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// Our end of the sealing is.
+    #[error(transparent)]
+    Forms(#[from] FormsError),
+}
+
+impl From<OpenError> for Untaken {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Refused(refusal) => Self::Refused(refusal),
+            OpenError::Fault(fault) => Self::Forms(fault),
+        }
+    }
+}
+
+impl From<StoreError> for Untaken {
+    fn from(error: StoreError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+/// An order that was taken, now or before.
+#[derive(Debug)]
+pub struct Accepted {
+    /// Its number.
+    pub order: OrderId,
+    /// The signed receipt.
+    pub receipt: SignedBytes,
+}
+
+/// Takes a sealed order, or gives the receipt that it got before.
+///
+/// # Errors
+/// [`Untaken`].
+pub fn take(shop: &Shop, bytes: &[u8]) -> Result<Accepted, Untaken> {
+    let Some(sealing) = shop.sealing() else {
+        return Err(Refusal::new(Code::NotOffered).into());
+    };
+    let now = shop.now();
+    let arrival = shop.store().read(|tables| {
+        let opened =
+            tegata_forms::open::open(tables.connection(), shop.own(), &sealing.epochs, bytes, now);
+        opened.map_err(Untaken::from)
+    })?;
+    let opened = match arrival {
+        Arrival::Known(receipt) => return known(receipt),
+        Arrival::New(opened) => opened,
+    };
+    let order = opened.order();
+    let desk = Desk::of(shop, sealing.bill_seconds, now);
+    let taken = shop.store().write(move |tables| desk.take(tables, &opened));
+    match taken {
+        Ok(taken) => {
+            shop.wake_courier();
+            let receipt = taken.receipt().clone();
+            Ok(Accepted { order, receipt })
+        }
+        Err(error) => {
+            tracing::info!(%order, error = cause(&error), "an order wasn't taken");
+            Err(error)
+        }
+    }
+}
+
+fn known(receipt: SignedBytes) -> Result<Accepted, Untaken> {
+    let parsed =
+        tegata_protocol::Unverified::<tegata_protocol::order::OrderReceipt>::parse(receipt.clone());
+    // Our own signature, from our own database.
+    let order = parsed.map_err(FormsError::from)?.claimed().order;
+    Ok(Accepted { order, receipt })
+}
+
+/// What the transaction needs, owned, so that it can run on the store's thread.
+struct Desk {
+    number: PartyNumber,
+    keys: Arc<Keys>,
+    catalogue: Arc<Catalogue>,
+    bill_seconds: u64,
+    now: Time,
+}
+
+impl Desk {
+    fn of(shop: &Shop, bill_seconds: u64, now: Time) -> Self {
+        Self {
+            number: shop.registered().number(),
+            keys: Arc::clone(&shop.registered().keys),
+            catalogue: shop.catalogue(),
+            bill_seconds,
+            now,
+        }
+    }
+
+    fn take(&self, tables: &Tables<'_>, opened: &Opened) -> Result<Taken, Untaken> {
+        let own = Own {
+            number: self.number,
+            signing: self.keys.signing(),
+        };
+        opened.consume(tables.connection(), own, self.now, || {
+            self.sell(tables, opened)
+        })
+    }
+
+    /// Reserves and bills, or says what is wrong; gives the bill's digest.
+    fn sell(&self, tables: &Tables<'_>, opened: &Opened) -> Result<Option<Digest>, Untaken> {
+        let form = opened.form();
+        check_fields(self.catalogue.goods.form, form)?;
+        let by_card = self.check_way(opened)?;
+        let priced = cart::price(&self.catalogue, &form.lines)?;
+        if opened.token().total != Some(priced.totals.total) {
+            return Err(Refusal::because(Code::CartChanged, "a price has changed").into());
+        }
+        check_stock(tables, &priced)?;
+        let order = self.order(tables, opened, &priced, by_card)?;
+        tables.begin_order(&order)?;
+        tracing::info!(order = %order.id, number = %order.number, total = %order.total, "order taken");
+        Ok(order.bill.as_ref().map(SignedBytes::digest))
+    }
+
+    /// By card, or from prepaid?
+    fn check_way(&self, opened: &Opened) -> Result<bool, Refusal> {
+        let (ways, card) = (self.catalogue.goods.ways, opened.card().is_some());
+        match (card, ways.card, ways.prepaid) {
+            (true, true, _) => Ok(true),
+            (false, _, true) => Ok(false),
+            (true, false, _) => Err(Refusal::because(
+                Code::FormIncomplete,
+                "this shop takes no card numbers",
+            )),
+            (false, _, false) => Err(Refusal::because(Code::FormIncomplete, "card number")),
+        }
+    }
+
+    fn order(
+        &self,
+        tables: &Tables<'_>,
+        opened: &Opened,
+        priced: &Priced<'_>,
+        by_card: bool,
+    ) -> Result<NewOrder, Untaken> {
+        let language = Language::from_tag(&opened.form().language).unwrap_or_default();
+        let number = free_number(tables)?;
+        let expires = self.now.after(self.bill_seconds);
+        let sale = Sale {
+            shop: self.number,
+            number,
+            catalogue: &self.catalogue,
+            priced,
+            language,
+            issued: self.now,
+            expires,
+        };
+        let bill = match by_card {
+            true => None,
+            false => Some(
+                self.keys
+                    .signing()
+                    .sign(&bill::make(&sale).map_err(Fault::from)?),
+            ),
+        };
+        let line = |line: &cart::PricedLine<'_>| SoldLine {
+            product: line.product.id.to_string(),
+            title: line.product.title.of(language).to_owned(),
+            quantity: line.quantity,
+            sum: line.sum.minor(),
+        };
+        Ok(NewOrder {
+            id: opened.order(),
+            number,
+            taken: self.now,
+            expires,
+            language,
+            total: priced.totals.total,
+            bill,
+            card: opened.card().unwrap_or_default().to_vec(),
+            lines: priced.lines.iter().map(line).collect(),
+        })
+    }
+}
+
+/// Are there so many of each product?
+pub(super) fn check_stock(tables: &Tables<'_>, priced: &Priced<'_>) -> Result<(), Untaken> {
+    let mut wanted: Vec<(&str, u64, u64)> = Vec::new();
+    for line in &priced.lines {
+        let (id, count) = (line.product.id.as_str(), u64::from(line.quantity));
+        match wanted.iter_mut().find(|(known, ..)| *known == id) {
+            Some((_, wanted, _)) => *wanted += count,
+            None => wanted.push((id, count, line.product.stock.into())),
+        }
+    }
+    for (id, wanted, stock) in wanted {
+        let left = tables.product_stock(id)?.left(stock);
+        if left < wanted {
+            let why = format!("{id}: {left} left");
+            return Err(Refusal::because(Code::OutOfStock, why).into());
+        }
+    }
+    Ok(())
+}
+
+/// Is every field there that must be, and none that wasn't asked for?
+fn check_fields(fields: FormFields, form: &OrderForm) -> Result<(), Refusal> {
+    let incomplete = |name: &str| Err(Refusal::because(Code::FormIncomplete, name));
+    for (field, need) in fields.asked() {
+        let text = form.text(field.word()).map_or("", str::trim);
+        if need == Need::Required && text.is_empty() {
+            return incomplete(field.word());
+        }
+    }
+    for field in &form.fields {
+        let asked = fields.asked().any(|(asked, _)| asked.word() == field.name);
+        match &field.value {
+            FieldValue::Text(text) if asked && text.len() <= LONGEST_FIELD => {}
+            FieldValue::Text(_) | FieldValue::Bytes(_) => return incomplete(&field.name),
+        }
+    }
+    Ok(())
+}

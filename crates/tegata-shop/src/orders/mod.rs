@@ -1,0 +1,93 @@
+//! Orders for goods: from a cart to a parcel.
+//!
+//! ```text
+//!  cart ──▶ CartToken ──▶ SealedOrder ──[ one transaction ]──▶ bill and receipt
+//!
+//!                   hold            captured           packed          with the post
+//!        Billed ──────────▶ Held ──────────▶ Paid ──────────▶ Packed ──────────▶ Sent
+//!          │ closed unpaid    │ hold closed   ▲ charged
+//!          └──────▶ Lapsed ◀──┘               │
+//!                                           Taken (by card: no bill)
+//!        Cancelled ◀── by the owner, from any state that isn't over and in which no money is moving
+//!        Stuck ◀── Billed, Held: what the centre said wasn't to be expected; the owner looks
+//! ```
+//! - **One transaction** uses up the key that sealed the form, reserves the goods, makes and signs
+//!   bill and receipt, and stores all of it ([`intake`]). Whatever is refused changes nothing.
+//! - The same bytes get the same receipt; other bytes under an order's number are refused.
+//! - **Billed → Held → Paid** is the courier's ([`crate::courier`]). The delivery that a capture names
+//!   is the shop's own receipt: the shop doesn't know who pays, and the receipt names nobody.
+//! - **Lapsed** and **Cancelled** give the goods back.
+//! - The form stays encrypted; only the owner's page and command open it, and each opening is noted.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tegata_forms::{Cover, Epochs, Rules};
+use tegata_program::data::DataDir;
+use tegata_protocol::Time;
+use zeroize::Zeroizing;
+
+use crate::keys::Keys;
+
+pub mod bill;
+pub mod cart;
+pub mod intake;
+pub mod status;
+pub mod token;
+
+/// What a shop needs to take sealed orders.
+pub struct Sealing {
+    /// What its owner set.
+    pub rules: Rules,
+    /// The keys over the order keys' secret halves.
+    pub epochs: Arc<Epochs>,
+    /// The origin of the form's frames: `https://forms.shop.example`.
+    pub frames: String,
+    /// How long the bill for goods may be paid.
+    pub bill_seconds: u64,
+}
+
+impl fmt::Debug for Sealing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Sealing(by {}, frames at {})",
+            self.rules.service.number, self.frames
+        )
+    }
+}
+
+impl Sealing {
+    /// Opens what lies in the data folder for it.
+    ///
+    /// # Errors
+    /// [`tegata_forms::FormsError`].
+    pub fn open(
+        dir: &DataDir,
+        keys: &Arc<Keys>,
+        rules: Rules,
+        (frames, bill_seconds): (String, u64),
+        now: Time,
+    ) -> Result<Self, tegata_forms::FormsError> {
+        let cover = Arc::new(Covered(Arc::clone(keys)));
+        Ok(Self {
+            rules,
+            epochs: Arc::new(Epochs::open(dir, cover, now)?),
+            frames,
+            bill_seconds,
+        })
+    }
+}
+
+/// Key files lie under the shop's own store key.
+struct Covered(Arc<Keys>);
+
+impl Cover for Covered {
+    fn cover(&self, label: &[u8], bytes: &[u8]) -> Vec<u8> {
+        self.0.wrap(label, bytes)
+    }
+
+    fn uncover(&self, label: &[u8], covered: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        self.0.unwrap(label, covered).ok()
+    }
+}

@@ -1,0 +1,653 @@
+//! Goods and their orders. The states are drawn in [`crate::orders`].
+
+use rusqlite::{OptionalExtension as _, Row, params};
+use tegata_pages::Language;
+use tegata_protocol::order::OrderId;
+use tegata_protocol::{Amount, Currency, Digest, PaymentId, SignedBytes, Time, TransactionNumber};
+
+use super::tables::{cell, digest_of, number, small};
+use super::{Stock, StoreError, Tables};
+
+/// What became of an order. The numbers stand in the database.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OrderState {
+    /// Taken without a bill: it's paid by card.
+    Taken,
+    /// The bill is out.
+    Billed,
+    /// The money is held at the centre.
+    Held,
+    /// Paid: captured, or the card was charged.
+    Paid,
+    /// In its parcel.
+    Packed,
+    /// With the post.
+    Sent,
+    /// Never paid.
+    Lapsed,
+    /// Called off by the owner.
+    Cancelled,
+    /// The centre refused the capture for a reason that shouldn't be; its owner must look.
+    Stuck,
+}
+
+impl OrderState {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Taken,
+        Self::Billed,
+        Self::Held,
+        Self::Paid,
+        Self::Packed,
+        Self::Sent,
+        Self::Lapsed,
+        Self::Cancelled,
+        Self::Stuck,
+    ];
+
+    const fn number(self) -> i64 {
+        match self {
+            Self::Taken => 1,
+            Self::Billed => 2,
+            Self::Held => 3,
+            Self::Paid => 4,
+            Self::Packed => 5,
+            Self::Sent => 6,
+            Self::Lapsed => 7,
+            Self::Cancelled => 8,
+            Self::Stuck => 9,
+        }
+    }
+
+    /// The word in tables, JSON and message files.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Billed => "billed",
+            Self::Held => "held",
+            Self::Paid => "paid",
+            Self::Packed => "packed",
+            Self::Sent => "sent",
+            Self::Lapsed => "lapsed",
+            Self::Cancelled => "cancelled",
+            Self::Stuck => "stuck",
+        }
+    }
+
+    /// The state of this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.word() == word)
+    }
+
+    /// Is nothing more to come?
+    pub const fn is_over(self) -> bool {
+        match self {
+            Self::Sent | Self::Lapsed | Self::Cancelled => true,
+            Self::Taken | Self::Billed | Self::Held | Self::Paid | Self::Packed | Self::Stuck => {
+                false
+            }
+        }
+    }
+
+    /// How its goods count while an order is in this state.
+    const fn keeps(self) -> Keeps {
+        match self {
+            Self::Taken | Self::Billed | Self::Held | Self::Stuck => Keeps::Held,
+            Self::Paid | Self::Packed | Self::Sent => Keeps::Sold,
+            Self::Lapsed | Self::Cancelled => Keeps::Nothing,
+        }
+    }
+
+    /// May an order go from here to `next`?
+    pub const fn may_become(self, next: Self) -> bool {
+        match next {
+            Self::Taken | Self::Billed => false,
+            Self::Held => matches!(self, Self::Billed),
+            Self::Paid => matches!(self, Self::Held | Self::Taken | Self::Stuck),
+            Self::Packed => matches!(self, Self::Paid),
+            Self::Sent => matches!(self, Self::Paid | Self::Packed),
+            Self::Lapsed => matches!(self, Self::Billed | Self::Held | Self::Stuck),
+            // While the centre is asked for the money nobody knows yet whether it came.
+            Self::Cancelled => matches!(
+                self,
+                Self::Taken | Self::Billed | Self::Paid | Self::Packed | Self::Stuck
+            ),
+            Self::Stuck => matches!(self, Self::Billed | Self::Held),
+        }
+    }
+
+    fn from_number(found: i64) -> Result<Self, StoreError> {
+        let known = Self::ALL.into_iter().find(|state| state.number() == found);
+        known.ok_or_else(|| StoreError::damaged(format!("an order in the unknown state {found}")))
+    }
+}
+
+/// How goods count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keeps {
+    Held,
+    Sold,
+    Nothing,
+}
+
+/// A line of an order as it was sold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SoldLine {
+    /// The product's id.
+    pub product: String,
+    /// What it was called then, in the customer's language.
+    pub title: String,
+    /// How many.
+    pub quantity: u32,
+    /// Quantity times price.
+    pub sum: u64,
+}
+
+/// An order as it begins.
+#[derive(Debug)]
+pub struct NewOrder {
+    /// Its number in tokens and receipts.
+    pub id: OrderId,
+    /// Its number on the bill, and for people.
+    pub number: TransactionNumber,
+    /// When it came.
+    pub taken: Time,
+    /// Until when it's to be paid.
+    pub expires: Time,
+    /// The customer's language.
+    pub language: Language,
+    /// What it costs.
+    pub total: Amount,
+    /// The signed bill; none where it's paid by card.
+    pub bill: Option<SignedBytes>,
+    /// The card number, sealed to the credit link; may be empty.
+    pub card: Vec<u8>,
+    /// What was ordered.
+    pub lines: Vec<SoldLine>,
+}
+
+/// An order as it stands.
+#[derive(Clone, Debug)]
+pub struct GoodsOrder {
+    /// Its number in tokens and receipts.
+    pub id: OrderId,
+    /// Its number on the bill, and for people.
+    pub number: TransactionNumber,
+    /// Where it stands.
+    pub state: OrderState,
+    /// When it came.
+    pub taken: Time,
+    /// Since when it stands there.
+    pub changed: Time,
+    /// Until when it's to be paid.
+    pub expires: Time,
+    /// The customer's language.
+    pub language: Language,
+    /// What it costs.
+    pub total: Amount,
+    /// The signed bill; none where it's paid by card.
+    pub bill: Option<SignedBytes>,
+    /// The card number, sealed to the credit link; may be empty.
+    pub card: Vec<u8>,
+    /// What shop and credit link call the card by; may be empty.
+    pub card_reference: String,
+    /// The payment, once the centre named it.
+    pub payment: Option<PaymentId>,
+    /// The signed capture, once it was made.
+    pub capture: Option<SignedBytes>,
+    /// The post's reference; may be empty.
+    pub tracking: String,
+}
+
+/// What happened to an order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// When.
+    pub time: Time,
+    /// A state's word, `form read`, `form erased` …
+    pub what: String,
+    /// Who did it: `customer`, `centre`, `page`, `command`.
+    pub by: String,
+}
+
+/// Why an order can't go where it should.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StepError {
+    /// Not from its state.
+    #[error("the order {number} is {from}: it can't become {to}")]
+    NotFrom {
+        /// Which.
+        number: TransactionNumber,
+        /// Where it stands.
+        from: &'static str,
+        /// Where it should go.
+        to: &'static str,
+    },
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+const COLUMNS: &str = "id, number, state, taken, changed, expires, language, currency, total, bill, \
+     card, card_reference, payment, capture, tracking";
+
+impl Tables<'_> {
+    /// The connection, for whoever keeps tables of its own in the shop's database.
+    pub const fn connection(&self) -> &rusqlite::Connection {
+        self.connection
+    }
+
+    /// How many of a product are reserved and sold.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn product_stock(&self, product: &str) -> Result<Stock, StoreError> {
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT held, sold FROM product WHERE id = ?1")?;
+        let cells = query.query_row([product], |row| Ok((row.get(0)?, row.get(1)?)));
+        let Some((held, sold)) = cells.optional()? else {
+            return Ok(Stock::default());
+        };
+        Ok(Stock {
+            held: number(held)?,
+            sold: number(sold)?,
+        })
+    }
+
+    fn count_product(&self, product: &str, held: i64, sold: i64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO product (id, held, sold) VALUES (?1, ?2, ?3) \
+             ON CONFLICT (id) DO UPDATE SET held = held + ?2, sold = sold + ?3";
+        let mut update = self.connection.prepare_cached(sql)?;
+        update.execute(params![product, held, sold])?;
+        Ok(())
+    }
+
+    /// Begins an order: its goods are reserved from here on.
+    ///
+    /// # Errors
+    /// [`StoreError`], also when there's one of that number.
+    pub fn begin_order(&self, order: &NewOrder) -> Result<(), StoreError> {
+        let state = match order.bill {
+            Some(_) => OrderState::Billed,
+            None => OrderState::Taken,
+        };
+        let digest = order.bill.as_ref().map(SignedBytes::digest);
+        let sql = "INSERT INTO goods_order (id, number, state, taken, changed, expires, language, \
+             currency, total, bill_digest, bill, card, card_reference, payment, capture, tracking) \
+             VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, '', x'', x'', '')";
+        self.connection.execute(
+            sql,
+            params![
+                order.id.as_bytes(),
+                cell(order.number.wire())?,
+                state.number(),
+                cell(order.taken.secs())?,
+                cell(order.expires.secs())?,
+                order.language.tag(),
+                order.total.currency().code(),
+                cell(order.total.minor())?,
+                digest.as_ref().map_or(&[][..], |digest| digest.as_bytes()),
+                order.bill.as_ref().map_or(&[][..], SignedBytes::as_bytes),
+                order.card,
+            ],
+        )?;
+        for (place, line) in order.lines.iter().enumerate() {
+            self.add_line(order.id, place, line)?;
+            self.count_product(&line.product, i64::from(line.quantity), 0)?;
+        }
+        self.note_event(order.id, order.taken, "taken", "customer")
+    }
+
+    fn add_line(&self, order: OrderId, place: usize, line: &SoldLine) -> Result<(), StoreError> {
+        let sql = "INSERT INTO goods_line (goods_order, line, product, title, quantity, sum) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let place = i64::try_from(place).unwrap_or(i64::MAX);
+        let mut insert = self.connection.prepare_cached(sql)?;
+        insert.execute(params![
+            order.as_bytes(),
+            place,
+            line.product,
+            line.title,
+            line.quantity,
+            cell(line.sum)?
+        ])?;
+        Ok(())
+    }
+
+    /// What was ordered.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn order_lines(&self, order: OrderId) -> Result<Vec<SoldLine>, StoreError> {
+        let sql = "SELECT product, title, quantity, sum FROM goods_line WHERE goods_order = ?1 \
+             ORDER BY line";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let mut rows = query.query([order.as_bytes()])?;
+        let mut lines = Vec::new();
+        while let Some(row) = rows.next()? {
+            lines.push(SoldLine {
+                product: row.get(0)?,
+                title: row.get(1)?,
+                quantity: small(row.get(2)?)?,
+                sum: number(row.get(3)?)?,
+            });
+        }
+        Ok(lines)
+    }
+
+    /// Notes what happened to an order, and who did it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn note_event(
+        &self,
+        order: OrderId,
+        time: Time,
+        what: &str,
+        by: &str,
+    ) -> Result<(), StoreError> {
+        let sql = "INSERT INTO goods_event (goods_order, time, what, by) VALUES (?1, ?2, ?3, ?4)";
+        self.connection
+            .execute(sql, params![order.as_bytes(), cell(time.secs())?, what, by])?;
+        Ok(())
+    }
+
+    /// What happened to an order, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn order_events(&self, order: OrderId) -> Result<Vec<Event>, StoreError> {
+        let sql = "SELECT time, what, by FROM goods_event WHERE goods_order = ?1 ORDER BY number";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let mut rows = query.query([order.as_bytes()])?;
+        let mut events = Vec::new();
+        while let Some(row) = rows.next()? {
+            events.push(Event {
+                time: Time::from_secs(number(row.get(0)?)?),
+                what: row.get(1)?,
+                by: row.get(2)?,
+            });
+        }
+        Ok(events)
+    }
+
+    /// The order of this number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn goods_order(&self, id: OrderId) -> Result<Option<GoodsOrder>, StoreError> {
+        self.one_order("id = ?1", [id.as_bytes()])
+    }
+
+    /// The order with this number on its bill.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn order_numbered(
+        &self,
+        number: TransactionNumber,
+    ) -> Result<Option<GoodsOrder>, StoreError> {
+        self.one_order("number = ?1", [cell(number.wire())?])
+    }
+
+    /// The order with this bill.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn order_of_bill(&self, bill: Digest) -> Result<Option<GoodsOrder>, StoreError> {
+        self.one_order(
+            "bill_digest = ?1 AND length(bill_digest) > 0",
+            [bill.as_bytes()],
+        )
+    }
+
+    /// The order that this payment paid.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn order_of_payment(&self, payment: PaymentId) -> Result<Option<GoodsOrder>, StoreError> {
+        let filter = "payment = ?1 AND length(payment) > 0";
+        self.one_order(filter, [payment.digest().as_bytes()])
+    }
+
+    fn one_order(
+        &self,
+        filter: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Option<GoodsOrder>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM goods_order WHERE {filter}");
+        let mut query = self.connection.prepare_cached(&sql)?;
+        let found = query.query_row(parameters, |row| Ok(read_order(row)));
+        found.optional()?.transpose()
+    }
+
+    /// The orders in a state, the first to expire first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn orders_in(&self, state: OrderState, limit: u32) -> Result<Vec<GoodsOrder>, StoreError> {
+        let filter = "state = ?1 ORDER BY expires, number LIMIT ?2";
+        self.many_orders(filter, params![state.number(), limit])
+    }
+
+    /// The newest orders, at most `limit`; of one state only, if one is named.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn newest_orders(
+        &self,
+        state: Option<OrderState>,
+        limit: u32,
+    ) -> Result<Vec<GoodsOrder>, StoreError> {
+        let filter = "(?1 = 0 OR state = ?1) ORDER BY taken DESC, number LIMIT ?2";
+        self.many_orders(filter, params![state.map_or(0, OrderState::number), limit])
+    }
+
+    fn many_orders(
+        &self,
+        filter: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Vec<GoodsOrder>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM goods_order WHERE {filter}");
+        let mut query = self.connection.prepare_cached(&sql)?;
+        let mut rows = query.query(parameters)?;
+        let mut orders = Vec::new();
+        while let Some(row) = rows.next()? {
+            orders.push(read_order(row)?);
+        }
+        Ok(orders)
+    }
+
+    /// How many orders there are in each state.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn count_orders(&self) -> Result<Vec<(OrderState, u64)>, StoreError> {
+        let sql = "SELECT state, count(*) FROM goods_order GROUP BY state ORDER BY state";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let mut rows = query.query([])?;
+        let mut counts = Vec::new();
+        while let Some(row) = rows.next()? {
+            counts.push((OrderState::from_number(row.get(0)?)?, number(row.get(1)?)?));
+        }
+        Ok(counts)
+    }
+
+    /// Takes an order from the state that it was read in to another; its goods follow.
+    ///
+    /// # Errors
+    /// [`StepError`], also when it isn't in that state any more.
+    pub fn step_order(
+        &self,
+        order: &GoodsOrder,
+        to: OrderState,
+        now: Time,
+        by: &str,
+    ) -> Result<(), StepError> {
+        let from = order.state;
+        let not_from = StepError::NotFrom {
+            number: order.number,
+            from: from.word(),
+            to: to.word(),
+        };
+        if !from.may_become(to) {
+            return Err(not_from);
+        }
+        let sql = "UPDATE goods_order SET state = ?3, changed = ?4 WHERE id = ?1 AND state = ?2";
+        let parameters = params![
+            order.id.as_bytes(),
+            from.number(),
+            to.number(),
+            cell(now.secs())?
+        ];
+        let changed = self
+            .connection
+            .execute(sql, parameters)
+            .map_err(StoreError::from)?;
+        if changed != 1 {
+            return Err(not_from);
+        }
+        self.move_goods(order.id, from.keeps(), to.keeps())?;
+        Ok(self.note_event(order.id, now, to.word(), by)?)
+    }
+
+    fn move_goods(&self, order: OrderId, from: Keeps, to: Keeps) -> Result<(), StoreError> {
+        if from == to {
+            return Ok(());
+        }
+        for line in self.order_lines(order)? {
+            let count = |keeps| match keeps {
+                true => i64::from(line.quantity),
+                false => 0,
+            };
+            let held = count(to == Keeps::Held) - count(from == Keeps::Held);
+            let sold = count(to == Keeps::Sold) - count(from == Keeps::Sold);
+            self.count_product(&line.product, held, sold)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps which payment an order waits for.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn keep_order_payment(&self, id: OrderId, payment: PaymentId) -> Result<(), StoreError> {
+        let sql = "UPDATE goods_order SET payment = ?2 WHERE id = ?1";
+        self.connection
+            .execute(sql, params![id.as_bytes(), payment.digest().as_bytes()])?;
+        Ok(())
+    }
+
+    /// Keeps the signed capture of an order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn keep_order_capture(&self, id: OrderId, signed: &SignedBytes) -> Result<(), StoreError> {
+        let sql = "UPDATE goods_order SET capture = ?2 WHERE id = ?1";
+        self.connection
+            .execute(sql, params![id.as_bytes(), signed.as_bytes()])?;
+        Ok(())
+    }
+
+    /// Keeps the post's reference.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn keep_tracking(&self, id: OrderId, tracking: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE goods_order SET tracking = ?2 WHERE id = ?1";
+        self.connection
+            .execute(sql, params![id.as_bytes(), tracking])?;
+        Ok(())
+    }
+
+    /// The credit link has the card: keeps its reference and forgets the sealed number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn keep_card(&self, id: OrderId, reference: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE goods_order SET card_reference = ?2, card = x'' WHERE id = ?1";
+        self.connection
+            .execute(sql, params![id.as_bytes(), reference])?;
+        Ok(())
+    }
+
+    /// Orders whose sealed card number is still to be passed on.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn orders_with_card(&self, limit: u32) -> Result<Vec<GoodsOrder>, StoreError> {
+        let filter = "state = ?1 AND length(card) > 0 ORDER BY taken LIMIT ?2";
+        self.many_orders(filter, params![OrderState::Taken.number(), limit])
+    }
+}
+
+fn read_order(row: &Row<'_>) -> Result<GoodsOrder, StoreError> {
+    let wrong = |e: tegata_protocol::Malformed| StoreError::damaged(e.to_string());
+    let signed = |bytes: Vec<u8>| (!bytes.is_empty()).then(|| SignedBytes::new(bytes));
+    let id: Vec<u8> = row.get(0)?;
+    let language: String = row.get(6)?;
+    let currency = Currency::new(&row.get::<_, String>(7)?).map_err(wrong)?;
+    let payment: Vec<u8> = row.get(12)?;
+    let payment = match payment.is_empty() {
+        true => None,
+        false => Some(PaymentId::new(digest_of(&payment)?)),
+    };
+    Ok(GoodsOrder {
+        id: OrderId::from_slice(&id).ok_or_else(|| StoreError::damaged("an order's number"))?,
+        number: TransactionNumber::new(number(row.get(1)?)?).map_err(wrong)?,
+        state: OrderState::from_number(row.get(2)?)?,
+        taken: Time::from_secs(number(row.get(3)?)?),
+        changed: Time::from_secs(number(row.get(4)?)?),
+        expires: Time::from_secs(number(row.get(5)?)?),
+        language: Language::from_tag(&language).unwrap_or_default(),
+        total: Amount::new(number(row.get(8)?)?, currency).map_err(wrong)?,
+        bill: signed(row.get(9)?),
+        card: row.get(10)?,
+        card_reference: row.get(11)?,
+        payment,
+        capture: signed(row.get(13)?),
+        tracking: row.get(14)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_go_forward_only() {
+        use OrderState::{Billed, Cancelled, Held, Lapsed, Packed, Paid, Sent, Stuck, Taken};
+        let ways: Vec<(OrderState, OrderState)> = OrderState::ALL
+            .into_iter()
+            .flat_map(|from| OrderState::ALL.map(|to| (from, to)))
+            .filter(|(from, to)| from.may_become(*to))
+            .collect();
+        let expected = [
+            (Taken, Paid),
+            (Taken, Cancelled),
+            (Billed, Held),
+            (Billed, Lapsed),
+            (Billed, Cancelled),
+            (Billed, Stuck),
+            (Held, Paid),
+            (Held, Lapsed),
+            (Held, Stuck),
+            (Paid, Packed),
+            (Paid, Sent),
+            (Paid, Cancelled),
+            (Packed, Sent),
+            (Packed, Cancelled),
+            (Stuck, Paid),
+            (Stuck, Lapsed),
+            (Stuck, Cancelled),
+        ];
+        assert_eq!(ways, expected);
+        for state in OrderState::ALL {
+            assert_eq!(OrderState::from_word(state.word()), Some(state));
+            let stays = OrderState::ALL.into_iter().all(|to| !state.may_become(to));
+            assert_eq!(state.is_over(), stays, "{state:?}");
+        }
+    }
+}
