@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
 
+use crate::browser::Browser;
 use crate::cargo::{self, Stop, Workspace};
 use crate::compile::{self, Plan};
 use crate::{needs, python};
@@ -15,6 +16,7 @@ const LONG: &str = "soak";
 pub(crate) fn test(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Stop> {
     needs::c_compiler()?;
     let python = python::ready(workspace)?;
+    let browser = Browser::ready(workspace)?;
     let asked = Asked::split(arguments);
     // Tests that play a whole story start the other packages' programs, which `cargo test` alone
     // wouldn't build.
@@ -26,16 +28,12 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[OsString]) -> Result<(), 
             release: false,
         },
     )?;
-    cargo::run(
-        asked
-            .plain(workspace.cargo("test"))
-            .env(python::VARIABLE, &python),
-    )?;
-    cargo::run(
-        asked
-            .ignored(workspace.cargo("test"))
-            .env(python::VARIABLE, &python),
-    )?;
+    let told = |mut command: Command| {
+        browser.tell(command.env(python::VARIABLE, &python));
+        command
+    };
+    cargo::run(&mut told(asked.plain(workspace.cargo("test"))))?;
+    cargo::run(&mut told(asked.ignored(workspace.cargo("test"))))?;
     eprintln!("All tests passed, those marked ignored included.");
     Ok(())
 }

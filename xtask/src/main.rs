@@ -9,6 +9,7 @@
 //! - [`checks`] runs tests and lints, after [`python`] and [`needs`] have seen to what they need.
 
 mod args;
+mod browser;
 mod cargo;
 mod checks;
 mod compile;

@@ -169,5 +169,7 @@ else {
   })
   new ResizeObserver(() => parent.postMessage({height: document.documentElement.offsetHeight}, shopOrigin))
     .observe(document.documentElement)
-  parent.postMessage({frame: 'ready'}, shopOrigin)
+  // The page's own script may not be there yet: said again until it answers.
+  const hail = () => { if (!page) { parent.postMessage({frame: 'ready'}, shopOrigin); setTimeout(hail, 250) } }
+  hail()
 }

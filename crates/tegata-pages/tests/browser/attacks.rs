@@ -1,0 +1,164 @@
+//! What somebody on the way, at the service or in the shop's own page may try.
+
+use serde_json::json;
+
+use crate::browser::{NAME, Visit, filled};
+use crate::town::{Attack, Plan, Town};
+
+/// Orders under an attack: the form says why not, keeps what was typed, and nothing arrives.
+fn refused(attack: Attack, code: &str) {
+    let town = Town::start(Plan {
+        attack,
+        ..Plan::default()
+    });
+    let visit = Visit::ordering(&town.page());
+    assert_eq!(
+        (visit.code(), town.arrived()),
+        (code, 0),
+        "{attack:?} {:#}",
+        visit.0
+    );
+    assert!(
+        visit.text("left").contains(NAME),
+        "{attack:?} {:#}",
+        visit.0
+    );
+    assert!(!visit.text("text").is_empty(), "{attack:?}");
+}
+
+#[test]
+#[ignore = "needs TEGATA_CHROMIUM"]
+fn a_key_that_the_service_substituted_is_refused() {
+    refused(Attack::KeySubstituted, "forged");
+    refused(Attack::ServiceMade, "forged");
+}
+
+#[test]
+#[ignore = "needs TEGATA_CHROMIUM"]
+fn a_key_of_another_shop_or_scheme_is_refused() {
+    refused(Attack::OtherShop, "key_refused");
+    refused(Attack::OtherScheme, "key_refused");
+}
+
+#[test]
+#[ignore = "needs TEGATA_CHROMIUM"]
+fn a_program_altered_by_one_byte_is_never_run() {
+    refused(Attack::ProgramAltered, "program_refused");
+}
+
+#[test]
+#[ignore = "needs TEGATA_CHROMIUM"]
+fn a_downgrade_is_refused() {
+    refused(Attack::Downgrade, "downgrade");
+}
+
+#[test]
+#[ignore = "needs TEGATA_CHROMIUM"]
+fn an_expired_key_is_refused() {
+    refused(Attack::KeyExpired, "key_expired");
+}
+
+#[test]
+#[ignore = "needs TEGATA_CHROMIUM"]
+fn a_cart_that_the_shop_didnt_sign_is_refused() {
+    let town = Town::start(Plan {
+        attack: Attack::CartChanged,
+        ..Plan::default()
+    });
+    let visit = Visit::of(&json!({"url": town.page(), "presses": 0}));
+    assert_eq!(
+        (visit.code(), town.arrived()),
+        ("cart_changed", 0),
+        "{:#}",
+        visit.0
+    );
+    assert_eq!(visit.0["disabled"], true);
+}
+
+#[test]
+#[ignore = "needs TEGATA_CHROMIUM"]
+fn a_receipt_of_another_order_is_noticed() {
+    let town = Town::start(Plan {
+        attack: Attack::WrongReceipt,
+        ..Plan::default()
+    });
+    assert_eq!(Visit::ordering(&town.page()).code(), "receipt_refused");
+}
+
+/// Once it fails, what was typed stays; pressed again, the order goes through, once.
+fn mended(attack: Attack) {
+    let town = Town::start(Plan {
+        attack,
+        ..Plan::default()
+    });
+    let visit = Visit::of(&json!({"url": town.page(), "fill": filled(), "presses": 2}));
+    assert_eq!(visit.code(), "taken", "{attack:?} {:#}", visit.0);
+    assert_eq!(town.order().form.text("name"), Some(NAME));
+}
+
+#[test]
+#[ignore = "needs TEGATA_CHROMIUM"]
+fn what_was_typed_survives_until_the_service_is_back() {
+    mended(Attack::ServiceAway);
+    mended(Attack::StockEmpty);
+}
+
+#[test]
+#[ignore = "needs TEGATA_CHROMIUM"]
+fn what_was_typed_survives_until_the_shop_is_back() {
+    mended(Attack::ShopAway);
+}
+
+#[test]
+#[ignore = "needs TEGATA_CHROMIUM"]
+fn an_old_page_fetches_a_fresh_token() {
+    let town = Town::start(Plan {
+        attack: Attack::TokenExpired,
+        ..Plan::default()
+    });
+    // The total is new to the person: it's shown, and a second press agrees to it.
+    let visit = Visit::of(&json!({"url": town.page(), "fill": filled(), "presses": 2}));
+    assert_eq!(visit.code(), "taken", "{:#}", visit.0);
+    assert_eq!(town.arrived(), 1);
+}
+
+#[test]
+#[ignore = "needs TEGATA_CHROMIUM"]
+fn without_javascript_or_webcrypto_nothing_is_sent_in_clear() {
+    let town = Town::start(Plan::default());
+    let none = Visit::of(&json!({"url": town.page(), "javascript": false}));
+    assert!(
+        none.text("text").contains("needs JavaScript"),
+        "{:#}",
+        none.0
+    );
+    assert!(
+        none.text("frameText").contains("needs JavaScript"),
+        "{:#}",
+        none.0
+    );
+    assert_eq!(none.0["disabled"], true);
+    let before = "Object.defineProperty(crypto, 'subtle', {value: undefined})";
+    let weak = Visit::of(&json!({"url": town.page(), "before": before, "presses": 0}));
+    assert_eq!(weak.code(), "no_crypto", "{:#}", weak.0);
+    assert_eq!((&weak.0["disabled"], town.arrived()), (&json!(true), 0));
+}
+
+/// A script in the shop's own page looks everywhere it can for what is typed.
+#[test]
+#[ignore = "needs TEGATA_CHROMIUM"]
+fn a_script_injected_into_the_shops_page_sees_nothing_typed() {
+    let town = Town::start(Plan::default());
+    let look = "(() => { const seen = []; const frame = document.querySelector('iframe'); \
+        for (const look of [() => frame.contentDocument, () => frame.contentWindow.document.body, \
+        () => frame.contentWindow.eval('1'), () => frame.contentWindow.form]) \
+        try { const found = look(); if (found) seen.push(String(found)) } catch {} \
+        return JSON.stringify(seen) })()";
+    let spy = "globalThis.__heard = []; addEventListener('message', event => \
+        globalThis.__heard.push(JSON.stringify(event.data)))";
+    let visit = Visit::of(&json!({
+        "url": town.page(), "fill": filled(), "before": spy, "look": look,
+    }));
+    assert_eq!(visit.code(), "taken", "{:#}", visit.0);
+    assert_eq!(visit.text("look"), "[]");
+}
