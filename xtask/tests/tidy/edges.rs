@@ -12,11 +12,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tegata-pages", &[]),
     ("tegata-guard", &["tegata-program"]),
     (
+        "tegata-forms",
+        &["tegata-protocol", "tegata-client", "tegata-program"],
+    ),
+    (
         "tegata-centre",
         &[
             "tegata-protocol",
             "tegata-ledger",
             "tegata-client",
+            "tegata-forms",
             "tegata-program",
             "tegata-pages",
         ],
@@ -26,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "tegata-protocol",
             "tegata-client",
+            "tegata-forms",
             "tegata-program",
             "tegata-pages",
         ],
@@ -54,6 +60,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tegata-protocol",
             "tegata-ledger",
             "tegata-client",
+            "tegata-forms",
             "tegata-program",
             "tegata-pages",
             "tegata-guard",
@@ -93,6 +100,7 @@ pub(crate) const FORBIDDEN: &[(&str, &[&str])] = &[
         &["tegata-ledger", "tegata-centre", "rusqlite"],
     ),
     ("tegata-shop", &["tegata-ledger", "tegata-centre"]),
+    ("tegata-forms", &["tegata-ledger", "tegata-centre"]),
 ];
 
 /// An edge that a manifest states.

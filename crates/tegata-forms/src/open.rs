@@ -1,0 +1,288 @@
+//! Opening a sealed order, once.
+//!
+//! [`open`] reads and decrypts, outside of any transaction and on any thread; [`Opened::consume`]
+//! looks again and uses the key up, inside the host's transaction. Of many that race for one key one
+//! gets it; of many that bring the same bytes one takes the order and the others get its receipt.
+//!
+//! The checks stand in this order, each with its own refusal: size, shape, the token's signature,
+//! the order's number (the same bytes get the stored receipt, for ever), the token's time, the key
+//! (known, unused, in time), that key and token belong together, that it opens, that a form is
+//! inside, that the form's cart is the token's.
+
+use rusqlite::Connection;
+use tegata_protocol::order::{
+    Binding, CartToken, KeyScope, ORDER_LIMIT, OrderForm, OrderId, OrderKeyId, OrderReceipt,
+    SealedOrder, cart_digest,
+};
+use tegata_protocol::refusal::{Code, Refusal};
+use tegata_protocol::{Digest, Document as _, Malformed, SignedBytes, Suite, Time, Verified};
+
+use crate::keys::{self, KeyState, OpenKey};
+use crate::store::{self, KeyRow};
+use crate::{Epochs, FormsError, Own, token};
+
+/// Why an order isn't taken.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The order is at fault.
+    #[error("the order is refused")]
+    Refused(#[from] Refusal),
+    /// We are.
+    #[error(transparent)]
+    Fault(#[from] FormsError),
+}
+
+fn refuse<T>(code: Code) -> Result<T, OpenError> {
+    Err(Refusal::new(code).into())
+}
+
+/// What came.
+#[derive(Debug)]
+pub enum Arrival {
+    /// These bytes came before: their signed receipt.
+    Known(SignedBytes),
+    /// A new order, open.
+    New(Box<Opened>),
+}
+
+/// An order that opens. Nothing is used up yet.
+#[derive(Debug)]
+pub struct Opened {
+    token: Verified<CartToken>,
+    form: OrderForm,
+    card: Option<Vec<u8>>,
+    sealed: Digest,
+    key: OrderKeyId,
+    for_one_order: bool,
+}
+
+/// What came of taking an order.
+#[derive(Debug)]
+pub enum Taken {
+    /// It's taken: the signed receipt.
+    New(SignedBytes),
+    /// Somebody was quicker with the same bytes: the receipt that they got.
+    Known(SignedBytes),
+}
+
+impl Taken {
+    /// The signed receipt.
+    pub fn receipt(&self) -> &SignedBytes {
+        match self {
+            Self::New(receipt) | Self::Known(receipt) => receipt,
+        }
+    }
+}
+
+/// Opens what was sent.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn open(
+    connection: &Connection,
+    own: Own<'_>,
+    epochs: &Epochs,
+    bytes: &[u8],
+    now: Time,
+) -> Result<Arrival, OpenError> {
+    if bytes.len() > ORDER_LIMIT {
+        return refuse(Code::OrderTooLarge);
+    }
+    let order = SealedOrder::parse(bytes).map_err(|_e| Refusal::new(Code::OrderUnopenable))?;
+    let token = token::verify(own, order.token)?;
+    let digest = Digest::of(bytes);
+    if let Some(receipt) = known(connection, token.order, digest)? {
+        return Ok(Arrival::Known(receipt));
+    }
+    if token.expires <= now {
+        return refuse(Code::TokenExpired);
+    }
+    let (row, open_key) = find_key(connection, epochs, order.key, now)?;
+    check_agreement(connection, &token, &row)?;
+    let binding = Binding::new(&open_key.key, token.order, token.cart);
+    let plain = open_key.half.open(token.scheme, &binding, &order.sealed);
+    let plain = plain.map_err(|_e| Refusal::new(Code::OrderUnopenable))?;
+    let form = OrderForm::parse(&plain).map_err(unreadable)?;
+    if cart_digest(&form.lines) != token.cart {
+        return refuse(Code::CartChanged);
+    }
+    Ok(Arrival::New(Box::new(Opened {
+        token,
+        form,
+        card: order.card,
+        sealed: digest,
+        key: row.id,
+        for_one_order: keys::is_for_one_order(row.scheme, row.source),
+    })))
+}
+
+/// The receipt of an order that came before, if these are its bytes.
+fn known(
+    connection: &Connection,
+    order: OrderId,
+    sealed: Digest,
+) -> Result<Option<SignedBytes>, OpenError> {
+    match store::taken_order(connection, order)? {
+        None => Ok(None),
+        Some(taken) if taken.sealed == sealed => Ok(Some(taken.receipt)),
+        Some(_) => refuse(Code::OrderDiffers),
+    }
+}
+
+/// The key with its opening half. An epoch may end between reading and decrypting: then the row is
+/// read again.
+fn find_key(
+    connection: &Connection,
+    epochs: &Epochs,
+    id: OrderKeyId,
+    now: Time,
+) -> Result<(KeyRow, OpenKey), OpenError> {
+    for _ in 0..3 {
+        let Some(row) = store::key(connection, id)? else {
+            break;
+        };
+        check_state(row.state)?;
+        if row.expires <= now {
+            return refuse(Code::OrderKeyExpired);
+        }
+        if let Some(open_key) = keys::opening_half(epochs, &row)? {
+            return Ok((row, open_key));
+        }
+    }
+    refuse(Code::OrderKeyUnknown)
+}
+
+fn check_state(state: KeyState) -> Result<(), OpenError> {
+    match state {
+        KeyState::Stocked => Ok(()),
+        KeyState::Consumed => refuse(Code::OrderKeyUsed),
+        KeyState::Expired => refuse(Code::OrderKeyExpired),
+    }
+}
+
+/// Is the key one that this token's order may be sealed with?
+fn check_agreement(
+    connection: &Connection,
+    token: &CartToken,
+    row: &KeyRow,
+) -> Result<(), OpenError> {
+    if token.scheme.scope() == KeyScope::Member {
+        token::check_member(connection, token.member)?;
+    }
+    let suite = token.compact || row.suite != Some(Suite::Compact);
+    let agrees = row.scheme == token.scheme && row.maker == token.maker;
+    if agrees && suite && row.member == token.member {
+        return Ok(());
+    }
+    let detail = "the key isn't one for such orders";
+    Err(Refusal::because(Code::OrderKeyUnknown, detail).into())
+}
+
+fn unreadable(why: Malformed) -> Refusal {
+    let too_many_lines = matches!(why, Malformed::Field { field: "lines", .. });
+    Refusal::new(match too_many_lines {
+        true => Code::OrderTooLarge,
+        false => Code::FormUnreadable,
+    })
+}
+
+impl Opened {
+    /// The recipient's own token.
+    pub const fn token(&self) -> &Verified<CartToken> {
+        &self.token
+    }
+
+    /// The order's number.
+    pub fn order(&self) -> OrderId {
+        self.token.order
+    }
+
+    /// What was inside. Its cart is the token's; whether products, prices and fields are good is for
+    /// the host to say.
+    pub const fn form(&self) -> &OrderForm {
+        &self.form
+    }
+
+    /// The sealed card number, for the centre's credit link.
+    pub fn card(&self) -> Option<&[u8]> {
+        self.card.as_deref()
+    }
+
+    /// SHA-256 of the sealed order as it came.
+    pub const fn digest(&self) -> Digest {
+        self.sealed
+    }
+
+    /// Takes the order, inside the host's transaction: uses the key up, lets the host write its own
+    /// rows, and keeps the receipt. `work` gives the digest of the signed bill, where there's one to
+    /// pay; it doesn't run for an order that was taken before. On any error the host must roll the
+    /// transaction back.
+    ///
+    /// # Errors
+    /// The host's own from `work`, or [`OpenError`].
+    pub fn consume<E: From<OpenError>>(
+        &self,
+        connection: &Connection,
+        own: Own<'_>,
+        now: Time,
+        work: impl FnOnce() -> Result<Option<Digest>, E>,
+    ) -> Result<Taken, E> {
+        if let Some(receipt) = self.claim(connection, now)? {
+            return Ok(Taken::Known(receipt));
+        }
+        let bill = work()?;
+        Ok(Taken::New(self.sign_off(connection, own, bill, now)?))
+    }
+
+    /// Uses the key up; gives the receipt if the order was taken before.
+    fn claim(&self, connection: &Connection, now: Time) -> Result<Option<SignedBytes>, OpenError> {
+        store::in_transaction(connection)?;
+        if let Some(receipt) = known(connection, self.order(), self.sealed)? {
+            return Ok(Some(receipt));
+        }
+        if self.token.scheme.scope() == KeyScope::Member {
+            token::check_member(connection, self.token.member)?;
+        }
+        let Some(row) = store::key(connection, self.key)? else {
+            return refuse(Code::OrderKeyUnknown);
+        };
+        check_state(row.state)?;
+        if row.expires <= now {
+            return refuse(Code::OrderKeyExpired);
+        }
+        if self.for_one_order && !store::use_up_key(connection, self.key)? {
+            return refuse(Code::OrderKeyUsed);
+        }
+        Ok(None)
+    }
+
+    fn sign_off(
+        &self,
+        connection: &Connection,
+        own: Own<'_>,
+        bill: Option<Digest>,
+        now: Time,
+    ) -> Result<SignedBytes, OpenError> {
+        let receipt = OrderReceipt {
+            recipient: own.number,
+            order: self.order(),
+            sealed: self.sealed,
+            cart: self.token.cart,
+            total: self.token.total,
+            bill,
+            received: now,
+        };
+        receipt.check().map_err(FormsError::from)?;
+        let receipt = own.signing.sign(&receipt);
+        store::keep_receipt(connection, self.order(), self.sealed, &receipt, now)?;
+        Ok(receipt)
+    }
+}
+
+/// The receipt of an order that was taken.
+///
+/// # Errors
+/// [`FormsError`].
+pub fn receipt(connection: &Connection, order: OrderId) -> Result<Option<SignedBytes>, FormsError> {
+    Ok(store::taken_order(connection, order)?.map(|taken| taken.receipt))
+}

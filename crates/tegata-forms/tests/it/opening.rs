@@ -1,0 +1,496 @@
+//! Opening once: every refusal, replays, splices, races.
+
+use std::sync::{Arc, Barrier};
+
+use rusqlite::Connection;
+use tegata_forms::keys::{self, KeyState};
+use tegata_forms::open::{self, Arrival, OpenError, Taken};
+use tegata_forms::{FormsError, Own, token};
+use tegata_protocol::order::{
+    CartLine, CartToken, KeySource, MAX_CART_LINES, OrderForm, OrderKeyId, OrderReceipt,
+    SealedOrder, cart_digest,
+};
+use tegata_protocol::refusal::Code;
+use tegata_protocol::{
+    Digest, PartyNumber, Role, SignedBytes, SigningKey, Suite, Time, Unverified,
+};
+
+use crate::desk::{
+    Desk, NOW, change, code, form, lines, seal, seal_bytes, service_number, shop_number,
+};
+
+#[test]
+fn an_order_is_opened_and_its_receipt_says_so() {
+    for scheme in [
+        "order-public-1",
+        "order-shared-0",
+        "order-public-3",
+        "shop-shared-1",
+    ] {
+        let desk = Desk::new(scheme);
+        let key = desk.key();
+        let (order, bytes) = desk.order(&key);
+        let opened = desk.open_new(&bytes);
+        assert_eq!(opened.form(), &form(), "{scheme}");
+        let bill = Digest::of(b"bill");
+        let taken = desk.change(|connection| {
+            opened.consume(connection, desk.own(), NOW, || {
+                Ok::<_, OpenError>(Some(bill))
+            })
+        });
+        let receipt = taken.unwrap().receipt().clone();
+        let receipt = Unverified::<OrderReceipt>::parse(receipt).unwrap();
+        let receipt = receipt.verify(&desk.signing.verifying_key()).unwrap();
+        assert_eq!(receipt.recipient, shop_number());
+        assert_eq!((receipt.order, receipt.sealed), (order, Digest::of(&bytes)));
+        assert_eq!(
+            (receipt.cart, receipt.bill),
+            (cart_digest(&lines()), Some(bill))
+        );
+        let state = keys::state(&desk.connect(), key.id).unwrap().unwrap();
+        let one_time = scheme.starts_with("order");
+        let expected = if one_time {
+            KeyState::Consumed
+        } else {
+            KeyState::Stocked
+        };
+        assert_eq!(state, expected, "{scheme}");
+    }
+}
+
+#[test]
+fn the_same_bytes_get_the_same_receipt_for_ever() {
+    let desk = Desk::new("order-public-1");
+    let (_, bytes) = desk.order(&desk.key());
+    let receipt = desk.take(&bytes);
+    for later in [NOW, NOW.after(100_000_000)] {
+        match desk.open(&bytes, later).unwrap() {
+            Arrival::Known(again) => assert_eq!(again, receipt),
+            Arrival::New(_) => panic!("opened twice"),
+        }
+    }
+}
+
+#[test]
+fn other_bytes_under_a_known_order_are_refused() {
+    let desk = Desk::new("order-public-1");
+    let order = token::new_order();
+    let token = desk.token(order, &lines());
+    let (one, two) = (desk.key(), desk.key());
+    let first = seal(&one, order, token.clone(), &form());
+    let second = seal(&two, order, token, &form());
+    // Both are open when the first is taken: the second comes too late all the same.
+    let late = desk.open_new(&second);
+    desk.take(&first);
+    assert_eq!(code(desk.consume(&late, NOW)), Code::OrderDiffers);
+    assert_eq!(desk.refusal(&second, NOW), Code::OrderDiffers);
+    let state = keys::state(&desk.connect(), two.id).unwrap();
+    assert_eq!(state, Some(KeyState::Stocked), "rolled back");
+}
+
+#[test]
+fn what_is_too_large_or_not_an_order_is_refused() {
+    let desk = Desk::new("order-public-1");
+    let (_, bytes) = desk.order(&desk.key());
+    let long = [bytes.clone(), vec![0; 64 * 1024]].concat();
+    assert_eq!(desk.refusal(&long, NOW), Code::OrderTooLarge);
+    for cut in [0, 1, 40, bytes.len() / 2, bytes.len() - 1] {
+        assert_eq!(
+            desk.refusal(&bytes[..cut], NOW),
+            Code::OrderUnopenable,
+            "{cut}"
+        );
+    }
+    // A bomb of nested lists and one of a promised length.
+    for bomb in [
+        vec![0x81; 60_000],
+        vec![0xA4, 0x00, 0x5B, 0x7F, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0],
+    ] {
+        assert_eq!(desk.refusal(&bomb, NOW), Code::OrderUnopenable);
+    }
+}
+
+#[test]
+fn a_token_that_is_not_ours_is_refused() {
+    let desk = Desk::new("order-public-1");
+    let key = desk.key();
+    let (order, bytes) = desk.order(&key);
+    let sealed = SealedOrder::parse(&bytes).unwrap();
+    let ours = Unverified::<CartToken>::parse(sealed.token.clone())
+        .unwrap()
+        .claimed()
+        .clone();
+    let stranger = SigningKey::from_seed(&[66; 32]);
+    let elsewhere = CartToken {
+        recipient: PartyNumber::new(Role::Shop, 99).unwrap(),
+        ..ours.clone()
+    };
+    let forged = [
+        stranger.sign(&ours),
+        desk.signing.sign(&elsewhere),
+        SignedBytes::new(b"no token".to_vec()),
+    ];
+    for token in forged {
+        let bytes = seal(&key, order, token, &form());
+        assert_eq!(desk.refusal(&bytes, NOW), Code::TokenInvalid);
+    }
+}
+
+#[test]
+fn times_are_kept_for_token_and_key() {
+    let desk = Desk::new("order-public-1");
+    let key = desk.key();
+    let (_, bytes) = desk.order(&key);
+    let (token_end, key_end) = (NOW.after(3_600), NOW.after(7_200));
+    assert!(desk.open(&bytes, token_end.before(1)).is_ok());
+    assert_eq!(desk.refusal(&bytes, token_end), Code::TokenExpired);
+    // A token that holds for longer than the key.
+    let mut desk = desk;
+    desk.rules.token_seconds = 100_000;
+    let (_, bytes) = desk.order(&key);
+    let opened = desk.open_new(&bytes);
+    assert!(desk.open(&bytes, key_end.before(1)).is_ok());
+    assert_eq!(desk.refusal(&bytes, key_end), Code::OrderKeyExpired);
+    assert_eq!(code(desk.consume(&opened, key_end)), Code::OrderKeyExpired);
+    desk.change(|connection| keys::tidy(connection, key_end))
+        .unwrap();
+    assert_eq!(
+        desk.refusal(&bytes, NOW),
+        Code::OrderKeyExpired,
+        "its secret is erased"
+    );
+}
+
+#[test]
+fn a_key_that_is_unknown_or_used_is_refused() {
+    let desk = Desk::new("order-public-1");
+    let key = desk.key();
+    let (_, bytes) = desk.order(&key);
+    let mut unknown = SealedOrder::parse(&bytes).unwrap();
+    unknown.key = OrderKeyId::from_bytes([0; 16]);
+    assert_eq!(
+        desk.refusal(&unknown.to_bytes(), NOW),
+        Code::OrderKeyUnknown
+    );
+    desk.take(&bytes);
+    let (_, next) = desk.order(&key);
+    assert_eq!(desk.refusal(&next, NOW), Code::OrderKeyUsed);
+}
+
+#[test]
+fn a_sealing_taken_to_another_order_or_shop_does_not_open() {
+    let desk = Desk::new("order-public-1");
+    let key = desk.key();
+    let (_, mine) = desk.order(&key);
+    let (_, other) = desk.order(&key);
+    // The sealed part of one under the token of the other.
+    let mut spliced = SealedOrder::parse(&mine).unwrap();
+    spliced.token = SealedOrder::parse(&other).unwrap().token;
+    assert_eq!(
+        desk.refusal(&spliced.to_bytes(), NOW),
+        Code::OrderUnopenable
+    );
+    // Another shop, which has the same key pair under its own name.
+    let elsewhere = Desk::new("order-public-1");
+    assert_eq!(elsewhere.refusal(&mine, NOW), Code::OrderKeyUnknown);
+    // Changed on the way.
+    let mut changed = SealedOrder::parse(&mine).unwrap();
+    let last = changed.sealed.len() - 1;
+    changed.sealed[last] ^= 1;
+    assert_eq!(
+        desk.refusal(&changed.to_bytes(), NOW),
+        Code::OrderUnopenable
+    );
+    assert!(
+        desk.open(&mine, NOW).is_ok(),
+        "nothing of it used the key up"
+    );
+}
+
+#[test]
+fn key_and_token_must_belong_together() {
+    let mut desk = Desk::new("order-public-1");
+    let key = desk.key();
+    let (_, bytes) = desk.order(&key);
+    assert!(desk.open(&bytes, NOW).is_ok());
+    // The shop has raised what it asks for: the page's token says so, and an old key doesn't do.
+    desk.rules.compact = false;
+    let (_, compact) = desk.order(&key);
+    assert_eq!(desk.refusal(&compact, NOW), Code::OrderKeyUnknown);
+    desk.rules.compact = true;
+    desk.rules.scheme = "order-public-2".parse().unwrap();
+    let (_, scheme) = desk.order(&key);
+    assert_eq!(desk.refusal(&scheme, NOW), Code::OrderKeyUnknown);
+}
+
+#[test]
+fn what_is_inside_must_be_a_form_with_the_tokens_cart() {
+    let desk = Desk::new("order-public-1");
+    let inside = |text: &[u8]| {
+        let (key, order) = (desk.key(), token::new_order());
+        let token = desk.token(order, &lines());
+        let bytes = seal_bytes(
+            &key,
+            key.scheme,
+            (order, cart_digest(&lines())),
+            token,
+            text,
+        );
+        desk.refusal(&bytes, NOW)
+    };
+    let with_lines = |lines: Vec<CartLine>| {
+        let form = OrderForm { lines, ..form() };
+        inside(&form.to_bytes())
+    };
+    assert_eq!(inside(b""), Code::FormUnreadable);
+    assert_eq!(inside(b"<form>"), Code::FormUnreadable);
+    let many = vec![lines().remove(0); MAX_CART_LINES + 1];
+    assert_eq!(with_lines(many), Code::OrderTooLarge);
+    let mut two = lines();
+    two[0].quantity = 2;
+    assert_eq!(with_lines(two), Code::CartChanged);
+}
+
+#[test]
+fn only_admitted_members_order_under_member_keys() {
+    let desk = Desk::new("member-public-1");
+    let member = PartyNumber::new(Role::Member, 1).unwrap();
+    let other = PartyNumber::new(Role::Member, 2).unwrap();
+    let order = token::new_order();
+    for nobody in [None, Some(member)] {
+        assert_eq!(
+            code(desk.token_of(order, &lines(), nobody)),
+            Code::NotAdmitted
+        );
+    }
+    for admitted in [member, other] {
+        desk.change(|connection| keys::admit(connection, admitted, NOW))
+            .unwrap();
+    }
+    let wanted = keys::Wanted {
+        member: Some(member),
+        ..desk.wanted(Suite::Compact, KeySource::Regular)
+    };
+    let key = desk.make(&wanted, 1).remove(0);
+    let token = desk.token_of(order, &lines(), Some(member)).unwrap();
+    let bytes = seal(&key, order, token, &form());
+    let opened = desk.open_new(&bytes);
+    // Another member's token doesn't go with this member's key.
+    let token = desk.token_of(order, &lines(), Some(other)).unwrap();
+    let foreign = seal(&key, order, token, &form());
+    assert_eq!(desk.refusal(&foreign, NOW), Code::OrderKeyUnknown);
+    desk.change(|connection| keys::dismiss(connection, member))
+        .unwrap();
+    assert_eq!(code(desk.consume(&opened, NOW)), Code::NotAdmitted);
+    assert_eq!(desk.refusal(&bytes, NOW), Code::OrderKeyExpired);
+}
+
+#[test]
+fn of_300_racing_orders_under_one_key_one_is_taken() {
+    const THREADS: usize = 10;
+    let desk = Arc::new(Desk::new("order-public-1"));
+    let key = desk.key();
+    let orders: Vec<Vec<u8>> = (0..300).map(|_| desk.order(&key).1).collect();
+    let barrier = Arc::new(Barrier::new(THREADS));
+    let threads: Vec<_> = orders
+        .chunks(300 / THREADS)
+        .map(|orders| {
+            let (desk, orders) = (Arc::clone(&desk), orders.to_vec());
+            let barrier = Arc::clone(&barrier);
+            std::thread::spawn(move || race(&desk, &orders, &barrier))
+        })
+        .collect();
+    let results = threads
+        .into_iter()
+        .flat_map(|thread| thread.join().unwrap());
+    let results: Vec<Result<Taken, OpenError>> = results.collect();
+    let (taken, refused): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+    assert_eq!((taken.len(), refused.len()), (1, 299));
+    for one in refused {
+        assert_eq!(code(one), Code::OrderKeyUsed);
+    }
+    let count = "SELECT count(*) FROM order_receipt";
+    let receipts: i64 = desk
+        .connect()
+        .query_row(count, [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(receipts, 1);
+}
+
+/// Opens all before anybody takes one, then takes them, on a connection of its own.
+fn race(desk: &Desk, orders: &[Vec<u8>], barrier: &Barrier) -> Vec<Result<Taken, OpenError>> {
+    let mut connection = desk.connect();
+    let opened: Vec<_> = orders.iter().map(|bytes| desk.open_new(bytes)).collect();
+    barrier.wait();
+    let taken = opened.iter().map(|opened| {
+        change(&mut connection, |connection| {
+            opened.consume(connection, desk.own(), NOW, || Ok(None))
+        })
+    });
+    taken.collect()
+}
+
+#[test]
+fn of_many_with_the_same_bytes_one_takes_and_all_get_its_receipt() {
+    const THREADS: usize = 10;
+    let desk = Arc::new(Desk::new("order-public-1"));
+    let (_, bytes) = desk.order(&desk.key());
+    let barrier = Arc::new(Barrier::new(THREADS));
+    let threads: Vec<_> = (0..THREADS)
+        .map(|_| {
+            let (desk, bytes) = (Arc::clone(&desk), bytes.clone());
+            let barrier = Arc::clone(&barrier);
+            std::thread::spawn(move || race(&desk, &[bytes], &barrier))
+        })
+        .collect();
+    let taken = threads
+        .into_iter()
+        .flat_map(|thread| thread.join().unwrap());
+    let taken: Vec<Taken> = taken.map(Result::unwrap).collect();
+    let new = taken
+        .iter()
+        .filter(|one| matches!(one, Taken::New(_)))
+        .count();
+    assert_eq!(new, 1);
+    assert!(taken.iter().all(|one| one.receipt() == taken[0].receipt()));
+}
+
+#[test]
+fn what_the_host_refuses_uses_nothing_up() {
+    let desk = Desk::new("order-public-1");
+    let key = desk.key();
+    let (_, bytes) = desk.order(&key);
+    let opened = desk.open_new(&bytes);
+    let sold_out = tegata_protocol::refusal::Refusal::new(Code::OutOfStock);
+    let refused: Result<Taken, OpenError> = desk
+        .change(|connection| opened.consume(connection, desk.own(), NOW, || Err(sold_out.into())));
+    assert_eq!(code(refused), Code::OutOfStock);
+    assert_eq!(
+        keys::state(&desk.connect(), key.id).unwrap(),
+        Some(KeyState::Stocked)
+    );
+    desk.take(&bytes);
+}
+
+#[test]
+fn nothing_is_changed_outside_a_transaction() {
+    let desk = Desk::new("order-public-1");
+    let (_, bytes) = desk.order(&desk.key());
+    let opened = desk.open_new(&bytes);
+    let result: Result<Taken, OpenError> =
+        opened.consume(&desk.connect(), desk.own(), NOW, || panic!("too early"));
+    assert!(matches!(
+        result,
+        Err(OpenError::Fault(FormsError::NoTransaction))
+    ));
+}
+
+#[test]
+fn fallback_keys_open_many_orders_and_last_a_day_at_most() {
+    let desk = Desk::new("order-public-1");
+    let wanted = desk.wanted(Suite::Standard, KeySource::Fallback);
+    let key = desk.make(&wanted, 1).remove(0);
+    for _ in 0..3 {
+        let (_, bytes) = desk.order(&key);
+        desk.take(&bytes);
+    }
+    let long = keys::Wanted {
+        expires: NOW.after(86_401),
+        ..wanted
+    };
+    let refused =
+        desk.change(|connection| keys::make(connection, desk.own(), &desk.epochs, &long, 1, NOW));
+    assert!(matches!(refused, Err(FormsError::Made(_))), "{refused:?}");
+}
+
+#[test]
+fn keys_that_a_service_made_are_taken_if_they_are_for_us_and_fit_their_seed() {
+    use tegata_protocol::order::{MadeKey, Maker, OpeningHalf, OrderKey, SharedKey};
+    let mut desk = Desk::new("order-public-1");
+    desk.rules.maker = Maker::Service;
+    let service = SigningKey::from_seed(&[5; 32]);
+    let half = OpeningHalf::from_seed(desk.rules.scheme.kind(), Suite::Compact, &[9; 32]);
+    let good = OrderKey {
+        recipient: shop_number(),
+        id: OrderKeyId::from_bytes([1; 16]),
+        scheme: desk.rules.scheme,
+        member: None,
+        part: half.sealing_part(),
+        expires: NOW.after(600),
+        program: Digest::of(b"program"),
+        maker: Maker::Service,
+        source: KeySource::Regular,
+        made: NOW,
+    };
+    let made = |key: &OrderKey, signing: &SigningKey, seed: u8| MadeKey {
+        number: 4,
+        key: signing.sign(key),
+        seed: SharedKey::from_bytes([seed; 32]),
+    };
+    let verifying = service.verifying_key();
+    let import = |made: MadeKey| {
+        desk.change(|connection: &Connection| {
+            let from = keys::Import {
+                own: shop_number(),
+                service: (service_number(), &verifying),
+                scheme: desk.rules.scheme,
+            };
+            keys::import(connection, &desk.epochs, from, &[made])
+        })
+    };
+    let foreign = OrderKey {
+        recipient: PartyNumber::new(Role::Shop, 8).unwrap(),
+        ..good.clone()
+    };
+    let ours = OrderKey {
+        maker: Maker::Recipient,
+        ..good.clone()
+    };
+    let weaker = OrderKey {
+        scheme: "order-public-0".parse().unwrap(),
+        ..good.clone()
+    };
+    let bad = [
+        made(&good, &desk.signing, 9),
+        made(&good, &service, 8),
+        made(&foreign, &service, 9),
+        made(&ours, &service, 9),
+        made(&weaker, &service, 9),
+    ];
+    for bad in bad {
+        assert!(matches!(import(bad), Err(FormsError::Made(_))));
+    }
+    assert_eq!(import(made(&good, &service, 9)).unwrap(), 1);
+    assert_eq!(
+        import(made(&good, &service, 9)).unwrap(),
+        0,
+        "known already"
+    );
+    assert_eq!(
+        keys::made_cursor(&desk.connect(), service_number()).unwrap(),
+        4
+    );
+    let key = Unverified::<OrderKey>::parse(service.sign(&good)).unwrap();
+    let (_, bytes) = desk.order(&key.verify(&verifying).unwrap());
+    desk.take(&bytes);
+    // A token that wants the recipient's own keys isn't served by such a one.
+    desk.rules.maker = Maker::Recipient;
+}
+
+#[test]
+fn a_database_without_its_epochs_asks_for_a_fresh_program() {
+    let desk = Desk::new("order-public-1");
+    let (_, bytes) = desk.order(&desk.key());
+    std::fs::remove_file(desk.dir.path().join("epochs.cbor")).unwrap();
+    let epochs = std::sync::Arc::new(
+        tegata_forms::Epochs::open(&desk.dir, Arc::new(tegata_forms::Bare), NOW).unwrap(),
+    );
+    let own = Own {
+        number: shop_number(),
+        signing: &desk.signing,
+    };
+    let result = open::open(&desk.connect(), own, &epochs, &bytes, NOW);
+    assert_eq!(code(result), Code::OrderKeyUnknown);
+    let moved = epochs.turn(&desk, Time::from_secs(NOW.secs() + 1)).unwrap();
+    assert_eq!((moved.carried, moved.lost), (0, 1));
+}
