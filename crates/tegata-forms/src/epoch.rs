@@ -194,3 +194,239 @@ impl Epochs {
         self.reopen(upload, UPLOAD)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rusqlite::TransactionBehavior;
+    use tegata_program::data::{Party, Step};
+    use tegata_protocol::order::{KeySource, Scheme, program_digest};
+    use tegata_protocol::{PartyNumber, Role, SigningKey, Suite};
+
+    use super::*;
+    use crate::keys::{self, Wanted};
+    use crate::{Bare, Own, SCHEMA};
+
+    const NOW: Time = Time::from_secs(1_800_000_000);
+
+    /// A shop's folder and database, whose process may be killed and started again.
+    struct Folder {
+        temp: tempfile::TempDir,
+        signing: SigningKey,
+    }
+
+    impl Folder {
+        fn new() -> Self {
+            let temp = tempfile::tempdir().unwrap();
+            let folder = Self {
+                temp,
+                signing: SigningKey::from_seed(&[1; 32]),
+            };
+            folder.connect().execute_batch(SCHEMA).unwrap();
+            folder
+        }
+
+        fn dir(&self) -> DataDir {
+            let folder = self.temp.path().join("data");
+            DataDir::open(&folder, Party::new("tegata-shop", 1)).unwrap()
+        }
+
+        fn connect(&self) -> Connection {
+            let connection = Connection::open(self.temp.path().join("shop.db")).unwrap();
+            connection
+                .pragma_update(None, "journal_mode", "WAL")
+                .unwrap();
+            connection
+        }
+
+        fn epochs(&self) -> Epochs {
+            Epochs::open(&self.dir(), Arc::new(Bare), NOW).unwrap()
+        }
+
+        fn change<T>(&self, job: impl FnOnce(&Connection) -> T) -> T {
+            let mut connection = self.connect();
+            let behaviour = TransactionBehavior::Immediate;
+            let transaction = connection.transaction_with_behavior(behaviour).unwrap();
+            let done = job(&transaction);
+            transaction.commit().unwrap();
+            done
+        }
+
+        fn make(&self, epochs: &Epochs, count: usize) {
+            let wanted = Wanted {
+                scheme: Scheme::DEFAULT,
+                suite: Suite::Compact,
+                member: None,
+                source: KeySource::Regular,
+                program: program_digest(),
+                expires: NOW.after(600),
+            };
+            let own = Own {
+                number: PartyNumber::new(Role::Shop, 1).unwrap(),
+                signing: &self.signing,
+            };
+            let made = self.change(|c| keys::make(c, own, epochs, &wanted, count, NOW));
+            made.unwrap();
+        }
+
+        /// How many stocked keys there are; every one must have its opening half.
+        fn living(&self, epochs: &Epochs) -> usize {
+            let connection = self.connect();
+            let all = store::keys_elsewhere(&connection, b"").unwrap();
+            for (id, _) in &all {
+                let row = store::key(&connection, *id).unwrap().unwrap();
+                assert!(keys::opening_half(epochs, &row).unwrap().is_some());
+            }
+            all.len()
+        }
+
+        fn files(&self) -> Vec<String> {
+            let entries = fs::read_dir(self.dir().path()).unwrap();
+            let names = entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned());
+            let mut names: Vec<String> = names.collect();
+            names.sort();
+            names
+        }
+    }
+
+    fn cuts() -> Vec<Cut> {
+        let mut cuts = vec![Cut::Linked, Cut::Overwritten, Cut::Removed];
+        cuts.extend(Step::ALL.map(Cut::File));
+        cuts
+    }
+
+    fn cut_at(cut: Cut) -> impl FnMut(Cut) -> io::Result<()> {
+        move |step| match step == cut {
+            true => Err(io::Error::other("cut")),
+            false => Ok(()),
+        }
+    }
+
+    /// The key that a file of one epoch, or the first of two, begins with.
+    fn first_key(file: &[u8]) -> Vec<u8> {
+        // [[id, key, made], next or null]: two arrays' heads, a byte string of 8, its head, 32 bytes.
+        file[13..45].to_vec()
+    }
+
+    fn contains(folder: &DataDir, secret: &[u8]) -> bool {
+        let files = fs::read_dir(folder.path()).unwrap();
+        files
+            .map(|e| fs::read(e.unwrap().path()).unwrap())
+            .any(|bytes| bytes.windows(secret.len()).any(|window| window == secret))
+    }
+
+    /// Goes on after a crash, and checks that nothing is lost and the old key is gone.
+    fn recovers(folder: &Folder, old_key: &[u8], cut: &str) {
+        let epochs = folder.epochs();
+        assert_eq!(folder.living(&epochs), 5, "{cut}");
+        folder.make(&epochs, 1);
+        // Where the crash came before the epoch began to end, this ends it.
+        epochs.begin(NOW).unwrap();
+        folder.change(|c| epochs.rewrap(c, NOW)).unwrap();
+        epochs.finish(&folder.connect()).unwrap();
+        assert_eq!(folder.living(&epochs), 6, "{cut}");
+        drop(epochs);
+        assert_eq!(folder.living(&folder.epochs()), 6, "{cut}");
+        assert_eq!(folder.files(), ["PARTY", FILE], "{cut}");
+        assert!(!contains(&folder.dir(), old_key), "{cut}");
+    }
+
+    #[test]
+    fn a_crash_at_any_step_loses_no_key_and_the_old_epoch_still_ends() {
+        for cut in cuts() {
+            let folder = Folder::new();
+            let epochs = folder.epochs();
+            folder.make(&epochs, 5);
+            let old_key = first_key(&folder.dir().read(FILE).unwrap());
+            assert!(contains(&folder.dir(), &old_key));
+            epochs.begin_watched(NOW, &mut cut_at(cut)).unwrap_err();
+            drop(epochs);
+            recovers(&folder, &old_key, &format!("begin, {cut:?}"));
+        }
+        for cut in cuts() {
+            let folder = Folder::new();
+            let epochs = folder.epochs();
+            folder.make(&epochs, 5);
+            let old_key = first_key(&folder.dir().read(FILE).unwrap());
+            epochs.begin(NOW).unwrap();
+            folder.change(|c| epochs.rewrap(c, NOW)).unwrap();
+            epochs
+                .finish_watched(&folder.connect(), &mut cut_at(cut))
+                .unwrap_err();
+            drop(epochs);
+            recovers(&folder, &old_key, &format!("finish, {cut:?}"));
+        }
+    }
+
+    #[test]
+    fn a_crash_between_the_steps_loses_no_key() {
+        for steps in 1..=2 {
+            let folder = Folder::new();
+            let epochs = folder.epochs();
+            folder.make(&epochs, 5);
+            let old_key = first_key(&folder.dir().read(FILE).unwrap());
+            epochs.begin(NOW).unwrap();
+            if steps == 2 {
+                folder.change(|c| epochs.rewrap(c, NOW)).unwrap();
+            }
+            drop(epochs);
+            assert!(
+                folder.epochs().is_due(NOW, u64::MAX),
+                "a crash is remembered"
+            );
+            recovers(&folder, &old_key, &format!("{steps} steps"));
+        }
+    }
+
+    #[test]
+    fn an_epoch_does_not_end_while_something_lies_under_it() {
+        let folder = Folder::new();
+        let epochs = folder.epochs();
+        folder.make(&epochs, 5);
+        epochs.begin(NOW).unwrap();
+        let refused = epochs.finish(&folder.connect());
+        assert!(
+            matches!(refused, Err(FormsError::StillUsed(5))),
+            "{refused:?}"
+        );
+        // A transaction that was rolled back moved nothing.
+        let mut connection = folder.connect();
+        let transaction = connection.transaction().unwrap();
+        assert_eq!(epochs.rewrap(&transaction, NOW).unwrap().carried, 5);
+        transaction.rollback().unwrap();
+        assert!(epochs.finish(&connection).is_err());
+        assert_eq!(folder.living(&epochs), 5);
+    }
+
+    #[test]
+    fn keys_whose_time_is_over_are_not_carried() {
+        let folder = Folder::new();
+        let epochs = folder.epochs();
+        folder.make(&epochs, 5);
+        epochs.begin(NOW).unwrap();
+        let moved = folder.change(|c| epochs.rewrap(c, NOW.after(600))).unwrap();
+        assert_eq!(moved, Moved::default());
+        let secrets: i64 = folder
+            .connect()
+            .query_row("SELECT sum(length(secret)) FROM order_key", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        assert_eq!(secrets, 0);
+    }
+
+    #[test]
+    fn an_hour_is_an_epoch() {
+        let folder = Folder::new();
+        let epochs = folder.epochs();
+        assert!(!epochs.is_due(NOW.after(3_599), 3_600));
+        assert!(epochs.is_due(NOW.after(3_600), 3_600));
+        drop(epochs);
+        let again = Epochs::open(&folder.dir(), Arc::new(Bare), NOW.after(9)).unwrap();
+        assert!(
+            again.is_due(NOW.after(3_600), 3_600),
+            "a restart doesn't begin a new one"
+        );
+    }
+}

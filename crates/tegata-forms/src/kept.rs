@@ -73,6 +73,7 @@ impl OrderKeys {
         form: &OrderForm,
     ) -> Result<(), FormsError> {
         store::in_transaction(connection)?;
+        store::overwrite_deleted(connection)?;
         let secret = self.wrap(order, &form.to_bytes());
         store::keep_form(connection, order, &secret)
     }

@@ -6,8 +6,8 @@
 //!
 //! The checks stand in this order, each with its own refusal: size, shape, the token's signature,
 //! the order's number (the same bytes get the stored receipt, for ever), the token's time, the key
-//! (known, unused, in time), that key and token belong together, that it opens, that a form is
-//! inside, that the form's cart is the token's.
+//! (known, for such orders, unused, in time), that it opens, that a form is inside, that the form's
+//! cart is the token's, that the member is admitted.
 
 use rusqlite::Connection;
 use tegata_protocol::order::{
@@ -88,7 +88,7 @@ pub fn open(
     if bytes.len() > ORDER_LIMIT {
         return refuse(Code::OrderTooLarge);
     }
-    let order = SealedOrder::parse(bytes).map_err(|_e| Refusal::new(Code::OrderUnopenable))?;
+    let order = SealedOrder::parse(bytes).map_err(|_e| Refusal::new(Code::FormUnreadable))?;
     let token = token::verify(own, order.token)?;
     let digest = Digest::of(bytes);
     if let Some(receipt) = known(connection, token.order, digest)? {
@@ -97,8 +97,7 @@ pub fn open(
     if token.expires <= now {
         return refuse(Code::TokenExpired);
     }
-    let (row, open_key) = find_key(connection, epochs, order.key, now)?;
-    check_agreement(connection, &token, &row)?;
+    let (row, open_key) = find_key(connection, epochs, &token, order.key, now)?;
     let binding = Binding::new(&open_key.key, token.order, token.cart);
     let plain = open_key.half.open(token.scheme, &binding, &order.sealed);
     let plain = plain.map_err(|_e| Refusal::new(Code::OrderUnopenable))?;
@@ -106,6 +105,7 @@ pub fn open(
     if cart_digest(&form.lines) != token.cart {
         return refuse(Code::CartChanged);
     }
+    check_member(connection, &token)?;
     Ok(Arrival::New(Box::new(Opened {
         token,
         form,
@@ -129,11 +129,12 @@ fn known(
     }
 }
 
-/// The key with its opening half. An epoch may end between reading and decrypting: then the row is
-/// read again.
+/// The key with its opening half, if it may open this token's order now. An epoch may end between
+/// reading and decrypting: then the row is read again.
 fn find_key(
     connection: &Connection,
     epochs: &Epochs,
+    token: &CartToken,
     id: OrderKeyId,
     now: Time,
 ) -> Result<(KeyRow, OpenKey), OpenError> {
@@ -141,10 +142,11 @@ fn find_key(
         let Some(row) = store::key(connection, id)? else {
             break;
         };
-        check_state(row.state)?;
-        if row.expires <= now {
-            return refuse(Code::OrderKeyExpired);
+        if !belong_together(token, &row) {
+            let detail = "the key isn't one for such orders";
+            return Err(Refusal::because(Code::OrderKeyUnknown, detail).into());
         }
+        check_usable(&row, now)?;
         if let Some(open_key) = keys::opening_half(epochs, &row)? {
             return Ok((row, open_key));
         }
@@ -152,30 +154,26 @@ fn find_key(
     refuse(Code::OrderKeyUnknown)
 }
 
-fn check_state(state: KeyState) -> Result<(), OpenError> {
-    match state {
-        KeyState::Stocked => Ok(()),
+/// Is the key one that this token's order may be sealed with?
+fn belong_together(token: &CartToken, row: &KeyRow) -> bool {
+    let suite = token.compact || row.suite != Some(Suite::Compact);
+    suite && (row.scheme, row.maker, row.member) == (token.scheme, token.maker, token.member)
+}
+
+fn check_usable(row: &KeyRow, now: Time) -> Result<(), OpenError> {
+    match row.state {
+        KeyState::Stocked if now < row.expires => Ok(()),
         KeyState::Consumed => refuse(Code::OrderKeyUsed),
-        KeyState::Expired => refuse(Code::OrderKeyExpired),
+        KeyState::Stocked | KeyState::Expired => refuse(Code::OrderKeyExpired),
     }
 }
 
-/// Is the key one that this token's order may be sealed with?
-fn check_agreement(
-    connection: &Connection,
-    token: &CartToken,
-    row: &KeyRow,
-) -> Result<(), OpenError> {
+/// Are orders taken from the member whose key it is?
+fn check_member(connection: &Connection, token: &CartToken) -> Result<(), OpenError> {
     if token.scheme.scope() == KeyScope::Member {
         token::check_member(connection, token.member)?;
     }
-    let suite = token.compact || row.suite != Some(Suite::Compact);
-    let agrees = row.scheme == token.scheme && row.maker == token.maker;
-    if agrees && suite && row.member == token.member {
-        return Ok(());
-    }
-    let detail = "the key isn't one for such orders";
-    Err(Refusal::because(Code::OrderKeyUnknown, detail).into())
+    Ok(())
 }
 
 fn unreadable(why: Malformed) -> Refusal {
@@ -240,16 +238,11 @@ impl Opened {
         if let Some(receipt) = known(connection, self.order(), self.sealed)? {
             return Ok(Some(receipt));
         }
-        if self.token.scheme.scope() == KeyScope::Member {
-            token::check_member(connection, self.token.member)?;
-        }
         let Some(row) = store::key(connection, self.key)? else {
             return refuse(Code::OrderKeyUnknown);
         };
-        check_state(row.state)?;
-        if row.expires <= now {
-            return refuse(Code::OrderKeyExpired);
-        }
+        check_usable(&row, now)?;
+        check_member(connection, &self.token)?;
         if self.for_one_order && !store::use_up_key(connection, self.key)? {
             return refuse(Code::OrderKeyUsed);
         }

@@ -30,7 +30,7 @@ pub(crate) fn service_number() -> PartyNumber {
 
 /// The shop.
 pub(crate) struct Desk {
-    pub(crate) folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     pub(crate) dir: DataDir,
     pub(crate) signing: SigningKey,
     pub(crate) epochs: Arc<Epochs>,
@@ -66,7 +66,7 @@ impl Desk {
             epochs,
             rules: settings.rules().unwrap(),
             writer: Mutex::new(writer),
-            folder,
+            _folder: folder,
         }
     }
 

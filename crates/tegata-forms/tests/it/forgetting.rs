@@ -7,7 +7,6 @@ use std::sync::Arc;
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
 use tegata_forms::{Bare, OrderKeys, kept};
-use tegata_protocol::Time;
 use tegata_protocol::order::OrderId;
 
 use crate::desk::{Desk, NOW, STREET, form};
@@ -98,4 +97,140 @@ fn after_an_epochs_end_no_copy_gives_back_a_used_key() {
         assert_eq!((kept.len(), attack(&after, &kept)), (1, 1), "and it alone");
         desk.take(&later);
     }
+}
+
+fn keep(desk: &Desk, keys: &OrderKeys, number: u8) -> OrderId {
+    let order = OrderId::from_bytes([number; 16]);
+    desk.change(|connection| keys.keep(connection, order, &form()))
+        .unwrap();
+    order
+}
+
+fn order_keys(desk: &Desk) -> Arc<OrderKeys> {
+    Arc::new(OrderKeys::open(&desk.dir, Arc::new(Bare), NOW).unwrap())
+}
+
+fn cell(desk: &Desk, order: OrderId) -> Vec<u8> {
+    let sql = "SELECT secret FROM order_form WHERE id = ?1";
+    desk.connect()
+        .query_row(sql, [order.as_bytes()], |row| row.get(0))
+        .unwrap()
+}
+
+fn holds(copy: &[u8], text: &[u8]) -> bool {
+    copy.windows(text.len()).any(|window| window == text)
+}
+
+#[test]
+fn a_form_is_kept_encrypted_and_each_under_its_own_order() {
+    let desk = Desk::new("order-public-1");
+    let keys = order_keys(&desk);
+    let (one, two) = (keep(&desk, &keys, 1), keep(&desk, &keys, 2));
+    assert_eq!(keys.form(&desk.connect(), one).unwrap(), Some(form()));
+    assert!(!holds(&dump(desk.dir.path()), STREET.as_bytes()));
+    assert_ne!(cell(&desk, one), cell(&desk, two));
+    // One order's form laid under another's number doesn't open.
+    let swap = "UPDATE order_form SET secret = (SELECT secret FROM order_form WHERE id = ?1) \
+        WHERE id = ?2";
+    desk.connect()
+        .execute(swap, [one.as_bytes(), two.as_bytes()])
+        .unwrap();
+    assert!(keys.form(&desk.connect(), two).is_err());
+    let reading = OrderKeys::read(&desk.dir, Arc::new(Bare)).unwrap().unwrap();
+    assert_eq!(reading.form(&desk.connect(), one).unwrap(), Some(form()));
+}
+
+#[test]
+fn an_erased_form_is_in_no_file_any_more() {
+    let desk = Desk::new("order-public-1");
+    let keys = order_keys(&desk);
+    let orders: Vec<OrderId> = (0..150)
+        .map(|_| {
+            let order = tegata_forms::token::new_order();
+            desk.change(|connection| keys.keep(connection, order, &form()))
+                .unwrap();
+            order
+        })
+        .collect();
+    kept::scrub(&desk.connect()).unwrap();
+    for order in &orders[..50] {
+        let secret = cell(&desk, *order);
+        assert!(holds(&dump(desk.dir.path()), &secret));
+        assert!(
+            desk.change(|connection| kept::erase(connection, *order))
+                .unwrap()
+        );
+        assert!(
+            !desk
+                .change(|connection| kept::erase(connection, *order))
+                .unwrap()
+        );
+        assert!(kept::scrub(&desk.connect()).unwrap());
+        let after = dump(desk.dir.path());
+        for piece in secret.chunks_exact(16) {
+            assert!(!holds(&after, piece));
+        }
+        assert_eq!(keys.form(&desk.connect(), *order).unwrap(), None);
+    }
+    for order in &orders[50..] {
+        assert_eq!(keys.form(&desk.connect(), *order).unwrap(), Some(form()));
+    }
+}
+
+#[test]
+fn replacing_the_order_key_encrypts_all_anew_and_says_how_far_it_is() {
+    let desk = Desk::new("order-public-1");
+    let keys = order_keys(&desk);
+    let orders: Vec<OrderId> = (0..250).map(|number| keep(&desk, &keys, number)).collect();
+    let (old_file, old) = (desk.dir.read(kept::FILE).unwrap(), cell(&desk, orders[7]));
+    let mut seen = Vec::new();
+    keys.rotate(&desk, NOW.after(60), |progress| {
+        seen.push((progress.done, progress.total))
+    })
+    .unwrap();
+    assert_eq!(seen, [(100, 250), (200, 250), (250, 250)]);
+    assert_ne!(cell(&desk, orders[7]), old);
+    for order in &orders {
+        assert_eq!(keys.form(&desk.connect(), *order).unwrap(), Some(form()));
+    }
+    let again = order_keys(&desk);
+    assert_eq!(
+        again.form(&desk.connect(), orders[9]).unwrap(),
+        Some(form())
+    );
+    assert!(!again.is_rotating());
+    assert_eq!(again.made(), NOW.after(60));
+    // The old key is in no file, so what it encrypted is closed, wherever a copy lies.
+    assert!(!holds(&dump(desk.dir.path()), &old_file[13..45]));
+}
+
+#[test]
+fn a_crash_while_the_order_key_is_replaced_loses_no_form() {
+    let desk = Desk::new("order-public-1");
+    let keys = order_keys(&desk);
+    let orders: Vec<OrderId> = (0..250).map(|number| keep(&desk, &keys, number)).collect();
+    let crash = std::panic::AssertUnwindSafe(|| {
+        keys.rotate(&desk, NOW, |progress| {
+            assert!(progress.done < 200, "power cut")
+        })
+    });
+    std::panic::catch_unwind(crash).unwrap_err();
+    drop(keys);
+    let keys = order_keys(&desk);
+    assert!(keys.is_rotating());
+    for order in &orders {
+        assert_eq!(keys.form(&desk.connect(), *order).unwrap(), Some(form()));
+    }
+    keys.rotate(&desk, NOW, |_| {}).unwrap();
+    assert_eq!(keys.form(&desk.connect(), orders[0]).unwrap(), Some(form()));
+    assert!(!order_keys(&desk).is_rotating());
+}
+
+#[test]
+fn without_its_order_key_a_form_says_what_is_missing() {
+    let desk = Desk::new("order-public-1");
+    let order = keep(&desk, &order_keys(&desk), 1);
+    fs::remove_file(desk.dir.path().join(kept::FILE)).unwrap();
+    let error = order_keys(&desk).form(&desk.connect(), order).unwrap_err();
+    assert!(error.to_string().contains(kept::FILE), "{error}");
 }
