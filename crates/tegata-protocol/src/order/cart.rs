@@ -2,7 +2,10 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{Maker, OrderId, Scheme};
+use super::{
+    Maker, OrderId, Scheme,
+    key::{check_member, check_recipient},
+};
 use crate::{
     Amount, Digest, Document, Malformed, PartyNumber, Role, Time, cbor, malformed::check_text,
 };
@@ -102,9 +105,7 @@ impl Document for CartToken {
         if self.service.role() != Role::Sealing {
             return Err(Malformed::field("service", "not a sealing service"));
         }
-        if self.member.is_some_and(|m| m.role() != Role::Member) {
-            return Err(Malformed::field("member", "not a member"));
-        }
-        Ok(())
+        check_recipient(self.recipient)?;
+        check_member(self.scheme, self.member)
     }
 }

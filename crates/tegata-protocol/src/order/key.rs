@@ -134,17 +134,11 @@ impl Document for OrderKey {
     const LIMIT: usize = 2048;
 
     fn check(&self) -> Result<(), Malformed> {
-        let role = self.recipient.role();
-        if !matches!(role, Role::Shop | Role::Centre) {
-            return Err(Malformed::field("recipient", "neither shop nor centre"));
-        }
+        check_recipient(self.recipient)?;
         if self.scheme.kind() != self.part.kind() {
             return Err(Malformed::field("key", "not of the scheme's kind"));
         }
-        let for_member = self.scheme.scope() == KeyScope::Member;
-        if for_member != self.member.is_some_and(|m| m.role() == Role::Member) {
-            return Err(Malformed::field("member", "named without need, or missing"));
-        }
+        check_member(self.scheme, self.member)?;
         let length = self.expires.secs().saturating_sub(self.made.secs());
         if length == 0 {
             return Err(Malformed::field("expires", "not after the making"));
@@ -153,6 +147,30 @@ impl Document for OrderKey {
             return Err(Malformed::field("expires", "a fallback key for over a day"));
         }
         Ok(())
+    }
+}
+
+/// A member is named where keys belong to members, and nowhere else.
+///
+/// # Errors
+/// [`Malformed::Field`].
+pub(super) fn check_member(scheme: Scheme, member: Option<PartyNumber>) -> Result<(), Malformed> {
+    match (scheme.scope(), member.map(PartyNumber::role)) {
+        (KeyScope::Member, Some(Role::Member)) | (KeyScope::Shop | KeyScope::Order, None) => Ok(()),
+        _ => Err(Malformed::field("member", "named without need, or missing")),
+    }
+}
+
+/// Shops open orders, and the centre its application forms.
+///
+/// # Errors
+/// [`Malformed::Field`].
+pub(super) fn check_recipient(recipient: PartyNumber) -> Result<(), Malformed> {
+    match recipient.role() {
+        Role::Shop | Role::Centre => Ok(()),
+        Role::Member | Role::Gate | Role::Sealing => {
+            Err(Malformed::field("recipient", "neither shop nor centre"))
+        }
     }
 }
 

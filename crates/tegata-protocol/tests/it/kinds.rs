@@ -5,6 +5,10 @@ use tegata_protocol::{
     book::{Done, Imported, Rule, StatementImport},
     envelope::{Body, Message},
     joining::{Possession, RecordInquiry, Registered, Registration},
+    order::{
+        CardForm, CardKept, CartToken, KeysWanted, MadeKeys, OrderKey, OrderReceipt, ProgramEntry,
+        Stock, StockInquiry, StockUpload,
+    },
     payment::{
         BillAnswer, BillInquiry, Capture, Captured, Collect, Delivered, HoldClosed, Mailbox,
         PaidNotice, Payment, Receipt,
@@ -111,6 +115,10 @@ kinds! {
     SeriesRecord = "series-record",
     Presentation = "presentation",
     Admission = "admission",
+    OrderKey = "order-key",
+    CartToken = "cart-token",
+    ProgramEntry = "program-entry",
+    OrderReceipt = "order-receipt",
     }
     messages {
     Refusal = "refusal",
@@ -141,5 +149,12 @@ kinds! {
     Rule = "rule",
     Imported = "imported",
     Done = "done",
+    StockUpload = "stock-upload",
+    Stock = "stock",
+    StockInquiry = "stock-inquiry",
+    KeysWanted = "keys-wanted",
+    MadeKeys = "made-keys",
+    CardForm = "card-form",
+    CardKept = "card-kept",
     }
 }

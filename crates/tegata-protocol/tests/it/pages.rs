@@ -3,7 +3,10 @@
 use std::{fs, path::PathBuf};
 
 use serde_json::{Value, json};
-use tegata_protocol::refusal::{Code, Retry};
+use tegata_protocol::{
+    order::{HandOut, program},
+    refusal::{Code, Retry},
+};
 
 use crate::{
     cbor_tree::{Node, from_hex, to_hex},
@@ -70,7 +73,34 @@ fn pages_describe_what_is_encoded() {
             .check("salted-details", &Node::read(&details).unwrap())
             .is_ok()
     );
+    for (rule, bytes) in unsigned() {
+        let said = rules.check(rule, &Node::read(&bytes).unwrap());
+        assert_eq!(said.err(), None, "{rule}");
+    }
     assert_eq!(rules.unseen(), Vec::<String>::new());
+}
+
+/// What travels without a signature of its own, by its name on the pages.
+fn unsigned() -> Vec<(&'static str, Vec<u8>)> {
+    let card = [(0, "4111111111111111"), (1, "12/28"), (2, "SEKI HANAKO")];
+    let card = card.map(|(key, text)| (Node::Uint(key), Node::Text(text.into())));
+    let hand_out = HandOut {
+        key: samples::sample("order-key").signed,
+        program: program().to_owned(),
+    };
+    vec![
+        (
+            "sealed-order",
+            samples::sealed_order(Some(b"card")).to_bytes(),
+        ),
+        ("order-form", samples::order_form().to_bytes().to_vec()),
+        (
+            "cart-lines",
+            tegata_protocol::cbor::encode(&samples::cart_lines()),
+        ),
+        ("hand-out", tegata_protocol::cbor::encode(&hand_out)),
+        ("card", Node::Map(card.to_vec()).bytes()),
+    ]
 }
 
 /// A page that lists a field too many, or calls a limit wrongly, is noticed.

@@ -17,12 +17,12 @@ pub(super) fn all() -> Vec<Defect> {
 }
 
 /// Refused while decoding; the reason names the field.
-const fn decoding(says: &'static str) -> (&'static str, &'static str) {
+pub(super) const fn decoding(says: &'static str) -> (&'static str, &'static str) {
     ("cbor", says)
 }
 
 /// Refused once decoded.
-const fn field(says: &'static str) -> (&'static str, &'static str) {
+pub(super) const fn field(says: &'static str) -> (&'static str, &'static str) {
     ("field", says)
 }
 
@@ -153,6 +153,15 @@ fn identities() -> Vec<Defect> {
             field("key"),
             |p| *p.at(&[2, 1]) = Node::Uint(5),
         ),
+        bent(
+            &sample("certificate", "the credit link's key"),
+            "a purpose to come",
+            ("cbor", ""),
+            |p| *p.at(&[2, 1]) = Node::Uint(7),
+        ),
+        bent(&register, "a verifying key for credit", field("key"), |p| {
+            *p.at(&[2, 1]) = Node::Uint(6)
+        }),
         bent(&opening, "an opening key for receipts", field("key"), |p| {
             *p.at(&[2, 1]) = Node::Uint(2)
         }),

@@ -10,6 +10,7 @@ use crate::{
 
 mod encodings;
 mod fields;
+mod orders;
 mod signatures;
 
 /// Bytes that must be refused.
@@ -31,6 +32,7 @@ pub(crate) fn all() -> Vec<Defect> {
     let mut defects = encodings::all();
     defects.extend(signatures::all());
     defects.extend(fields::all());
+    defects.extend(orders::all());
     defects
 }
 

@@ -12,6 +12,12 @@ use tegata_protocol::{
     joining::{
         ActivationCode, Claim, Details, RecordInquiry, Registered, Registration, SaltedDetails,
     },
+    order::{
+        CardForm, CardKept, CartLine, CartToken, Field, FieldValue, KeyKind, KeyScope, KeySource,
+        KeysWanted, MadeKey, MadeKeys, Maker, OpeningHalf, OrderForm, OrderId, OrderKey,
+        OrderKeyId, OrderReceipt, Pile, ProgramEntry, Scheme, SealedOrder, SharedKey, Stock,
+        StockInquiry, StockUpload, cart_digest,
+    },
     payment::{
         BillAnswer, BillInquiry, BillState, BookPosition, Capture, Captured, Closing, Collect,
         Delivered, HoldClosed, Item, Mailbox, Mode, PaidNotice, Payment, Receipt,
@@ -37,10 +43,13 @@ use crate::{
     town,
 };
 
+mod orders;
 mod parties;
 mod tickets;
 mod trade;
 
+use orders::orders;
+pub(crate) use orders::{ORDER, ORDER_SEED, cart_lines, order_form, order_key, sealed_order};
 use parties::{REFERENCE, identities, joining, prepaid};
 pub(crate) use parties::{claim, details, member_keys, other_keys, record};
 pub(crate) use tickets::ticket;
@@ -63,6 +72,9 @@ pub(crate) const GATE: u8 = 8;
 pub(crate) const GATE_OPENING: u8 = 13;
 pub(crate) const OPERATOR: u8 = 14;
 pub(crate) const OPERATOR_OPENING: u8 = 15;
+pub(crate) const SERVICE: u8 = 17;
+pub(crate) const SERVICE_OPENING: u8 = 18;
+pub(crate) const CREDIT: u8 = 19;
 pub(crate) const BATCH: u8 = 20;
 pub(crate) const HOLDER: u8 = 30;
 pub(crate) const CODE: &str = "7Q4M-09XC-K3VA-PZ5T";
@@ -91,6 +103,10 @@ pub(crate) fn sample(kind: &str) -> Sample {
 
 pub(crate) fn gate() -> PartyNumber {
     PartyNumber::new(Role::Gate, 31).unwrap()
+}
+
+pub(crate) fn service() -> PartyNumber {
+    PartyNumber::new(Role::Sealing, 1).unwrap()
 }
 
 pub(crate) fn operator() -> PartyNumber {
@@ -195,6 +211,7 @@ fn make_all() -> Vec<Sample> {
     samples.extend(tickets());
     samples.extend(shown());
     samples.extend(book());
+    samples.extend(orders());
     samples
 }
 

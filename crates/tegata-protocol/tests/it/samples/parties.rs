@@ -71,6 +71,14 @@ pub(super) fn identities() -> Vec<Sample> {
             record(gate(), other_keys(GATE, GATE_OPENING), profile("West gate")),
         ),
         (
+            "a sealing service",
+            record(
+                service(),
+                other_keys(SERVICE, SERVICE_OPENING),
+                profile("Sealing service"),
+            ),
+        ),
+        (
             "an operator",
             record(operator(), other_keys(OPERATOR, OPERATOR_OPENING), None),
         ),
@@ -90,6 +98,11 @@ pub(super) fn identities() -> Vec<Sample> {
             "the opening key",
             Purpose::Opening,
             CentreKey::Sealing(sealing(CENTRE_OPENING)),
+        ),
+        certificate(
+            "the credit link's key",
+            Purpose::Credit,
+            CentreKey::Sealing(sealing(CREDIT)),
         ),
     ];
     samples.extend(

@@ -15,6 +15,7 @@ use crate::{
     pages, samples, town,
 };
 
+mod orders;
 mod sealing;
 mod secrets;
 mod small;
@@ -27,6 +28,7 @@ const FILES: &[(&str, Make)] = &[
     ("good.json", good),
     ("bad.json", bad),
     ("sealed.json", sealing::make),
+    ("orders.json", orders::make),
     ("joining.json", secrets::joining),
     ("tickets.json", secrets::tickets),
     ("numbers.json", small::numbers),
