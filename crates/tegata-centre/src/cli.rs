@@ -269,7 +269,10 @@ fn now() -> Time {
 fn root_new(root: &Path, password: &PasswordOnly) -> Result<(), Failure> {
     let dir = DataDir::open(root, ROOT)?;
     let key = keys::create_root(&dir, &password.read_new()?)?;
-    println!("The root's key is made, and lies in {}.", dir.path().display());
+    println!(
+        "The root's key is made, and lies in {}.",
+        dir.path().display()
+    );
     println!("Its public part, which letters show and everybody pins:");
     println!("  {}", Digest::from_bytes(*key.as_bytes()));
     println!("next: tegata-centre init, then root certify with this folder; then lock it away");

@@ -378,8 +378,9 @@ impl Desk {
             owner: self.house.account_owner.clone(),
             expires: now.after(interpret::REFERENCE_SECONDS),
         };
+        let limits = (self.house.load_min, self.house.load_max);
         let draft = draft(&heard.message, None, action, now, move |d| {
-            replies::prepaid(to, answer.clone(), d)
+            replies::prepaid(to, answer.clone(), limits, d)
         });
         Ok(Step::Draft(Box::new(draft), back, Then::Nothing))
     }

@@ -18,7 +18,10 @@ use tegata_program::{
 use tegata_protocol::{
     Malformed, OpeningKey, SignedBytes, SigningKey, Suite, Time, Unverified, Validity,
     VerifyingKey, cbor,
-    record::{CERTIFICATE_SECONDS, CentreKey, CentreKeys, Certificate, CertificateError, Certificates, Purpose},
+    record::{
+        CERTIFICATE_SECONDS, CentreKey, CentreKeys, Certificate, CertificateError, Certificates,
+        Purpose,
+    },
 };
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 

@@ -288,8 +288,20 @@ pub(crate) fn inquiry(back: Return, bill: Digest, d: &Decision) -> Response {
     })
 }
 
-/// The reply to a prepaid request.
-pub(crate) fn prepaid(back: Return, reference: PaymentReference, d: &Decision) -> Response {
+/// The reply to a prepaid request. Who asked for too little or too much is told how much may be
+/// loaded.
+pub(crate) fn prepaid(
+    back: Return,
+    reference: PaymentReference,
+    (least, most): (Amount, Amount),
+    d: &Decision,
+) -> Response {
+    let out_of_range = |r: &BookRefusal| code_of(r) == Code::AmountOutOfRange;
+    if d.result.as_ref().is_err_and(out_of_range) {
+        let detail = format!("{least} to {most}");
+        let refusal = Refusal::because(Code::AmountOutOfRange, detail);
+        return Response::reply(back.refusal(d.time, refusal));
+    }
     respond(back, d, |_| {
         Response::reply(back.payload(d.time, reference))
     })
@@ -386,4 +398,42 @@ pub(crate) fn closed(back: Return, closing: Closing, d: &Decision) -> Response {
             outbox,
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tegata_protocol::{parse_kept_payload, prepaid::Funding};
+
+    use super::*;
+
+    /// The limits are the centre's own: nobody else can tell them.
+    #[test]
+    fn who_asks_for_too_much_is_told_how_much_may_be_loaded() {
+        let yen = |minor| Amount::new(minor, Currency::JPY).unwrap();
+        let reference = PaymentReference {
+            reference: "RF18539007547034".to_owned(),
+            amount: yen(5),
+            funding: Funding::Transfer,
+            account: "JP-0001-7654321".to_owned(),
+            owner: "Town".to_owned(),
+            expires: Time::from_secs(9),
+        };
+        let back = Return {
+            to: PartyNumber::CENTRE,
+            answers: Digest::of(b"request"),
+        };
+        let refused = BookRefusal::ByCaller(Code::AmountOutOfRange.number());
+        let decision = Decision {
+            position: Position {
+                committer: 1,
+                sequence: 1,
+            },
+            time: Time::from_secs(1),
+            result: Err(refused),
+        };
+        let response = prepaid(back, reference, (yen(500), yen(100_000)), &decision);
+        let reply = parse_kept_payload::<Message<Refusal>>(&response.reply).unwrap();
+        let told = reply.body.to_string();
+        assert!(told.contains("(JPY 500 to JPY 100,000)"), "{told}");
+    }
 }
