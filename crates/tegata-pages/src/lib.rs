@@ -48,6 +48,8 @@ pub use dress::{STYLE, dress};
 pub use language::{Language, Messages, Texts};
 pub use page::{Link, Page, Role};
 pub use parts::{
-    Bar, Column, Door, Field, Refusal, Table, Tile, Tone, Verdict, bar_chart, button, code,
-    danger_button, definitions, doors, notice, secondary_button, steps, ticket, tiles, verdict,
+    Bar, Column, Door, Field, Picture, ProductCard, Refusal, Stage, Stepper, SummaryLine, Table,
+    Tile, Tone, Verdict, bar_chart, button, code, danger_button, definitions, doors, notice,
+    product_cards, product_picture, progress, secondary_button, steps, summary, thumbnail, ticket,
+    tiles, verdict,
 };

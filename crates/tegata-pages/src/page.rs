@@ -28,6 +28,8 @@ pub enum Role {
     Shop,
     /// A gate.
     Gate,
+    /// A sealing service.
+    Sealing,
     /// A member's own wallet page.
     Wallet,
     /// The map of a whole town.
@@ -40,6 +42,7 @@ impl Role {
             Self::Centre => "centre",
             Self::Shop => "shop",
             Self::Gate => "gate",
+            Self::Sealing => "sealing",
             Self::Wallet => "wallet",
             Self::Town => "town",
         }
@@ -50,6 +53,7 @@ impl Role {
             Self::Centre => "role.centre",
             Self::Shop => "role.shop",
             Self::Gate => "role.gate",
+            Self::Sealing => "role.sealing",
             Self::Wallet => "role.wallet",
             Self::Town => "role.town",
         }
@@ -61,6 +65,7 @@ impl Role {
             Self::Centre => "央",
             Self::Shop => "店",
             Self::Gate => "関",
+            Self::Sealing => "封",
             Self::Wallet => "財",
             Self::Town => "町",
         }
@@ -72,11 +77,30 @@ pub(crate) fn role_name(language: Language, role: Role) -> &'static str {
     texts(language).text(role.key())
 }
 
+/// How wide a page may grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Width {
+    /// As wide as lines can be read.
+    Text,
+    /// Wider, for pictures side by side.
+    Shelf,
+}
+
+/// Where a page's one heading of the first rank stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heading {
+    /// Above the body: the title.
+    Title,
+    /// In the body.
+    Own,
+}
+
 /// A link in a page's menu.
 #[derive(Clone, Debug)]
 pub struct Link {
     text: String,
     href: String,
+    count: u32,
 }
 
 impl Link {
@@ -85,7 +109,15 @@ impl Link {
         Self {
             text: text.into(),
             href: href.into(),
+            count: 0,
         }
+    }
+
+    /// With a number behind it, unless it's zero: how many lie in a cart.
+    #[must_use]
+    pub const fn count(mut self, count: u32) -> Self {
+        self.count = count;
+        self
     }
 }
 
@@ -108,6 +140,8 @@ pub struct Page {
     menu: Vec<Link>,
     script: Option<&'static str>,
     embedded: Option<Embedded>,
+    width: Width,
+    heading: Heading,
     refresh: Option<u16>,
     body: Markup,
 }
@@ -130,6 +164,8 @@ impl Page {
             menu: Vec::new(),
             script: None,
             embedded: None,
+            width: Width::Text,
+            heading: Heading::Title,
             refresh: None,
             body: PreEscaped(String::new()),
         }
@@ -182,6 +218,20 @@ impl Page {
         self
     }
 
+    /// As wide as a shop's shelves are.
+    #[must_use]
+    pub const fn wide(mut self) -> Self {
+        self.width = Width::Shelf;
+        self
+    }
+
+    /// The body has the heading of the first rank itself: exactly one.
+    #[must_use]
+    pub const fn own_heading(mut self) -> Self {
+        self.heading = Heading::Own;
+        self
+    }
+
     /// Loads the page anew every so many seconds: for a page that shows what is going on.
     #[must_use]
     pub const fn refresh(mut self, seconds: u16) -> Self {
@@ -230,11 +280,11 @@ impl Page {
                     }
                     @if let Some(path) = self.script { script type="module" src=(path) {} }
                 }
-                body class=(self.role.class()) {
+                body.(self.role.class()).wide[self.width == Width::Shelf] {
                     a.skip href="#content" { (t.text("skip")) }
                     (self.header(t))
                     main id="content" tabindex="-1" {
-                        h1 { (self.title) }
+                        @if self.heading == Heading::Title { h1 { (self.title) } }
                         (self.body)
                     }
                     footer { div.inside { p { (t.text("footer")) } } }
@@ -284,6 +334,7 @@ impl Page {
                         li {
                             a href=(link.href) aria-current=[current.then_some("page")] {
                                 (link.text)
+                                @if link.count > 0 { " " span.count { (link.count) } }
                             }
                         }
                     }

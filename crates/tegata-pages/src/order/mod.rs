@@ -393,10 +393,7 @@ fn card_fields(language: Language) -> Markup {
         let id = format!("card-{name}");
         html! {
             div.field {
-                label for=(id) {
-                    (t.text(&format!("seal.card_{name}")))
-                    span.optional { " (" (t.text("optional")) ")" }
-                }
+                label for=(id) { (t.text(&format!("seal.card_{name}"))) }
                 input id=(id) type="text" data-card=(name) autocomplete=(complete) inputmode=(mode)
                     maxlength="80";
             }
@@ -404,7 +401,10 @@ fn card_fields(language: Language) -> Markup {
     };
     html! {
         fieldset.card {
-            legend { (t.text("seal.card")) }
+            legend {
+                (t.text("seal.card"))
+                span.optional { " (" (t.text("optional")) ")" }
+            }
             p.hint { (t.text("seal.card_hint")) }
             (part("number", "cc-number", "numeric"))
             (part("expiry", "cc-exp", "numeric"))

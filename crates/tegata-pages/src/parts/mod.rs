@@ -4,6 +4,7 @@
 mod chart;
 mod door;
 mod field;
+mod goods;
 mod status;
 mod table;
 
@@ -12,6 +13,10 @@ use maud::{Markup, html};
 pub use chart::{Bar, bar_chart};
 pub use door::{Door, doors};
 pub use field::Field;
+pub use goods::{
+    Picture, ProductCard, Stage, Stepper, SummaryLine, product_cards, product_picture, progress,
+    summary, thumbnail,
+};
 pub use status::{Refusal, Tone, Verdict, notice, verdict};
 pub use table::{Column, Table};
 
