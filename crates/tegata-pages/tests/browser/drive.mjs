@@ -17,6 +17,7 @@ const context = await browser.newContext({
   locale: plan.locale ?? 'en-GB',
   colorScheme: plan.dark ? 'dark' : 'light',
   javaScriptEnabled: plan.javascript ?? true,
+  bypassCSP: plan.axe ?? false,
 })
 const page = await context.newPage()
 const requests = [], messages = []
@@ -29,6 +30,22 @@ page.on('pageerror', error => messages.push(String(error)))
 
 // What a test plants before any script of the page runs, to break or to spy.
 if (plan.before) await context.addInitScript(plan.before)
+
+// What axe finds wrong with each frame, by WCAG 2.2 AA.
+const accessible = async page => {
+  const found = []
+  for (const frame of page.frames()) {
+    if (frame.url().endsWith('/worker')) continue
+    await frame.addScriptTag({path: require.resolve('axe-core/axe.min.js')})
+    const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']
+    if (frame === page.mainFrame()) rules.push('best-practice')
+    const result = await frame.evaluate(rules => globalThis.axe.run(document, {
+      iframes: false, runOnly: rules,
+    }), rules)
+    for (const {id, nodes} of result.violations) found.push(`${id}: ${nodes.map(node => node.html).join(' ')}`)
+  }
+  return found
+}
 
 const report = {}
 try {
@@ -56,6 +73,7 @@ try {
       await frame().locator('#typed-key').fill(plan.typed)
     }
     if (plan.screenshot) await page.screenshot({path: plan.screenshot, fullPage: true})
+    if (plan.axe) report.axe = await accessible(page)
     for (let press = 0; press < presses; press++) {
       if (plan.between && press > 0) await fetch(plan.between)
       await frame().locator('#order').click()

@@ -12,5 +12,6 @@
 
 mod attacks;
 mod browser;
+mod looks;
 mod schemes;
 mod town;
