@@ -16,6 +16,7 @@ mod bank;
 mod commands;
 mod day;
 mod faults;
+mod folders;
 mod joining;
 mod kill;
 mod limits;
