@@ -37,6 +37,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "tegata-sealing",
+        &[
+            "tegata-protocol",
+            "tegata-client",
+            "tegata-program",
+            "tegata-pages",
+        ],
+    ),
+    (
         "tegata-wallet",
         &[
             "tegata-protocol",
@@ -68,6 +77,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tegata-shop",
             "tegata-wallet",
             "tegata-gate",
+            "tegata-sealing",
         ],
     ),
     ("xtask", &[]),
@@ -100,6 +110,10 @@ pub(crate) const FORBIDDEN: &[(&str, &[&str])] = &[
         &["tegata-ledger", "tegata-centre", "rusqlite"],
     ),
     ("tegata-shop", &["tegata-ledger", "tegata-centre"]),
+    (
+        "tegata-sealing",
+        &["tegata-ledger", "tegata-centre", "tegata-shop"],
+    ),
     ("tegata-forms", &["tegata-ledger", "tegata-centre"]),
 ];
 

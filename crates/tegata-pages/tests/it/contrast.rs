@@ -44,7 +44,9 @@ fn all_text_can_be_read_by_day_and_by_night_on_everybodys_pages() {
     let base = colours(day, ":root");
     let dark = colours(night, ":root");
     assert!(base.len() > 10 && dark.len() > 10);
-    for party in [":root", ".centre", ".shop", ".gate", ".wallet", ".town"] {
+    for party in [
+        ":root", ".centre", ".shop", ".gate", ".sealing", ".wallet", ".town",
+    ] {
         let mut day_colours = base.clone();
         day_colours.extend(colours(day, party));
         let mut night_colours = day_colours.clone();

@@ -1,0 +1,225 @@
+//! The command line: one module for each command, each thin.
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use tegata_client::{CallError, Client};
+use tegata_program::data::{DataArgs, DataDir, Party};
+use tegata_program::exit::{Exit, Failure, OrExit as _};
+use tegata_program::logs::LogArgs;
+use tegata_program::{clock, config};
+use tegata_protocol::Time;
+
+use crate::identity::{Centre, Identity};
+use crate::joining::{self, JoinError};
+use crate::keys::KeysError;
+use crate::programs::LogError;
+use crate::service::{OpenError, Service};
+use crate::settings::Settings;
+use crate::store::StoreError;
+
+mod join;
+mod keys;
+mod programs;
+mod serve;
+mod stock;
+
+/// The program's name.
+pub const PROGRAM: &str = "tegata-sealing";
+/// Its data folders.
+pub const PARTY: Party = Party::new(PROGRAM, 1);
+
+/// A sealing service: hands out the keys and the program that seal orders at shops' pages.
+///
+/// Shops bring their own one-time keys in batches. For each order a browser gets one of them, which
+/// no other order ever gets, and the program's text. What is sealed this service can't open, unless a
+/// setting that begins with danger_ lets it.
+#[derive(Debug, Parser)]
+#[command(
+    name = PROGRAM,
+    version,
+    after_help = "\
+Opening a sealing service:
+  1. The centre sends a letter. Give it as it is: a line of it begins with tegata:join?…
+  2. tegata-sealing join --data keys --slip-file letter.txt --name \"Key House\" \\
+       --address https://keys.example
+  3. tegata-sealing serve --data keys
+  4. Shops set its address and number, and bring keys.
+
+Settings stand in DIR/sealing.toml (`listen = \"127.0.0.1:7403\"`) or in the environment
+(TEGATA_SEALING_LISTEN); flags win. The log goes to standard error; TEGATA_LOG filters it.
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage or input, 3 the centre can't be reached,
+4 data damaged."
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make keys and register with the centre, with the line of its letter
+    Join(join::Arguments),
+    /// Open the service: take keys from shops, hand them out
+    Serve(serve::Arguments),
+    /// Show what each shop has in stock
+    Stock(stock::Arguments),
+    /// Show the public log of programs, or check it
+    Log(programs::LogArguments),
+    /// Carry keys by hand: take a shop's in, give out those made for it
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Programs that seal
+    #[command(subcommand)]
+    Program(programs::Command),
+    /// Shops
+    #[command(subcommand)]
+    Shop(stock::ShopCommand),
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// [`Failure`], ready to be shown.
+pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    tegata_program::logs::init(PROGRAM, arguments.log.format);
+    match arguments.command {
+        Command::Join(arguments) => join::run(arguments),
+        Command::Serve(arguments) => serve::run(arguments),
+        Command::Stock(arguments) => stock::run(&arguments),
+        Command::Log(arguments) => programs::log(&arguments),
+        Command::Keys(command) => keys::run(&command),
+        Command::Program(command) => programs::run(&command),
+        Command::Shop(command) => stock::shop(&command),
+    }
+}
+
+/// Folder and output, as most commands have them.
+#[derive(Debug, clap::Args)]
+struct Usual {
+    #[command(flatten)]
+    data: DataArgs,
+
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+impl Usual {
+    fn existing(&self) -> Result<DataDir, Failure> {
+        Ok(DataDir::open_existing(&self.data.data, PARTY)?)
+    }
+
+    /// The service of the folder, beside a running one if need be: with the settings of its file.
+    fn service(&self) -> Result<Service, Failure> {
+        let dir = self.existing()?;
+        let settings = config::load(&dir, "sealing")?;
+        open(&dir, &settings)
+    }
+}
+
+fn open(dir: &DataDir, settings: &Settings) -> Result<Service, Failure> {
+    let rules = settings.rules()?;
+    let opened = (|| {
+        let identity = Identity::read(dir)?.ok_or(JoinError::NotJoined)?;
+        let (client, now) = (Client::default(), Time::from_secs(clock::now()));
+        let centre = Centre::find(dir, &client, &identity, settings.centre.as_deref(), now)?;
+        let registered = joining::open(dir, &centre)?;
+        let time = Arc::new(|| Time::from_secs(clock::now()));
+        let service = Service::open(dir, registered, centre, rules, time)?;
+        service.publish_own_program()?;
+        Ok(service)
+    })();
+    opened.map_err(failed)
+}
+
+/// Prints an object as JSON, or lines for people.
+fn say(json: bool, object: &serde_json::Value, lines: &str) {
+    if json {
+        println!("{object}");
+    } else {
+        println!("{lines}");
+    }
+}
+
+/// The code and the advice for an error of ours.
+fn failed(error: OpenError) -> Failure {
+    let (exit, next) = match &error {
+        OpenError::Join(error) => advice(error),
+        OpenError::Store(error) | OpenError::Log(LogError::Store(error)) => {
+            (store_exit(error), None)
+        }
+        OpenError::Log(LogError::Damaged { .. } | LogError::Cut) => (
+            Some(Exit::Damaged),
+            Some("restore the folder from a backup, and find out who changed it"),
+        ),
+        OpenError::Log(LogError::Length(_)) => (Some(Exit::Usage), None),
+        OpenError::Log(LogError::Data(_)) => (None, None),
+    };
+    let failure = match exit {
+        Some(exit) => ended(error, exit),
+        None => Failure::from(error),
+    };
+    next.into_iter().fold(failure, Failure::next)
+}
+
+const fn store_exit(error: &StoreError) -> Option<Exit> {
+    match error {
+        StoreError::Damaged(_) | StoreError::Foreign => Some(Exit::Damaged),
+        StoreError::Database(_)
+        | StoreError::Newer { .. }
+        | StoreError::Closed
+        | StoreError::NotDurable(_) => None,
+    }
+}
+
+/// An error with all its causes and a code of its own.
+fn ended(error: impl Into<Failure>, exit: Exit) -> Failure {
+    match Err::<Infallible, _>(error).or_exit(exit) {
+        Err(failure) => failure,
+        Ok(never) => match never {},
+    }
+}
+
+fn advice(error: &JoinError) -> (Option<Exit>, Option<&'static str>) {
+    match error {
+        JoinError::Call(CallError::Unreachable { .. } | CallError::Busy { .. }) => (
+            Some(Exit::Unreachable),
+            Some("run the same command again later; it goes on where it stopped"),
+        ),
+        JoinError::Call(CallError::Address(_)) => (Some(Exit::Usage), None),
+        JoinError::Call(CallError::Fault { .. } | CallError::BadReply { .. }) => (
+            Some(Exit::Refused),
+            Some("run the same command again: what was signed is kept, and counts once"),
+        ),
+        JoinError::Call(_) => (Some(Exit::Refused), None),
+        JoinError::Damaged { .. } | JoinError::Keys(KeysError::Damaged | KeysError::Foreign) => {
+            (Some(Exit::Damaged), None)
+        }
+        JoinError::Input(_) | JoinError::NotASealingService(_) => (
+            Some(Exit::Usage),
+            Some("compare with the letter, and give the line whole"),
+        ),
+        JoinError::OtherNumber(_) | JoinError::NotJoined => (Some(Exit::Usage), None),
+        JoinError::Data(_)
+        | JoinError::Keys(_)
+        | JoinError::Certificates(_)
+        | JoinError::Refused(_)
+        | JoinError::ForeignRecord => (None, None),
+    }
+}
+
+/// A path as it's shown.
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Reads a file that the operator names.
+fn read_in(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|e| Failure::usage(format!("can't read {}: {e}", shown(path))))
+}

@@ -1,0 +1,83 @@
+//! The keeper: burns keys whose time is over, and keeps the centre's certificates fresh.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tegata_client::Client;
+
+use crate::service::{Service, cause};
+use crate::store::StoreError;
+
+/// How often it looks for what is over.
+const ROUND: Duration = Duration::from_secs(5);
+/// Each so many rounds it fetches the certificates: an hour.
+const RENEWAL: u32 = 720;
+/// How long it waits for the centre's answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The keeper on a thread of its own; stops when told.
+#[derive(Debug)]
+pub struct Keeper {
+    stop: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Keeper {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn start(service: Arc<Service>) -> Result<Self, std::io::Error> {
+        let (stop, stopped) = channel();
+        let thread = std::thread::Builder::new()
+            .name("sealing-keeper".into())
+            .spawn(move || keep(&service, &stopped))?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Stops it.
+    pub fn stop(self) {
+        drop(self.stop);
+        if self.thread.join().is_err() {
+            tracing::error!("the keeper had broken off");
+        }
+    }
+}
+
+fn keep(service: &Service, stopped: &Receiver<()>) {
+    let client = Client::new(PATIENCE);
+    let mut rounds = 0_u32;
+    loop {
+        if let Err(error) = burn(service) {
+            tracing::error!(error = cause(&error), "what is over couldn't be burnt");
+        }
+        rounds = rounds.wrapping_add(1);
+        if rounds.is_multiple_of(RENEWAL)
+            && let Err(error) = service.renew_centre(&client)
+        {
+            tracing::warn!(
+                error = cause(&error),
+                "the centre's certificates stay as kept"
+            );
+        }
+        match stopped.recv_timeout(ROUND) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// Burns the keys whose time is over: their bytes are erased. Gives how many.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn burn(service: &Service) -> Result<usize, StoreError> {
+    let now = service.now();
+    let burnt = service.store().write(move |tables| tables.sweep(now))?;
+    if burnt > 0 {
+        tracing::info!(keys = burnt, "burnt");
+    }
+    Ok(burnt)
+}

@@ -1,0 +1,14 @@
+//! The service against a small centre and shops of the tests' own: real HTTP, real cryptography,
+//! real database.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests may"
+)]
+
+mod centre;
+mod handing;
+mod joining;
+mod town;
+mod upload;
