@@ -21,6 +21,8 @@ use crate::counter::{self, Unanswered};
 use crate::listing;
 use crate::shop::{Shop, cause};
 
+mod orders;
+
 /// How many messages are worked on at once; others wait.
 const AT_ONCE: usize = 64;
 
@@ -48,6 +50,7 @@ impl Service {
             .route("/v1/record", get(record))
             .route("/v1/catalogue", get(catalogue))
             .route("/v1/series/{number}", get(series))
+            .merge(orders::routes())
             .layer(DefaultBodyLimit::max(SEALED_LIMIT))
             .with_state(self.clone())
     }

@@ -20,6 +20,9 @@ use crate::pace::{Paces, Rates};
 use crate::series::{self, SeriesError};
 use crate::store::{self, Store, StoreError};
 
+/// Where a wallet shows its page, unless set otherwise.
+pub const WALLET: &str = "http://wallet.localhost:7405";
+
 /// Tells the time. Tests bring their own.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 
@@ -135,6 +138,13 @@ impl Shop {
     /// What it takes sealed orders with, if it does.
     pub const fn sealing(&self) -> Option<&Sealing> {
         self.sealing.as_ref()
+    }
+
+    /// The address of customers' wallets: on their own machine.
+    pub fn wallet(&self) -> &str {
+        self.sealing
+            .as_ref()
+            .map_or(WALLET, |sealing| sealing.wallet.as_str())
     }
 
     /// Who signs tokens, order keys and receipts.

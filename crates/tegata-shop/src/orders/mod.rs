@@ -35,6 +35,9 @@ pub mod intake;
 pub mod status;
 pub mod token;
 
+/// How long the bill for goods may be paid, unless set otherwise: an hour.
+pub const BILL_SECONDS: u64 = 3_600;
+
 /// What a shop needs to take sealed orders.
 pub struct Sealing {
     /// What its owner set.
@@ -45,6 +48,8 @@ pub struct Sealing {
     pub frames: String,
     /// How long the bill for goods may be paid.
     pub bill_seconds: u64,
+    /// Where a customer's wallet shows its page, on the customer's own machine.
+    pub wallet: String,
 }
 
 impl fmt::Debug for Sealing {
@@ -58,7 +63,7 @@ impl fmt::Debug for Sealing {
 }
 
 impl Sealing {
-    /// Opens what lies in the data folder for it.
+    /// Opens what lies in the data folder for it. The frames stand at the address `frames`.
     ///
     /// # Errors
     /// [`tegata_forms::FormsError`].
@@ -66,15 +71,16 @@ impl Sealing {
         dir: &DataDir,
         keys: &Arc<Keys>,
         rules: Rules,
-        (frames, bill_seconds): (String, u64),
+        frames: &str,
         now: Time,
     ) -> Result<Self, tegata_forms::FormsError> {
         let cover = Arc::new(Covered(Arc::clone(keys)));
         Ok(Self {
             rules,
             epochs: Arc::new(Epochs::open(dir, cover, now)?),
-            frames,
-            bill_seconds,
+            frames: frames.trim_end_matches('/').to_owned(),
+            bill_seconds: BILL_SECONDS,
+            wallet: crate::shop::WALLET.to_owned(),
         })
     }
 }

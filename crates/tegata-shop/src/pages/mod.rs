@@ -1,28 +1,41 @@
-//! The shop's pages: what is on offer, how to buy it, and the owner's own.
+//! The shop's pages: goods and tickets, cart, order form, status, and the owner's own.
 //!
-//! Nobody types anything secret here: orders come from wallets, sealed. So the public pages are
-//! plain, take no input and set no cookie but the language's. The owner's page opens by a one-time
-//! link only.
+//! Nobody types anything secret here: tickets are ordered by wallets, and the form for goods stands in
+//! frames on an origin of its own, where it's sealed. The public pages set two cookies: the language,
+//! and the cart (product ids and quantities). The owner's pages open by a one-time link only.
 
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, Uri};
-use axum::routing::get;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
 use maud::{Markup, html};
-use tegata_pages::{Language, Link, Messages, Page, Refusal, Role, Texts, Tone, notice, steps};
-use tegata_protocol::{SeriesId, Time};
+use tegata_pages::{Language, Link, Messages, Page, Refusal, Role, Texts, Tone, steps};
+use tegata_protocol::refusal::Code;
+use tegata_protocol::{Amount, SeriesId, Time};
+use visit::Visit;
 
 use crate::catalogue::{Catalogue, Offer, timestamp};
 use crate::shop::{Shop, cause};
 use crate::store::{Stock, StoreError};
 
+mod cart;
+pub mod frames;
+mod goods;
 mod offer;
 mod owner;
+mod status;
+mod visit;
 
-const EN: &str = include_str!("../../messages/en.toml");
-const JA: &str = include_str!("../../messages/ja.toml");
+const EN: &str = concat!(
+    include_str!("../../messages/en.toml"),
+    include_str!("../../messages/goods-en.toml"),
+);
+const JA: &str = concat!(
+    include_str!("../../messages/ja.toml"),
+    include_str!("../../messages/goods-ja.toml"),
+);
 static MESSAGES: LazyLock<Messages> = LazyLock::new(|| Messages::embedded(EN, JA));
 
 /// What the pages' handlers share.
@@ -39,51 +52,69 @@ pub fn router(shop: &Arc<Shop>) -> Router {
         sessions: Arc::default(),
     };
     Router::new()
-        .route("/", get(offers))
+        .route("/", get(goods::front))
+        .route("/goods/{id}", get(goods::product))
+        .route("/pictures/{name}", get(goods::pictures))
+        .route("/cart", get(cart::page))
+        .route("/cart/add", post(cart::add))
+        .route("/cart/set", post(cart::set))
+        .route("/checkout", get(cart::form))
+        .route("/orders/{id}", get(status::page))
         .route("/offers/{series}", get(one_offer))
         .route("/how", get(how))
         .route("/owner", get(owner::page))
         .route("/owner/enter", get(owner::enter))
+        .merge(tegata_pages::order::page_script())
         .fallback(missing)
         .with_state(front)
 }
 
 impl Front {
-    fn page(&self, language: Language, uri: &Uri, title: &str) -> Page {
-        let t = MESSAGES.of(language);
-        let menu = [
-            Link::new(t.text("menu.offers"), "/"),
+    fn page(&self, visit: &Visit, title: &str) -> Page {
+        let t = visit.texts();
+        let goods = !self.shop.catalogue().goods.products.is_empty();
+        let first = if goods { "menu.shop" } else { "menu.offers" };
+        let mut menu = vec![
+            Link::new(t.text(first), "/"),
             Link::new(t.text("menu.how"), "/how"),
         ];
-        Page::new(language, Role::Shop, self.shop.registered().name(), title)
-            .here(uri)
+        if goods {
+            menu.push(Link::new(t.text("menu.cart"), "/cart").count(visit.cart.pieces()));
+        }
+        let name = self.shop.registered().name();
+        Page::new(visit.language, Role::Shop, name, title)
+            .here(&visit.uri)
             .menu(menu)
     }
 
-    fn fault(&self, language: Language, uri: &Uri, error: &StoreError) -> Page {
+    fn fault(&self, visit: &Visit, error: &StoreError) -> Page {
         tracing::error!(error = cause(error), "a page couldn't be shown");
-        let t = MESSAGES.of(language);
+        self.fault_page(visit)
+    }
+
+    fn fault_page(&self, visit: &Visit) -> Page {
+        let t = visit.texts();
         let refusal = Refusal {
-            language,
+            language: visit.language,
             code: "fault",
             what: t.text("fault.what"),
             next: t.text("fault.next"),
         };
-        self.page(language, uri, t.text("fault.title"))
+        self.page(visit, t.text("fault.title"))
             .status(StatusCode::INTERNAL_SERVER_ERROR)
             .body(html! { (refusal) })
     }
 
-    fn missing(&self, language: Language, uri: &Uri, code: &str, what: &str) -> Page {
-        let t = MESSAGES.of(language);
+    fn missing(&self, visit: &Visit, code: &str, what: &str) -> Page {
+        let t = visit.texts();
         let next = t.text("missing.next");
         let refusal = Refusal {
-            language,
+            language: visit.language,
             code,
             what,
             next,
         };
-        self.page(language, uri, t.text("missing.title"))
+        self.page(visit, t.text("missing.title"))
             .status(StatusCode::NOT_FOUND)
             .body(html! {
                 (refusal)
@@ -92,35 +123,41 @@ impl Front {
     }
 }
 
-async fn missing(State(front): State<Front>, language: Language, uri: Uri) -> Page {
-    let what = MESSAGES.of(language).text("missing.what");
-    front.missing(language, &uri, "no_page", what)
+async fn missing(State(front): State<Front>, visit: Visit) -> Page {
+    front.missing(&visit, "no_page", visit.texts().text("missing.what"))
 }
 
-async fn offers(State(front): State<Front>, language: Language, uri: Uri) -> Page {
-    let (catalogue, now) = (front.shop.catalogue(), front.shop.now());
-    let stocks = match stocks(&front.shop, &catalogue) {
-        Ok(stocks) => stocks,
-        Err(error) => return front.fault(language, &uri, &error),
-    };
-    let t = MESSAGES.of(language);
+/// What a refusal of an order says to the customer.
+pub(crate) fn refusal_text(code: Code, language: Language) -> String {
+    let key = format!("refusal.{}", code.word());
+    let text = MESSAGES.of(language).text(&key).to_owned();
+    if text == key {
+        return MESSAGES.of(language).text("refusal.other").to_owned();
+    }
+    text
+}
+
+/// An amount as it's written where the visitor reads.
+fn money(language: Language, amount: Amount) -> String {
+    let text = amount.to_string();
+    let number = text.split_once(' ').map_or(&*text, |(_, number)| number);
+    match (amount.currency().code(), language) {
+        ("JPY", Language::Ja) => format!("{number}円"),
+        ("JPY", Language::En) => format!("¥{number}"),
+        ("EUR", Language::En | Language::Ja) => format!("€{number}"),
+        (_, Language::En | Language::Ja) => text,
+    }
+}
+
+/// A moment where the shop is.
+fn moment(front: &Front, visit: &Visit, time: Time) -> String {
+    let catalogue = front.shop.catalogue();
     let shown = Shown {
-        t,
+        t: visit.texts(),
         catalogue: &catalogue,
-        now,
+        now: front.shop.now(),
     };
-    let cards: Vec<Markup> = catalogue
-        .offers()
-        .zip(stocks)
-        .map(|(offer, stock)| shown.card(offer, stock))
-        .collect();
-    front
-        .page(language, &uri, t.text("offers.title"))
-        .body(html! {
-            p { (t.text("offers.intro")) }
-            @if cards.is_empty() { (notice(Tone::Plain, t.text("offers.none"))) }
-            ul.doors { @for card in &cards { li { (card) } } }
-        })
+    shown.time(time)
 }
 
 fn stocks(shop: &Shop, catalogue: &Catalogue) -> Result<Vec<Stock>, StoreError> {
@@ -132,21 +169,16 @@ fn stocks(shop: &Shop, catalogue: &Catalogue) -> Result<Vec<Stock>, StoreError> 
     })
 }
 
-async fn one_offer(
-    State(front): State<Front>,
-    Path(series): Path<String>,
-    language: Language,
-    uri: Uri,
-) -> Page {
+async fn one_offer(State(front): State<Front>, Path(series): Path<String>, visit: Visit) -> Page {
     let (catalogue, now) = (front.shop.catalogue(), front.shop.now());
-    let t = MESSAGES.of(language);
+    let t = visit.texts();
     let offer = series.parse().ok().map(SeriesId::new);
     let Some(offer) = offer.and_then(|series| catalogue.offer(series)) else {
-        return front.missing(language, &uri, "series_unknown", t.text("missing.offer"));
+        return front.missing(&visit, "series_unknown", t.text("missing.offer"));
     };
     let stock = match front.shop.store().read(|tables| tables.stock(offer.series)) {
         Ok(stock) => stock,
-        Err(error) => return front.fault(language, &uri, &error),
+        Err(error) => return front.fault(&visit, &error),
     };
     let shown = Shown {
         t,
@@ -154,15 +186,15 @@ async fn one_offer(
         now,
     };
     let body = offer::body(&shown, offer, stock, &front.shop);
-    front.page(language, &uri, &offer.title).body(body)
+    front.page(&visit, &offer.title).body(body)
 }
 
-async fn how(State(front): State<Front>, language: Language, uri: Uri) -> Page {
-    let t = MESSAGES.of(language);
+async fn how(State(front): State<Front>, visit: Visit) -> Page {
+    let t = visit.texts();
     let names: Vec<&str> = t.text("how.steps").split(", ").collect();
     let number = front.shop.registered().number().to_string();
     let record = t.fill("how.record", &[("number", &number), ("path", "/v1/record")]);
-    front.page(language, &uri, t.text("how.title")).body(html! {
+    front.page(&visit, t.text("how.title")).body(html! {
         (steps(&names, 0))
         ol {
             li { (t.text("how.one")) }

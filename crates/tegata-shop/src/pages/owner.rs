@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 use rand_core::Rng as _;
@@ -16,6 +16,7 @@ use serde::Deserialize;
 use tegata_pages::{Column, Language, Page, Refusal, Table, Tone, notice};
 use tegata_protocol::{Digest, Time};
 
+use super::visit::Visit;
 use super::{Front, MESSAGES, stocks};
 use crate::chance;
 use crate::store::{Sale, SaleState, Stock, StoreError};
@@ -68,8 +69,7 @@ pub(super) struct Entry {
 pub(super) async fn enter(
     State(front): State<Front>,
     Query(entry): Query<Entry>,
-    language: Language,
-    uri: Uri,
+    visit: Visit,
 ) -> Response {
     let (now, token) = (front.shop.now(), Digest::of(entry.token.as_bytes()));
     let shop = front.shop.clone();
@@ -83,40 +83,35 @@ pub(super) async fn enter(
             let cookie = format!("{COOKIE}={cookie}; Path=/owner; HttpOnly; SameSite=Strict");
             ([(header::SET_COOKIE, cookie)], Redirect::to("/owner")).into_response()
         }
-        Ok(Ok(false)) | Err(_) => no_entry(&front, language, &uri).into_response(),
-        Ok(Err(error)) => front.fault(language, &uri, &error).into_response(),
+        Ok(Ok(false)) | Err(_) => no_entry(&front, &visit).into_response(),
+        Ok(Err(error)) => front.fault(&visit, &error).into_response(),
     }
 }
 
-fn no_entry(front: &Front, language: Language, uri: &Uri) -> Page {
-    let t = MESSAGES.of(language);
+pub(super) fn no_entry(front: &Front, visit: &Visit) -> Page {
+    let t = visit.texts();
     let refusal = Refusal {
-        language,
+        language: visit.language,
         code: "owner_only",
         what: t.text("owner.no_entry_what"),
         next: t.text("owner.no_entry_next"),
     };
     front
-        .page(language, uri, t.text("owner.no_entry"))
+        .page(visit, t.text("owner.no_entry"))
         .status(StatusCode::FORBIDDEN)
         .body(html! { (refusal) })
 }
 
-pub(super) async fn page(
-    State(front): State<Front>,
-    language: Language,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Page {
+pub(super) async fn page(State(front): State<Front>, visit: Visit, headers: HeaderMap) -> Page {
     if !front.sessions.holds(&headers, front.shop.now()) {
-        return no_entry(&front, language, &uri);
+        return no_entry(&front, &visit);
     }
-    match body(&front, language) {
+    match body(&front, visit.language) {
         Ok(body) => {
-            let title = MESSAGES.of(language).text("owner.title");
-            front.page(language, &uri, title).body(body).refresh(15)
+            let title = visit.texts().text("owner.title");
+            front.page(&visit, title).body(body).refresh(15)
         }
-        Err(error) => front.fault(language, &uri, &error),
+        Err(error) => front.fault(&visit, &error),
     }
 }
 

@@ -1,0 +1,110 @@
+//! The frames with the sealed form, on an origin of the shop's that serves nothing else.
+
+use std::sync::Arc;
+
+use axum::Router;
+use tegata_forms::Rules;
+use tegata_pages::Language;
+use tegata_pages::order::{Erase, FieldKind, Form, FormField, Forms, Pins};
+use tegata_protocol::order::Maker;
+
+use super::MESSAGES;
+use super::cart::FORM;
+use crate::catalogue::goods::{Asked, Need};
+use crate::shop::Shop;
+
+/// The routes of the frames' origin.
+pub fn router(shop: &Arc<Shop>) -> Router {
+    tegata_pages::order::frames(Arc::new(OrderForms(Arc::clone(shop))))
+}
+
+struct OrderForms(Arc<Shop>);
+
+impl Forms for OrderForms {
+    fn form(&self, name: &str, language: Language) -> Option<Form> {
+        let t = MESSAGES.of(language);
+        let goods = &self.0.catalogue().goods;
+        (name == FORM).then(|| Form {
+            title: t.text("checkout.form").to_owned(),
+            fields: goods
+                .form
+                .asked()
+                .map(|(asked, need)| field(language, asked, need))
+                .collect(),
+            card: goods.ways.card,
+            typed: self
+                .0
+                .sealing()
+                .is_some_and(|sealing| sealing.rules.scheme.layers() > 0),
+            button: t.text("checkout.order").to_owned(),
+            erase: Erase::default(),
+        })
+    }
+
+    fn pins(&self) -> Pins {
+        let registered = self.0.registered();
+        let rules = self.0.sealing().map(|sealing| &sealing.rules);
+        Pins {
+            shop_origin: origin(registered.address()),
+            recipient: registered.number().wire(),
+            shop_key: *registered.keys.signing().verifying_key().as_bytes(),
+            service_key: rules.and_then(service_key),
+            root_key: Some(*registered.identity.root.as_bytes()),
+        }
+    }
+}
+
+/// Only where keys that the service made are allowed.
+fn service_key(rules: &Rules) -> Option<[u8; 32]> {
+    match rules.maker {
+        Maker::Recipient => None,
+        // Its record is fetched with its keys; until then no such key is believed.
+        Maker::Service => None,
+    }
+}
+
+/// Scheme, name and port of an address.
+fn origin(address: &str) -> String {
+    let (scheme, rest) = address.split_once("://").unwrap_or(("http", address));
+    let authority = rest.split('/').next().unwrap_or(rest);
+    format!("{scheme}://{authority}")
+}
+
+fn field(language: Language, asked: Asked, need: Need) -> FormField {
+    let t = MESSAGES.of(language);
+    let (kind, label, hint, autocomplete) = match asked {
+        Asked::Name => (FieldKind::Text, "field.name", "", "name"),
+        Asked::PostalCode => (
+            FieldKind::PostalCode,
+            "field.postal_code",
+            "",
+            "postal-code",
+        ),
+        Asked::Address => (
+            FieldKind::Area,
+            "field.address",
+            "field.address_hint",
+            "street-address",
+        ),
+        Asked::Phone => (
+            FieldKind::Telephone,
+            "field.phone",
+            "field.phone_hint",
+            "tel",
+        ),
+        Asked::Mail => (FieldKind::Email, "field.mail", "field.mail_hint", "email"),
+        Asked::Note => (FieldKind::Area, "field.note", "", "off"),
+    };
+    FormField {
+        name: asked.word().to_owned(),
+        label: t.text(label).to_owned(),
+        hint: if hint.is_empty() {
+            String::new()
+        } else {
+            t.text(hint).to_owned()
+        },
+        kind,
+        required: need == Need::Required,
+        autocomplete: autocomplete.to_owned(),
+    }
+}
