@@ -11,6 +11,7 @@
 
 use std::sync::Arc;
 
+use tegata_forms::kept::OrderKeys;
 use tegata_forms::open::{Arrival, OpenError, Opened, Taken};
 use tegata_forms::{FormsError, Own};
 use tegata_pages::Language;
@@ -18,6 +19,7 @@ use tegata_protocol::order::{FieldValue, OrderForm, OrderId};
 use tegata_protocol::refusal::{Code, Refusal};
 use tegata_protocol::{Digest, PartyNumber, SignedBytes, Time};
 
+use super::Sealing;
 use super::bill::{self, Sale};
 use super::cart::{self, Priced};
 use crate::catalogue::Catalogue;
@@ -88,7 +90,7 @@ pub fn take(shop: &Shop, bytes: &[u8]) -> Result<Accepted, Untaken> {
         Arrival::New(opened) => opened,
     };
     let order = opened.order();
-    let desk = Desk::of(shop, sealing.bill_seconds, now);
+    let desk = Desk::of(shop, sealing, now);
     let taken = shop.store().write(move |tables| desk.take(tables, &opened));
     match taken {
         Ok(taken) => {
@@ -115,18 +117,20 @@ fn known(receipt: SignedBytes) -> Result<Accepted, Untaken> {
 struct Desk {
     number: PartyNumber,
     keys: Arc<Keys>,
+    order_keys: Arc<OrderKeys>,
     catalogue: Arc<Catalogue>,
     bill_seconds: u64,
     now: Time,
 }
 
 impl Desk {
-    fn of(shop: &Shop, bill_seconds: u64, now: Time) -> Self {
+    fn of(shop: &Shop, sealing: &Sealing, now: Time) -> Self {
         Self {
             number: shop.registered().number(),
             keys: Arc::clone(&shop.registered().keys),
+            order_keys: Arc::clone(&sealing.order_keys),
             catalogue: shop.catalogue(),
-            bill_seconds,
+            bill_seconds: sealing.bill_seconds,
             now,
         }
     }
@@ -153,6 +157,7 @@ impl Desk {
         check_stock(tables, &priced)?;
         let order = self.order(tables, opened, &priced, by_card)?;
         tables.begin_order(&order)?;
+        self.order_keys.keep(tables.connection(), order.id, form)?;
         tracing::info!(order = %order.id, number = %order.number, total = %order.total, "order taken");
         Ok(order.bill.as_ref().map(SignedBytes::digest))
     }

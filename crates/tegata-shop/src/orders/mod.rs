@@ -22,6 +22,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tegata_forms::kept::OrderKeys;
 use tegata_forms::{Cover, Epochs, Rules};
 use tegata_program::data::DataDir;
 use tegata_protocol::Time;
@@ -31,6 +32,7 @@ use crate::keys::Keys;
 
 pub mod bill;
 pub mod cart;
+pub mod host;
 pub mod intake;
 pub mod status;
 pub mod token;
@@ -44,6 +46,8 @@ pub struct Sealing {
     pub rules: Rules,
     /// The keys over the order keys' secret halves.
     pub epochs: Arc<Epochs>,
+    /// The key over the forms that were opened.
+    pub order_keys: Arc<OrderKeys>,
     /// The origin of the form's frames: `https://forms.shop.example`.
     pub frames: String,
     /// How long the bill for goods may be paid.
@@ -74,10 +78,11 @@ impl Sealing {
         frames: &str,
         now: Time,
     ) -> Result<Self, tegata_forms::FormsError> {
-        let cover = Arc::new(Covered(Arc::clone(keys)));
+        let cover = cover(keys);
         Ok(Self {
             rules,
-            epochs: Arc::new(Epochs::open(dir, cover, now)?),
+            epochs: Arc::new(Epochs::open(dir, Arc::clone(&cover), now)?),
+            order_keys: Arc::new(OrderKeys::open(dir, cover, now)?),
             frames: frames.trim_end_matches('/').to_owned(),
             bill_seconds: BILL_SECONDS,
             wallet: crate::shop::WALLET.to_owned(),
@@ -85,7 +90,11 @@ impl Sealing {
     }
 }
 
-/// Key files lie under the shop's own store key.
+/// What lies around the files with the keys over forms and order keys: the shop's own store key.
+pub fn cover(keys: &Arc<Keys>) -> Arc<dyn Cover> {
+    Arc::new(Covered(Arc::clone(keys)))
+}
+
 struct Covered(Arc<Keys>);
 
 impl Cover for Covered {

@@ -111,6 +111,15 @@ impl Town {
     }
 
     pub(crate) fn open_with(&self, rules: Rules) -> Open {
+        self.open_so(rules, |shop| shop)
+    }
+
+    /// With something more.
+    pub(crate) fn open_as(&self, more: impl FnOnce(Shop) -> Shop) -> Open {
+        self.open_so(Rules::default(), more)
+    }
+
+    fn open_so(&self, rules: Rules, more: impl FnOnce(Shop) -> Shop) -> Open {
         let (dir, client) = (self.dir(), Client::default());
         let slip = self.centre.slip(Self::number());
         let now = self.time.now();
@@ -123,7 +132,7 @@ impl Town {
         let time = self.time.clone();
         let clock = Arc::new(move || time.now());
         let shop = Shop::open(&dir, registered, centre, rules, clock).unwrap();
-        Open::new(Arc::new(shop))
+        Open::new(Arc::new(more(shop)))
     }
 
     pub(crate) fn member(&self) -> Member {

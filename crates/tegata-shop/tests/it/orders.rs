@@ -1,0 +1,194 @@
+//! Sealed orders: taken once, refused for a reason, never half.
+
+use tegata_protocol::order::OrderForm;
+use tegata_protocol::purchase::{Bill, DeliveryKind};
+use tegata_protocol::{SignedBytes, Unverified, Verified};
+
+use crate::goods::{GOODS, form, key, left, lines, order, receipt, seal, send, token, yen};
+use crate::town::{Open, Town, contains};
+
+pub(crate) fn bill_of(open: &Open, digest: tegata_protocol::Digest) -> Verified<Bill> {
+    let address = format!("{}/v1/bills/{digest}", open.address);
+    let bytes = ureq::get(address)
+        .call()
+        .unwrap()
+        .body_mut()
+        .read_to_vec()
+        .unwrap();
+    let bill = Unverified::<Bill>::parse(SignedBytes::new(bytes)).unwrap();
+    bill.verify(&open.shop.registered().record.keys.signing)
+        .unwrap()
+}
+
+#[test]
+fn a_sealed_order_becomes_a_bill_and_reserves_the_goods() {
+    let town = Town::new(GOODS);
+    let open = town.open_selling();
+    let answer = order(&open, &[("cup", 2), ("tea", 1)]);
+    let receipt = receipt(&open, &answer);
+    // 2 × 1,100 + 1,080 + 600 for sending.
+    assert_eq!(receipt.total, Some(yen(3880)));
+    assert_eq!(receipt.recipient, Town::number());
+    let bill = bill_of(&open, receipt.bill.unwrap());
+    assert_eq!(bill.totals.total, yen(3880));
+    assert_eq!((bill.delivery, bill.request), (DeliveryKind::Post, None));
+    let texts: Vec<&str> = bill.lines.iter().map(|line| line.text.as_str()).collect();
+    assert_eq!(texts, ["Cup", "Tea", "Postage"]);
+    assert_eq!(bill.expires, bill.issued.after(3600));
+    assert_eq!((left(&open, "cup"), left(&open, "tea")), (1, 49));
+    assert!(
+        answer
+            .place
+            .starts_with(&format!("/orders/{}?key=", receipt.order))
+    );
+    assert!(
+        !contains(town.folder.path(), b"Hanako"),
+        "nobody's name lies in clear"
+    );
+}
+
+#[test]
+fn the_same_bytes_get_the_same_receipt_and_other_bytes_none() {
+    let town = Town::new(GOODS);
+    let open = town.open_selling();
+    let lines = lines(&[("cup", 1)]);
+    let token = token(&open, &lines).bytes;
+    let sealed = seal(&token, &key(&open), &form(&lines));
+    let first = send(&open, &sealed);
+    town.time.pass(30 * 86_400);
+    let again = send(&open, &sealed);
+    assert_eq!((again.status, &again.bytes), (200, &first.bytes));
+    assert_eq!(again.place, first.place);
+    assert_eq!(left(&open, "cup"), 2, "taken once");
+    let other = seal(&token, &key(&open), &form(&lines));
+    assert_eq!(send(&open, &other).error(), "order_differs");
+    assert_eq!(left(&open, "cup"), 2);
+}
+
+#[test]
+fn what_cant_be_had_is_refused_and_nothing_changes() {
+    let town = Town::new(GOODS);
+    let open = town.open_selling();
+    assert_eq!(
+        token(&open, &lines(&[("ghost", 1)])).error(),
+        "product_unknown"
+    );
+    assert_eq!(token(&open, &lines(&[("cup", 4)])).error(), "out_of_stock");
+    assert_eq!(
+        token(&open, &lines(&[("cup", 2), ("cup", 2)])).error(),
+        "out_of_stock"
+    );
+    assert_eq!(token(&open, &lines(&[("tea", 21)])).error(), "out_of_stock");
+    assert_eq!(token(&open, &[]).error(), "cart_changed");
+    let many = vec![("tea", 1); 501];
+    assert_eq!(token(&open, &lines(&many)).error(), "order_too_large");
+    // Two customers want the last three cups.
+    let wanted = lines(&[("cup", 2)]);
+    let (one, two) = (token(&open, &wanted).bytes, token(&open, &wanted).bytes);
+    let (key_one, key_two) = (key(&open), key(&open));
+    assert_eq!(
+        send(&open, &seal(&one, &key_one, &form(&wanted))).status,
+        200
+    );
+    let late = seal(&two, &key_two, &form(&wanted));
+    let refused = send(&open, &late);
+    assert_eq!(
+        (refused.status, refused.error()),
+        (409, "out_of_stock".into())
+    );
+    assert_eq!(left(&open, "cup"), 1);
+    // Its key wasn't used up: once the shelf is full again, the same order goes through.
+    let more = GOODS.replace("stock = 3", "stock = 9");
+    std::fs::write(town.file("catalogue.toml"), more).unwrap();
+    open.shop.reload().unwrap();
+    assert_eq!(send(&open, &late).status, 200);
+}
+
+#[test]
+fn another_cart_price_or_form_than_the_page_showed_is_refused() {
+    let town = Town::new(GOODS);
+    let open = town.open_selling();
+    let wanted = lines(&[("cup", 1)]);
+    let fresh = || token(&open, &wanted).bytes;
+    let other = form(&lines(&[("cup", 2)]));
+    assert_eq!(
+        send(&open, &seal(&fresh(), &key(&open), &other)).error(),
+        "cart_changed"
+    );
+    let without = |name: &str| {
+        let mut form: OrderForm = form(&wanted);
+        form.fields.retain(|field| field.name != name);
+        form
+    };
+    for name in ["name", "postal_code", "address"] {
+        let answer = send(&open, &seal(&fresh(), &key(&open), &without(name)));
+        assert_eq!(answer.error(), "form_incomplete", "{name}");
+    }
+    let mut strange = form(&wanted);
+    strange.fields[0].name = "credit_card".into();
+    assert_eq!(
+        send(&open, &seal(&fresh(), &key(&open), &strange)).error(),
+        "form_incomplete"
+    );
+    let before = fresh();
+    let dearer = GOODS.replace("price = 1100", "price = 1200");
+    std::fs::write(town.file("catalogue.toml"), dearer).unwrap();
+    open.shop.reload().unwrap();
+    let answer = send(&open, &seal(&before, &key(&open), &form(&wanted)));
+    assert_eq!(answer.error(), "cart_changed");
+    assert_eq!(left(&open, "cup"), 3);
+}
+
+#[test]
+fn tokens_and_keys_count_once_and_for_a_while() {
+    let town = Town::new(GOODS);
+    let open = town.open_selling();
+    let wanted = lines(&[("tea", 1)]);
+    let used = key(&open);
+    assert_eq!(
+        send(
+            &open,
+            &seal(&token(&open, &wanted).bytes, &used, &form(&wanted))
+        )
+        .status,
+        200
+    );
+    let again = seal(&token(&open, &wanted).bytes, &used, &form(&wanted));
+    assert_eq!(send(&open, &again).error(), "order_key_used");
+    let late = seal(&token(&open, &wanted).bytes, &key(&open), &form(&wanted));
+    town.time.pass(3600);
+    assert_eq!(send(&open, &late).error(), "token_expired");
+    let other_town = Town::new(GOODS);
+    let elsewhere = other_town.open_selling();
+    let theirs = token(&elsewhere, &wanted).bytes;
+    assert_eq!(
+        send(&open, &seal(&theirs, &key(&open), &form(&wanted))).error(),
+        "token_invalid"
+    );
+    assert_eq!(send(&open, &[0; 65 * 1024]).error(), "order_too_large");
+    assert_eq!(send(&open, b"nonsense").status, 400);
+}
+
+#[test]
+fn five_hundred_lines_fit_a_bill() {
+    let mut goods = GOODS.to_owned();
+    for n in 0..498 {
+        let long = format!("a long title {n}").repeat(6);
+        let words = format!("{{ en = '{long}', ja = '{long}' }}");
+        let (price, tax) = (100 + n, if n % 2 == 0 { 8 } else { 10 });
+        goods.push_str(&format!(
+            "[[goods]]\nid = 'p{n}'\ntitle = {words}\ntext = {words}\nprice = {price}\n\
+             tax = {tax}\nstock = 9\n"
+        ));
+    }
+    let town = Town::new(&goods);
+    let open = town.open_selling();
+    let names: Vec<String> = (0..498).map(|n| format!("p{n}")).collect();
+    let mut wanted: Vec<(&str, u32)> = names.iter().map(|name| (name.as_str(), 9)).collect();
+    wanted.extend([("cup", 1), ("tea", 2)]);
+    let receipt = receipt(&open, &order(&open, &wanted));
+    let bill = bill_of(&open, receipt.bill.unwrap());
+    assert_eq!(Some(bill.totals.total), receipt.total);
+    assert_eq!(bill.lines.len(), 32);
+    assert_eq!(bill.lines[31].text, "236 further goods");
+}
