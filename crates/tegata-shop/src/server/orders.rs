@@ -6,7 +6,8 @@
 use std::net::SocketAddr;
 
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -29,6 +30,7 @@ pub(super) fn routes() -> Router<Service> {
         .route("/v1/orders", post(order))
         .route("/v1/orders/token", post(fresh_token))
         .route("/v1/bills/{digest}", get(bill))
+        .layer(DefaultBodyLimit::max(ORDER_LIMIT))
 }
 
 /// Counts the address, waits for a free desk, and works on a thread that may wait for the disk.
@@ -107,11 +109,11 @@ async fn order(
     State(service): State<Service>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     language: Language,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    if body.len() > ORDER_LIMIT {
+    let Ok(body) = body else {
         return refused(&Refusal::new(Code::OrderTooLarge), language);
-    }
+    };
     let taken = worked(&service, peer, move |shop| {
         let taken = intake::take(shop, &body)?;
         let address = status::address(&shop.registered().keys, taken.order);
