@@ -104,10 +104,28 @@ impl NewKeys {
         connection: &Connection,
         epochs: &Epochs,
     ) -> Result<Vec<SignedBytes>, FormsError> {
+        self.store_as(connection, epochs, Sent::Not)
+    }
+
+    /// Stores keys that somebody carries to the service.
+    pub(crate) fn store_sent(
+        self,
+        connection: &Connection,
+        epochs: &Epochs,
+    ) -> Result<Vec<SignedBytes>, FormsError> {
+        self.store_as(connection, epochs, Sent::Confirmed)
+    }
+
+    fn store_as(
+        self,
+        connection: &Connection,
+        epochs: &Epochs,
+        sent: Sent,
+    ) -> Result<Vec<SignedBytes>, FormsError> {
         store::in_transaction(connection)?;
         let mut records = Vec::with_capacity(self.0.len());
         for new in self.0 {
-            enter(connection, epochs, &new, Sent::Not)?;
+            enter(connection, epochs, &new, sent)?;
             records.push(new.key.signed().clone());
         }
         Ok(records)
@@ -218,7 +236,7 @@ pub struct Import<'a> {
     pub own: PartyNumber,
     /// The service's number and the key in its record.
     pub service: (PartyNumber, &'a VerifyingKey),
-    /// The scheme in force: others aren't taken.
+    /// The scheme in force: keys of others, made before it changed, are passed over.
     pub scheme: Scheme,
 }
 
@@ -238,7 +256,8 @@ pub fn import(
     let mut taken = 0;
     for one in made {
         let new = check_made(from, one)?;
-        if store::key_state(connection, new.key.id)?.is_none() {
+        let wanted = new.key.scheme == from.scheme;
+        if wanted && store::key_state(connection, new.key.id)?.is_none() {
             enter(connection, epochs, &new, Sent::Confirmed)?;
             taken += 1;
         }
@@ -257,8 +276,8 @@ fn check_made(from: Import<'_>, made: &MadeKey) -> Result<NewKey, Malformed> {
     if key.recipient != from.own {
         return Err(wrong("for another recipient"));
     }
-    if key.maker != Maker::Service || key.scheme != from.scheme {
-        return Err(wrong("not of the scheme in force"));
+    if key.maker != Maker::Service {
+        return Err(wrong("it says that the recipient made it"));
     }
     OpeningHalf::of(&key, made.seed.expose()).ok_or_else(|| wrong("not of the seed beside it"))?;
     let seed = Zeroizing::new(*made.seed.expose());

@@ -40,6 +40,7 @@ pub mod keys;
 pub mod open;
 mod ring;
 pub mod settings;
+pub mod stocker;
 mod store;
 pub mod token;
 
@@ -48,6 +49,7 @@ pub use epoch::Epochs;
 pub use host::Host;
 pub use kept::OrderKeys;
 pub use settings::{Rules, Settings, SettingsError};
+pub use stocker::Stocker;
 pub use store::SCHEMA;
 
 /// Who opens: a shop or the centre, and the key that signs its tokens, order keys and receipts.

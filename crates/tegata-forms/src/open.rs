@@ -11,7 +11,7 @@
 
 use rusqlite::Connection;
 use tegata_protocol::order::{
-    Binding, CartToken, KeyScope, ORDER_LIMIT, OrderForm, OrderId, OrderKeyId, OrderReceipt,
+    Binding, CartToken, KeyScope, Maker, ORDER_LIMIT, OrderForm, OrderId, OrderKeyId, OrderReceipt,
     SealedOrder, cart_digest,
 };
 use tegata_protocol::refusal::{Code, Refusal};
@@ -154,10 +154,12 @@ fn find_key(
     refuse(Code::OrderKeyUnknown)
 }
 
-/// Is the key one that this token's order may be sealed with?
+/// Is the key one that this token's order may be sealed with? Our own keys always may, those of a
+/// service only where the token says so.
 fn belong_together(token: &CartToken, row: &KeyRow) -> bool {
     let suite = token.compact || row.suite != Some(Suite::Compact);
-    suite && (row.scheme, row.maker, row.member) == (token.scheme, token.maker, token.member)
+    let maker = row.maker == Maker::Recipient || token.maker == Maker::Service;
+    suite && maker && (row.scheme, row.member) == (token.scheme, token.member)
 }
 
 fn check_usable(row: &KeyRow, now: Time) -> Result<(), OpenError> {

@@ -37,11 +37,12 @@ impl KeyState {
     }
 }
 
-/// Has the service been given a key?
+/// Has the service been given a new key?
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Sent {
+    /// No.
     Not,
-    Pending,
+    /// Yes, or nobody need give it to the service any more.
     Confirmed,
 }
 
@@ -49,7 +50,7 @@ impl Sent {
     const fn cell(self) -> i64 {
         match self {
             Self::Not => 0,
-            Self::Pending => 1,
+            // 1 is a key in the pending upload.
             Self::Confirmed => 2,
         }
     }

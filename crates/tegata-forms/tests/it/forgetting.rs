@@ -12,7 +12,7 @@ use tegata_protocol::order::OrderId;
 use crate::desk::{Desk, NOW, STREET, form};
 
 /// Everything in a folder, subfolders not needed.
-fn dump(folder: &Path) -> Vec<u8> {
+pub(crate) fn dump(folder: &Path) -> Vec<u8> {
     let files = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path());
@@ -117,7 +117,7 @@ fn cell(desk: &Desk, order: OrderId) -> Vec<u8> {
         .unwrap()
 }
 
-fn holds(copy: &[u8], text: &[u8]) -> bool {
+pub(crate) fn holds(copy: &[u8], text: &[u8]) -> bool {
     copy.windows(text.len()).any(|window| window == text)
 }
 

@@ -10,3 +10,5 @@
 mod desk;
 mod forgetting;
 mod opening;
+mod service;
+mod stocking;

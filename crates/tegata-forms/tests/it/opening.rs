@@ -7,8 +7,8 @@ use tegata_forms::keys::{self, KeyState};
 use tegata_forms::open::{self, Arrival, OpenError, Taken};
 use tegata_forms::{FormsError, Own, token};
 use tegata_protocol::order::{
-    CartLine, CartToken, KeySource, MAX_CART_LINES, OrderForm, OrderKeyId, OrderReceipt,
-    SealedOrder, cart_digest,
+    CartLine, CartToken, KeySource, MAX_CART_LINES, MadeKey, Maker, OpeningHalf, OrderForm,
+    OrderKey, OrderKeyId, OrderReceipt, SealedOrder, SharedKey, cart_digest,
 };
 use tegata_protocol::refusal::Code;
 use tegata_protocol::{
@@ -412,16 +412,12 @@ fn fallback_keys_open_many_orders_and_last_a_day_at_most() {
     assert!(matches!(refused, Err(FormsError::Made(_))), "{refused:?}");
 }
 
-#[test]
-fn keys_that_a_service_made_are_taken_if_they_are_for_us_and_fit_their_seed() {
-    use tegata_protocol::order::{MadeKey, Maker, OpeningHalf, OrderKey, SharedKey};
-    let mut desk = Desk::new("order-public-1");
-    desk.rules.maker = Maker::Service;
-    let service = SigningKey::from_seed(&[5; 32]);
-    let half = OpeningHalf::from_seed(desk.rules.scheme.kind(), Suite::Compact, &[9; 32]);
-    let good = OrderKey {
+/// A key that a service made for the shop.
+fn service_made(desk: &Desk, seed: u8) -> OrderKey {
+    let half = OpeningHalf::from_seed(desk.rules.scheme.kind(), Suite::Compact, &[seed; 32]);
+    OrderKey {
         recipient: shop_number(),
-        id: OrderKeyId::from_bytes([1; 16]),
+        id: OrderKeyId::from_bytes([seed; 16]),
         scheme: desk.rules.scheme,
         member: None,
         part: half.sealing_part(),
@@ -430,23 +426,35 @@ fn keys_that_a_service_made_are_taken_if_they_are_for_us_and_fit_their_seed() {
         maker: Maker::Service,
         source: KeySource::Regular,
         made: NOW,
-    };
-    let made = |key: &OrderKey, signing: &SigningKey, seed: u8| MadeKey {
+    }
+}
+
+/// What the service says of it, with the seed `seed`.
+fn beside(key: &OrderKey, signing: &SigningKey, seed: u8) -> MadeKey {
+    MadeKey {
         number: 4,
         key: signing.sign(key),
         seed: SharedKey::from_bytes([seed; 32]),
-    };
+    }
+}
+
+fn import(desk: &Desk, service: &SigningKey, made: MadeKey) -> Result<usize, FormsError> {
     let verifying = service.verifying_key();
-    let import = |made: MadeKey| {
-        desk.change(|connection: &Connection| {
-            let from = keys::Import {
-                own: shop_number(),
-                service: (service_number(), &verifying),
-                scheme: desk.rules.scheme,
-            };
-            keys::import(connection, &desk.epochs, from, &[made])
-        })
-    };
+    desk.change(|connection: &Connection| {
+        let from = keys::Import {
+            own: shop_number(),
+            service: (service_number(), &verifying),
+            scheme: desk.rules.scheme,
+        };
+        keys::import(connection, &desk.epochs, from, &[made])
+    })
+}
+
+#[test]
+fn keys_that_a_service_made_are_taken_if_they_are_for_us_and_fit_their_seed() {
+    let desk = Desk::new("order-public-1");
+    let service = SigningKey::from_seed(&[5; 32]);
+    let good = service_made(&desk, 9);
     let foreign = OrderKey {
         recipient: PartyNumber::new(Role::Shop, 8).unwrap(),
         ..good.clone()
@@ -455,35 +463,45 @@ fn keys_that_a_service_made_are_taken_if_they_are_for_us_and_fit_their_seed() {
         maker: Maker::Recipient,
         ..good.clone()
     };
+    let bad = [
+        beside(&good, &desk.signing, 9),
+        beside(&good, &service, 8),
+        beside(&foreign, &service, 9),
+        beside(&ours, &service, 9),
+    ];
+    for bad in bad {
+        let refused = import(&desk, &service, bad);
+        assert!(matches!(refused, Err(FormsError::Made(_))), "{refused:?}");
+    }
     let weaker = OrderKey {
         scheme: "order-public-0".parse().unwrap(),
         ..good.clone()
     };
-    let bad = [
-        made(&good, &desk.signing, 9),
-        made(&good, &service, 8),
-        made(&foreign, &service, 9),
-        made(&ours, &service, 9),
-        made(&weaker, &service, 9),
-    ];
-    for bad in bad {
-        assert!(matches!(import(bad), Err(FormsError::Made(_))));
-    }
-    assert_eq!(import(made(&good, &service, 9)).unwrap(), 1);
-    assert_eq!(
-        import(made(&good, &service, 9)).unwrap(),
-        0,
-        "known already"
-    );
-    assert_eq!(
-        keys::made_cursor(&desk.connect(), service_number()).unwrap(),
-        4
-    );
-    let key = Unverified::<OrderKey>::parse(service.sign(&good)).unwrap();
-    let (_, bytes) = desk.order(&key.verify(&verifying).unwrap());
-    desk.take(&bytes);
-    // A token that wants the recipient's own keys isn't served by such a one.
+    let taken = |key: &OrderKey| import(&desk, &service, beside(key, &service, 9)).unwrap();
+    assert_eq!(taken(&weaker), 0, "of a scheme that isn't in force");
+    assert_eq!(taken(&good), 1);
+    assert_eq!(taken(&good), 0, "known already");
+    let cursor = keys::made_cursor(&desk.connect(), service_number());
+    assert_eq!(cursor.unwrap(), 4);
+}
+
+#[test]
+fn a_service_made_key_opens_only_what_a_token_allows() {
+    let mut desk = Desk::new("order-public-1");
+    let service = SigningKey::from_seed(&[5; 32]);
+    let key = service_made(&desk, 9);
+    import(&desk, &service, beside(&key, &service, 9)).unwrap();
+    let key = Unverified::<OrderKey>::parse(service.sign(&key)).unwrap();
+    let key = key.verify(&service.verifying_key()).unwrap();
     desk.rules.maker = Maker::Recipient;
+    let (_, own) = desk.order(&key);
+    assert_eq!(desk.refusal(&own, NOW), Code::OrderKeyUnknown);
+    // Where a service may make keys, the recipient's own are good too.
+    desk.rules.maker = Maker::Service;
+    for key in [key, desk.key()] {
+        let (_, bytes) = desk.order(&key);
+        desk.take(&bytes);
+    }
 }
 
 #[test]
