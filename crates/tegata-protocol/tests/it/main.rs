@@ -15,6 +15,7 @@ mod cose_interop;
 mod defects;
 mod envelope;
 mod kinds;
+mod order_interop;
 mod pages;
 mod presentation;
 mod properties;
