@@ -7,6 +7,8 @@
     reason = "tests may"
 )]
 
+mod crash;
+mod deliveries;
 mod page;
 mod program;
 mod story;

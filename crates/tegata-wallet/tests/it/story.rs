@@ -1,16 +1,8 @@
 //! A member's way from the letter to the gate, and what goes wrong on it.
 
-use std::{
-    io,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::path::Path;
 
 use tegata_client::Client;
-use tegata_program::data::DataDir;
 use tegata_protocol::{
     Digest, SeriesId,
     joining::Details,
@@ -28,9 +20,7 @@ use tegata_wallet::{
     sending::Settled,
     state::{BillStatus, Holding},
     tickets::{Lacking, Showing},
-    vault::{
-        Disk, FileName, FolderDisk, Layer, Master, Password, PasswordForm, Passwords, VaultError,
-    },
+    vault::{Layer, Master, Password, PasswordForm, Passwords, VaultError},
     wallet::Access,
 };
 
@@ -80,7 +70,7 @@ pub(crate) fn wanted() -> Wanted {
     }
 }
 
-fn order(town: &Town, wallet: &mut Wallet) -> Digest {
+pub(crate) fn order(town: &Town, wallet: &mut Wallet) -> Digest {
     wallet.order(&town.shop, wanted(), None, now()).unwrap()
 }
 
@@ -120,21 +110,21 @@ pub(crate) fn gate(text: &str, nonce: Option<[u8; 8]>) -> Result<Serial, Code> {
     verdict.map(|a| a.serial).map_err(|r| r.code)
 }
 
-fn refused<T: std::fmt::Debug>(result: Result<T, WalletError>) -> Code {
+pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T, WalletError>) -> Code {
     match result {
         Err(WalletError::Refused { refusal, .. }) => refusal.code,
         other => panic!("{other:?}"),
     }
 }
 
-fn in_doubt<T: std::fmt::Debug>(result: Result<T, WalletError>) {
+pub(crate) fn in_doubt<T: std::fmt::Debug>(result: Result<T, WalletError>) {
     assert!(
         matches!(result, Err(WalletError::InDoubt { .. })),
         "{result:?}"
     );
 }
 
-fn unsound<T: std::fmt::Debug>(result: Result<T, WalletError>) -> String {
+pub(crate) fn unsound<T: std::fmt::Debug>(result: Result<T, WalletError>) -> String {
     match result {
         Err(error @ WalletError::Unsound { .. }) => error.to_string(),
         other => panic!("{other:?}"),
@@ -409,89 +399,6 @@ fn the_shops_refusals_come_through_with_code_and_words() {
     assert!(wallet.state().pending.is_empty());
 }
 
-/// T3: what doesn't verify is never shown as a ticket.
-#[test]
-fn deliveries_that_dont_verify_are_set_aside() {
-    for (mischief, part) in [
-        (Mischief::OtherHolder, "another holder"),
-        (Mischief::OtherTicketRequest, "another request"),
-        (
-            Mischief::ForgedTicket,
-            "not signed with a key of its series",
-        ),
-        (Mischief::OtherContents, "something else than was ordered"),
-        (Mischief::ForgedDelivery, "the shop didn't sign it"),
-        (Mischief::OtherMember, "not for this member"),
-        (Mischief::OtherSeal, "isn't sealed to this member"),
-    ] {
-        let (town, folder) = (Town::start(), tempfile::tempdir().unwrap());
-        let mut wallet = joined(&town, folder.path());
-        town.money_comes(10_000, "RF18539007547034");
-        let bill = order(&town, &mut wallet);
-        wallet.pay(bill, Mode::Hold, &pw(B), now()).unwrap();
-        town.misbehave(mischief);
-        town.deliver();
-        let collected = wallet.collect(now()).unwrap();
-        assert!(collected.tickets.is_empty(), "{mischief:?}");
-        assert_eq!(collected.aside.len(), 1, "{mischief:?}");
-        let why = &collected.aside[0].why;
-        assert!(why.contains(part), "{mischief:?}: {why}");
-        assert!(wallet.state().tickets.is_empty());
-        assert_eq!(wallet.state().bills[0].status, BillStatus::Held);
-        // It was dealt with: the next visit goes on behind it.
-        assert_eq!(wallet.collect(now()).unwrap(), Default::default());
-    }
-}
-
-#[test]
-fn items_that_come_again_change_nothing() {
-    let (town, folder) = (Town::start(), tempfile::tempdir().unwrap());
-    let mut wallet = with_ticket(&town, folder.path(), wanted());
-    let (entries, state) = (wallet.history().unwrap().len(), wallet.state().clone());
-    let items = town.book().mailbox.clone();
-    for item in items {
-        let sealed = item.sealed.map(|s| s.as_bytes().to_vec());
-        town.book().push(item.signed, sealed);
-    }
-    let collected = wallet.collect(now()).unwrap();
-    assert_eq!(collected.known, 2);
-    assert!(collected.tickets.is_empty() && collected.cards.is_empty());
-    assert_eq!(wallet.state().tickets, state.tickets);
-    assert_eq!(wallet.state().cards, state.cards);
-    assert_eq!(wallet.history().unwrap().len(), entries);
-}
-
-#[test]
-fn another_members_items_and_a_mailbox_with_holes_are_noticed() {
-    let (town, folder) = (Town::start(), tempfile::tempdir().unwrap());
-    let mut wallet = with_ticket(&town, folder.path(), wanted());
-    let other = tegata_protocol::PartyNumber::new(tegata_protocol::Role::Member, 5).unwrap();
-    let card = wallet.state().cards[0].card.clone();
-    let stolen = tegata_protocol::prepaid::PrepaidCard { number: 77, ..card };
-    town.book().post_to(other, stolen, None);
-    let collected = wallet.collect(now()).unwrap();
-    assert!(collected.aside[0].why.contains("not for this member"));
-    assert_eq!(wallet.state().cards.len(), 1);
-    town.money_comes(1, "RF18539007547034");
-    town.money_comes(1, "RF18539007547034");
-    town.misbehave(Mischief::SkipItem);
-    let why = unsound(wallet.collect(now()));
-    assert!(why.contains("skips"), "{why}");
-    assert_eq!(wallet.state().cards.len(), 1);
-}
-
-#[test]
-fn a_closed_hold_closes_the_bill() {
-    let (town, folder) = (Town::start(), tempfile::tempdir().unwrap());
-    let mut wallet = joined(&town, folder.path());
-    let bill = order(&town, &mut wallet);
-    wallet.pay(bill, Mode::Hold, &pw(B), now()).unwrap();
-    town.close_hold();
-    let collected = wallet.collect(now()).unwrap();
-    assert_eq!(collected.closed[0].amount, yen(PRICE));
-    assert_eq!(wallet.state().bills[0].status, BillStatus::Closed);
-}
-
 /// M4: a wrong password names its layer, and nothing is sent.
 #[test]
 fn wrong_passwords_name_their_layer() {
@@ -680,89 +587,6 @@ fn a_bearers_ticket_needs_its_keyword_only() {
     };
     let shown = wallet.show(ticket, showing, now()).unwrap();
     assert!(gate(&shown.text, None).is_ok());
-}
-
-/// A crash between the vault's write and the history's neither loses nor doubles an entry.
-#[test]
-fn entries_that_a_crash_kept_back_are_written_on_opening() {
-    let (town, folder) = (Town::start(), tempfile::tempdir().unwrap());
-    drop(joined(&town, folder.path()));
-    town.money_comes(500, "RF18539007547034");
-    let (disk, dir) = BadDisk::of(folder.path());
-    let mut wallet = Wallet::open_on(disk.clone(), dir, &pw(A)).unwrap();
-    disk.fails.store(true, Ordering::SeqCst);
-    wallet.collect(now()).unwrap_err();
-    drop(wallet);
-    drop(disk);
-    let looking = Wallet::open(folder.path(), Access::Reading, &pw(A)).unwrap();
-    let entries = looking.history().unwrap();
-    assert!(
-        matches!(entries[1].entry, Entry::Loaded(..)),
-        "shown before it's written"
-    );
-    for _ in 0..2 {
-        let mut wallet = Wallet::open(folder.path(), Access::Writing, &pw(A)).unwrap();
-        assert_eq!(wallet.history().unwrap(), entries);
-        assert_eq!(wallet.collect(now()).unwrap(), Default::default());
-    }
-}
-
-/// A disk on which the history can't be written.
-#[derive(Debug)]
-struct BadDisk {
-    good: FolderDisk,
-    fails: AtomicBool,
-}
-
-impl BadDisk {
-    /// A process that another test has just begun may hold copies of our files for a moment.
-    fn lock(folder: &Path) -> FolderDisk {
-        loop {
-            match FolderDisk::lock(folder) {
-                Err(VaultError::InUse) => std::thread::yield_now(),
-                other => return other.unwrap(),
-            }
-        }
-    }
-
-    fn of(folder: &Path) -> (Arc<Self>, DataDir) {
-        let disk = Self {
-            good: Self::lock(folder),
-            fails: AtomicBool::new(false),
-        };
-        let dir = DataDir::open_existing(folder, tegata_wallet::wallet::PARTY).unwrap();
-        (Arc::new(disk), dir)
-    }
-}
-
-impl Disk for BadDisk {
-    fn read(&self, file: FileName) -> io::Result<Option<Vec<u8>>> {
-        self.good.read(file)
-    }
-    fn length(&self, file: FileName) -> io::Result<Option<u64>> {
-        self.good.length(file)
-    }
-    fn write(&self, file: FileName, bytes: &[u8]) -> io::Result<()> {
-        self.good.write(file, bytes)
-    }
-    fn append(&self, file: FileName, bytes: &[u8]) -> io::Result<()> {
-        if self.fails.load(Ordering::SeqCst) {
-            return Err(io::Error::other("the power is gone"));
-        }
-        self.good.append(file, bytes)
-    }
-    fn cut(&self, file: FileName, length: u64) -> io::Result<()> {
-        self.good.cut(file, length)
-    }
-    fn sync(&self, file: FileName) -> io::Result<()> {
-        self.good.sync(file)
-    }
-    fn rename(&self, from: FileName, to: FileName) -> io::Result<()> {
-        self.good.rename(from, to)
-    }
-    fn sync_folder(&self) -> io::Result<()> {
-        self.good.sync_folder()
-    }
 }
 
 /// M4: the one-password form, and a change to it.
