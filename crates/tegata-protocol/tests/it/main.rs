@@ -16,6 +16,7 @@ mod defects;
 mod envelope;
 mod kinds;
 mod order_interop;
+mod order_properties;
 mod pages;
 mod presentation;
 mod properties;

@@ -183,7 +183,7 @@ fn rules() -> crate::cddl::Rules {
 }
 
 /// So many cases, and no files left behind.
-fn config(cases: u32) -> ProptestConfig {
+pub(crate) fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
         failure_persistence: None,
@@ -191,7 +191,7 @@ fn config(cases: u32) -> ProptestConfig {
     }
 }
 
-fn round<T>(value: &T)
+pub(crate) fn round<T>(value: &T)
 where
     T: PartialEq + std::fmt::Debug + minicbor::Encode<()> + for<'b> minicbor::Decode<'b, ()>,
 {
