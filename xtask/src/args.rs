@@ -15,7 +15,7 @@ Usage: cargo xtask COMMAND [ARGUMENTS]
                          --help: all of them). `cargo demo` is short for it.
   test [ARGS…]           bring what the tests need, then run every test, those marked ignored
                          included. ARGS go to cargo test (-p tegata-gate; -- part_of_a_name).
-  bench payment|gate [--json]
+  bench payment|gate|seal [--json]
                          build optimised and measure.
   soak [ARGS…]           the long tests, optimised: those with `soak` in their names.
   ci                     format, lints, licences and tidiness, then `test`: what a change must pass.
@@ -51,6 +51,7 @@ pub(crate) struct Bench {
 enum Subject {
     Payment,
     Gate,
+    Seal,
 }
 
 impl Command {
@@ -82,11 +83,12 @@ impl Bench {
         let subject = match names.as_slice() {
             [name] if name == "payment" => Subject::Payment,
             [name] if name == "gate" => Subject::Gate,
-            [] => return Err(Stop::usage("`bench` needs a name: payment or gate")),
+            [name] if name == "seal" => Subject::Seal,
+            [] => return Err(Stop::usage("`bench` needs a name: payment, gate or seal")),
             [name, ..] => {
                 let name = name.to_string_lossy();
                 return Err(Stop::usage(&format!(
-                    "there is no bench `{name}`: payment or gate"
+                    "there is no bench `{name}`: payment, gate or seal"
                 )));
             }
         };
@@ -101,6 +103,7 @@ impl Bench {
         match self.subject {
             Subject::Payment => "payment",
             Subject::Gate => "gate",
+            Subject::Seal => "seal",
         }
     }
 
@@ -109,7 +112,13 @@ impl Bench {
         match self.subject {
             Subject::Payment => &["tegata-demo", "tegata-guard", "tegata-centre"],
             Subject::Gate => &["tegata-demo", "tegata-guard", "tegata-centre"],
+            Subject::Seal => &["tegata-demo"],
         }
+    }
+
+    /// Does it need a browser?
+    pub(crate) fn needs_browser(&self) -> bool {
+        self.subject == Subject::Seal
     }
 
     /// What else was given, for `tegata-bench` to judge.

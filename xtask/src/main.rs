@@ -85,5 +85,8 @@ fn run_bench(workspace: &Workspace, bench: &Bench) -> Result<(), Stop> {
     let programs = compile::build(workspace, &plan)?;
     let mut program = std::process::Command::new(programs.find("tegata-bench")?);
     program.arg(bench.name()).args(bench.arguments());
+    if bench.needs_browser() {
+        browser::Browser::ready(workspace)?.tell(&mut program);
+    }
     cargo::become_program(program)
 }

@@ -115,21 +115,8 @@ fn folder(keep: Option<&PathBuf>) -> anyhow::Result<Folder> {
     Ok(Folder::Kept(std::path::absolute(path)?))
 }
 
-async fn play(folder: PathBuf, once: bool, ending: Ending) -> anyhow::Result<()> {
-    println!("A town is founded in {}.", folder.display());
-    let programs = Programs::beside_this_one(ending.clone())?;
-    let mut town = Town::found(programs, folder, Limits::Usual)?;
-    let mut story = Story::new(&mut town);
-    story.play().await?;
-    let members = [story.aiko.take(), story.botan.take()];
-    println!(
-        "\n{} sealed and signed artefacts passed.",
-        town.recorder.count()
-    );
-    if once {
-        town.close();
-        return Ok(());
-    }
+/// The doors of those whose pages are open already, and the gate's, which opens now.
+fn doors(town: &mut Town) -> anyhow::Result<Vec<Door>> {
     let mut doors = vec![
         Door {
             name: "Centre".to_owned(),
@@ -161,6 +148,25 @@ async fn play(folder: PathBuf, once: bool, ending: Ending) -> anyhow::Result<()>
         kind: "gate",
         address: format!("http://gate.localhost:{}/", gate.port()),
     });
+    Ok(doors)
+}
+
+async fn play(folder: PathBuf, once: bool, ending: Ending) -> anyhow::Result<()> {
+    println!("A town is founded in {}.", folder.display());
+    let programs = Programs::beside_this_one(ending.clone())?;
+    let mut town = Town::found(programs, folder, Limits::Usual)?;
+    let mut story = Story::new(&mut town);
+    story.play().await?;
+    let members = [story.aiko.take(), story.botan.take()];
+    println!(
+        "\n{} sealed and signed artefacts passed.",
+        town.recorder.count()
+    );
+    if once {
+        town.close();
+        return Ok(());
+    }
+    let mut doors = doors(&mut town)?;
     let members: Vec<_> = members.into_iter().flatten().collect();
     for (number, member) in members.iter().enumerate() {
         doors.push(Door {

@@ -32,6 +32,7 @@ pub mod identity;
 pub mod joining;
 pub mod keeper;
 pub mod keys;
+pub mod packing;
 pub mod pages;
 pub mod programs;
 pub mod server;

@@ -5,19 +5,17 @@
 //! pages: it's a simple request of CORS that any origin may make, without cookies, and its refusals
 //! are JSON, since a browser has no key to open a signed one with.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use tegata_client::CBOR;
 use tegata_protocol::envelope::SEALED_LIMIT;
 use tegata_protocol::order::CartToken;
@@ -27,6 +25,7 @@ use tokio::sync::Semaphore;
 
 use crate::desk::{self, Fault, Unanswered};
 use crate::handing;
+use crate::packing;
 use crate::service::{Service, cause};
 
 /// How many requests are worked on at once; others wait.
@@ -110,7 +109,7 @@ async fn keys(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Query(query): Query<KeysQuery>,
     headers: HeaderMap,
-    token: Bytes,
+    token: Result<Bytes, BytesRejection>,
 ) -> Response {
     if let Err(seconds) = door.service.count(peer.ip()) {
         return too_fast(seconds);
@@ -122,6 +121,10 @@ async fn keys(
             let why = "suite must be standard or compact";
             return refused(&Refusal::because(Code::TokenInvalid, why));
         }
+    };
+    let Ok(token) = token else {
+        let why = "it's longer than a token";
+        return refused(&Refusal::because(Code::TokenInvalid, why));
     };
     let found = door
         .work(move |service| handing::hand_out(service, &token, suite))
@@ -185,16 +188,14 @@ fn refused(refusal: &Refusal) -> Response {
     (status, Json(body)).into_response()
 }
 
-/// The body, compressed if the other side takes that: keys don't shrink, programs do.
+/// Key and program, compressed if the other side takes that.
 fn packed(headers: &HeaderMap, body: Vec<u8>) -> Response {
     let vary = (header::VARY, "accept-encoding");
-    let plain = [(header::CONTENT_TYPE, CBOR), vary.clone()];
+    let plain = [(header::CONTENT_TYPE, CBOR), vary];
     if !takes_gzip(headers) {
         return (plain, body).into_response();
     }
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    let written = encoder.write_all(&body).and_then(|()| encoder.finish());
-    match written {
+    match packing::pack(&body) {
         Ok(packed) => (plain, [(header::CONTENT_ENCODING, "gzip")], packed).into_response(),
         Err(_) => (plain, body).into_response(),
     }

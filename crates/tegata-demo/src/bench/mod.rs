@@ -6,7 +6,7 @@
 //! turns and the medians count. The ratio is limit ÷ flow: 1.00 would be a program that does
 //! nothing but that.
 //!
-//! [`payment`] drives a centre behind its guard over HTTP, [`gate`] checks tickets as a gate does.
+//! [`payment`] drives a centre behind its guard over HTTP, [`gate`] checks tickets as a gate does, [`seal`] seals orders in a browser and opens them.
 //! [`primitives`] measures the limits' parts, [`parties`] brings members and shops to life,
 //! [`load`] is the crowd at the door, [`report`] prints.
 
@@ -20,6 +20,7 @@ pub mod parties;
 pub mod payment;
 pub mod primitives;
 pub mod report;
+pub mod seal;
 
 /// Rounds of limit and flow, in turns; medians count.
 const ROUNDS: usize = 5;
@@ -40,6 +41,8 @@ enum Subject {
     Payment(payment::Options),
     /// Tickets checked offline by a gate, admissions durable
     Gate(gate::Options),
+    /// Sealed orders: sealed in Chromium, opened by the shop's library
+    Seal(seal::Options),
     /// One round of the gate bench, in a process of its own
     #[command(hide = true)]
     GateRound(gate::RoundOptions),
@@ -50,6 +53,7 @@ pub fn main() -> ExitCode {
     let measured = match Arguments::parse().subject {
         Subject::Payment(options) => payment::run(&options),
         Subject::Gate(options) => gate::run(&options),
+        Subject::Seal(options) => seal::run(&options),
         Subject::GateRound(options) => gate::round(&options),
     };
     match measured {

@@ -1,5 +1,5 @@
 //! `tegata-bench`: what the programs reach, beside what this machine could. Run it as
-//! `cargo xtask bench payment|gate`.
+//! `cargo xtask bench payment|gate|seal`.
 
 use std::process::ExitCode;
 

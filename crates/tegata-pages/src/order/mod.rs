@@ -33,6 +33,9 @@ const FORM: &str = include_str!("form-frame.js");
 const WORKER: &str = include_str!("worker-frame.js");
 const PAGE: &str = include_str!("order-page.js");
 
+/// The scripts of form frame and worker frame, which browsers may keep: what a bench weighs.
+pub const SCRIPTS: [&str; 2] = [FORM, WORKER];
+
 /// Where the shop's page finds its script.
 pub const PAGE_SCRIPT: &str = "/order-page.js";
 
