@@ -69,7 +69,8 @@ fn keep(service: &Service, stopped: &Receiver<()>) {
     }
 }
 
-/// Burns the keys whose time is over: their bytes are erased. Gives how many.
+/// Burns the keys whose time is over: their bytes are erased, from the write-ahead log too. Gives
+/// how many.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -79,5 +80,6 @@ pub fn burn(service: &Service) -> Result<usize, StoreError> {
     if burnt > 0 {
         tracing::info!(keys = burnt, "burnt");
     }
+    service.store().fold()?;
     Ok(burnt)
 }

@@ -8,7 +8,7 @@
 //! All SQL stands below this module, in functions named by what they do. What is deleted is
 //! overwritten (`secure_delete`).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -86,6 +86,7 @@ struct Finish {
 /// The database of one service.
 #[derive(Debug)]
 pub struct Store {
+    file: PathBuf,
     jobs: Option<Sender<Job>>,
     writer: Option<JoinHandle<()>>,
     reader: Mutex<Connection>,
@@ -109,6 +110,7 @@ impl Store {
             .spawn(move || write_all(&writing, &waiting))
             .map_err(|e| StoreError::NotDurable(e.to_string()))?;
         Ok(Self {
+            file: file.to_owned(),
             jobs: Some(jobs),
             writer: Some(writer),
             reader: Mutex::new(reading),
@@ -155,6 +157,19 @@ impl Store {
     pub fn read<T, E>(&self, read: impl FnOnce(&Tables<'_>) -> Result<T, E>) -> Result<T, E> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         read(&Tables::new(&reader))
+    }
+
+    /// Folds the write-ahead log into the file and empties it: what was erased from the tables
+    /// stands in neither after that.
+    ///
+    /// # Errors
+    /// [`StoreError`]; another time will do as well.
+    pub fn fold(&self) -> Result<(), StoreError> {
+        let connection = Connection::open(&self.file)?;
+        connection.busy_timeout(BUSY)?;
+        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+        connection.query_row(sql, [], |_row| Ok(()))?;
+        Ok(())
     }
 }
 
