@@ -9,7 +9,7 @@ HERE = Path(__file__).resolve().parent
 VECTORS = HERE.parent / "spec" / "vectors"
 
 TARGETS = {
-    "identities": (1, 2, 5),
+    "identities": (1, 2, 5, 6),
     "joining": (9, 10, 11, 12, 25),
     "prepaid": (20, 21, 22, 23, 24),
     "purchase": (30, 31, 52),
@@ -17,6 +17,7 @@ TARGETS = {
     "payment": (40, 41, 42, 43, 44, 45, 46, 47, 48, 50, 51),
     "ticket": (60, 61, 62, 63, 64),
     "book": (70, 71, 72, 73),
+    "order": (26, *range(120, 130)),
 }
 
 
@@ -55,9 +56,12 @@ def main():
         if "recipient_key" in vector:
             key = bytes.fromhex(vector["recipient_key"])
             put("keys", bytes([len(key) > 32]) + key)
+    for vector in vectors("orders.json"):
+        put("sealed_order", bytes.fromhex(vector["sealed"]))
+        put("order_form", bytes.fromhex(vector.get("form", "")))
     joining = json.loads((VECTORS / "joining.json").read_text())
     put("details", bytes.fromhex(joining["salted_details"]))
-    typed = [joining["slip"], joining["code"], *joining["sloppy_codes"], "12.50", "sakura99"]
+    typed = [joining["slip"], joining["code"], *joining["sloppy_codes"], "12.50", "sakura99", "order-public-1"]
     typed += [vector["text"] for vector in vectors("numbers.json")]
     for text in typed:
         put("typed", text.encode())

@@ -16,6 +16,11 @@ use tegata_protocol::{
     joining::{
         ActivationCode, Possession, RecordInquiry, Registered, Registration, SaltedDetails, Slip,
     },
+    order::{
+        Binding, CardForm, CardKept, CartToken, HandOut, KeyKind, KeySource, KeysWanted, MadeKeys,
+        Maker, OpeningHalf, OrderForm, OrderId, OrderKey, OrderKeyId, OrderReceipt, ProgramEntry,
+        Scheme, SealedOrder, Stock, StockInquiry, StockUpload, cart_digest,
+    },
     payload_of,
     payment::{
         BillAnswer, BillInquiry, Capture, Captured, Collect, Delivered, HoldClosed, Mailbox,
@@ -23,7 +28,7 @@ use tegata_protocol::{
     },
     prepaid::{Balance, BalanceInquiry, PaymentReference, PrepaidCard, PrepaidRequest},
     purchase::{Bill, Delivery, Keyword, Offer, PurchaseRequest, compute_totals},
-    record::{Certificate, Certificates, ChainHead, PartyRecord},
+    record::{Certificate, Certificates, ChainHead, PartyRecord, ProgramDigest},
     refusal::Refusal,
     ticket::{
         Admission, CheckData, Presentation, SealedPresentation, SeriesRecord, SeriesSecret, Ticket,
@@ -58,8 +63,8 @@ macro_rules! exchange {
 }
 
 exchange!(
-    /// Certificates, records, heads.
-    identities: Certificate, PartyRecord, ChainHead
+    /// Certificates, records, heads, digests of programs.
+    identities: Certificate, PartyRecord, ChainHead, ProgramDigest
 );
 exchange!(
     /// Registrations and refusals.
@@ -88,6 +93,13 @@ exchange!(
 exchange!(
     /// Imports and rules.
     book: Message<StatementImport>, Message<Rule>, Message<Imported>, Message<Done>
+);
+
+exchange!(
+    /// Keys, tokens, stock and receipts of sealed orders.
+    order: OrderKey, CartToken, ProgramEntry, OrderReceipt, Message<StockUpload>,
+    Message<StockInquiry>, Message<Stock>, Message<KeysWanted>, Message<MadeKeys>,
+    Message<CardForm>, Message<CardKept>
 );
 
 /// Bills: what is accepted has the totals that are computed again.
@@ -127,6 +139,64 @@ pub fn sealed(bytes: &[u8]) {
         assert_eq!(reply.to_bytes(), bytes);
     }
     drop(cbor::decode::<Certificates>(bytes, 64 * 1024));
+}
+
+/// A key for orders of this kind, and what an order is bound to.
+fn order_town(kind: KeyKind, suite: Suite, layers: u8) -> (Scheme, OpeningHalf, Binding) {
+    let scheme = Scheme::new(Scheme::DEFAULT.scope(), kind, layers).expect("at most three");
+    let half = OpeningHalf::from_seed(kind, suite, &[60; 32]);
+    let key = OrderKey {
+        recipient: PartyNumber::CENTRE,
+        id: OrderKeyId::from_bytes([0; 16]),
+        scheme,
+        member: None,
+        part: half.sealing_part(),
+        expires: Time::from_secs(60),
+        program: Digest::of(b"program"),
+        maker: Maker::Recipient,
+        source: KeySource::Regular,
+        made: Time::from_secs(0),
+    };
+    let unverified = Unverified::parse(KEY.sign(&key)).expect("a good key");
+    let key = unverified
+        .verify(&KEY.verifying_key())
+        .expect("our own signature");
+    let binding = Binding::new(&key, OrderId::from_bytes([0; 16]), cart_digest(&[]));
+    (scheme, half, binding)
+}
+
+/// Sealed orders from the wire, and sealed bytes: nobody knows what would open here.
+pub fn sealed_order(bytes: &[u8]) {
+    static TOWNS: LazyLock<Vec<(Scheme, OpeningHalf, Binding)>> = LazyLock::new(|| {
+        let kinds = [
+            (KeyKind::Shared, Suite::Compact),
+            (KeyKind::Public, Suite::Compact),
+            (KeyKind::Public, Suite::Standard),
+        ];
+        let all = kinds.into_iter();
+        all.flat_map(|(kind, suite)| (0..=3).map(move |n| order_town(kind, suite, n)))
+            .collect()
+    });
+    let mut sealed = bytes.to_vec();
+    if let Ok(order) = SealedOrder::parse(bytes) {
+        assert_eq!(order.to_bytes(), bytes);
+        sealed = order.sealed;
+    }
+    for (scheme, half, binding) in TOWNS.iter() {
+        assert!(half.open(*scheme, binding, &sealed).is_err());
+    }
+}
+
+/// What is inside a sealed order, and what a browser is sent.
+pub fn order_form(bytes: &[u8]) {
+    if let Ok(form) = OrderForm::parse(bytes) {
+        assert_eq!(form.to_bytes().as_slice(), bytes);
+        let _digest = cart_digest(&form.lines);
+        for field in &form.fields {
+            let _text = form.text(&field.name);
+        }
+    }
+    drop(cbor::decode::<HandOut>(bytes, 64 * 1024));
 }
 
 /// What a gate's camera sees.
@@ -190,6 +260,9 @@ pub fn typed(bytes: &[u8]) {
     }
     if let Ok(amount) = Amount::parse(text, Currency::EUR) {
         assert!(amount.minor() <= tegata_protocol::MAX_MINOR);
+    }
+    if let Ok(scheme) = text.parse::<Scheme>() {
+        assert_eq!(scheme.to_string().parse(), Ok(scheme));
     }
     if let Ok(keyword) = Keyword::new(text) {
         assert_eq!(cbor::decode(&cbor::encode(&keyword), 64), Ok(keyword));
