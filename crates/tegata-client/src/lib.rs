@@ -16,6 +16,7 @@
 )]
 
 mod address;
+pub mod order;
 mod patience;
 
 pub use address::check_address;
