@@ -52,7 +52,8 @@ pub struct Moved {
 }
 
 impl Epochs {
-    /// Opens the file in a data folder whose lock the caller holds, or begins the first epoch.
+    /// Opens the file in a data folder whose lock the caller holds, or begins the first epoch. Two
+    /// processes mustn't have it open: one would go on with a key that the other has destroyed.
     ///
     /// # Errors
     /// [`FormsError`].
@@ -147,13 +148,9 @@ impl Epochs {
         connection: &Connection,
         watch: &mut dyn FnMut(Cut) -> io::Result<()>,
     ) -> Result<(), FormsError> {
-        let newest = self.ring.newest();
-        let left = store::keys_elsewhere(connection, &newest)?.len();
-        let upload = store::pending_upload(connection)?;
-        let left = left.saturating_add(usize::from(upload.is_some_and(|u| u.slot != newest)));
-        match u64::try_from(left) {
-            Ok(0) => self.ring.finish(watch),
-            left => Err(FormsError::StillUsed(left.unwrap_or(u64::MAX))),
+        match store::count_elsewhere(connection, &self.ring.newest())? {
+            0 => self.ring.finish(watch),
+            left => Err(FormsError::StillUsed(left)),
         }
     }
 

@@ -10,9 +10,11 @@
 //! ([`erase`]) and, once [`scrub`] has run, they are in its write-ahead log no longer either. In
 //! backups they stay, encrypted, until the order key that they lie under is destroyed.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use tegata_program::data::DataDir;
 use tegata_protocol::Time;
 use tegata_protocol::order::{OrderForm, OrderId};
@@ -44,7 +46,8 @@ pub struct Progress {
 }
 
 impl OrderKeys {
-    /// Opens the file in a data folder whose lock the caller holds, or makes the first key.
+    /// Opens the file in a data folder whose lock the caller holds, or makes the first key. Others may
+    /// only [`Self::read`] it meanwhile.
     ///
     /// # Errors
     /// [`FormsError`].
@@ -191,10 +194,21 @@ pub fn erase(connection: &Connection, order: OrderId) -> Result<bool, FormsError
 }
 
 /// Takes what was erased out of the write-ahead log too: outside of any transaction, on any
-/// connection to the database. `false` if somebody is still reading an older state: call it again.
+/// connection that may write. `false` if somebody is still reading an older state: call it again.
 ///
 /// # Errors
 /// [`FormsError`].
 pub fn scrub(connection: &Connection) -> Result<bool, FormsError> {
     store::empty_log(connection)
+}
+
+/// As [`scrub`], on a connection of its own: for a host whose connections are always in a
+/// transaction, or read-only.
+///
+/// # Errors
+/// [`FormsError`].
+pub fn scrub_file(database: &Path) -> Result<bool, FormsError> {
+    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    scrub(&connection)
 }

@@ -7,8 +7,10 @@
 //! scheme = "order-public-1"
 //! ```
 
-use tegata_protocol::order::{KeyKind, KeyScope, Maker, Scheme, program_digest};
-use tegata_protocol::{Digest, PartyNumber, Role};
+use tegata_protocol::order::{KeyKind, KeyScope, KeySource, Maker, Scheme, program_digest};
+use tegata_protocol::{Digest, PartyNumber, Role, Suite, Time};
+
+use crate::keys::Wanted;
 
 /// The settings as they stand in a file; all may be left out but the service.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
@@ -126,6 +128,24 @@ pub struct Rules {
     pub epoch_seconds: u64,
     /// The programs that keys may name.
     pub programs: Vec<Digest>,
+}
+
+impl Rules {
+    /// Keys as they are usually wanted now, of nobody in particular; for whoever makes some by hand.
+    pub fn wanted(&self, suite: Suite, source: KeySource, now: Time) -> Wanted {
+        let seconds = match source {
+            KeySource::Regular => self.key_seconds,
+            KeySource::Fallback => self.fallback_seconds,
+        };
+        Wanted {
+            scheme: self.scheme,
+            suite,
+            member: None,
+            source,
+            program: self.programs.first().copied().unwrap_or(program_digest()),
+            expires: now.after(seconds),
+        }
+    }
 }
 
 impl Settings {

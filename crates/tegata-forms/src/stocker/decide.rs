@@ -47,7 +47,7 @@ pub fn decide(view: View<'_>) -> Option<Batch> {
             Some(Batch {
                 wanted: Wanted {
                     member,
-                    ..wanted(view, suite, view.rules.key_seconds)
+                    ..wanted(view, suite, KeySource::Regular)
                 },
                 count: 1,
             })
@@ -72,23 +72,20 @@ pub(super) fn kind(scheme: Scheme, suite: Suite, source: KeySource) -> Kind {
     }
 }
 
-/// The program that new keys name: what the service hands out, if we know it; a program that we
+/// The program that new keys name: what the service hands out, if we know it. A program that we
 /// don't know could send the orders anywhere.
-pub(super) fn program(rules: &Rules, stock: &Stock) -> Option<Digest> {
-    let known = rules.programs.contains(&stock.program);
-    known
-        .then_some(stock.program)
-        .or(rules.programs.first().copied())
+fn program(rules: &Rules, stock: &Stock, usual: Digest) -> Digest {
+    match rules.programs.contains(&stock.program) {
+        true => stock.program,
+        false => usual,
+    }
 }
 
-fn wanted(view: View<'_>, suite: Suite, seconds: u64) -> Wanted {
+fn wanted(view: View<'_>, suite: Suite, source: KeySource) -> Wanted {
+    let usual = view.rules.wanted(suite, source, view.now);
     Wanted {
-        scheme: view.rules.scheme,
-        suite,
-        member: None,
-        source: KeySource::Regular,
-        program: program(view.rules, view.stock).unwrap_or(view.stock.program),
-        expires: view.now.after(seconds),
+        program: program(view.rules, view.stock, usual.program),
+        ..usual
     }
 }
 
@@ -104,7 +101,7 @@ fn for_orders(view: View<'_>, suite: Suite) -> Option<Batch> {
     let missing = usize::try_from(view.rules.stock.saturating_sub(left)).unwrap_or(BATCH);
     let wants = missing >= BATCH || low && missing > 0;
     wants.then(|| Batch {
-        wanted: wanted(view, suite, view.rules.key_seconds),
+        wanted: wanted(view, suite, KeySource::Regular),
         count: missing.min(BATCH),
     })
 }
@@ -118,10 +115,7 @@ fn fallback(view: View<'_>, suite: Suite) -> Option<Batch> {
     let until = pile(view, suite).and_then(|pile| pile.fallback_until);
     let holds = until.is_some_and(|until| view.now.after(seconds / 4) < until);
     (!holds).then(|| Batch {
-        wanted: Wanted {
-            source: KeySource::Fallback,
-            ..wanted(view, suite, seconds)
-        },
+        wanted: wanted(view, suite, KeySource::Fallback),
         count: 1,
     })
 }

@@ -189,6 +189,14 @@ pub(crate) fn keys_elsewhere(
         .map_err(FormsError::from)
 }
 
+/// How many secrets, of keys or the pending upload, aren't under `slot`.
+pub(crate) fn count_elsewhere(connection: &Connection, slot: &[u8]) -> Result<u64, FormsError> {
+    let sql = "SELECT (SELECT count(*) FROM order_key WHERE state = ?1 AND slot <> ?2) \
+        + (SELECT count(*) FROM order_upload WHERE slot <> ?2)";
+    let stocked = KeyState::Stocked.cell();
+    number(connection.query_row(sql, params![stocked, slot], |row| row.get(0))?)
+}
+
 /// Puts a key's secret under another epoch key.
 pub(crate) fn move_key(
     connection: &Connection,

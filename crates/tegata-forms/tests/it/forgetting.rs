@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
-use tegata_forms::{Bare, OrderKeys, kept};
+use tegata_forms::{Bare, Cover, Epochs, OrderKeys, epoch, kept};
 use tegata_protocol::order::OrderId;
 
 use crate::desk::{Desk, NOW, STREET, form};
@@ -99,6 +100,80 @@ fn after_an_epochs_end_no_copy_gives_back_a_used_key() {
     }
 }
 
+#[test]
+fn key_files_may_lie_under_a_cover_of_the_hosts() {
+    struct Covered(u8);
+    impl Cover for Covered {
+        fn cover(&self, label: &[u8], bytes: &[u8]) -> Vec<u8> {
+            [
+                label,
+                &[self.0],
+                bytes
+                    .iter()
+                    .map(|b| b ^ self.0)
+                    .collect::<Vec<_>>()
+                    .as_slice(),
+            ]
+            .concat()
+        }
+        fn uncover(&self, label: &[u8], covered: &[u8]) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+            let rest = covered.strip_prefix(label)?.strip_prefix(&[self.0])?;
+            Some(zeroize::Zeroizing::new(
+                rest.iter().map(|b| b ^ self.0).collect(),
+            ))
+        }
+    }
+    let desk = Desk::new("order-public-1");
+    fs::remove_file(desk.dir.path().join(epoch::FILE)).unwrap();
+    let open = |secret| Epochs::open(&desk.dir, Arc::new(Covered(secret)), NOW);
+    let epochs = Arc::new(open(0x5A).unwrap());
+    epochs.turn(&desk, NOW).unwrap();
+    assert!(
+        desk.dir
+            .read(epoch::FILE)
+            .unwrap()
+            .starts_with(epoch::FILE.as_bytes())
+    );
+    assert!(open(0x5A).is_ok());
+    let error = open(0x5B).unwrap_err().to_string();
+    assert!(
+        error.contains(epoch::FILE) && error.contains("cover"),
+        "{error}"
+    );
+}
+
+#[test]
+fn epochs_may_end_while_orders_come_and_keys_are_made() {
+    let desk = Arc::new(Desk::new("order-public-1"));
+    let done = Arc::new(AtomicBool::new(false));
+    let turning = {
+        let (desk, done) = (Arc::clone(&desk), Arc::clone(&done));
+        std::thread::spawn(move || {
+            let mut turns = 0;
+            while !done.load(Ordering::SeqCst) || turns < 20 {
+                desk.epochs.turn(&*desk, NOW).unwrap();
+                turns += 1;
+            }
+        })
+    };
+    let customers: Vec<_> = (0..4)
+        .map(|_| {
+            let desk = Arc::clone(&desk);
+            std::thread::spawn(move || {
+                for _ in 0..25 {
+                    let (_, bytes) = desk.order(&desk.key());
+                    desk.take(&bytes);
+                }
+            })
+        })
+        .collect();
+    for customer in customers {
+        customer.join().unwrap();
+    }
+    done.store(true, Ordering::SeqCst);
+    turning.join().unwrap();
+}
+
 fn keep(desk: &Desk, keys: &OrderKeys, number: u8) -> OrderId {
     let order = OrderId::from_bytes([number; 16]);
     desk.change(|connection| keys.keep(connection, order, &form()))
@@ -165,7 +240,7 @@ fn an_erased_form_is_in_no_file_any_more() {
                 .change(|connection| kept::erase(connection, *order))
                 .unwrap()
         );
-        assert!(kept::scrub(&desk.connect()).unwrap());
+        assert!(kept::scrub_file(&desk.file()).unwrap());
         let after = dump(desk.dir.path());
         for piece in secret.chunks_exact(16) {
             assert!(!holds(&after, piece));

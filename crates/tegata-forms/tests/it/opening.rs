@@ -3,6 +3,7 @@
 use std::sync::{Arc, Barrier};
 
 use rusqlite::Connection;
+use tegata_client::order::ReadyOrder;
 use tegata_forms::keys::{self, KeyState};
 use tegata_forms::open::{self, Arrival, OpenError, Taken};
 use tegata_forms::{FormsError, Own, token};
@@ -56,6 +57,17 @@ fn an_order_is_opened_and_its_receipt_says_so() {
         };
         assert_eq!(state, expected, "{scheme}");
     }
+}
+
+#[test]
+fn what_the_rust_client_seals_is_opened() {
+    let desk = Desk::new("order-public-1");
+    let key = desk.make(&desk.wanted(Suite::Standard, KeySource::Regular), 1);
+    let token = desk.token(token::new_order(), &lines());
+    let token = token::verify(desk.own(), token).unwrap();
+    let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+    let ready = ReadyOrder::seal(token, &key[0], &form(), None, &mut rng).unwrap();
+    assert_eq!(desk.open_new(ready.bytes()).form(), &form());
 }
 
 #[test]
