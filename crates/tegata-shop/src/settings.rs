@@ -11,6 +11,15 @@
 //! messages_per_minute = 120
 //! rate_per_minute = 600
 //! rate_loopback_per_minute = 0
+//!
+//! # For goods by post: where the order form's frames stand, and how long a bill may be paid.
+//! forms_address = "https://forms.shop.example"
+//! order_bill_minutes = 60
+//!
+//! # Who hands out the keys that orders are sealed with; see tegata-forms for all of it.
+//! [orders]
+//! service = "E-12345-67890"
+//! service_address = "https://sealing.example"
 //! ```
 
 use std::net::SocketAddr;
@@ -19,6 +28,7 @@ use std::path::PathBuf;
 use tegata_program::exit::Failure;
 use tegata_program::serve::{Tls, loopback};
 
+use crate::orders::BILL_SECONDS;
 use crate::pace::Rates;
 use crate::shop::Rules;
 
@@ -74,6 +84,33 @@ pub struct Settings {
     /// The same for this machine's own addresses [default: 0]
     #[arg(long, value_name = "N")]
     pub rate_loopback_per_minute: Option<u32>,
+
+    /// The address of the order form's frames: a host name of their own that leads to this shop
+    /// [default: forms. before the name in the shop's own address]
+    #[arg(long, value_name = "URL")]
+    pub forms_address: Option<String>,
+
+    /// How long a bill for goods may be paid, in minutes [default: 60]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1440))]
+    pub order_bill_minutes: Option<u32>,
+
+    /// The same in seconds; for trying things out
+    #[arg(
+        long,
+        value_name = "N",
+        hide = true,
+        conflicts_with = "order_bill_minutes"
+    )]
+    pub order_bill_seconds: Option<u32>,
+
+    /// Where customers' wallets show their page, on their own machine
+    /// [default: http://wallet.localhost:7405]
+    #[arg(long, value_name = "URL")]
+    pub wallet: Option<String>,
+
+    /// Sealed orders: the sealing service, and how they're sealed.
+    #[arg(skip)]
+    pub orders: Option<tegata_forms::Settings>,
 }
 
 impl Settings {
@@ -98,7 +135,31 @@ impl Settings {
             rate_loopback_per_minute: self
                 .rate_loopback_per_minute
                 .or(others.rate_loopback_per_minute),
+            forms_address: self.forms_address.or(others.forms_address),
+            order_bill_minutes: self.order_bill_minutes.or(others.order_bill_minutes),
+            order_bill_seconds: self.order_bill_seconds.or(others.order_bill_seconds),
+            wallet: self.wallet.or(others.wallet),
+            orders: self.orders.or(others.orders),
         }
+    }
+
+    /// Where the order form's frames stand, for a shop whose own address is `own`.
+    #[must_use]
+    pub fn frames(&self, own: &str) -> String {
+        let usual = || origin_of(own).replacen("://", "://forms.", 1);
+        let given = self
+            .forms_address
+            .as_deref()
+            .map(|given| given.trim_end_matches('/'));
+        given.map_or_else(usual, str::to_owned)
+    }
+
+    /// How long a bill for goods may be paid.
+    #[must_use]
+    pub fn order_bill_seconds(&self) -> u64 {
+        let minutes = self.order_bill_minutes.map(|m| u64::from(m) * 60);
+        let seconds = self.order_bill_seconds.map(u64::from);
+        seconds.or(minutes).unwrap_or(BILL_SECONDS).max(1)
     }
 
     /// The address to listen on.
@@ -113,10 +174,7 @@ impl Settings {
         if !self.hosts.is_empty() {
             return self.hosts.clone();
         }
-        let own = own.split_once("://").map_or(own, |(_, rest)| rest);
-        let own = own.split('/').next().unwrap_or(own);
-        let own = own.rsplit_once(':').map_or(own, |(name, _)| name);
-        vec![own.to_owned(), "shop.localhost".to_owned()]
+        vec![host_of(own).to_owned(), "shop.localhost".to_owned()]
     }
 
     /// Certificate and key, if configured.
@@ -154,6 +212,24 @@ impl Settings {
     }
 }
 
+/// Scheme, name and port of an address.
+#[must_use]
+pub fn origin_of(address: &str) -> String {
+    let (scheme, rest) = address.split_once("://").unwrap_or(("http", address));
+    let authority = rest.split('/').next().unwrap_or(rest);
+    format!("{scheme}://{authority}")
+}
+
+/// The host name in an address.
+#[must_use]
+pub fn host_of(address: &str) -> &str {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or(rest);
+    authority
+        .rsplit_once(':')
+        .map_or(authority, |(name, _)| name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,5 +239,15 @@ mod tests {
         let settings = Settings::default();
         let hosts = settings.host_names("https://books.example:8443/shop");
         assert_eq!(hosts, ["books.example", "shop.localhost"]);
+    }
+
+    #[test]
+    fn the_frames_have_a_name_of_their_own() {
+        let mut settings = Settings::default();
+        let frames = settings.frames("http://shop.localhost:7402/");
+        assert_eq!(frames, "http://forms.shop.localhost:7402");
+        settings.forms_address = Some("https://f.example/".into());
+        assert_eq!(settings.frames("https://shop.example"), "https://f.example");
+        assert_eq!(host_of(&settings.frames("")), "f.example");
     }
 }

@@ -63,6 +63,12 @@ pub enum OpenError {
     /// Its catalogue's series.
     #[error(transparent)]
     Series(#[from] SeriesError),
+    /// Its settings for sealed orders.
+    #[error("[orders] in shop.toml can't be used")]
+    Orders(#[from] tegata_forms::SettingsError),
+    /// What lies in its folder for sealed orders.
+    #[error(transparent)]
+    Forms(#[from] tegata_forms::FormsError),
     /// There's no catalogue.
     #[error("there's no catalogue {}", .0.display())]
     NoCatalogue(PathBuf),

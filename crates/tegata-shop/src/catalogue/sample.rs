@@ -4,11 +4,30 @@ use std::path::{Path, PathBuf};
 
 use tegata_program::data;
 
+macro_rules! file {
+    ($name:literal) => {
+        (
+            $name,
+            include_str!(concat!("../../samples/hanamizuki/", $name)),
+        )
+    };
+}
+
 /// The sample's files: path below the data folder, and content.
-pub const FILES: &[(&str, &str)] = &[(
-    "catalogue.toml",
-    include_str!("../../samples/hanamizuki/catalogue.toml"),
-)];
+pub const FILES: &[(&str, &str)] = &[
+    file!("catalogue.toml"),
+    file!("pictures/welcome.svg"),
+    file!("pictures/notebook.svg"),
+    file!("pictures/postcards.svg"),
+    file!("pictures/letters.svg"),
+    file!("pictures/ink.svg"),
+    file!("pictures/brush.svg"),
+    file!("pictures/sencha.svg"),
+    file!("pictures/hojicha.svg"),
+    file!("pictures/cup.svg"),
+    file!("pictures/furoshiki.svg"),
+    file!("pictures/tenugui.svg"),
+];
 
 /// Writes the sample into a folder, over nothing that is there. Gives what was written.
 ///

@@ -28,6 +28,12 @@ enum Command {
     },
     /// Print a catalogue with four offers and a comment for each setting
     Example,
+    /// Write a sample catalogue of goods with its pictures into a folder, over nothing that is there
+    Sample {
+        /// The folder: a new shop's data folder, or any other
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -37,7 +43,25 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             print!("{}", catalogue::EXAMPLE);
             Ok(())
         }
+        Command::Sample { folder } => sample(&folder),
     }
+}
+
+fn sample(folder: &std::path::Path) -> Result<(), Failure> {
+    let written = catalogue::sample::write(folder).map_err(|e| {
+        Failure::refused(format!(
+            "can't write the sample into {}: {e}",
+            shown(folder)
+        ))
+    })?;
+    match written.len() {
+        0 => println!("All files of the sample are there already; nothing was written."),
+        count => println!(
+            "{count} files written to {}. Edit catalogue.toml, and put pictures into pictures/.",
+            shown(folder)
+        ),
+    }
+    Ok(())
 }
 
 fn check(file: &std::path::Path, json: bool) -> Result<(), Failure> {
@@ -66,16 +90,35 @@ fn check(file: &std::path::Path, json: bool) -> Result<(), Failure> {
             )
         })
         .collect();
+    let goods = catalogue.goods.products.iter().map(|product| {
+        let (stock, price) = (product.stock, product.price);
+        format!(
+            "{:>24}  {stock} × {price}  {}",
+            product.id.as_str(),
+            product.title.en
+        )
+    });
+    let lines: Vec<String> = lines.into_iter().chain(goods).collect();
+    let count = catalogue.goods.products.len();
     let lines = format!(
-        "{}: {} offers, no mistake\n{}",
+        "{}: {} offers and {count} goods, no mistake\n{}",
         shown(file),
         offers.len(),
         lines.join("\n")
     );
-    say(
-        json,
-        &json!({ "file": shown(file), "offers": offers }),
-        &lines,
-    );
+    let goods: Vec<_> = catalogue
+        .goods
+        .products
+        .iter()
+        .map(|product| {
+            json!({
+                "id": product.id.as_str(),
+                "title": product.title.en,
+                "stock": product.stock,
+            })
+        })
+        .collect();
+    let object = json!({ "file": shown(file), "offers": offers, "goods": goods });
+    say(json, &object, &lines);
     Ok(())
 }

@@ -10,6 +10,7 @@ use tegata_program::logs::LogArgs;
 use tegata_program::password::{Password, PasswordOnly};
 
 use tegata_client::CallError;
+use tegata_forms::FormsError;
 
 use crate::joining::JoinError;
 use crate::keys::KeysError;
@@ -130,12 +131,15 @@ fn failed(error: OpenError) -> Failure {
     let (exit, next) = match &error {
         OpenError::Join(error) => advice(error),
         OpenError::Store(StoreError::Damaged(_)) => (Some(Exit::Damaged), None),
-        OpenError::Catalogue(_) | OpenError::Series(_) => (Some(Exit::Usage), None),
+        OpenError::Catalogue(_) | OpenError::Series(_) | OpenError::Orders(_) => {
+            (Some(Exit::Usage), None)
+        }
+        OpenError::Forms(FormsError::Damaged { .. }) => (Some(Exit::Damaged), None),
         OpenError::NoCatalogue(_) => (
             Some(Exit::Usage),
             Some("write one: tegata-shop catalogue example > DIR/catalogue.toml, then edit it"),
         ),
-        OpenError::Store(_) => (None, None),
+        OpenError::Store(_) | OpenError::Forms(_) => (None, None),
     };
     let failure = match exit {
         Some(exit) => ended(error, exit),

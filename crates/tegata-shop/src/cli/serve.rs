@@ -5,8 +5,10 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use axum::Router;
 use serde_json::json;
 use tegata_client::Client;
+use tegata_forms::stocker;
 use tegata_program::exit::Failure;
 use tegata_program::password::PasswordOnly;
 use tegata_program::serve::{self, Bound, Hosts, Stop};
@@ -18,9 +20,11 @@ use super::{Usual, failed, password_of, say};
 use crate::courier::{Courier, Signal};
 use crate::identity::{Centre, Identity};
 use crate::joining::{self, JoinError};
+use crate::orders::Sealing;
+use crate::orders::host::Hosting;
 use crate::pages;
 use crate::server::Service;
-use crate::settings::Settings;
+use crate::settings::{Settings, host_of};
 use crate::shop::{OpenError, Shop, cause};
 
 /// How often to look whether the catalogue's file has changed.
@@ -47,21 +51,36 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let shop = open(&arguments, &dir, &settings).map_err(failed)?;
     let tls = settings.tls()?;
     let courier = start_courier(&shop)?;
+    let stocker = start_stocker(&shop)?;
     let result = serve::runtime()?.block_on(async {
         let stop = Stop::on_signals()?;
         let secure = tls.is_some();
         let bound = Bound::tcp(settings.address(), &dir, tls).await?;
         announce(&arguments.usual, &shop, &bound, secure);
-        let hosts = Hosts::new(settings.host_names(shop.registered().address()));
-        let service = Service::new(Arc::clone(&shop));
-        let router = service.router().merge(pages::router(&shop));
-        let router = serve::host_guard(tegata_pages::dress(router), hosts);
+        let router = router(&shop, &settings);
         drop(tokio::spawn(watch(Arc::clone(&shop), stop.clone())));
         bound.run(router, stop).await;
         Ok(())
     });
     courier.stop();
+    if let Some(stocker) = stocker {
+        stocker.stop();
+    }
     result
+}
+
+/// The shop under its names, and the order form's frames under theirs.
+fn router(shop: &Arc<Shop>, settings: &Settings) -> Router {
+    let mut names = settings.host_names(shop.registered().address());
+    let service = Service::new(Arc::clone(shop));
+    let pages = tegata_pages::dress(service.router().merge(pages::router(shop)));
+    let Some(sealing) = shop.sealing() else {
+        return serve::host_guard(pages, Hosts::new(names));
+    };
+    let frames = host_of(&sealing.frames).to_owned();
+    names.push(frames.clone());
+    let router = pages::frames::beside(pages, pages::frames::router(shop), frames);
+    serve::host_guard(router, Hosts::new(names))
 }
 
 fn open(
@@ -75,7 +94,17 @@ fn open(
     let registered = joining::open(dir, &centre, password_of(&arguments.password))?;
     let time = Arc::new(|| Time::from_secs(clock::now()));
     let shop = Shop::open(dir, registered, centre, settings.rules(), time)?;
-    Ok(Arc::new(shop))
+    let Some(orders) = &settings.orders else {
+        return Ok(Arc::new(shop));
+    };
+    let frames = settings.frames(shop.registered().address());
+    let keys = &shop.registered().keys;
+    let mut sealing = Sealing::open(dir, keys, orders.rules()?, &frames, now)?;
+    sealing.bill_seconds = settings.order_bill_seconds();
+    if let Some(wallet) = &settings.wallet {
+        sealing.wallet = wallet.trim_end_matches('/').to_owned();
+    }
+    Ok(Arc::new(shop.with_sealing(sealing)))
 }
 
 fn announce(usual: &Usual, shop: &Shop, bound: &Bound, secure: bool) {
@@ -93,13 +122,14 @@ fn announce(usual: &Usual, shop: &Shop, bound: &Bound, secure: bool) {
     );
 }
 
-/// The courier on a thread of its own.
-struct Running {
-    signals: Sender<Signal>,
+/// Who works on a thread of its own: the courier, the stocker.
+struct Running<S> {
+    signals: Sender<S>,
+    stop: S,
     thread: JoinHandle<()>,
 }
 
-fn start_courier(shop: &Arc<Shop>) -> Result<Running, Failure> {
+fn start_courier(shop: &Arc<Shop>) -> Result<Running<Signal>, Failure> {
     let courier = Courier::new(Arc::clone(shop), Client::new(PATIENCE));
     let (signals, heard) = channel();
     shop.tell(signals.clone());
@@ -107,15 +137,39 @@ fn start_courier(shop: &Arc<Shop>) -> Result<Running, Failure> {
         .name("shop-courier".into())
         .spawn(move || courier.run(&heard))
         .map_err(|e| Failure::refused(format!("can't start the courier: {e}")))?;
-    Ok(Running { signals, thread })
+    Ok(Running {
+        signals,
+        stop: Signal::Stop,
+        thread,
+    })
 }
 
-impl Running {
+/// Keeps order keys in stock at the sealing service, if the shop takes sealed orders.
+fn start_stocker(shop: &Arc<Shop>) -> Result<Option<Running<stocker::Signal>>, Failure> {
+    let Some(sealing) = shop.sealing() else {
+        return Ok(None);
+    };
+    let (epochs, rules) = (Arc::clone(&sealing.epochs), sealing.rules.clone());
+    let host = Hosting(Arc::clone(shop));
+    let stocker = stocker::Stocker::new(host, epochs, rules, Client::new(PATIENCE));
+    let (signals, heard) = channel();
+    let thread = std::thread::Builder::new()
+        .name("shop-stocker".into())
+        .spawn(move || stocker.run(&heard))
+        .map_err(|e| Failure::refused(format!("can't start the stocker: {e}")))?;
+    Ok(Some(Running {
+        signals,
+        stop: stocker::Signal::Stop,
+        thread,
+    }))
+}
+
+impl<S> Running<S> {
     fn stop(self) {
         // If it has stopped already, there's nobody to tell.
-        drop(self.signals.send(Signal::Stop));
+        drop(self.signals.send(self.stop));
         if self.thread.join().is_err() {
-            tracing::error!("the courier had broken off");
+            tracing::error!("one who worked beside the server had broken off");
         }
     }
 }

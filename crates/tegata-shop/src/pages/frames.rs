@@ -3,19 +3,38 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::http::header;
 use tegata_forms::Rules;
 use tegata_pages::Language;
 use tegata_pages::order::{Erase, FieldKind, Form, FormField, Forms, Pins};
 use tegata_protocol::order::Maker;
+use tower::ServiceExt as _;
 
 use super::MESSAGES;
 use super::cart::FORM;
 use crate::catalogue::goods::{Asked, Need};
+use crate::settings::{host_of, origin_of};
 use crate::shop::Shop;
 
 /// The routes of the frames' origin.
 pub fn router(shop: &Arc<Shop>) -> Router {
     tegata_pages::order::frames(Arc::new(OrderForms(Arc::clone(shop))))
+}
+
+/// One server for both origins: requests under the frames' name get the frames, all others the shop.
+pub fn beside(shop: Router, frames: Router, name: String) -> Router {
+    Router::new().fallback(move |request: Request| {
+        let host = request
+            .headers()
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok());
+        let router = match host.is_some_and(|host| host_of(host).eq_ignore_ascii_case(&name)) {
+            true => frames.clone(),
+            false => shop.clone(),
+        };
+        router.oneshot(request)
+    })
 }
 
 struct OrderForms(Arc<Shop>);
@@ -45,7 +64,7 @@ impl Forms for OrderForms {
         let registered = self.0.registered();
         let rules = self.0.sealing().map(|sealing| &sealing.rules);
         Pins {
-            shop_origin: origin(registered.address()),
+            shop_origin: origin_of(registered.address()),
             recipient: registered.number().wire(),
             shop_key: *registered.keys.signing().verifying_key().as_bytes(),
             service_key: rules.and_then(service_key),
@@ -61,13 +80,6 @@ fn service_key(rules: &Rules) -> Option<[u8; 32]> {
         // Its record is fetched with its keys; until then no such key is believed.
         Maker::Service => None,
     }
-}
-
-/// Scheme, name and port of an address.
-fn origin(address: &str) -> String {
-    let (scheme, rest) = address.split_once("://").unwrap_or(("http", address));
-    let authority = rest.split('/').next().unwrap_or(rest);
-    format!("{scheme}://{authority}")
 }
 
 fn field(language: Language, asked: Asked, need: Need) -> FormField {

@@ -257,8 +257,9 @@ impl Tables<'_> {
     }
 
     fn count_product(&self, product: &str, held: i64, sold: i64) -> Result<(), StoreError> {
-        let sql = "INSERT INTO product (id, held, sold) VALUES (?1, ?2, ?3) \
-             ON CONFLICT (id) DO UPDATE SET held = held + ?2, sold = sold + ?3";
+        let sql = "INSERT INTO product (id, held, sold) VALUES (?1, 0, 0) ON CONFLICT DO NOTHING";
+        self.connection.prepare_cached(sql)?.execute([product])?;
+        let sql = "UPDATE product SET held = held + ?2, sold = sold + ?3 WHERE id = ?1";
         let mut update = self.connection.prepare_cached(sql)?;
         update.execute(params![product, held, sold])?;
         Ok(())

@@ -14,6 +14,7 @@ mod flow;
 mod goods;
 mod idempotency;
 mod joining;
+mod looks;
 mod orders;
 mod oversell;
 mod pages;
