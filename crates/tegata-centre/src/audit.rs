@@ -16,6 +16,7 @@ use tegata_protocol::{
     book::{Rule, StatementImport},
     envelope::{Body, Message},
     joining::{Registered, Registration},
+    order::CardForm,
     payment::{BillInquiry, Capture, Payment},
     prepaid::PrepaidRequest,
     record::{CentreKeys, ChainHead, PartyRecord},
@@ -125,6 +126,12 @@ impl Auditor {
                 attached(record, None)?;
                 let action = interpret::inquiry(&message, self, time);
                 action.map_err(|code| code.to_string())
+            }
+            (EvidenceKind::Party, CardForm::LABEL) => {
+                let message = self.by_signing::<CardForm>(record, signed)?;
+                attached(record, None)?;
+                let token = interpret::card(&message, self);
+                token.map(|_| Action::Note).map_err(|code| code.to_string())
             }
             (EvidenceKind::Operator, StatementImport::LABEL) => {
                 let message = self.by_signing::<StatementImport>(record, signed)?;

@@ -29,6 +29,7 @@ use crate::{
 };
 
 mod bank;
+mod credit;
 mod letters;
 
 /// The centre's data folder.
@@ -70,6 +71,9 @@ enum Command {
     /// Bank statements and suspense
     #[command(subcommand)]
     Bank(bank::BankCommand),
+    /// Card numbers that shops pass on, sealed
+    #[command(subcommand)]
+    Credit(credit::CreditCommand),
     /// Verify the whole book again from its evidence
     Audit(Audit),
     /// Show accounts and what they add up to
@@ -194,6 +198,7 @@ pub fn main() -> Result<(), Failure> {
         Command::Applications(command) => letters::main(command),
         Command::Programs(command) => programs::main(command, now()),
         Command::Bank(command) => bank::main(command),
+        Command::Credit(command) => credit::main(&command),
         Command::Audit(arguments) => audit(&arguments),
         Command::Accounts(shown) => accounts(&shown),
         Command::Erase(arguments) => erase(&arguments),
@@ -242,6 +247,7 @@ fn initialise(init: &Init) -> Result<(), Failure> {
         load_max: "100000".to_owned(),
         card_valid_days: 180,
         code_valid_days: 60,
+        credit_keep_days: 30,
         pace: PaceSettings::default(),
     };
     settings.check()?;
@@ -254,6 +260,7 @@ fn initialise(init: &Init) -> Result<(), Failure> {
     let password = init.password.read_new()?;
     let dir = DataDir::open(&init.data, PARTY)?;
     OperationalKeys::create(&dir)?;
+    crate::credit::key::create(&dir, false)?;
     let operator = SealedKeyFile::create(&dir, OPERATOR_KEY, &password)?;
     dir.write_atomic("operator.pub", operator.verifying_key().as_bytes())?;
     let text = toml::to_string(&settings).or_exit(Exit::Refused)?;
@@ -294,11 +301,17 @@ fn run(data: &Path) -> Result<(), Failure> {
     })
 }
 
-/// Expires holds, every second: the clock is one of the book's causes.
+/// Expires holds, every second: the clock is one of the book's causes. Deletes old cards each hour.
 async fn tick(desk: Arc<Desk>) {
-    loop {
+    for second in 0_u64.. {
         let desk = desk.clone();
-        let ticked = tokio::task::spawn_blocking(move || desk.expire_holds(now())).await;
+        let work = move || {
+            desk.expire_holds(now());
+            if second % 3600 == 0 {
+                desk.delete_old_cards(now());
+            }
+        };
+        let ticked = tokio::task::spawn_blocking(work).await;
         if ticked.is_err() {
             tracing::error!("the clock's task failed");
         }

@@ -22,6 +22,7 @@ use tegata_protocol::{
     cbor,
     envelope::{Body, Message, Parcel, Reply, Sealed},
     joining::{RecordInquiry, Registered, Registration, SaltedDetails},
+    order::{CardForm, CardKept},
     payment::{
         BillAnswer, BillInquiry, Capture, Captured, Collect, Delivered, HoldClosed, Item, Mailbox,
         PaidNotice, Payment, Receipt,
@@ -33,12 +34,14 @@ use tegata_protocol::{
 };
 use tokio::sync::oneshot;
 
+mod cards;
 mod checks;
 
 use checks::{check_claim, check_delivery, may_act, may_send, order, timely};
 
 use crate::{
     audit::ReceiptsSigner,
+    credit::CreditLink,
     interpret,
     keys::{OperationalKeys, PublicKeys, rng, sign_record},
     pace::{Cost, Paces},
@@ -62,6 +65,7 @@ const SAID: &[u16] = &[
     HoldClosed::LABEL,
     Delivered::LABEL,
     Mailbox::LABEL,
+    CardKept::LABEL,
     Imported::LABEL,
     Done::LABEL,
 ];
@@ -131,6 +135,7 @@ pub struct Desk {
     pub(crate) public: PublicKeys,
     pub(crate) house: House,
     pub(crate) people: People,
+    pub(crate) credit: Option<CreditLink>,
     pub(crate) register: LiveRegister,
     pub(crate) paces: Paces,
 }
@@ -193,6 +198,7 @@ impl Desk {
         let ledger = Ledger::open(store, 0, signer, &dir.file("heads")?).or_exit(Exit::Damaged)?;
         let register = LiveRegister::new(ledger.clone(), public.keys.register);
         let people = People::open(dir.path()).or_exit(Exit::Damaged)?;
+        let credit = CreditLink::open(dir, &public)?;
         let paces = Paces::new(house.rates);
         let desk = Self {
             ledger,
@@ -200,6 +206,7 @@ impl Desk {
             public,
             house,
             people,
+            credit,
             register,
             paces,
         };
@@ -243,6 +250,7 @@ impl Desk {
             BalanceInquiry::LABEL => self.balance(parcel, reply, now),
             RecordInquiry::LABEL => self.own_record(parcel, reply, now),
             Collect::LABEL => self.collect(parcel, reply, now),
+            CardForm::LABEL => self.card(parcel, reply, now),
             other => Err(Unheard::because(format!("type {other} isn't for a centre"))),
         }
     }

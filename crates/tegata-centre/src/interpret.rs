@@ -12,6 +12,7 @@ use tegata_protocol::{
     Currency, Digest, PartyNumber, PaymentId, Time, Unverified, Verified,
     book::{Rule, StatementImport},
     envelope::Message,
+    order::{CardForm, CartToken},
     payment::{BillInquiry, Capture, HOLD_SECONDS, Mode, Payment},
     prepaid::PrepaidRequest,
     purchase::{Bill, DeliveryKind},
@@ -144,6 +145,24 @@ pub fn inquiry(
         bill: bill_key(&bill),
         bill_digest: bill.digest(),
     })
+}
+
+/// A shop passes a sealed card on: the token must be its own. What is sealed, the evidence can't show.
+///
+/// # Errors
+/// [`Code::CardRefused`].
+pub fn card(
+    message: &Verified<Message<CardForm>>,
+    register: &impl Register,
+) -> Result<Verified<CartToken>, Code> {
+    let refused = Code::CardRefused;
+    let token = Unverified::<CartToken>::parse(message.body.token.clone());
+    let token = token.map_err(|_e| refused)?;
+    if token.claimed().recipient != message.from {
+        return Err(refused);
+    }
+    let shop = register.party(message.from).ok_or(refused)?;
+    token.verify(&shop.keys.signing).map_err(|_e| refused)
 }
 
 /// A bank statement's import (M7 ii, iii).

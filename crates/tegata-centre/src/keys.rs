@@ -3,7 +3,8 @@
 //!
 //! The root's folder (`--root DIR`) belongs on a stick in a safe. `tegata-centre root certify` needs
 //! it for a minute once a year; nothing else does. The operational keys lie in the centre's data
-//! folder, readable by the centre's user alone: a server must be able to start at night.
+//! folder, readable by the centre's user alone: a server must be able to start at night. The credit
+//! link's lie in files of their own ([`credit`]).
 
 use aes_gcm::{Aes256Gcm, KeyInit, aead::Aead as _};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -24,6 +25,8 @@ use tegata_protocol::{
     },
 };
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::credit;
 
 const KEYS: &str = "keys.cbor";
 const CERTIFICATES: &str = "certificates.cbor";
@@ -221,6 +224,7 @@ pub fn certify(
 ) -> Result<Certificates, Failure> {
     let root = SealedKeyFile::open(root, ROOT_SECRET, password)?;
     let keys = OperationalKeys::open(dir)?;
+    let credit = credit::key::sealing(dir)?;
     let seconds = u64::from(days).saturating_mul(86_400);
     if !(86_400..=CERTIFICATE_SECONDS).contains(&seconds) {
         let most = CERTIFICATE_SECONDS / 86_400;
@@ -243,6 +247,8 @@ pub fn certify(
             CentreKey::Sealing(keys.opening.sealing_key().clone()),
         ),
     ];
+    // A centre that takes no card numbers has no key for them.
+    let credit = credit.map(|key| (Purpose::Credit, CentreKey::Sealing(key)));
     let sign = |(purpose, key)| {
         let centre = centre.to_owned();
         root.sign(&Certificate {
@@ -252,10 +258,13 @@ pub fn certify(
             valid,
         })
     };
-    let certificates = Certificates(purposes.into_iter().map(sign).collect());
+    let certificates = Certificates(purposes.into_iter().chain(credit).map(sign).collect());
     let root_key = root.verifying_key();
     CentreKeys::verify(&root_key, &certificates, now)
         .map_err(|e| Failure::usage(format!("these certificates wouldn't hold: {e}")))?;
+    if dir.read_optional(CERTIFICATES)?.is_some() {
+        credit::remember_certificate(dir, &read_cbor(dir, CERTIFICATES)?)?;
+    }
     dir.write_atomic(CERTIFICATES, &cbor::encode(&certificates))?;
     dir.write_atomic(ROOT_PUBLIC, hex(root_key.as_bytes()).as_bytes())?;
     Ok(certificates)

@@ -5,7 +5,7 @@
 //! book; the ledger decides and keeps it; [`replies`] says what is answered and who else is told.
 //! [`audit`] does the same from the evidence alone. [`people`] keeps applications and personal
 //! details apart from all that; [`bank`] reads statement files; [`letter`] makes the letters that
-//! bring numbers and codes.
+//! bring numbers and codes; [`credit`] keeps card numbers, with keys that nothing else uses.
 #![cfg_attr(
     test,
     allow(
@@ -19,6 +19,7 @@
 pub mod audit;
 pub mod bank;
 pub mod cli;
+pub mod credit;
 pub mod desk;
 pub mod interpret;
 pub mod keys;

@@ -9,6 +9,7 @@
 //! load_min = "500"
 //! load_max = "50000"
 //! card_valid_days = 180
+//! credit_keep_days = 30   # sealed card numbers are deleted after that
 //!
 //! [pace]                  # messages of one party in a minute; 0: any number
 //! members = 600
@@ -51,6 +52,9 @@ pub struct Settings {
     /// How many days an activation code in a letter counts.
     #[serde(default = "default_code_days")]
     pub code_valid_days: u32,
+    /// How many days a customer's card number is kept for the credit link, 1 to 400.
+    #[serde(default = "default_keep_days")]
+    pub credit_keep_days: u32,
     /// How many messages each party may send.
     #[serde(default)]
     pub pace: PaceSettings,
@@ -119,6 +123,10 @@ const fn default_code_days() -> u32 {
     60
 }
 
+const fn default_keep_days() -> u32 {
+    30
+}
+
 /// Settings that make sense.
 #[derive(Clone, Debug)]
 pub struct House {
@@ -140,6 +148,8 @@ pub struct House {
     pub card_seconds: u64,
     /// How long an activation code counts, in seconds.
     pub code_seconds: u64,
+    /// How long a card number is kept, in seconds.
+    pub credit_keep_seconds: u64,
     /// How many messages each party may send.
     pub rates: Rates,
 }
@@ -169,6 +179,9 @@ impl Settings {
         short_text(&self.account_owner).map_err(|e| wrong("account_owner", &e))?;
         web_address(&self.address).map_err(|e| wrong("address", &e))?;
         let days = |n: u32| u64::from(n).saturating_mul(86_400);
+        if !(1..=400).contains(&self.credit_keep_days) {
+            return Err(wrong("credit_keep_days", &"expected 1 to 400 days"));
+        }
         let house = House {
             name: self.name.clone(),
             address: self.address.trim_end_matches('/').to_owned(),
@@ -179,6 +192,7 @@ impl Settings {
             load_max: amount("load_max", &self.load_max)?,
             card_seconds: days(self.card_valid_days),
             code_seconds: days(self.code_valid_days),
+            credit_keep_seconds: days(self.credit_keep_days),
             rates: self.pace.check().map_err(|e| wrong("burst_seconds", &e))?,
         };
         if house.load_min.minor() > house.load_max.minor() {

@@ -14,6 +14,7 @@ mod attacks;
 mod audit;
 mod bank;
 mod commands;
+mod credit;
 mod day;
 mod faults;
 mod folders;

@@ -163,6 +163,11 @@ impl Folder {
         }
     }
 
+    /// Reads the certificates again.
+    pub(crate) fn reopen(&mut self) {
+        self.public = PublicKeys::open(&self.dir(), template().made).unwrap();
+    }
+
     /// The public key of a root that isn't this town's, in hexadecimal.
     pub(crate) fn new_root() -> String {
         let key = SigningKey::generate(&mut rng()).0.verifying_key();
@@ -471,7 +476,11 @@ impl std::ops::Deref for Town {
 
 impl Town {
     pub(crate) fn new() -> Self {
-        let folder = Folder::new();
+        Self::of(Folder::new())
+    }
+
+    /// The centre in this folder.
+    pub(crate) fn of(folder: Folder) -> Self {
         let now = template().made;
         let desk = Desk::open(&folder.dir(), now).unwrap();
         Self { folder, desk, now }
