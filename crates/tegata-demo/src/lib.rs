@@ -16,6 +16,7 @@
 )]
 
 pub mod bench;
+pub mod browser;
 pub mod map;
 pub mod processes;
 pub mod recorder;
