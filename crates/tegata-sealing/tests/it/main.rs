@@ -10,5 +10,9 @@
 mod centre;
 mod handing;
 mod joining;
+mod made;
+mod pages;
+mod program;
+mod programs;
 mod town;
 mod upload;

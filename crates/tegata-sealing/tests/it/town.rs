@@ -236,7 +236,7 @@ pub(crate) struct Shop {
     pub(crate) signing: SigningKey,
     pub(crate) opening: OpeningKey,
     pub(crate) record: Verified<PartyRecord>,
-    time: Moment,
+    pub(crate) time: Moment,
 }
 
 pub(crate) fn scheme(text: &str) -> Scheme {
