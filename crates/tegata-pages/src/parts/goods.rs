@@ -41,6 +41,8 @@ fn blank() -> Markup {
 /// A product on a shelf.
 #[derive(Clone, Debug)]
 pub struct ProductCard<'a> {
+    /// A word above the title: what it stands with; may be empty.
+    pub kind: &'a str,
     /// What it's called.
     pub title: &'a str,
     /// Its page.
@@ -70,6 +72,7 @@ pub fn product_cards(cards: &[ProductCard<'_>]) -> Markup {
                             span.flag.(tone.class()) { (state) }
                         }
                     }
+                    @if !card.kind.is_empty() { p.kind { (card.kind) } }
                     h3 { a href=(card.href) { (card.title) } }
                     p.price { strong { (card.price) } " " small { (card.note) } }
                     (card.action)
@@ -216,6 +219,7 @@ mod tests {
     #[test]
     fn a_product_without_a_picture_has_a_box_instead() {
         let card = ProductCard {
+            kind: "Tea",
             title: "<Cup>",
             href: "/goods/cup",
             picture: None,

@@ -50,39 +50,49 @@ pub(super) async fn front(State(front): State<Front>, visit: Visit) -> Page {
 fn front_body(front: &Front, visit: &Visit) -> Result<Markup, StoreError> {
     let catalogue = front.shop.catalogue();
     let t = visit.texts();
-    let goods = left_of_goods(front, &catalogue)?;
-    let offers = stocks(&front.shop, &catalogue)?;
-    let shown = Shelf {
-        t,
-        catalogue: &catalogue,
-        now: front.shop.now(),
-    };
-    let cards = catalogue
-        .offers()
-        .zip(offers)
-        .map(|(offer, stock)| shown.card(offer, stock));
-    let cards: Vec<Markup> = cards.collect();
+    let left = left_of_goods(front, &catalogue)?;
+    let tickets = tickets(front, visit, &catalogue)?;
     let shelves = shelves(&catalogue);
-    let nothing = catalogue.goods.products.is_empty() && cards.is_empty();
+    let chosen = visit
+        .parameter("shelf")
+        .and_then(|shelf| shelf.parse::<usize>().ok());
+    let chosen = chosen.filter(|shelf| *shelf < shelves.len());
+    let on_shelf = |product: &&Product| {
+        chosen.is_none_or(|shelf| shelves.get(shelf) == product.category.as_ref().as_ref())
+    };
+    let products: Vec<&Product> = catalogue.goods.products.iter().filter(on_shelf).collect();
     Ok(html! {
         @if let Some(welcome) = &catalogue.goods.welcome { (welcomed(visit, welcome)) }
-        @if nothing { (tegata_pages::notice(Tone::Plain, t.text("offers.none"))) }
-        @if shelves.len() > 1 { (shelf_links(visit, &shelves, !cards.is_empty())) }
-        @for (number, (category, products)) in shelves.iter().enumerate() {
-            @let name = category.map_or(t.text("front.goods"), |words| words.of(visit.language));
-            section aria-labelledby=(format!("shelf-{number}")) {
-                h2.shelf id=(format!("shelf-{number}")) { (name) }
-                (shelf(visit, products, &goods))
+        @if products.is_empty() && tickets.is_empty() {
+            (tegata_pages::notice(Tone::Plain, t.text("offers.none")))
+        }
+        @if !products.is_empty() {
+            section aria-labelledby="goods" {
+                h2.shelf id="goods" { (t.text("front.goods")) }
+                @if shelves.len() > 1 { (shelf_links(visit, &shelves, chosen)) }
+                (shelf(visit, &products, &left))
             }
         }
-        @if !cards.is_empty() {
+        @if !tickets.is_empty() {
             section aria-labelledby="tickets" {
-                h2.shelf id="tickets" { (t.text("offers.title")) }
+                h2.shelf id="tickets" { (t.text("front.tickets")) }
                 p { (t.text("offers.intro")) }
-                ul.doors { @for card in &cards { li { (card) } } }
+                ul.doors { @for card in &tickets { li { (card) } } }
             }
         }
     })
+}
+
+fn tickets(front: &Front, visit: &Visit, catalogue: &Catalogue) -> Result<Vec<Markup>, StoreError> {
+    let shown = Shelf {
+        t: visit.texts(),
+        catalogue,
+        now: front.shop.now(),
+    };
+    let offers = catalogue.offers().zip(stocks(&front.shop, catalogue)?);
+    Ok(offers
+        .map(|(offer, stock)| shown.card(offer, stock))
+        .collect())
 }
 
 fn welcomed(visit: &Visit, welcome: &Welcome) -> Markup {
@@ -99,34 +109,37 @@ fn welcomed(visit: &Visit, welcome: &Welcome) -> Markup {
     }
 }
 
-/// Products by category, both in the file's order.
-fn shelves(catalogue: &Catalogue) -> Vec<(Option<&Words>, Vec<&Product>)> {
-    let mut shelves: Vec<(Option<&Words>, Vec<&Product>)> = Vec::new();
-    for product in &catalogue.goods.products {
-        let category = product.category.as_ref();
-        match shelves.iter_mut().find(|(known, _)| *known == category) {
-            Some((_, products)) => products.push(product),
-            None => shelves.push((category, vec![product])),
+/// The categories, in the file's order.
+fn shelves(catalogue: &Catalogue) -> Vec<&Words> {
+    let mut shelves: Vec<&Words> = Vec::new();
+    for category in catalogue
+        .goods
+        .products
+        .iter()
+        .filter_map(|p| p.category.as_ref())
+    {
+        if !shelves.contains(&category) {
+            shelves.push(category);
         }
     }
     shelves
 }
 
-fn shelf_links(
-    visit: &Visit,
-    shelves: &[(Option<&Words>, Vec<&Product>)],
-    tickets: bool,
-) -> Markup {
+fn shelf_links(visit: &Visit, shelves: &[&Words], chosen: Option<usize>) -> Markup {
     let t = visit.texts();
+    let current = |here: bool| here.then_some("true");
     html! {
         nav aria-label=(t.text("front.shelves")) {
             ul.shelves role="list" {
-                @for (number, (category, _)) in shelves.iter().enumerate() {
-                    @let name =
-                        category.map_or(t.text("front.goods"), |words| words.of(visit.language));
-                    li { a href=(format!("#shelf-{number}")) { (name) } }
+                li { a href="/#goods" aria-current=[current(chosen.is_none())] { (t.text("front.all")) } }
+                @for (number, category) in shelves.iter().enumerate() {
+                    li {
+                        a href=(format!("/?shelf={number}#goods"))
+                            aria-current=[current(chosen == Some(number))] {
+                            (category.of(visit.language))
+                        }
+                    }
                 }
-                @if tickets { li { a href="#tickets" { (t.text("offers.title")) } } }
             }
         }
     }
@@ -177,6 +190,10 @@ fn shelf(visit: &Visit, products: &[&Product], left: &[(String, u64)]) -> Markup
         .iter()
         .zip(&texts)
         .map(|(product, texts)| ProductCard {
+            kind: product
+                .category
+                .as_ref()
+                .map_or("", |words| words.of(visit.language)),
             title: product.title.of(visit.language),
             href: &texts.href,
             // The title beside it says what it is.
@@ -248,9 +265,33 @@ pub(super) async fn product(
         Ok(stock) => stock.left(product.stock.into()),
         Err(error) => return front.fault(&visit, &error),
     };
-    let body = product_body(&visit, &catalogue, product, left);
+    let all_left = match left_of_goods(&front, &catalogue) {
+        Ok(left) => left,
+        Err(error) => return front.fault(&visit, &error),
+    };
+    let others = others(&catalogue, product);
+    let body = html! {
+        (product_body(&visit, &catalogue, product, left))
+        @if !others.is_empty() {
+            h2.shelf { (t.text("front.others")) }
+            (shelf(&visit, &others, &all_left))
+        }
+    };
     let title = product.title.of(visit.language);
     front.page(&visit, title).wide().own_heading().body(body)
+}
+
+/// Four that somebody who looks at this may like too: of its category first.
+fn others<'a>(catalogue: &'a Catalogue, product: &Product) -> Vec<&'a Product> {
+    let mut others: Vec<&Product> = catalogue
+        .goods
+        .products
+        .iter()
+        .filter(|other| other.id != product.id)
+        .collect();
+    others.sort_by_key(|other| other.category != product.category);
+    others.truncate(4);
+    others
 }
 
 fn product_body(visit: &Visit, catalogue: &Catalogue, product: &Product, left: u64) -> Markup {
