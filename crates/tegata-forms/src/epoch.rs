@@ -273,7 +273,8 @@ mod tests {
             let all = store::keys_elsewhere(&connection, b"").unwrap();
             for (id, _) in &all {
                 let row = store::key(&connection, *id).unwrap().unwrap();
-                assert!(keys::opening_half(epochs, &row).unwrap().is_some());
+                let sealing = keys::sealing(epochs, &row).unwrap().unwrap();
+                sealing.open_key(&row.signer).unwrap();
             }
             all.len()
         }

@@ -18,7 +18,7 @@ use tegata_protocol::{
 use zeroize::Zeroizing;
 
 pub use crate::store::KeyState;
-use crate::store::{self, KeyRow, Secret, Sent};
+use crate::store::{self, KeyRow, Sent};
 use crate::{Epochs, FormsError, Own, chance};
 
 const SECRET_LIMIT: usize = 4096;
@@ -43,7 +43,7 @@ pub struct Wanted {
 /// What lies under the epoch key: the seed of the opening half, and the signed record.
 #[derive(Encode, Decode)]
 #[cbor(array)]
-struct Sealing {
+pub(crate) struct Sealing {
     #[n(0)]
     seed: SharedKey,
     #[n(1)]
@@ -195,32 +195,28 @@ pub(crate) struct OpenKey {
     pub(crate) half: OpeningHalf,
 }
 
-/// The opening half of a stored key; `None` when its epoch is over.
-pub(crate) fn opening_half(epochs: &Epochs, row: &KeyRow) -> Result<Option<OpenKey>, FormsError> {
-    let Some(sealing) = sealing(epochs, row.id, &row.secret)? else {
-        return Ok(None);
-    };
-    let damaged = |why| FormsError::damaged("an order key", why);
-    let key = Unverified::<OrderKey>::parse(sealing.signed)?;
-    let key = key.verify(&row.signer);
-    let key = key.map_err(|_e| damaged("its signature fails"))?;
-    let half = OpeningHalf::of(&key, sealing.seed.expose());
-    let half = half.ok_or_else(|| damaged("its seed is another key's"))?;
-    Ok(Some(OpenKey { key, half }))
+impl Sealing {
+    /// The key with the half that opens; `signer` is the key that its record was verified with when
+    /// it came here.
+    pub(crate) fn open_key(self, signer: &VerifyingKey) -> Result<OpenKey, FormsError> {
+        let damaged = |why| FormsError::damaged("an order key", why);
+        let key = Unverified::<OrderKey>::parse(self.signed)?;
+        let key = key.verify(signer);
+        let key = key.map_err(|_e| damaged("its signature fails"))?;
+        let half = OpeningHalf::of(&key, self.seed.expose());
+        let half = half.ok_or_else(|| damaged("its seed is another key's"))?;
+        Ok(OpenKey { key, half })
+    }
 }
 
 /// The signed record of a stored key; `None` when its epoch is over.
 pub(crate) fn record(epochs: &Epochs, row: &KeyRow) -> Result<Option<SignedBytes>, FormsError> {
-    let sealing = sealing(epochs, row.id, &row.secret)?;
-    Ok(sealing.map(|sealing| sealing.signed))
+    Ok(sealing(epochs, row)?.map(|sealing| sealing.signed))
 }
 
-fn sealing(
-    epochs: &Epochs,
-    id: OrderKeyId,
-    secret: &Secret,
-) -> Result<Option<Sealing>, FormsError> {
-    let Some(plain) = epochs.reopen(secret, &label(id))? else {
+/// Seed and record of a stored key; `None` when its epoch is over.
+pub(crate) fn sealing(epochs: &Epochs, row: &KeyRow) -> Result<Option<Sealing>, FormsError> {
+    let Some(plain) = epochs.reopen(&row.secret, &label(row.id))? else {
         return Ok(None);
     };
     let sealing = cbor::decode(&plain, SECRET_LIMIT);

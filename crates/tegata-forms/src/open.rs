@@ -1,8 +1,9 @@
 //! Opening a sealed order, once.
 //!
-//! [`open`] reads and decrypts, outside of any transaction and on any thread; [`Opened::consume`]
-//! looks again and uses the key up, inside the host's transaction. Of many that race for one key one
-//! gets it; of many that bring the same bytes one takes the order and the others get its receipt.
+//! [`find`] looks up what is needed; [`Found::open`], the slow part, needs no database and runs on any
+//! thread ([`open`] does both); [`Opened::consume`] looks again and uses the key up, inside the
+//! host's transaction. Of many that race for one key one gets it; of many that bring the same bytes
+//! one takes the order and the others get its receipt.
 //!
 //! The checks stand in this order, each with its own refusal: size, shape, the token's signature,
 //! the order's number (the same bytes get the stored receipt, for ever), the token's time, the key
@@ -17,7 +18,7 @@ use tegata_protocol::order::{
 use tegata_protocol::refusal::{Code, Refusal};
 use tegata_protocol::{Digest, Document as _, Malformed, SignedBytes, Suite, Time, Verified};
 
-use crate::keys::{self, KeyState, OpenKey};
+use crate::keys::{self, KeyState, Sealing};
 use crate::store::{self, KeyRow};
 use crate::{Epochs, FormsError, Own, token};
 
@@ -74,6 +75,31 @@ impl Taken {
     }
 }
 
+/// What [`find`] found.
+#[derive(Debug)]
+pub enum Sought {
+    /// These bytes came before: their signed receipt.
+    Known(SignedBytes),
+    /// A new order, with all that it takes to open it.
+    New(Box<Found>),
+}
+
+/// A sealed order and the secret that opens it.
+pub struct Found {
+    token: Verified<CartToken>,
+    order: SealedOrder,
+    digest: Digest,
+    row: KeyRow,
+    sealing: Sealing,
+    admitted: Result<(), Refusal>,
+}
+
+impl core::fmt::Debug for Found {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Found({} under {})", self.token.order, self.row.id)
+    }
+}
+
 /// Opens what was sent.
 ///
 /// # Errors
@@ -85,35 +111,79 @@ pub fn open(
     bytes: &[u8],
     now: Time,
 ) -> Result<Arrival, OpenError> {
+    match find(connection, own, epochs, bytes, now)? {
+        Sought::Known(receipt) => Ok(Arrival::Known(receipt)),
+        Sought::New(found) => Ok(Arrival::New(Box::new(found.open()?))),
+    }
+}
+
+/// Looks up what it takes to open what was sent.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn find(
+    connection: &Connection,
+    own: Own<'_>,
+    epochs: &Epochs,
+    bytes: &[u8],
+    now: Time,
+) -> Result<Sought, OpenError> {
     if bytes.len() > ORDER_LIMIT {
         return refuse(Code::OrderTooLarge);
     }
     let order = SealedOrder::parse(bytes).map_err(|_e| Refusal::new(Code::FormUnreadable))?;
-    let token = token::verify(own, order.token)?;
+    let token = token::verify(own, order.token.clone())?;
     let digest = Digest::of(bytes);
     if let Some(receipt) = known(connection, token.order, digest)? {
-        return Ok(Arrival::Known(receipt));
+        return Ok(Sought::Known(receipt));
     }
     if token.expires <= now {
         return refuse(Code::TokenExpired);
     }
-    let (row, open_key) = find_key(connection, epochs, &token, order.key, now)?;
-    let binding = Binding::new(&open_key.key, token.order, token.cart);
-    let plain = open_key.half.open(token.scheme, &binding, &order.sealed);
-    let plain = plain.map_err(|_e| Refusal::new(Code::OrderUnopenable))?;
-    let form = OrderForm::parse(&plain).map_err(unreadable)?;
-    if cart_digest(&form.lines) != token.cart {
-        return refuse(Code::CartChanged);
-    }
-    check_member(connection, &token)?;
-    Ok(Arrival::New(Box::new(Opened {
+    let (row, sealing) = find_key(connection, epochs, &token, order.key, now)?;
+    // Told only when all else is good.
+    let admitted = match check_member(connection, &token) {
+        Ok(()) => Ok(()),
+        Err(OpenError::Refused(refusal)) => Err(refusal),
+        Err(fault) => return Err(fault),
+    };
+    Ok(Sought::New(Box::new(Found {
         token,
-        form,
-        card: order.card,
-        sealed: digest,
-        key: row.id,
-        for_one_order: keys::is_for_one_order(row.scheme, row.source),
+        order,
+        digest,
+        row,
+        sealing,
+        admitted,
     })))
+}
+
+impl Found {
+    /// Opens the order.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(self) -> Result<Opened, OpenError> {
+        let (token, row) = (self.token, self.row);
+        let open_key = self.sealing.open_key(&row.signer)?;
+        let binding = Binding::new(&open_key.key, token.order, token.cart);
+        let plain = open_key
+            .half
+            .open(token.scheme, &binding, &self.order.sealed);
+        let plain = plain.map_err(|_e| Refusal::new(Code::OrderUnopenable))?;
+        let form = OrderForm::parse(&plain).map_err(unreadable)?;
+        if cart_digest(&form.lines) != token.cart {
+            return refuse(Code::CartChanged);
+        }
+        self.admitted?;
+        Ok(Opened {
+            token,
+            form,
+            card: self.order.card,
+            sealed: self.digest,
+            key: row.id,
+            for_one_order: keys::is_for_one_order(row.scheme, row.source),
+        })
+    }
 }
 
 /// The receipt of an order that came before, if these are its bytes.
@@ -129,15 +199,15 @@ fn known(
     }
 }
 
-/// The key with its opening half, if it may open this token's order now. An epoch may end between
-/// reading and decrypting: then the row is read again.
+/// The key and its secret, if it may open this token's order now. An epoch may end between reading and
+/// decrypting: then the row is read again.
 fn find_key(
     connection: &Connection,
     epochs: &Epochs,
     token: &CartToken,
     id: OrderKeyId,
     now: Time,
-) -> Result<(KeyRow, OpenKey), OpenError> {
+) -> Result<(KeyRow, Sealing), OpenError> {
     for _ in 0..3 {
         let Some(row) = store::key(connection, id)? else {
             break;
@@ -147,8 +217,8 @@ fn find_key(
             return Err(Refusal::because(Code::OrderKeyUnknown, detail).into());
         }
         check_usable(&row, now)?;
-        if let Some(open_key) = keys::opening_half(epochs, &row)? {
-            return Ok((row, open_key));
+        if let Some(sealing) = keys::sealing(epochs, &row)? {
+            return Ok((row, sealing));
         }
     }
     refuse(Code::OrderKeyUnknown)

@@ -101,6 +101,19 @@ fn after_an_epochs_end_no_copy_gives_back_a_used_key() {
 }
 
 #[test]
+fn a_destroyed_epoch_key_is_overwritten_where_it_lay() {
+    let desk = Desk::new("order-public-1");
+    let file = desk.dir.path().join(epoch::FILE);
+    let elsewhere = tempfile::tempdir().unwrap();
+    // Another name of the same bytes, as a careless backup has one.
+    let link = elsewhere.path().join("link");
+    fs::hard_link(&file, &link).unwrap();
+    assert!(fs::read(&link).unwrap().iter().any(|byte| *byte != 0));
+    desk.epochs.turn(&desk, NOW).unwrap();
+    assert!(fs::read(&link).unwrap().iter().all(|byte| *byte == 0));
+}
+
+#[test]
 fn key_files_may_lie_under_a_cover_of_the_hosts() {
     struct Covered(u8);
     impl Cover for Covered {
