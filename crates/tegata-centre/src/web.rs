@@ -318,6 +318,7 @@ fn form_page(
         ("member", "apply.member"),
         ("shop", "apply.shop"),
         ("gate", "apply.gate"),
+        ("sealing", "apply.sealing"),
     ];
     web.page(language, t.text("apply.title"), uri).body(html! {
         p { (t.text("apply.intro")) }

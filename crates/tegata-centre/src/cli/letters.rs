@@ -36,7 +36,7 @@ pub(super) enum ApplicationsCommand {
     },
     /// Enter one for somebody at the desk
     Add {
-        /// member, shop or gate
+        /// member, shop, gate or sealing
         #[arg(long)]
         role: String,
         /// Name
@@ -71,7 +71,7 @@ pub(super) fn main(command: ApplicationsCommand) -> Result<(), Failure> {
             let role = Role::ALL
                 .into_iter()
                 .find(|r| word(*r) == role && *r != Role::Centre);
-            let role = role.ok_or_else(|| Failure::usage("--role: member, shop or gate"))?;
+            let role = role.ok_or_else(|| Failure::usage("--role: member, shop, gate or sealing"))?;
             let details = Details {
                 name,
                 postal,

@@ -19,7 +19,7 @@ fn record(town: &Town, registered: Registered) -> PartyRecord {
 #[test]
 fn whoever_has_the_letter_is_registered_with_the_keys_that_it_chose() {
     let town = Town::new();
-    for role in [Role::Member, Role::Shop, Role::Gate] {
+    for role in [Role::Member, Role::Shop, Role::Gate, Role::Sealing] {
         let slip = town.invite(role, town.now);
         let party = Party::new(slip.number);
         let record = record(&town, town.register(&party, &slip, town.now).unwrap());
