@@ -71,7 +71,8 @@ pub(super) fn main(command: ApplicationsCommand) -> Result<(), Failure> {
             let role = Role::ALL
                 .into_iter()
                 .find(|r| word(*r) == role && *r != Role::Centre);
-            let role = role.ok_or_else(|| Failure::usage("--role: member, shop, gate or sealing"))?;
+            let role =
+                role.ok_or_else(|| Failure::usage("--role: member, shop, gate or sealing"))?;
             let details = Details {
                 name,
                 postal,
