@@ -2,10 +2,12 @@
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use tegata_protocol::{
-    Digest, SealingKey, Suite, Unverified, cbor,
+    Digest, Document as _, MessageId, SealingKey, Suite, Unverified, cbor,
+    envelope::{Body, Envelope, Parcel, SEALED_LIMIT},
     order::{
-        Binding, CartLine, CartToken, Field, FieldValue, KeyKind, KeyScope, Maker, OpeningHalf,
-        OrderForm, OrderId, OrderKey, OrderKeyId, Scheme, SealedOrder, cart_digest,
+        Binding, CartLine, CartToken, Field, FieldValue, KeyKind, KeyScope, MadeKey, MadeKeys,
+        Maker, OpeningHalf, OrderForm, OrderId, OrderKey, OrderKeyId, Scheme, SealedOrder,
+        SharedKey, StockUpload, cart_digest,
     },
 };
 
@@ -273,4 +275,89 @@ fn forms_have_limits() {
         OrderForm::parse(&quantity(9_999).to_bytes()),
         Ok(quantity(9_999))
     );
+}
+
+/// The longest order key: of suite standard, a member's, with the largest numbers.
+fn longest_key() -> OrderKey {
+    let scheme = "member-public-3".parse().unwrap();
+    let late = tegata_protocol::Time::from_secs(u64::MAX / 2);
+    OrderKey {
+        made: late,
+        expires: late.after(1),
+        ..order_key(scheme, Suite::Standard)
+    }
+}
+
+/// O3, O11: a full upload and a full row of made keys fit their limits and a sealed message.
+#[test]
+fn the_largest_stocks_fit_a_message() {
+    let shop = town::signing(SHOP);
+    let signed = shop.sign(&longest_key());
+    assert!(signed.as_bytes().len() <= OrderKey::LIMIT);
+    let upload = StockUpload {
+        keys: vec![signed.clone(); 32],
+    };
+    assert!(sealed_length(upload) <= SEALED_LIMIT);
+    let made = |number| MadeKey {
+        number: u64::MAX - 24 + number,
+        key: signed.clone(),
+        seed: SharedKey::from_bytes([0xFF; 32]),
+    };
+    let made = MadeKeys {
+        keys: (0..24).map(made).collect(),
+        more: true,
+    };
+    assert!(sealed_length(made) <= SEALED_LIMIT);
+}
+
+/// How long a message is on the wire, if its signed form is within its own limit.
+fn sealed_length<B: Body>(body: B) -> usize {
+    let rng = &mut town::rng();
+    let opening = town::opening(samples::SERVICE_OPENING);
+    let envelope = Envelope::to(samples::service(), opening.sealing_key(), rng).unwrap();
+    let id = MessageId::from_bytes([1; 16]);
+    let signed = envelope.sign(&town::signing(SHOP), town::shop(), id, town::NOW, body);
+    assert!(
+        signed.as_bytes().len() <= B::LIMIT,
+        "{}",
+        signed.as_bytes().len()
+    );
+    envelope.seal(&Parcel::new(signed)).0.to_bytes().len()
+}
+
+/// The longest token fits its limit; and beside it a form of 60 KiB fits a sealed order.
+#[test]
+fn the_largest_orders_fit() {
+    let late = tegata_protocol::Time::from_secs(u64::MAX / 2);
+    let token = CartToken {
+        recipient: town::shop(),
+        order: samples::ORDER,
+        cart: cart_digest(&[]),
+        total: Some(samples::yen(tegata_protocol::MAX_MINOR)),
+        scheme: "member-public-3".parse().unwrap(),
+        maker: Maker::Service,
+        compact: true,
+        member: Some(town::member()),
+        service: samples::service(),
+        expires: late,
+    };
+    let token = town::signing(SHOP).sign(&token);
+    assert!(token.as_bytes().len() <= CartToken::LIMIT);
+    let key = longest_key();
+    let bound = binding(&key, [1; 16], &[]);
+    let sealed = key
+        .part
+        .seal(key.scheme, &bound, &[7; 60 * 1024], None, &mut town::rng());
+    let order = SealedOrder {
+        token,
+        key: key.id,
+        sealed: sealed.unwrap(),
+        card: Some(vec![0; 1300]),
+    };
+    assert_eq!(SealedOrder::parse(&order.to_bytes()), Ok(order.clone()));
+    let larger = SealedOrder {
+        sealed: vec![7; 65_536],
+        ..order
+    };
+    assert!(SealedOrder::parse(&larger.to_bytes()).is_err());
 }
