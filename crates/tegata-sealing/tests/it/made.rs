@@ -6,7 +6,7 @@ use tegata_protocol::envelope::{Message, Sealed};
 use tegata_protocol::order::{
     Binding, KeysWanted, MadeKey, MadeKeys, Maker, OpeningHalf, OrderId, OrderKey, cart_digest,
 };
-use tegata_protocol::{SignedBytes, Unverified, Verified};
+use tegata_protocol::{SignedBytes, Suite, Unverified, Verified};
 use tegata_sealing::desk::made;
 use tegata_sealing::keeper;
 use tegata_sealing::service::Rules;
@@ -59,7 +59,13 @@ fn the_service_makes_keys_only_if_shop_and_operator_both_say_so() {
         token.scheme = "member-public-1".parse().unwrap();
         token.member = Some(crate::town::member(1));
     });
-    assert_eq!(refused(&open, member), "not_admitted");
+    assert_eq!(refused(&open, member.clone()), "not_admitted");
+    let own = shop.make_of("member-public-1", Suite::Standard, |key| {
+        key.expires = key.made.after(60);
+    });
+    shop.upload(&open, &[own]).unwrap();
+    town.time.pass(60);
+    assert_eq!(refused(&open, member), "stock_empty", "members' are shops'");
 }
 
 #[test]
