@@ -20,5 +20,6 @@ pub mod browser;
 pub mod map;
 pub mod processes;
 pub mod recorder;
+pub mod sealed;
 pub mod story;
 pub mod town;

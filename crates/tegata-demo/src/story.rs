@@ -20,6 +20,7 @@ use tegata_protocol::{
 
 use crate::{
     processes::pause,
+    sealed,
     town::{Given, Letter, Member, Town},
 };
 
@@ -71,6 +72,7 @@ impl<'a> Story<'a> {
         self.pay()
             .context("the bill is paid and the ticket comes")?;
         self.keyword().context("a ticket with a keyword")?;
+        self.sealed_order().context("a sealed web order")?;
         self.three_answers()
             .context("three requests get three answers")?;
         self.show().context("the ticket is shown as a QR code")?;
@@ -96,11 +98,14 @@ impl<'a> Story<'a> {
         self.botan.clone().context("Botan isn't there yet")
     }
 
+    fn certificates(&self) -> anyhow::Result<Certificates> {
+        let guard = format!("http://{}", self.town.guard);
+        let certificates = Client::default().get(&guard, "/v1/certificates")?;
+        Ok(cbor::decode(&certificates, 16 * 1024)?)
+    }
+
     fn root(&mut self) -> anyhow::Result<()> {
-        let certificates =
-            Client::default().get(&format!("http://{}", self.town.guard), "/v1/certificates")?;
-        let certificates: Certificates = cbor::decode(&certificates, 16 * 1024)?;
-        let root = self.root_key()?;
+        let (root, certificates) = (self.root_key()?, self.certificates()?);
         CentreKeys::verify(&root, &certificates, now())?;
         for signed in &certificates.0 {
             let certificate = Unverified::<Certificate>::parse(signed.clone())?.verify(&root)?;
@@ -125,6 +130,8 @@ impl<'a> Story<'a> {
     }
 
     async fn shop_and_gate(&mut self) -> anyhow::Result<()> {
+        let sealing = self.town.apply("sealing", "Key House")?;
+        self.town.open_sealing(&sealing)?;
         let shop = self.town.apply("shop", "Hanamizuki Books")?;
         let gate = self.town.apply("gate", "Hall, north door")?;
         self.town.open_shop(&shop).await?;
@@ -397,6 +404,32 @@ impl<'a> Story<'a> {
         Ok(file)
     }
 
+    /// Somebody orders goods at the shop's page; Aiko pays (O1-O13, M9).
+    fn sealed_order(&mut self) -> anyhow::Result<()> {
+        let keys = CentreKeys::verify(&self.root_key()?, &self.certificates()?, now())?;
+        let ordered = sealed::place(self.town, &keys.register)?;
+        self.say(&format!(
+            "At the shop's page {} ordered a notebook by post: the sealing service delivered a key \
+             that the shop had signed and a program of {} bytes, which sealed name and address in \
+             place; the shop alone opened them, once, and signed receipt and bill.",
+            ordered.by,
+            tegata_protocol::order::program().len()
+        ));
+        let aiko = self.aiko()?;
+        let paid = self
+            .town
+            .wallet(&aiko, Given::Both, &["pay", &ordered.bill, "--yes"])?
+            .json()?;
+        sealed::wait_until(&ordered, "Paid, thank you")?;
+        self.say(&format!(
+            "Aiko's wallet fetched the order's bill from the shop's recorded address, verified it and \
+             paid (payment {}…); the shop captured with its signed receipt. Nobody but the shop knows \
+             who gets the parcel.",
+            short(paid["payment"].as_str().unwrap_or_default())
+        ));
+        Ok(())
+    }
+
     fn three_answers(&mut self) -> anyhow::Result<()> {
         let (aiko, botan, shop) = (self.aiko()?, self.botan()?, self.shop_url()?);
         self.town.recorder.about("inquiry");
@@ -578,7 +611,7 @@ impl<'a> Story<'a> {
     }
 }
 
-fn now() -> Time {
+pub(crate) fn now() -> Time {
     Time::from_secs(clock::now())
 }
 

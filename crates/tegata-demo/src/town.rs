@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 use serde_json::Value;
+use tegata_shop::catalogue::sample;
 
 use crate::{
     processes::{Ended, Programs, Server},
@@ -44,6 +45,10 @@ pub struct Town {
     pub shop: Option<SocketAddr>,
     /// The gate's page.
     pub gate: Option<SocketAddr>,
+    /// The sealing service's own address.
+    pub sealing: Option<SocketAddr>,
+    /// What the shop's owner wrote into its settings.
+    pub shop_settings: String,
 }
 
 /// A member: a wallet's folder and passwords, and the addresses that it uses.
@@ -99,6 +104,8 @@ impl Town {
             guard,
             shop,
             gate,
+            sealing: None,
+            shop_settings: String::new(),
         };
         town.found_centre(limits)?;
         Ok(town)
@@ -348,7 +355,7 @@ impl Town {
         let data = self.path("shop-books");
         // The address must be known before it's registered: a port that is free just now.
         let address = free_port()?;
-        let url = format!("http://{address}");
+        let url = format!("http://shop.localhost:{}", address.port());
         let keep = Keep::LargerThan(2600, "capture");
         let centre = between(&self.recorder, ("shop", "centre"), self.guard, keep).await?;
         let centre = format!("http://{centre}");
@@ -368,13 +375,27 @@ impl Town {
             ],
         )?;
         let joined = joined.json()?;
-        fs::write(Path::new(&data).join("catalogue.toml"), CATALOGUE)?;
+        self.furnish(Path::new(&data))?;
         let listen = address.to_string();
         let serve = [
             "serve", "--data", &data, "--listen", &listen, "--centre", &centre,
         ];
         self.shop = Some(self.serve("tegata-shop", &serve, "shop-books")?);
         Ok(joined)
+    }
+
+    /// The shop's owner lays out goods and tickets: the sample shop, with this town's events.
+    fn furnish(&self, data: &Path) -> anyhow::Result<()> {
+        sample::write(data)?;
+        let file = data.join("catalogue.toml");
+        let goods = fs::read_to_string(&file)?;
+        let goods = goods.split("[[offer]]").next().unwrap_or_default();
+        let offers = CATALOGUE
+            .find("[[offer]]")
+            .and_then(|at| CATALOGUE.get(at..));
+        fs::write(&file, [goods, offers.unwrap_or_default()].concat())?;
+        fs::write(data.join("shop.toml"), &self.shop_settings)?;
+        Ok(())
     }
 
     /// Sets up the gate: it joins by its letter; its record goes to the shop as a file.
@@ -505,7 +526,7 @@ pub struct Letter {
     pub slip: String,
 }
 
-fn free_port() -> anyhow::Result<SocketAddr> {
+pub(crate) fn free_port() -> anyhow::Result<SocketAddr> {
     Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
 }
 
