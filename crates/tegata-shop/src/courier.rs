@@ -51,8 +51,9 @@ use crate::chance;
 use crate::joining::JoinError;
 use crate::keys::KeysError;
 use crate::shop::{Shop, cause};
-use crate::store::{Sale, SaleState, StoreError, Tables};
+use crate::store::{Sale, SaleState, StepError, StoreError, Tables};
 
+mod goods;
 mod tickets;
 
 /// How many sales one round looks at in each state.
@@ -80,6 +81,9 @@ pub enum CourierError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// An order of goods has gone elsewhere meanwhile; the next round sees where.
+    #[error(transparent)]
+    Order(#[from] StepError),
     /// Wrapped secrets.
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -158,7 +162,7 @@ impl Courier {
     fn awaits_something(&self) -> bool {
         let states = [SaleState::Open, SaleState::Paid, SaleState::Ready];
         let waits = |state| self.in_state(state, 1).is_ok_and(|sales| !sales.is_empty());
-        states.into_iter().any(waits)
+        states.into_iter().any(waits) || self.awaits_goods()
     }
 
     fn in_state(&self, state: SaleState, limit: u32) -> Result<Vec<Sale>, StoreError> {
@@ -175,6 +179,7 @@ impl Courier {
         self.collect()?;
         self.make_tickets()?;
         self.capture()?;
+        self.goods()?;
         self.inquire()
     }
 
@@ -199,11 +204,11 @@ impl Courier {
     /// Deals with one item; its effect and the cursor are one transaction.
     fn take(&self, item: Item) -> Result<(), CourierError> {
         let number = item.number;
-        let word = self.understand(item.signed);
+        let (word, now) = (self.understand(item.signed), self.shop.now());
         self.shop.store().write(move |tables| {
             match word {
-                Ok(Word::Paid(notice)) => paid(tables, &notice)?,
-                Ok(Word::Closed(closed)) => hold_closed(tables, &closed)?,
+                Ok(Word::Paid(notice)) => paid(tables, &notice, now)?,
+                Ok(Word::Closed(closed)) => hold_closed(tables, &closed, now)?,
                 // What it may have said is asked for after the bill's expiry.
                 Err(error) => tracing::error!(
                     error = cause(&error),
@@ -492,8 +497,11 @@ impl Settled {
     }
 }
 
-fn paid(tables: &Tables<'_>, notice: &PaidNoticeMessage) -> Result<(), CourierError> {
+fn paid(tables: &Tables<'_>, notice: &PaidNoticeMessage, now: Time) -> Result<(), CourierError> {
     let notice = &notice.body;
+    if let Some(order) = tables.order_of_bill(notice.bill)? {
+        return goods::paid(tables, &order, notice, now);
+    }
     let Some(sale) = tables.sale_of_bill(notice.bill)? else {
         tracing::error!(bill = %notice.bill, "paid, but no bill of this shop");
         return Ok(());
@@ -537,7 +545,11 @@ fn paid_outright(tables: &Tables<'_>, number: TransactionNumber) -> Result<(), S
 fn hold_closed(
     tables: &Tables<'_>,
     closed: &Verified<Message<HoldClosed>>,
+    now: Time,
 ) -> Result<(), CourierError> {
+    if let Some(order) = tables.order_of_payment(closed.body.payment)? {
+        return goods::closed(tables, &order, now);
+    }
     let Some(sale) = tables.sale_of_payment(closed.body.payment)? else {
         tracing::warn!(payment = %closed.body.payment, "closed, but no payment known here");
         return Ok(());

@@ -218,6 +218,7 @@ impl Desk {
             total: priced.totals.total,
             bill,
             card: opened.card().unwrap_or_default().to_vec(),
+            card_token: opened.card().map(|_| opened.token().signed().clone()),
             lines: priced.lines.iter().map(line).collect(),
         })
     }

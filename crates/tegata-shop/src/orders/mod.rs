@@ -5,9 +5,9 @@
 //!
 //!                   hold            captured           packed          with the post
 //!        Billed ──────────▶ Held ──────────▶ Paid ──────────▶ Packed ──────────▶ Sent
-//!          │ closed unpaid    │ hold closed   ▲ charged
+//!          │ closed unpaid    │ hold closed   ▲ charged, or paid at once
 //!          └──────▶ Lapsed ◀──┘               │
-//!                                           Taken (by card: no bill)
+//!                             Taken (by card: no bill), Billed
 //!        Cancelled ◀── by the owner, from any state that isn't over and in which no money is moving
 //!        Stuck ◀── Billed, Held: what the centre said wasn't to be expected; the owner looks
 //! ```

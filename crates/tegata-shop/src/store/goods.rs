@@ -103,7 +103,10 @@ impl OrderState {
         match next {
             Self::Taken | Self::Billed => false,
             Self::Held => matches!(self, Self::Billed),
-            Self::Paid => matches!(self, Self::Held | Self::Taken | Self::Stuck),
+            // At once, by hold and capture, by card, or after the owner looked.
+            Self::Paid => {
+                matches!(self, Self::Billed | Self::Held | Self::Taken | Self::Stuck)
+            }
             Self::Packed => matches!(self, Self::Paid),
             Self::Sent => matches!(self, Self::Paid | Self::Packed),
             Self::Lapsed => matches!(self, Self::Billed | Self::Held | Self::Stuck),
@@ -162,6 +165,8 @@ pub struct NewOrder {
     pub bill: Option<SignedBytes>,
     /// The card number, sealed to the credit link; may be empty.
     pub card: Vec<u8>,
+    /// The signed cart token, where there's a card.
+    pub card_token: Option<SignedBytes>,
     /// What was ordered.
     pub lines: Vec<SoldLine>,
 }
@@ -189,6 +194,8 @@ pub struct GoodsOrder {
     pub bill: Option<SignedBytes>,
     /// The card number, sealed to the credit link; may be empty.
     pub card: Vec<u8>,
+    /// The signed cart token, while the card is to be passed on.
+    pub card_token: Option<SignedBytes>,
     /// What shop and credit link call the card by; may be empty.
     pub card_reference: String,
     /// The payment, once the centre named it.
@@ -230,7 +237,7 @@ pub enum StepError {
 }
 
 const COLUMNS: &str = "id, number, state, taken, changed, expires, language, currency, total, bill, \
-     card, card_reference, payment, capture, tracking";
+     card, card_reference, payment, capture, tracking, card_token";
 
 impl Tables<'_> {
     /// The connection, for whoever keeps tables of its own in the shop's database.
@@ -276,8 +283,8 @@ impl Tables<'_> {
         };
         let digest = order.bill.as_ref().map(SignedBytes::digest);
         let sql = "INSERT INTO goods_order (id, number, state, taken, changed, expires, language, \
-             currency, total, bill_digest, bill, card, card_reference, payment, capture, tracking) \
-             VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, '', x'', x'', '')";
+             currency, total, bill_digest, bill, card, card_token, card_reference, payment, capture, tracking) \
+             VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, '', x'', x'', '')";
         self.connection.execute(
             sql,
             params![
@@ -292,6 +299,10 @@ impl Tables<'_> {
                 digest.as_ref().map_or(&[][..], |digest| digest.as_bytes()),
                 order.bill.as_ref().map_or(&[][..], SignedBytes::as_bytes),
                 order.card,
+                order
+                    .card_token
+                    .as_ref()
+                    .map_or(&[][..], SignedBytes::as_bytes),
             ],
         )?;
         for (place, line) in order.lines.iter().enumerate() {
@@ -568,7 +579,7 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn keep_card(&self, id: OrderId, reference: &str) -> Result<(), StoreError> {
-        let sql = "UPDATE goods_order SET card_reference = ?2, card = x'' WHERE id = ?1";
+        let sql = "UPDATE goods_order SET card_reference = ?2, card = x'', card_token = x'' WHERE id = ?1";
         self.connection
             .execute(sql, params![id.as_bytes(), reference])?;
         Ok(())
@@ -610,6 +621,7 @@ fn read_order(row: &Row<'_>) -> Result<GoodsOrder, StoreError> {
         payment,
         capture: signed(row.get(13)?),
         tracking: row.get(14)?,
+        card_token: signed(row.get(15)?),
     })
 }
 
@@ -629,6 +641,7 @@ mod tests {
             (Taken, Paid),
             (Taken, Cancelled),
             (Billed, Held),
+            (Billed, Paid),
             (Billed, Lapsed),
             (Billed, Cancelled),
             (Billed, Stuck),

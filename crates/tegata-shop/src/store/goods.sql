@@ -22,6 +22,7 @@ CREATE TABLE goods_order (
   bill_digest BLOB NOT NULL,
   bill BLOB NOT NULL,
   card BLOB NOT NULL,
+  card_token BLOB NOT NULL,
   card_reference TEXT NOT NULL,
   payment BLOB NOT NULL,
   capture BLOB NOT NULL,

@@ -18,6 +18,7 @@ mod looks;
 mod orders;
 mod oversell;
 mod pages;
+mod parcels;
 mod program;
 mod refusals;
 mod town;

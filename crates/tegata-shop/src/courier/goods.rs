@@ -1,0 +1,289 @@
+//! Orders of goods between shop and centre: hold, capture, expiry, card numbers. The states are drawn
+//! in [`crate::orders`].
+//!
+//! A capture's delivery is the shop's signed receipt of the order. It isn't sealed: the shop doesn't
+//! know who pays, and the receipt names nobody. It's stored before the capture is signed, the capture
+//! before it's sent, so the same bytes go out again after a crash.
+
+use tegata_client::Answer;
+use tegata_forms::FormsError;
+use tegata_protocol::envelope::{Message, Parcel};
+use tegata_protocol::order::{CardForm, CardKept};
+use tegata_protocol::payment::{
+    BillAnswer, BillInquiry, BillState, Capture, Captured, Mode, PaidNotice,
+};
+use tegata_protocol::refusal::Code;
+use tegata_protocol::{Digest, Malformed, MessageId, PartyNumber, PaymentId, SignedBytes, Time};
+
+use super::{Courier, CourierError, SLACK, is_away};
+use crate::chance;
+use crate::store::{GoodsOrder, OrderState, StoreError, Tables};
+
+/// How many orders one round looks at in each state.
+const AT_ONCE: u32 = 1_000;
+/// Who did it, in an order's events.
+const CENTRE: &str = "centre";
+
+/// The centre holds the money for an order, or has paid it out at once.
+pub(super) fn paid(
+    tables: &Tables<'_>,
+    order: &GoodsOrder,
+    notice: &PaidNotice,
+    now: Time,
+) -> Result<(), CourierError> {
+    let number = order.number;
+    if order.state != OrderState::Billed {
+        let known = order.payment == Some(notice.payment);
+        if !known {
+            // A hold ends by itself; what was paid at once, its owner must give back.
+            let state = order.state.word();
+            tracing::error!(%number, state, payment = %notice.payment, "paid too late");
+            tables.note_event(order.id, now, "paid too late", CENTRE)?;
+        }
+        return Ok(());
+    }
+    if notice.amount != order.total || notice.transaction != number {
+        tracing::error!(%number, "the notice's amount or number isn't the bill's");
+        return Ok(());
+    }
+    take_payment(tables, order, notice.payment, notice.mode, now)
+}
+
+fn take_payment(
+    tables: &Tables<'_>,
+    order: &GoodsOrder,
+    payment: PaymentId,
+    mode: Mode,
+    now: Time,
+) -> Result<(), CourierError> {
+    let state = match mode {
+        Mode::Hold => OrderState::Held,
+        Mode::Pay => OrderState::Paid,
+    };
+    tables.keep_order_payment(order.id, payment)?;
+    tables.step_order(order, state, now, CENTRE)?;
+    tracing::info!(number = %order.number, "the order is {}", state.word());
+    Ok(())
+}
+
+/// The hold for an order was closed.
+pub(super) fn closed(
+    tables: &Tables<'_>,
+    order: &GoodsOrder,
+    now: Time,
+) -> Result<(), CourierError> {
+    if order.state.may_become(OrderState::Lapsed) && order.state != OrderState::Billed {
+        tables.step_order(order, OrderState::Lapsed, now, CENTRE)?;
+    }
+    Ok(())
+}
+
+impl Courier {
+    fn orders_in(&self, state: OrderState) -> Result<Vec<GoodsOrder>, StoreError> {
+        self.shop
+            .store()
+            .read(|tables| tables.orders_in(state, AT_ONCE))
+    }
+
+    /// Is anything awaited for an order?
+    pub(super) fn awaits_goods(&self) -> bool {
+        let waits = |state| {
+            let orders = self.shop.store().read(|tables| tables.orders_in(state, 1));
+            orders.is_ok_and(|orders| !orders.is_empty())
+        };
+        waits(OrderState::Billed) || waits(OrderState::Held)
+    }
+
+    /// Everything that can be done now for orders of goods.
+    pub(super) fn goods(&self) -> Result<(), CourierError> {
+        let now = self.shop.now();
+        let held = self.orders_in(OrderState::Held)?;
+        each(held, |order| match self.may_ask(order.number, now) {
+            true => self.capture_order(order, now),
+            false => Ok(()),
+        })?;
+        let billed = self.orders_in(OrderState::Billed)?;
+        each(billed, |order| {
+            let over = order.expires.after(SLACK) <= now;
+            match over && self.may_ask(order.number, now) {
+                true => self.inquire_order(order, now),
+                false => Ok(()),
+            }
+        })?;
+        let cards = self
+            .shop
+            .store()
+            .read(|tables| tables.orders_with_card(AT_ONCE))?;
+        each(cards, |order| match self.may_ask(order.number, now) {
+            true => self.pass_card_on(order, now),
+            false => Ok(()),
+        })
+    }
+
+    fn capture_order(&self, order: GoodsOrder, now: Time) -> Result<(), CourierError> {
+        let receipt = self.receipt_of(&order)?;
+        let capture = match order.capture.clone() {
+            Some(capture) => capture,
+            None => self.sign_order_capture(&order, &receipt)?,
+        };
+        let parcel = Parcel::with(capture, receipt.into_bytes());
+        let answer: Answer<Captured> = self.send(parcel)?;
+        let refusal = match answer {
+            Answer::Accepted { reply, .. } if order.payment == Some(reply.body.payment) => {
+                return self.settle_order(order, OrderState::Paid, now);
+            }
+            Answer::Accepted { .. } => {
+                return Err(Malformed::field("captured", "another payment's").into());
+            }
+            Answer::Refused(refusal) => refusal.into_value().body,
+        };
+        self.order_capture_refused(order, refusal.code, now)
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "three codes mean something here; all others mean that somebody must look"
+    )]
+    fn order_capture_refused(
+        &self,
+        order: GoodsOrder,
+        code: Code,
+        now: Time,
+    ) -> Result<(), CourierError> {
+        match code {
+            // Our own capture, sent before and signed anew since.
+            Code::HoldCaptured => self.settle_order(order, OrderState::Paid, now),
+            Code::HoldClosed => self.settle_order(order, OrderState::Lapsed, now),
+            Code::Untimely => {
+                self.ask_later(order.number, now);
+                let receipt = self.receipt_of(&order)?;
+                self.sign_order_capture(&order, &receipt).map(drop)
+            }
+            _ => {
+                let number = order.number;
+                tracing::error!(%number, code = code.word(), "an order's capture was refused");
+                self.settle_order(order, OrderState::Stuck, now)
+            }
+        }
+    }
+
+    fn receipt_of(&self, order: &GoodsOrder) -> Result<SignedBytes, CourierError> {
+        let found = self
+            .shop
+            .store()
+            .read(|tables| tegata_forms::open::receipt(tables.connection(), order.id));
+        let missing = || StoreError::damaged("an order without its receipt");
+        let found = found.map_err(|e: FormsError| StoreError::damaged(e.to_string()))?;
+        Ok(found.ok_or_else(missing)?)
+    }
+
+    /// Signs an order's capture and keeps it before it's sent.
+    fn sign_order_capture(
+        &self,
+        order: &GoodsOrder,
+        receipt: &SignedBytes,
+    ) -> Result<SignedBytes, CourierError> {
+        let payment = order.payment;
+        let payment = payment.ok_or_else(|| StoreError::damaged("a held order without payment"))?;
+        let registered = self.shop.registered();
+        let capture = registered.keys.signing().sign(&Message {
+            from: registered.number(),
+            to: PartyNumber::CENTRE,
+            id: MessageId::random(&mut chance::system()),
+            time: self.shop.now(),
+            not_after: None,
+            enc_digest: None,
+            answers: None,
+            body: Capture {
+                payment,
+                amount: order.total,
+                delivery: Digest::of(receipt.as_bytes()),
+            },
+        });
+        let (id, kept) = (order.id, capture.clone());
+        let store = self.shop.store();
+        store.write(move |tables| tables.keep_order_capture(id, &kept))?;
+        Ok(capture)
+    }
+
+    fn settle_order(
+        &self,
+        order: GoodsOrder,
+        to: OrderState,
+        now: Time,
+    ) -> Result<(), CourierError> {
+        self.shop.store().write(move |tables| {
+            tables.step_order(&order, to, now, CENTRE)?;
+            tracing::info!(number = %order.number, "the order is {}", to.word());
+            Ok(())
+        })
+    }
+
+    /// Asks whether a bill whose time is over was paid after all.
+    fn inquire_order(&self, order: GoodsOrder, now: Time) -> Result<(), CourierError> {
+        let Some(bill) = order.bill.clone() else {
+            return Ok(());
+        };
+        let digest = bill.digest();
+        let answer: BillAnswer = match self.ask(BillInquiry { bill }) {
+            Err(CourierError::Refused(refusal)) => {
+                let (number, code) = (order.number, refusal.code.word());
+                tracing::warn!(%number, code, "an inquiry was refused; again later");
+                self.ask_later(number, now);
+                return Ok(());
+            }
+            other => other?,
+        };
+        if answer.bill != digest {
+            return Err(Malformed::field("bill answer", "about another bill").into());
+        }
+        let (payment, mode) = match answer.state {
+            BillState::ClosedUnpaid => return self.settle_order(order, OrderState::Lapsed, now),
+            BillState::Held(payment) => (payment, Mode::Hold),
+            BillState::Paid(payment) => (payment, Mode::Pay),
+        };
+        let store = self.shop.store();
+        store.write(move |tables| take_payment(tables, &order, payment, mode, now))
+    }
+
+    /// Hands a sealed card number to the centre's credit link, which alone can read it.
+    fn pass_card_on(&self, order: GoodsOrder, now: Time) -> Result<(), CourierError> {
+        let (token, sealed) = (order.card_token.clone(), order.card.clone());
+        let token = token.ok_or_else(|| StoreError::damaged("a card without its token"))?;
+        let kept: CardKept = match self.ask(CardForm { token, sealed }) {
+            Err(CourierError::Refused(refusal)) if refusal.code == Code::CardRefused => {
+                let number = order.number;
+                tracing::warn!(%number, "the credit link can't use the card: the order is cancelled");
+                return self.settle_order(order, OrderState::Cancelled, now);
+            }
+            Err(CourierError::Refused(refusal)) => {
+                let (number, code) = (order.number, refusal.code.word());
+                tracing::warn!(%number, code, "a card number wasn't taken; again later");
+                self.ask_later(number, now);
+                return Ok(());
+            }
+            other => other?,
+        };
+        let store = self.shop.store();
+        Ok(store.write(move |tables| {
+            tables.keep_card(order.id, &kept.reference)?;
+            tables.note_event(order.id, now, "card kept", CENTRE)
+        })?)
+    }
+}
+
+/// Does it for each order: one that fails doesn't keep the others waiting, unless the centre is away.
+fn each(
+    orders: Vec<GoodsOrder>,
+    mut work: impl FnMut(GoodsOrder) -> Result<(), CourierError>,
+) -> Result<(), CourierError> {
+    let mut first = Ok(());
+    for order in orders {
+        match work(order) {
+            Ok(()) => {}
+            Err(error) if is_away(&error) => return Err(error),
+            Err(error) => first = first.and(Err(error)),
+        }
+    }
+    first
+}
