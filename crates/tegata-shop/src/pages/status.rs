@@ -196,7 +196,7 @@ fn pay(front: &Front, visit: &Visit, order: &GoodsOrder, bill: &SignedBytes) -> 
                 p.sum { (money(visit.language, order.total)) }
                 p { a.button href=(href) { (t.text("status.pay_here")) } }
                 p.small { (t.text("status.pay_how")) }
-                p.small { (t.text("status.pay_line")) br; (code(&format!("tegata-wallet pay --bill {address}"))) }
+                p.small { (t.text("status.pay_line")) br; (code(&format!("tegata-wallet pay {address}"))) }
             }
             @if let Ok(picture) = qr::svg(&address) { (picture) }
         }
