@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tegata_client::{Answer, CallError, Callee, Caller, Client, Prepared};
+use tegata_program::clock;
 use tegata_protocol::envelope::{Body, Parcel, SEALED_LIMIT};
 use tegata_protocol::order::{
     KeyScope, KeySource, KeysWanted, MadeKeys, Maker, OrderKeyId, Stock, StockInquiry, StockUpload,
@@ -128,22 +129,29 @@ impl<P: Party> Stocker<P> {
         }
     }
 
-    /// Runs rounds until it's told to stop, or nobody is left who could tell it.
+    /// Runs rounds until it's told to stop, or nobody is left who could tell it. Epochs end in time
+    /// also while the service is away.
     pub fn run(&self, signals: &Receiver<Signal>) {
-        let mut pause = SOON;
+        let (mut pause, mut trade_at) = (SOON, 0);
         loop {
-            let result = self.round();
-            if let Err(error) = &result {
-                let error: &(dyn std::error::Error + 'static) = error;
-                tracing::warn!(
-                    error,
-                    "the stocker's round wasn't finished; it goes on later"
-                );
+            if clock::monotonic_millis() < trade_at {
+                told(&self.keep_time());
+            } else {
+                let result = self.round();
+                told(&result);
+                pause = pause_after(&result, pause, self.rules.maker);
+                trade_at = clock::monotonic_millis().saturating_add(millis(pause));
             }
-            pause = pause_after(&result, pause, self.rules.maker);
-            match signals.recv_timeout(pause) {
-                Ok(Signal::Look) | Err(RecvTimeoutError::Timeout) => {}
+            let left = trade_at.saturating_sub(clock::monotonic_millis());
+            let left = Duration::from_millis(left).min(LATER);
+            match signals.recv_timeout(left) {
+                Ok(Signal::Look) => trade_at = 0,
+                Err(RecvTimeoutError::Timeout) => {}
                 Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+            // Many orders at once make one round.
+            if signals.try_iter().any(|signal| signal == Signal::Stop) {
+                return;
             }
         }
     }
@@ -422,6 +430,20 @@ fn missing(
         }
     }
     Ok(missing)
+}
+
+fn told(result: &Result<(), StockerError>) {
+    if let Err(error) = result {
+        let error: &(dyn std::error::Error + 'static) = error;
+        tracing::warn!(
+            error,
+            "the stocker's round wasn't finished; it goes on later"
+        );
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How long to wait after a round.

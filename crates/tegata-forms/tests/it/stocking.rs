@@ -167,6 +167,29 @@ fn stock_and_fallback_are_filled_up_and_then_left_alone() {
 }
 
 #[test]
+fn a_running_stocker_looks_when_told_and_stops_when_told() {
+    let town = Town::new("order-public-1", |s| {
+        s.stock = 32;
+        s.fallback_hours = 0;
+    });
+    let (tell, signals) = std::sync::mpsc::channel();
+    let stocker = town.stocker();
+    let running = std::thread::spawn(move || stocker.run(&signals));
+    // Looks come one by one; when a second one is taken the round before it is over.
+    tell.send(stocker::Signal::Look).unwrap();
+    while town.service.books().keys.len() < 32 {
+        std::thread::yield_now();
+    }
+    town.service.books().keys.clear();
+    tell.send(stocker::Signal::Look).unwrap();
+    while town.service.books().keys.len() < 32 {
+        std::thread::yield_now();
+    }
+    tell.send(stocker::Signal::Stop).unwrap();
+    running.join().unwrap();
+}
+
+#[test]
 fn an_upload_whose_answer_is_lost_is_sent_again_and_counts_once() {
     let town = Town::new("order-public-1", |s| {
         s.stock = 32;
