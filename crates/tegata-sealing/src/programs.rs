@@ -43,6 +43,7 @@ pub enum LogError {
 }
 
 /// Publishes a program, unless it's in the log already. Gives its digest, and whether it's new.
+/// A log that isn't whole gets no further rows: they would hide what is missing.
 ///
 /// # Errors
 /// [`LogError`].
@@ -57,6 +58,7 @@ pub fn publish(
     if text.is_empty() || text.len() > TEXT_LIMIT {
         return Err(LogError::Length(text.len()));
     }
+    check(store, dir, &key.verifying_key())?;
     let digest = Digest::of(text.as_bytes());
     if store.read(|tables| tables.program(digest))?.is_some() {
         return Ok((digest, false));
@@ -114,7 +116,8 @@ pub fn check(
     let head = dir.read_optional(HEAD)?.unwrap_or_default();
     let head = Digest::from_hex(String::from_utf8_lossy(&head).trim());
     match head {
-        None if entries.is_empty() => Ok(entries),
+        // A first row whose head wasn't written before the power went.
+        None if entries.len() <= 1 => Ok(entries),
         Some(head) if digests.contains(&head) => Ok(entries),
         None | Some(_) => Err(LogError::Cut),
     }

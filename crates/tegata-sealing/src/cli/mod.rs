@@ -115,25 +115,42 @@ impl Usual {
         Ok(DataDir::open_existing(&self.data.data, PARTY)?)
     }
 
-    /// The service of the folder, beside a running one if need be: with the settings of its file.
+    /// The service of the folder, beside a running one if need be: with the settings of its file,
+    /// and without asking the centre as long as its certificates as kept hold.
     fn service(&self) -> Result<Service, Failure> {
         let dir = self.existing()?;
         let settings = config::load(&dir, "sealing")?;
-        open(&dir, &settings)
+        open(&dir, &settings, Ask::IfNeeded)
     }
 }
 
-fn open(dir: &DataDir, settings: &Settings) -> Result<Service, Failure> {
+/// When the centre is asked for its certificates.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Ask {
+    AtOnce,
+    IfNeeded,
+}
+
+fn open(dir: &DataDir, settings: &Settings, ask: Ask) -> Result<Service, Failure> {
     let rules = settings.rules()?;
     let opened = (|| {
         let identity = Identity::read(dir)?.ok_or(JoinError::NotJoined)?;
         let (client, now) = (Client::default(), Time::from_secs(clock::now()));
-        let centre = Centre::find(dir, &client, &identity, settings.centre.as_deref(), now)?;
+        let address = settings.centre.as_deref();
+        let kept = match ask {
+            Ask::AtOnce => None,
+            Ask::IfNeeded => Centre::kept(dir, &identity.root, now).ok().flatten(),
+        };
+        let centre = match kept {
+            Some(keys) => Centre {
+                address: address.unwrap_or(&identity.centre).to_owned(),
+                keys,
+            },
+            None => Centre::find(dir, &client, &identity, address, now)?,
+        };
         let registered = joining::open(dir, &centre)?;
         let time = Arc::new(|| Time::from_secs(clock::now()));
-        let service = Service::open(dir, registered, centre, rules, time)?;
-        service.publish_own_program()?;
-        Ok(service)
+        Service::open(dir, registered, centre, rules, time)
     })();
     opened.map_err(failed)
 }

@@ -7,7 +7,7 @@ use tegata_program::config;
 use tegata_program::exit::Failure;
 use tegata_program::serve::{self, Bound, Hosts, Stop};
 
-use super::{Usual, open, say};
+use super::{Ask, Usual, failed, open, say};
 use crate::keeper::Keeper;
 use crate::pages;
 use crate::server::Door;
@@ -27,7 +27,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let dir = arguments.usual.existing()?;
     let _lock = dir.lock()?;
     let settings = arguments.settings.or(config::load(&dir, "sealing")?);
-    let service = Arc::new(open(&dir, &settings)?);
+    let service = Arc::new(open(&dir, &settings, Ask::AtOnce)?);
+    let published = service.publish_own_program();
+    published.map_err(|e| failed(e.into()))?;
     warn_of_danger(service.rules());
     let tls = settings.tls()?;
     let keeper = Keeper::start(Arc::clone(&service));

@@ -281,3 +281,45 @@ fn number(cell: i64) -> Result<u64, StoreError> {
 fn digest_of(bytes: &[u8]) -> Result<Digest, StoreError> {
     Digest::from_slice(bytes).ok_or_else(|| StoreError::damaged("a digest not of 32 bytes"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tegata_protocol::{MessageId, PartyNumber, SignedBytes};
+
+    #[test]
+    fn a_job_that_fails_changes_nothing_and_harms_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join(FILE)).unwrap();
+        let keep = |tables: &Tables<'_>, n| {
+            let (id, digest) = (MessageId::from_bytes([n; 16]), Digest::of(b"x"));
+            let reply = SignedBytes::new(b"reply".to_vec());
+            tables.keep_answer(PartyNumber::CENTRE, id, digest, &reply)
+        };
+        let failed: Result<(), StoreError> = store.write(move |tables| {
+            keep(tables, 1)?;
+            Err(StoreError::damaged("so"))
+        });
+        assert!(matches!(failed, Err(StoreError::Damaged(_))));
+        store.write(move |tables| keep(tables, 2)).unwrap();
+        let known = |n| {
+            let id = MessageId::from_bytes([n; 16]);
+            let found = store.read(|tables| tables.answered(PartyNumber::CENTRE, id));
+            found.unwrap().is_some()
+        };
+        assert_eq!((known(1), known(2)), (false, true));
+    }
+
+    #[test]
+    fn databases_of_newer_programs_and_with_foreign_parts_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE);
+        drop(Store::open(&file).unwrap());
+        let change = |sql: &str| Connection::open(&file).unwrap().execute_batch(sql).unwrap();
+        change("CREATE VIEW mine AS SELECT 1");
+        assert!(matches!(Store::open(&file), Err(StoreError::Foreign)));
+        change("DROP VIEW mine; PRAGMA user_version = 2");
+        let newer = Store::open(&file);
+        assert!(matches!(newer, Err(StoreError::Newer { found: 2 })));
+    }
+}

@@ -133,8 +133,29 @@ fn every_change_of_a_row_is_noticed() {
         let (status, page) = get(&open, "/log");
         let page = String::from_utf8(page).unwrap();
         assert_eq!(status, 200);
+        // Nothing is added to it: a new row would hide the gap.
+        let again = open.service.publish_own_program();
+        assert!(again.is_err(), "{what}");
         assert!(page.contains("log_damaged"), "{what}");
     }
+}
+
+/// The power goes after the row was written, and before the head was.
+#[test]
+fn a_head_that_wasnt_written_is_no_damage() {
+    let town = Town::new();
+    let open = town.open();
+    let head = town.folder.path().join(programs::HEAD);
+    let old = std::fs::read(&head).unwrap();
+    publish(&open, "two");
+    std::fs::write(&head, old).unwrap();
+    publish(&open, "three");
+    assert_eq!(check(&open).unwrap().len(), 3);
+    let fresh = Town::new();
+    let open = fresh.open();
+    std::fs::remove_file(fresh.folder.path().join(programs::HEAD)).unwrap();
+    publish(&open, "two");
+    assert_eq!(check(&open).unwrap().len(), 2);
 }
 
 #[test]
