@@ -1,8 +1,9 @@
 //! What every page of ours shares: layout, security headers, languages, forms, pictures.
 //!
 //! A party's program writes its pages with `maud` and wraps each in a [`Page`]; [`dress`] gives
-//! its routes the stylesheet, the headers and the language switch. Pages need no script: all of
-//! them work with HTML and one stylesheet. Nothing is fetched from anywhere else.
+//! its routes the stylesheet, the headers and the language switch. Pages need no script, but for
+//! sealed forms ([`order`]) and the sheet to draw on ([`pad`]): all others work with HTML and one
+//! stylesheet. Nothing is fetched from anywhere else.
 //!
 //! ```
 //! use axum::{Router, response::IntoResponse, routing::get};
@@ -40,6 +41,7 @@
 mod dress;
 mod language;
 pub mod order;
+pub mod pad;
 mod page;
 mod parts;
 pub mod qr;

@@ -27,7 +27,7 @@ pub struct ListenArgs {
 pub struct Bound {
     listener: Listener,
     limits: Limits,
-    trace: Trace,
+    trace: Option<Trace>,
 }
 
 #[derive(Debug)]
@@ -53,22 +53,27 @@ impl Bound {
     /// # Errors
     /// [`Error::Plain`] for anything but loopback without TLS; [`Error::Bind`] if it's taken.
     pub async fn tcp(address: SocketAddr, dir: &DataDir, tls: Option<Tls>) -> Result<Self, Error> {
-        if tls.is_none() && !address.ip().is_loopback() {
-            return Err(Error::Plain { address });
-        }
-        let refused = |source| Error::Bind {
-            address: address.to_string(),
-            source,
-        };
-        let listener = TcpListener::bind(address).await.map_err(refused)?;
-        let bound = listener.local_addr().map_err(refused)?;
+        let (listener, bound) = listen(address, tls.is_some()).await?;
         dir.write_atomic(ADDRESS, format!("{bound}\n").as_bytes())?;
         let trace = Trace(dir.file(ADDRESS)?);
-        tracing::info!(address = %bound, tls = tls.is_some(), "listening");
         Ok(Self {
             listener: Listener::Tcp(listener, tls),
             limits: Limits::default(),
-            trace,
+            trace: Some(trace),
+        })
+    }
+
+    /// Binds any free port of loopback and writes its address nowhere: for a page that one person
+    /// is told of, and that ends soon.
+    ///
+    /// # Errors
+    /// [`Error::Bind`] if the system has no port. Within a runtime only.
+    pub async fn untold() -> Result<Self, Error> {
+        let (listener, _) = listen(super::loopback(0), false).await?;
+        Ok(Self {
+            listener: Listener::Tcp(listener, None),
+            limits: Limits::default(),
+            trace: None,
         })
     }
 
@@ -94,7 +99,7 @@ impl Bound {
         Ok(Self {
             listener: Listener::Unix(listener),
             limits: Limits::default(),
-            trace,
+            trace: Some(trace),
         })
     }
 
@@ -124,6 +129,21 @@ impl Bound {
         } = self;
         connections::serve(listener, router, limits, stop, || drop(trace)).await;
     }
+}
+
+/// A listener and the address it really has.
+async fn listen(address: SocketAddr, tls: bool) -> Result<(TcpListener, SocketAddr), Error> {
+    if !tls && !address.ip().is_loopback() {
+        return Err(Error::Plain { address });
+    }
+    let refused = |source| Error::Bind {
+        address: address.to_string(),
+        source,
+    };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let bound = listener.local_addr().map_err(refused)?;
+    tracing::info!(address = %bound, tls, "listening");
+    Ok((listener, bound))
 }
 
 /// The address that a server on this data folder has bound.

@@ -8,6 +8,8 @@ use tegata_program::{
     password::{PasswordA, PasswordB, PasswordNew},
 };
 
+use super::draw::{DrawArgs, DrawnArgs};
+
 /// The member's wallet: prepaid money, purchases and tickets, with the keys on your own disk.
 ///
 /// Two passwords guard it. A opens what is for every day: history, balance, orders, tickets. B is
@@ -51,6 +53,8 @@ pub struct Arguments {
 pub(super) enum Command {
     /// Make a wallet with your letter, and register (A and B)
     Join(JoinArgs),
+    /// Draw strokes for `join --strokes` on a page, and keep them as a file
+    Draw(DrawArgs),
     /// Send what is pending: a registration signed offline, anything in doubt (A)
     Send(SendArgs),
     /// Ask for prepaid money: tells account and reference to pay in under (A)
@@ -139,6 +143,7 @@ The letter's line holds your activation code: it is used once and not kept.
 
   tegata-wallet join --slip-file letter.txt --name 'Hanako Yamada' --postal '1-2-3 Chiyoda'
   tegata-wallet join --slip-file letter.txt --name 'Hanako Yamada' --later   # offline
+  tegata-wallet join --slip-file letter.txt --name 'Hanako Yamada' --draw    # you draw, too
   tegata-wallet send                                                         # later, with A alone
 
 If the centre refuses (a wrong code, say), run `join` again: the keys stay the same."
@@ -158,6 +163,8 @@ pub(super) struct JoinArgs {
     /// A file of drawn strokes (`x y t` per line), mixed into the system's randomness
     #[arg(long, value_name = "FILE")]
     pub(super) strokes: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) drawn: DrawnArgs,
     /// Sign now, send later with `send`: needs no network at all
     #[arg(long)]
     pub(super) later: bool,

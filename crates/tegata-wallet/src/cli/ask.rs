@@ -111,19 +111,26 @@ pub(super) fn read_text(file: &Path) -> Result<String, Failure> {
     })
 }
 
-/// Does the person agree? Only a plain yes is one.
+/// Does the person agree to pay?
 pub(super) fn consent(question: &str) -> Result<(), Failure> {
     let no = "nobody agreed; nothing was signed";
+    match agreed(question)? {
+        Some(true) => Ok(()),
+        Some(false) => Err(Failure::refused(no)),
+        None => Err(Failure::usage(no).next("look at the bill and run this again with --yes")),
+    }
+}
+
+/// A question; only a plain yes is one. `None` if nobody is there to be asked.
+pub(super) fn agreed(question: &str) -> Result<Option<bool>, Failure> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
-        return Err(Failure::usage(no).next("look at the bill and run this again with --yes"));
+        return Ok(None);
     }
     eprint!("{question} [yes/no] ");
     std::io::stderr().flush()?;
     let mut line = String::new();
     stdin.lock().read_line(&mut line)?;
-    match line.trim().to_lowercase().as_str() {
-        "yes" | "y" | "はい" => Ok(()),
-        _ => Err(Failure::refused(no)),
-    }
+    let yes = ["yes", "y", "はい"].contains(&line.trim().to_lowercase().as_str());
+    Ok(Some(yes))
 }

@@ -11,7 +11,7 @@ use tegata_protocol::{
 
 use super::{
     args::{JoinArgs, PasswordArgs, RestoreArgs, SlipArgs, SpendArgs, WhichPassword},
-    ask,
+    ask, draw,
     run::{Output, failure, open},
 };
 use crate::{
@@ -32,6 +32,9 @@ pub(super) fn join(folder: &Path, args: &JoinArgs, out: &Output, now: Time) -> R
         account: None,
     };
     let (mut wallet, b) = if folder.join("vault.tegata").exists() {
+        if args.drawn.draw {
+            eprintln!("The keys are there already: nothing is drawn for them any more.");
+        }
         existing(folder, args)?
     } else {
         fresh(folder, args, &slip)?
@@ -61,13 +64,7 @@ pub(super) fn join(folder: &Path, args: &JoinArgs, out: &Output, now: Time) -> R
 }
 
 fn fresh(folder: &Path, args: &JoinArgs, slip: &Slip) -> Result<(Wallet, Password), Failure> {
-    let strokes = match &args.strokes {
-        Some(file) => {
-            let parsed = Strokes::parse(&ask::read_text(file)?);
-            Some(parsed.map_err(|e| failure(e.into()))?)
-        }
-        None => None,
-    };
+    let strokes = strokes_of(args)?;
     let (passwords, _, b) = ask::new_passwords(&args.a, &args.b, args.one_password)?;
     let new = NewWallet {
         master: Master::generate(&mut chance(), strokes.as_ref()),
@@ -76,6 +73,18 @@ fn fresh(folder: &Path, args: &JoinArgs, slip: &Slip) -> Result<(Wallet, Passwor
     };
     let wallet = new.make(folder, &state_of(slip)).map_err(failure)?;
     Ok((wallet, b))
+}
+
+/// Strokes from wherever they are to come, or none.
+fn strokes_of(args: &JoinArgs) -> Result<Option<Strokes>, Failure> {
+    if args.drawn.draw {
+        return draw::for_keys(&args.drawn);
+    }
+    let Some(file) = &args.strokes else {
+        return Ok(None);
+    };
+    let parsed = Strokes::parse(&zeroize::Zeroizing::new(ask::read_text(file)?));
+    Ok(Some(parsed.map_err(|e| failure(e.into()))?))
 }
 
 fn existing(folder: &Path, args: &JoinArgs) -> Result<(Wallet, Password), Failure> {

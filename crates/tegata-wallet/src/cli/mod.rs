@@ -3,6 +3,7 @@
 mod args;
 mod ask;
 mod catalogue;
+mod draw;
 mod join;
 mod order;
 mod run;

@@ -19,7 +19,7 @@ use super::{
         ServeArgs,
     },
     ask::Given,
-    catalogue, join, order,
+    catalogue, draw, join, order,
 };
 use crate::{
     buying,
@@ -46,6 +46,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     let folder = folder.as_path();
     match arguments.command {
         Command::Join(args) => join::join(folder, &args, &out, now),
+        Command::Draw(args) => draw::draw(&args, &out),
         Command::Send(args) => send(folder, &args, &out, now),
         Command::Load(args) => load(folder, &args, &out, now),
         Command::Collect(args) => collect(folder, &args, &out, now),

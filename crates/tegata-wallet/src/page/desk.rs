@@ -23,17 +23,21 @@ pub const IDLE_SECONDS: u64 = 600;
 
 /// 256 random bits.
 #[derive(Clone, PartialEq, Eq)]
-struct Token(String);
+pub(super) struct Token(String);
 
 impl Token {
-    fn random() -> Self {
+    pub(super) fn random() -> Self {
         let mut bytes = [0_u8; 32];
         chance().fill_bytes(&mut bytes);
         Self(bytes.iter().map(|b| format!("{b:02x}")).collect())
     }
 
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+
     /// In constant time.
-    fn is(&self, given: &str) -> bool {
+    pub(super) fn is(&self, given: &str) -> bool {
         self.0.as_bytes().ct_eq(given.as_bytes()).into()
     }
 }
@@ -195,17 +199,8 @@ impl Desk {
     }
 
     fn has_cookie(&self, inside: &Inside, headers: &HeaderMap) -> bool {
-        let name = self.cookie_name();
-        let lines = headers.get_all(header::COOKIE).iter();
-        let given = lines
-            .filter_map(|v| v.to_str().ok())
-            .flat_map(|line| line.split(';'))
-            .filter_map(|cookie| cookie.trim().split_once('='))
-            .find(|(n, _)| *n == name);
-        match (&inside.cookie, given) {
-            (Some(token), Some((_, given))) => token.is(given),
-            _ => false,
-        }
+        let given = cookie_of(headers, &self.cookie_name());
+        matches!((&inside.cookie, given), (Some(token), Some(given)) if token.is(given))
     }
 
     /// A handler that panicked has left nothing half-done in here.
@@ -223,6 +218,17 @@ impl Inside {
             self.session = None;
         }
     }
+}
+
+/// The cookie of this name, among others that the browser may send.
+pub(super) fn cookie_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let lines = headers.get_all(header::COOKIE).iter();
+    let mut cookies = lines
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|cookie| cookie.trim().split_once('='));
+    let (_, given) = cookies.find(|(n, _)| *n == name)?;
+    Some(given)
 }
 
 /// After these, what stands in memory may not be what stands on the disk.

@@ -14,6 +14,7 @@
 
 mod act;
 mod desk;
+pub mod draw;
 mod screens;
 mod shown;
 

@@ -9,6 +9,7 @@
 
 mod crash;
 mod deliveries;
+mod drawing;
 mod page;
 mod program;
 mod story;

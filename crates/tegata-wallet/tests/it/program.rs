@@ -19,20 +19,20 @@ use crate::{
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tegata-wallet");
 
 /// A person with two password files and a wallet's folder.
-struct Person {
+pub(crate) struct Person {
     home: TempDir,
 }
 
 /// Which passwords are given.
 #[derive(Clone, Copy, PartialEq)]
-enum Given {
+pub(crate) enum Given {
     Nothing,
     A,
     Both,
 }
 
 impl Person {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let person = Self {
             home: tempfile::tempdir().unwrap(),
         };
@@ -41,11 +41,11 @@ impl Person {
         person
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
-    fn secret(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn secret(&self, name: &str, text: &str) -> PathBuf {
         let mut options = fs::OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
         let mut file = options.open(self.file(name)).unwrap();
@@ -53,7 +53,7 @@ impl Person {
         self.file(name)
     }
 
-    fn command(&self, given: Given, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, given: Given, arguments: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
         command
             .arg("--data")
@@ -69,12 +69,12 @@ impl Person {
         command
     }
 
-    fn run(&self, given: Given, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, given: Given, arguments: &[&str]) -> Output {
         self.command(given, arguments).output().unwrap()
     }
 
     /// Runs with `--json` and expects success.
-    fn json(&self, given: Given, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, given: Given, arguments: &[&str]) -> Value {
         let all = [&["--json"], arguments].concat();
         let output = self.run(given, &all);
         assert!(output.status.success(), "{arguments:?}: {output:?}");
@@ -98,7 +98,7 @@ impl Person {
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -364,7 +364,7 @@ fn the_page_prints_its_link_and_stops_when_told() {
 }
 
 /// A child that doesn't outlive its test.
-struct Killed(Child);
+pub(crate) struct Killed(pub(crate) Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
