@@ -9,6 +9,7 @@ use tegata_forms::Own;
 use tegata_program::config;
 use tegata_program::data::DataDir;
 use tegata_protocol::Time;
+use tegata_protocol::order::Stock as KeyStock;
 
 use crate::catalogue::shelf::Shelf;
 use crate::catalogue::{self, Catalogue};
@@ -93,7 +94,11 @@ pub struct Shop {
     courier: OnceLock<Sender<Signal>>,
     paces: Paces,
     sealing: Option<Sealing>,
+    key_stock: OnceLock<AskKeyStock>,
 }
+
+/// Asks the sealing service what it has in stock; `None` when it can't be reached.
+pub type AskKeyStock = Box<dyn Fn() -> Option<KeyStock> + Send + Sync>;
 
 impl std::fmt::Debug for Shop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -131,6 +136,7 @@ impl Shop {
             courier: OnceLock::new(),
             paces: Paces::new(rules.rates),
             sealing: None,
+            key_stock: OnceLock::new(),
         })
     }
 
@@ -144,6 +150,24 @@ impl Shop {
     /// What it takes sealed orders with, if it does.
     pub const fn sealing(&self) -> Option<&Sealing> {
         self.sealing.as_ref()
+    }
+
+    /// Lets the owner's page ask what the sealing service has in stock.
+    pub fn asks_key_stock(&self, ask: AskKeyStock) {
+        if self.key_stock.set(ask).is_err() {
+            tracing::warn!("a second way to ask for key stocks isn't used");
+        }
+    }
+
+    /// What the sealing service has in stock: nothing where there's none, `Some(None)` where it can't
+    /// be reached.
+    pub fn key_stock(&self) -> Option<Option<KeyStock>> {
+        self.key_stock.get().map(|ask| ask())
+    }
+
+    /// Its database's file.
+    pub fn database(&self) -> PathBuf {
+        self.dir.path().join(store::FILE)
     }
 
     /// The address of customers' wallets: on their own machine.

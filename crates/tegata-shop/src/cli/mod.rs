@@ -20,6 +20,7 @@ use crate::store::StoreError;
 mod catalogue;
 mod check_data;
 mod join;
+mod orders;
 mod sales;
 mod serve;
 
@@ -71,6 +72,8 @@ enum Command {
     CheckData(check_data::Arguments),
     /// Show what was sold and what is left
     Sales(sales::Arguments),
+    /// Orders for goods: list, show, pack, send, cancel, export, erase
+    Orders(orders::Arguments),
     /// Cancel tickets: gates refuse them from the next check data on. Money isn't touched.
     Cancel(sales::CancelArguments),
     /// Print a link to the owner's page, good once and for ten minutes
@@ -89,6 +92,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Catalogue(arguments) => catalogue::run(arguments),
         Command::CheckData(arguments) => check_data::run(arguments),
         Command::Sales(arguments) => sales::run(arguments),
+        Command::Orders(arguments) => orders::run(arguments),
         Command::Cancel(arguments) => sales::cancel(arguments),
         Command::OwnerLink(arguments) => sales::owner_link(arguments),
     }

@@ -52,7 +52,7 @@ pub(super) struct OwnerArguments {
     usual: Usual,
 }
 
-fn open(usual: &Usual) -> Result<Store, Failure> {
+pub(super) fn open(usual: &Usual) -> Result<Store, Failure> {
     let file = usual.existing()?.path().join(store::FILE);
     if !file.exists() {
         return Err(

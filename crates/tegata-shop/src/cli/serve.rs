@@ -31,6 +31,8 @@ use crate::shop::{OpenError, Shop, cause};
 const LOOK: Duration = Duration::from_secs(1);
 /// How long the courier waits for the centre's answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the owner's page waits for the sealing service's.
+const OWNERS_PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -152,6 +154,13 @@ fn start_stocker(shop: &Arc<Shop>) -> Result<Option<Running<stocker::Signal>>, F
     let (epochs, rules) = (Arc::clone(&sealing.epochs), sealing.rules.clone());
     let host = Hosting(Arc::clone(shop));
     let stocker = stocker::Stocker::new(host, epochs, rules, Client::new(PATIENCE));
+    let asking = stocker::Stocker::new(
+        Hosting(Arc::clone(shop)),
+        Arc::clone(&sealing.epochs),
+        sealing.rules.clone(),
+        Client::new(OWNERS_PATIENCE),
+    );
+    shop.asks_key_stock(Box::new(move || asking.inquire().ok()));
     let (signals, heard) = channel();
     let thread = std::thread::Builder::new()
         .name("shop-stocker".into())

@@ -6,7 +6,7 @@
 //! before it's sent, so the same bytes go out again after a crash.
 
 use tegata_client::Answer;
-use tegata_forms::FormsError;
+use tegata_forms::{FormsError, kept};
 use tegata_protocol::envelope::{Message, Parcel};
 use tegata_protocol::order::{CardForm, CardKept};
 use tegata_protocol::payment::{
@@ -17,6 +17,7 @@ use tegata_protocol::{Digest, Malformed, MessageId, PartyNumber, PaymentId, Sign
 
 use super::{Courier, CourierError, SLACK, is_away};
 use crate::chance;
+use crate::orders::deeds::FORM_ERASED;
 use crate::store::{GoodsOrder, OrderState, StoreError, Tables};
 
 /// How many orders one round looks at in each state.
@@ -74,8 +75,18 @@ pub(super) fn closed(
 ) -> Result<(), CourierError> {
     if order.state.may_become(OrderState::Lapsed) && order.state != OrderState::Billed {
         tables.step_order(order, OrderState::Lapsed, now, CENTRE)?;
+        forget(tables, order, now)?;
     }
     Ok(())
+}
+
+/// An order that comes to nothing needs nobody's address.
+fn forget(tables: &Tables<'_>, order: &GoodsOrder, now: Time) -> Result<(), StoreError> {
+    let erased = kept::erase(tables.connection(), order.id);
+    match erased.map_err(|e| StoreError::damaged(e.to_string()))? {
+        true => tables.note_event(order.id, now, FORM_ERASED, CENTRE),
+        false => Ok(()),
+    }
 }
 
 impl Courier {
@@ -214,6 +225,9 @@ impl Courier {
     ) -> Result<(), CourierError> {
         self.shop.store().write(move |tables| {
             tables.step_order(&order, to, now, CENTRE)?;
+            if to == OrderState::Lapsed {
+                forget(tables, &order, now)?;
+            }
             tracing::info!(number = %order.number, "the order is {}", to.word());
             Ok(())
         })

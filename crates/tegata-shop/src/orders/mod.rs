@@ -32,6 +32,8 @@ use crate::keys::Keys;
 
 pub mod bill;
 pub mod cart;
+pub mod csv;
+pub mod deeds;
 pub mod host;
 pub mod intake;
 pub mod status;

@@ -24,6 +24,7 @@ mod cart;
 pub mod frames;
 mod goods;
 mod offer;
+mod orders;
 mod owner;
 mod status;
 mod visit;
@@ -64,6 +65,11 @@ pub fn router(shop: &Arc<Shop>) -> Router {
         .route("/how", get(how))
         .route("/owner", get(owner::page))
         .route("/owner/enter", get(owner::enter))
+        .route("/owner/orders", get(orders::list))
+        .route("/owner/orders.csv", post(orders::table))
+        .route("/owner/orders/{id}", get(orders::one))
+        .route("/owner/orders/{id}/act", post(orders::act))
+        .route("/owner/orders/{id}/form", post(orders::form))
         .merge(tegata_pages::order::page_script())
         .fallback(missing)
         .with_state(front)

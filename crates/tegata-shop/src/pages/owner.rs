@@ -40,7 +40,7 @@ impl Sessions {
         cookie
     }
 
-    fn holds(&self, headers: &HeaderMap, now: Time) -> bool {
+    pub(super) fn holds(&self, headers: &HeaderMap, now: Time) -> bool {
         let lines = headers.get_all(header::COOKIE).iter();
         let pairs = lines.filter_map(|line| line.to_str().ok());
         let pairs = pairs.flat_map(|line| line.split(';'));
@@ -146,8 +146,10 @@ fn body(front: &Front, language: Language) -> Result<Markup, StoreError> {
         .shop
         .store()
         .read(|tables| tables.sales_in(SaleState::Stuck, 100))?;
+    let goods = !catalogue.goods.products.is_empty();
     Ok(html! {
         (state)
+        @if goods { p { a.button href="/owner/orders" { (t.text("orders.title")) } } }
         (sales)
         @if !stuck.is_empty() {
             p { (t.text("owner.stuck_text")) }

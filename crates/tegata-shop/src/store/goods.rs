@@ -236,6 +236,17 @@ pub enum StepError {
     Store(#[from] StoreError),
 }
 
+impl StepError {
+    /// That an order can't become `to`.
+    pub const fn of(order: &GoodsOrder, to: OrderState) -> Self {
+        Self::NotFrom {
+            number: order.number,
+            from: order.state.word(),
+            to: to.word(),
+        }
+    }
+}
+
 const COLUMNS: &str = "id, number, state, taken, changed, expires, language, currency, total, bill, \
      card, card_reference, payment, capture, tracking, card_token";
 
@@ -499,11 +510,7 @@ impl Tables<'_> {
         by: &str,
     ) -> Result<(), StepError> {
         let from = order.state;
-        let not_from = StepError::NotFrom {
-            number: order.number,
-            from: from.word(),
-            to: to.word(),
-        };
+        let not_from = StepError::of(order, to);
         if !from.may_become(to) {
             return Err(not_from);
         }
