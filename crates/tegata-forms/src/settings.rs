@@ -36,6 +36,8 @@ pub struct Settings {
     pub token_minutes: u32,
     /// How often the epoch key is replaced, in minutes.
     pub epoch_minutes: u32,
+    /// The same in seconds, which wins; for trying things out.
+    pub epoch_seconds: Option<u32>,
     /// Further programs that keys may name, as hexadecimal SHA-256; the one built in always may.
     pub programs: Vec<String>,
     /// Allows schemes of kind `shared`: the service that hands the key out can read the orders.
@@ -59,6 +61,7 @@ impl Default for Settings {
             fallback_hours: 24,
             token_minutes: 60,
             epoch_minutes: 60,
+            epoch_seconds: None,
             programs: Vec::new(),
             danger_shared_keys: false,
             danger_shop_wide_shared_key: false,
@@ -149,6 +152,12 @@ impl Rules {
 }
 
 impl Settings {
+    fn epoch_length(&self) -> u64 {
+        let minutes = u64::from(self.epoch_minutes) * 60;
+        let seconds = self.epoch_seconds.map(u64::from);
+        seconds.unwrap_or(minutes.max(60)).max(1)
+    }
+
     /// Checks the settings.
     ///
     /// # Errors
@@ -194,7 +203,7 @@ impl Settings {
             key_seconds: u64::from(self.key_days.max(1)) * 86_400,
             fallback_seconds: u64::from(self.fallback_hours) * 3_600,
             token_seconds: u64::from(self.token_minutes.max(1)) * 60,
-            epoch_seconds: u64::from(self.epoch_minutes.max(1)) * 60,
+            epoch_seconds: self.epoch_length(),
             programs,
         })
     }
