@@ -151,11 +151,56 @@ fn a_head_that_wasnt_written_is_no_damage() {
     std::fs::write(&head, old).unwrap();
     publish(&open, "three");
     assert_eq!(check(&open).unwrap().len(), 3);
+    std::fs::remove_file(&head).unwrap();
+    assert!(matches!(check(&open), Err(LogError::Cut)));
     let fresh = Town::new();
     let open = fresh.open();
     std::fs::remove_file(fresh.folder.path().join(programs::HEAD)).unwrap();
     publish(&open, "two");
     assert_eq!(check(&open).unwrap().len(), 2);
+}
+
+/// The service itself can't tell two stories either.
+#[test]
+fn own_entries_that_dont_follow_are_noticed() {
+    let town = Town::new();
+    let open = town.open();
+    publish(&open, "two");
+    let service = &open.service;
+    let key = service.registered().keys.signing();
+    let rows = service.store().read(|tables| tables.log()).unwrap();
+    let fits = ProgramEntry {
+        sequence: 2,
+        previous: rows[0].entry.digest(),
+        program: Digest::of(b"two"),
+        length: 3,
+        published: service.now(),
+    };
+    let wrong = [
+        ProgramEntry {
+            sequence: 3,
+            ..fits.clone()
+        },
+        ProgramEntry {
+            previous: Digest::of(b"x"),
+            ..fits.clone()
+        },
+        ProgramEntry { length: 4, ..fits },
+    ];
+    let file = town.folder.path().join("sealing.db");
+    let connection = Connection::open(file).unwrap();
+    for entry in wrong {
+        let signed = key.sign(&entry);
+        let sql = "UPDATE program SET entry = ?1 WHERE sequence = 2";
+        connection.execute(sql, [signed.as_bytes()]).unwrap();
+        let head = town.folder.path().join(programs::HEAD);
+        std::fs::write(head, signed.digest().to_string()).unwrap();
+        let error = check(&open).unwrap_err();
+        assert!(
+            matches!(error, LogError::Damaged { row: 2, .. }),
+            "{entry:?}: {error}"
+        );
+    }
 }
 
 #[test]

@@ -273,8 +273,15 @@ fn strangers_get_one_answer() {
         let (caller, callee) = (foreign.caller(), open.callee());
         Prepared::new(caller, &callee, head, body(), record, &mut rng()).unwrap()
     };
+    // One shop in another's name, with its own key and record.
+    let (own, mine) = (town.shop(), town.shop());
+    let posing = Shop {
+        number: own.number,
+        ..mine
+    };
     let messages = [
         b"nonsense".to_vec(),
+        posing.prepare(&open.callee(), body()).to_bytes(),
         changed,
         shop.prepare(&elsewhere, body()).to_bytes(),
         foreign.prepare(&open.callee(), body()).to_bytes(),
