@@ -17,6 +17,7 @@ mod joining;
 mod looks;
 mod orders;
 mod oversell;
+mod owner;
 mod pages;
 mod parcels;
 mod program;

@@ -1,0 +1,237 @@
+//! What the owner does with orders: on the page, and by command. Nobody else can.
+
+use std::process::Command;
+
+use tegata_protocol::order::{FieldValue, OrderId};
+use tegata_protocol::{Digest, SignedBytes};
+
+use tegata_protocol::payment::Mode;
+
+use crate::goods::{GOODS, form, key, left, lines, order, receipt, seal, send, token};
+use crate::looks::check;
+use crate::town::{Open, Town, contains};
+
+/// A session of the owner's: the cookie.
+fn enter(town: &Town, open: &Open) -> String {
+    let (token, expires) = (Digest::of(b"token"), town.time.now().after(600));
+    let offer = move |t: &tegata_shop::store::Tables<'_>| t.offer_owner_link(token, expires);
+    open.shop.store().write(offer).unwrap();
+    let answer = ask(open, "GET", "/owner/enter?token=token", "", "");
+    answer.2.split(';').next().unwrap().to_owned()
+}
+
+/// Status, text, cookie.
+fn ask(open: &Open, method: &str, path: &str, cookie: &str, body: &str) -> (u16, String, String) {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0);
+    let agent: ureq::Agent = config.build().into();
+    let address = format!("{}{path}", open.address);
+    let answer = match method {
+        "GET" => agent.get(address).header("cookie", cookie).call(),
+        _ => {
+            let form = "application/x-www-form-urlencoded";
+            agent
+                .post(address)
+                .header("cookie", cookie)
+                .content_type(form)
+                .send(body)
+        }
+    };
+    let mut answer = answer.unwrap();
+    let set = answer.headers().get("set-cookie");
+    let set = set.map_or("", |cookie| cookie.to_str().unwrap()).to_owned();
+    (
+        answer.status().as_u16(),
+        answer.body_mut().read_to_string().unwrap(),
+        set,
+    )
+}
+
+fn paid(town: &Town, open: &Open) -> OrderId {
+    let answer = order(open, &[("cup", 2)]);
+    let receipt = receipt(open, &answer);
+    let order = open
+        .shop
+        .store()
+        .read(|tables| tables.goods_order(receipt.order))
+        .unwrap();
+    let bill: SignedBytes = order.unwrap().bill.unwrap();
+    town.centre.pay(&bill, Mode::Hold);
+    open.courier.round().unwrap();
+    receipt.order
+}
+
+#[test]
+fn the_owner_packs_sends_and_forgets() {
+    let town = Town::new(GOODS);
+    let open = town.open_selling();
+    let id = paid(&town, &open);
+    let cookie = enter(&town, &open);
+    let get = |path: &str| ask(&open, "GET", path, &cookie, "").1;
+    let act = |body: &str| {
+        ask(
+            &open,
+            "POST",
+            &format!("/owner/orders/{id}/act"),
+            &cookie,
+            body,
+        )
+    };
+    let list = get("/owner/orders?lang=en");
+    check("orders", &list, "en");
+    assert!(
+        list.contains("Paid, to pack") && list.contains("¥2,800"),
+        "{list}"
+    );
+    assert!(list.contains("Running low: Cup"), "{list}");
+    check("orders", &get("/owner/orders?lang=ja"), "ja");
+    let one = get(&format!("/owner/orders/{id}?lang=en"));
+    check("one order", &one, "en");
+    assert!(one.contains("2 × Cup") && !one.contains("Hanako"), "{one}");
+    let (status, shown, _) = ask(
+        &open,
+        "POST",
+        &format!("/owner/orders/{id}/form"),
+        &cookie,
+        "",
+    );
+    check("an order's form", &shown, "en");
+    assert_eq!(status, 200);
+    assert!(
+        shown.contains("Hanako Yamada") && shown.contains("Form opened"),
+        "{shown}"
+    );
+    assert_eq!(act("deed=erased").0, 409, "it's still needed");
+    assert_eq!(act("deed=cancelled").0, 409, "it's paid");
+    assert_eq!(act("deed=packed").0, 303);
+    assert_eq!(act("deed=packed").0, 409, "only once");
+    assert_eq!(act("deed=sent&tracking=1234-5678").0, 303);
+    assert_eq!(act("deed=nonsense").0, 404);
+    assert_eq!(act("deed=erased").0, 303);
+    let (_, gone, _) = ask(
+        &open,
+        "POST",
+        &format!("/owner/orders/{id}/form"),
+        &cookie,
+        "",
+    );
+    assert!(
+        gone.contains("The form was erased") && !gone.contains("Hanako"),
+        "{gone}"
+    );
+    let read = open
+        .shop
+        .store()
+        .read(|tables| tables.order_events(id))
+        .unwrap();
+    let events: Vec<String> = read
+        .iter()
+        .map(|e| format!("{} {}", e.what, e.by))
+        .collect();
+    assert_eq!(
+        events,
+        [
+            "taken customer",
+            "held centre",
+            "paid centre",
+            "form read page",
+            "packed page",
+            "sent page",
+            "form erased page",
+            "form read page",
+        ]
+    );
+}
+
+#[test]
+fn nobody_else_sees_or_does_anything() {
+    let town = Town::new(GOODS);
+    let open = town.open_selling();
+    let id = paid(&town, &open);
+    for path in ["/owner/orders".to_owned(), format!("/owner/orders/{id}")] {
+        let (status, text, _) = ask(&open, "GET", &path, "tegata_owner=guess", "");
+        assert_eq!(status, 403, "{path}");
+        assert!(!text.contains("2 × Cup"));
+    }
+    for path in [
+        format!("/owner/orders/{id}/act"),
+        format!("/owner/orders/{id}/form"),
+        "/owner/orders.csv".to_owned(),
+    ] {
+        let (status, text, _) = ask(&open, "POST", &path, "", "deed=packed&forms=yes");
+        assert_eq!(status, 403, "{path}");
+        assert!(!text.contains("Hanako"));
+    }
+    let order = open
+        .shop
+        .store()
+        .read(|tables| tables.goods_order(id))
+        .unwrap()
+        .unwrap();
+    assert_eq!(order.state.word(), "paid");
+}
+
+#[test]
+fn the_table_runs_nothing_in_a_spreadsheet() {
+    let town = Town::new(GOODS);
+    let open = town.open_selling();
+    let wanted = lines(&[("tea", 1)]);
+    let mut evil = form(&wanted);
+    evil.fields[0].value = FieldValue::Text("=HYPERLINK(\"http://evil\")".into());
+    let sealed = seal(&token(&open, &wanted).bytes, &key(&open), &evil);
+    assert_eq!(send(&open, &sealed).status, 200);
+    let cookie = enter(&town, &open);
+    let (_, plain, _) = ask(&open, "POST", "/owner/orders.csv", &cookie, "");
+    assert!(
+        plain.contains("\"1 × Tea\"") && !plain.contains("HYPERLINK"),
+        "{plain}"
+    );
+    let (_, full, _) = ask(&open, "POST", "/owner/orders.csv", &cookie, "forms=yes");
+    assert!(
+        full.contains("\"'=HYPERLINK(\"\"http://evil\"\")\""),
+        "{full}"
+    );
+}
+
+#[test]
+fn the_same_by_command() {
+    let town = Town::new(GOODS);
+    let open = town.open_selling();
+    let id = paid(&town, &open);
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_tegata-shop"))
+            .arg("orders")
+            .args(arguments)
+            .arg("--data")
+            .arg(town.folder.path())
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        (output.status.code().unwrap(), text)
+    };
+    let (_, list) = run(&["list", "--state", "paid"]);
+    let number = list.split_whitespace().next().unwrap().to_owned();
+    let plain = run(&["show", &number]).1;
+    assert!(
+        plain.contains("2 × Cup") && !plain.contains("Hanako"),
+        "{plain}"
+    );
+    let open_form = run(&["show", &id.to_string(), "--form", "--json"]).1;
+    assert!(
+        open_form.contains("\"name\":\"Hanako Yamada\""),
+        "{open_form}"
+    );
+    assert_eq!(run(&["erase", &number]).0, 1);
+    assert_eq!(run(&["cancel", &number]).0, 1);
+    assert_eq!(run(&["packed", &number]).0, 0);
+    assert_eq!(run(&["sent", &number, "--tracking", "1234"]).0, 0);
+    assert!(run(&["csv", "--forms"]).1.contains("\"Hanako Yamada\""));
+    assert!(!run(&["csv"]).1.contains("Hanako"));
+    assert_eq!(run(&["erase", &number]).0, 0);
+    assert!(!run(&["show", &number, "--form"]).1.contains("Hanako"));
+    assert_eq!(run(&["show", "0000-0000-0000"]).0, 1);
+    assert_eq!(run(&["list", "--state", "lost"]).0, 2);
+    assert_eq!(left(&open, "cup"), 1);
+    assert!(!contains(town.folder.path(), b"Hanako"));
+}
