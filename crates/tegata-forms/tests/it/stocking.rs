@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use tegata_client::{Caller, Client};
 use tegata_forms::keys::{self, KeyState};
 use tegata_forms::stocker::{self, Party, StockerError};
-use tegata_forms::{Epochs, FormsError, Host, Settings, Stocker};
+use tegata_forms::{Epochs, FormsError, Host, Rules, Settings, Stocker};
 use tegata_protocol::envelope::{Parcel, Sealed};
 use tegata_protocol::order::{
     KeySource, MadeKey, Maker, OpeningHalf, OrderKey, OrderKeyId, Part, SharedKey, program_digest,
@@ -108,9 +108,13 @@ impl Town {
     }
 
     fn stocker(&self) -> Stocker<Lent> {
+        self.stocker_of(self.desk.rules.clone())
+    }
+
+    fn stocker_of(&self, rules: Rules) -> Stocker<Lent> {
         let epochs = Arc::clone(&self.desk.epochs);
         let client = Client::new(Duration::from_secs(10));
-        Stocker::new(self.lent(), epochs, self.desk.rules.clone(), client)
+        Stocker::new(self.lent(), epochs, rules, client)
     }
 
     fn round(&self) -> Result<(), StockerError> {
@@ -361,6 +365,15 @@ fn service_made_keys_are_fetched_page_by_page_and_open_orders() {
         0,
         "it goes on behind the last one"
     );
+    // Where the shop makes keys again, those of the service aren't uploaded to it.
+    let own = Rules {
+        maker: Maker::Recipient,
+        fallback_seconds: 0,
+        ..town.desk.rules.clone()
+    };
+    town.stocker_of(own).round().unwrap();
+    let books = town.service.books();
+    assert!(!books.keys.is_empty() && books.keys.iter().all(|key| key.maker == Maker::Recipient));
 }
 
 #[test]
