@@ -11,6 +11,7 @@ mod centre;
 mod check_data;
 mod courier;
 mod flow;
+mod frames;
 mod goods;
 mod idempotency;
 mod joining;
