@@ -53,7 +53,8 @@ impl Wallet {
                 }
                 e.into()
             })?;
-        let shop = known_shop(&record, address, now)?;
+        let shop = known_shop(&record, address, now)
+            .map_err(|why| WalletError::unsound("the shop's record", why))?;
         if self.state.shop(shop.number) != Some(&shop) {
             self.state.know_shop(shop.clone());
             self.commit(now, vec![Entry::Met(shop.clone())])?;
@@ -189,8 +190,8 @@ impl Wallet {
         check_series(&series, order).map_err(|why| WalletError::unsound("the series", why))?;
         Ok(KeptBill {
             signed: offer.bill.clone(),
-            series: offer.series.clone(),
-            order: order.clone(),
+            series: Some(offer.series.clone()),
+            order: Some(order.clone()),
             status: BillStatus::Open,
             payment: None,
             receipt: None,
@@ -211,18 +212,18 @@ pub fn catalogue(
     serde_json::from_slice(&bytes).map_err(|e| WalletError::unsound("the catalogue", e))
 }
 
-fn known_shop(
+/// A shop by its record, which was fetched from this address.
+pub(crate) fn known_shop(
     record: &Verified<PartyRecord>,
     address: &str,
     now: Time,
-) -> Result<KnownShop, WalletError> {
-    let unsound = |why| WalletError::unsound("the shop's record", why);
+) -> Result<KnownShop, &'static str> {
     let profile = record.profile.as_ref();
     let (Role::Shop, Some(profile)) = (record.number.role(), profile) else {
-        return Err(unsound("it isn't a shop's"));
+        return Err("it isn't a shop's");
     };
     if !record.is_active(now) {
-        return Err(unsound("the register says that it may not act at present"));
+        return Err("the register says that it may not act at present");
     }
     Ok(KnownShop {
         number: record.number,

@@ -12,7 +12,7 @@ use tegata_protocol::{
 };
 
 use crate::{
-    state::{Dated, KeptBill, KeptCard, KeptTicket, KnownShop},
+    state::{Dated, KeptBill, KeptCard, KeptOrder, KeptTicket, KnownShop},
     vault::{LONGEST_RECORD, Record},
 };
 
@@ -58,6 +58,10 @@ pub enum Entry {
     /// A shop was met for the first time, or had another record.
     #[n(13)]
     Met(#[n(0)] KnownShop),
+    /// A shop confirmed an order that was made on its page, and was paid. With the item's number in
+    /// the mailbox.
+    #[n(14)]
+    Confirmed(#[n(0)] u64, #[n(1)] Confirmed),
 }
 
 /// The centre entered the member in its register.
@@ -138,6 +142,21 @@ pub struct Delivered {
     pub balance: Amount,
 }
 
+/// An order that was confirmed and paid for.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct Confirmed {
+    /// The order.
+    #[n(0)]
+    pub order: KeptOrder,
+    /// How much the shop took.
+    #[n(1)]
+    pub amount: Amount,
+    /// In the account afterwards.
+    #[n(2)]
+    pub balance: Amount,
+}
+
 /// A closed hold.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 #[cbor(map)]
@@ -173,6 +192,7 @@ impl Entry {
             Self::HoldClosed(..) => 11,
             Self::Restored => 12,
             Self::Met(_) => 13,
+            Self::Confirmed(..) => 14,
         }
     }
 
@@ -192,6 +212,7 @@ impl Entry {
             Self::HoldClosed(..) => "hold_closed",
             Self::Restored => "restored",
             Self::Met(_) => "met",
+            Self::Confirmed(..) => "order_confirmed",
         }
     }
 }

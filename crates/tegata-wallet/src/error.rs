@@ -57,6 +57,9 @@ pub enum WalletError {
         /// What is wrong with it.
         why: String,
     },
+    /// A bill that a shop's page named isn't one to pay.
+    #[error("this bill isn't paid: {0}")]
+    Unfit(#[from] Unfit),
     /// What was typed isn't what it should be.
     #[error(transparent)]
     Input(#[from] Malformed),
@@ -134,6 +137,94 @@ pub enum WalletError {
     Picture(#[from] tegata_pages::qr::Error),
 }
 
+/// Why a bill that somebody named by its address isn't to be paid. Nothing was signed for it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unfit {
+    /// The link or address doesn't name a shop and a bill.
+    #[error("{0:?} isn't the address of a shop's bill")]
+    Address(String),
+    /// Nobody there whom the register calls an active shop.
+    #[error("at {address} is no shop that the centre's register knows as active: {why}")]
+    UnknownShop {
+        /// Where it was looked for.
+        address: String,
+        /// What the register's record lacks.
+        why: String,
+    },
+    /// The shop's record has another address.
+    #[error("{given} isn't the address of {shop}: the register has {recorded}")]
+    OtherAddress {
+        /// The shop.
+        shop: String,
+        /// What was given.
+        given: String,
+        /// What the record says.
+        recorded: String,
+    },
+    /// The shop has no such bill, or gives it no more.
+    #[error("{shop} has no such bill")]
+    NoBill {
+        /// The shop.
+        shop: String,
+    },
+    /// Other bytes came than were asked for.
+    #[error("{shop} sent another bill than the one that was asked for")]
+    OtherBill {
+        /// The shop.
+        shop: String,
+    },
+    /// It isn't a bill, not the shop's, or doesn't add up.
+    #[error("it isn't a sound bill of {shop}: {why}")]
+    Unsound {
+        /// The shop.
+        shop: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It answers somebody's request, or isn't for goods by post.
+    #[error("it isn't for an order that was made on a page")]
+    OtherKind,
+    /// In money that the account doesn't hold.
+    #[error("it is in {bill}, and the account in {account}")]
+    Currency {
+        /// The bill's.
+        bill: String,
+        /// The account's.
+        account: String,
+    },
+}
+
+impl Unfit {
+    /// A stable word for it.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Address(_) => "bill_address",
+            Self::UnknownShop { .. } => "unknown_shop",
+            Self::OtherAddress { .. } => "address_differs",
+            Self::NoBill { .. } => "no_such_bill",
+            Self::OtherBill { .. } => "digest_differs",
+            Self::Unsound { .. } => "bill_unsound",
+            Self::OtherKind => "not_an_order",
+            Self::Currency { .. } => "wrong_currency",
+        }
+    }
+
+    const fn next(&self) -> &'static str {
+        match self {
+            Self::Address(_) => "scan the code on the shop's page again",
+            Self::UnknownShop { .. } | Self::OtherAddress { .. } => {
+                "don't pay: somebody may be posing as the shop; tell the centre"
+            }
+            Self::NoBill { .. }
+            | Self::OtherBill { .. }
+            | Self::Unsound { .. }
+            | Self::OtherKind
+            | Self::Currency { .. } => "go back to the order's page, and ask the shop",
+        }
+    }
+}
+
 /// Why a bill can't be paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -141,6 +232,9 @@ pub enum Unpayable {
     /// Tickets come with the capture of a hold.
     #[error("it is for tickets, which come only against a hold")]
     TicketsByHold,
+    /// The shop confirms the order with the capture of a hold.
+    #[error("it is for goods by post, which shops confirm only against a hold")]
+    PostByHold,
     /// Too late.
     #[error("it has expired")]
     Expired,
@@ -153,17 +247,37 @@ pub enum Unpayable {
     /// It's paid, and what was bought has come.
     #[error("it is paid already, and what was bought is here")]
     Delivered,
+    /// The account hasn't so much.
+    #[error("the account has less than that available")]
+    Funds,
+    /// It's paid, and the shop has confirmed the order.
+    #[error("it is paid already, and the shop has confirmed the order")]
+    Confirmed,
     /// Its hold was closed, or the centre refused it for good.
     #[error("it is closed")]
     Closed,
 }
 
 impl Unpayable {
+    /// A stable word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::TicketsByHold | Self::PostByHold => "by_hold",
+            Self::Expired => "bill_expired",
+            Self::Held => "bill_held",
+            Self::Paid | Self::Delivered | Self::Confirmed => "bill_paid",
+            Self::Funds => "insufficient_funds",
+            Self::Closed => "bill_closed",
+        }
+    }
+
     const fn next(self) -> &'static str {
         match self {
-            Self::TicketsByHold => "pay without --now",
+            Self::TicketsByHold | Self::PostByHold => "pay without --now",
             Self::Expired | Self::Closed => "order again: the shop makes a new bill",
             Self::Held => "nothing more to pay: run `tegata-wallet collect` for what was bought",
+            Self::Funds => "load money first: see `tegata-wallet load --help`",
+            Self::Confirmed => "nothing more to pay: the shop's page says when it sends the goods",
             Self::Paid => "nothing more to pay; `tegata-wallet bills` shows it",
             Self::Delivered => "nothing more to pay: see `tegata-wallet tickets`",
         }
@@ -194,12 +308,14 @@ impl WalletError {
             | Self::NeedsB(_)
             | Self::NeedsKeyword
             | Self::Registered(_)
+            | Self::Unfit(Unfit::Address(_))
             | Self::File { .. } => Exit::Usage,
             Self::Refused { .. }
             | Self::Unsound { .. }
             | Self::NotRegistered
             | Self::Nobody { .. }
             | Self::NotPayable { .. }
+            | Self::Unfit(_)
             | Self::MayCount
             | Self::Picture(_) => Exit::Refused,
         }
@@ -225,6 +341,7 @@ impl WalletError {
             Self::NotRegistered => Some("run `tegata-wallet send`, or `join` with your letter"),
             Self::Unsound { .. } => Some("ask the one who sent it; nothing was paid for it"),
             Self::NotPayable { why, .. } => Some(why.next()),
+            Self::Unfit(why) => Some(why.next()),
             Self::NeedsKeyword => Some("give it with --keyword-file FILE or --keyword-prompt"),
             Self::Vault(VaultError::NoVault) => {
                 Some("make one with `tegata-wallet join`, or check --data")

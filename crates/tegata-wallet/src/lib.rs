@@ -4,7 +4,8 @@
 //! show. What spends takes password B as well, each time, and nothing of it stays in memory. Start
 //! with [`wallet`] (vault, state and history together) and [`sending`] (what happens to a signed
 //! message until its answer has come); then follow a purchase: [`joining`], [`prepaid`],
-//! [`buying`], [`paying`], [`mailbox`], [`tickets`]. [`cli`] is the program.
+//! [`buying`], [`paying`], [`mailbox`], [`tickets`]; what was ordered on a shop's page begins in
+//! [`web_bill`]. [`cli`] is the program.
 #![cfg_attr(
     test,
     allow(
@@ -31,6 +32,7 @@ pub mod tickets;
 pub mod vault;
 pub mod view;
 pub mod wallet;
+pub mod web_bill;
 
-pub use error::{Unpayable, WalletError};
+pub use error::{Unfit, Unpayable, WalletError};
 pub use wallet::Wallet;

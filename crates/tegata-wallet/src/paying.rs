@@ -56,10 +56,10 @@ impl Wallet {
 
     /// A kept bill, verified again.
     pub(crate) fn bill(&self, kept: &KeptBill) -> Result<Verified<Bill>, WalletError> {
-        let shop = self.state.shop(kept.order.shop);
-        let shop = shop.ok_or(WalletError::NoSuch {
+        let number = kept.shop().map_err(WalletError::State)?;
+        let shop = self.state.shop(number).ok_or(WalletError::NoSuch {
             what: "shop",
-            wanted: kept.order.shop.to_string(),
+            wanted: number.to_string(),
         })?;
         kept.bill(shop).map_err(WalletError::State)
     }
@@ -121,14 +121,14 @@ impl Wallet {
             wanted: digest.to_string(),
         })?;
         let bill = self.bill(kept)?;
-        let at_once = mode == Mode::Pay && bill.delivery == DeliveryKind::Tickets;
         let why = match kept.status {
             BillStatus::Open if now >= bill.expires => Some(Unpayable::Expired),
-            BillStatus::Open if at_once => Some(Unpayable::TicketsByHold),
+            BillStatus::Open if mode == Mode::Pay => only_by_hold(bill.delivery),
             BillStatus::Open | BillStatus::InDoubt => None,
             BillStatus::Held => Some(Unpayable::Held),
             BillStatus::Paid => Some(Unpayable::Paid),
             BillStatus::Delivered => Some(Unpayable::Delivered),
+            BillStatus::Confirmed => Some(Unpayable::Confirmed),
             BillStatus::Closed => Some(Unpayable::Closed),
         };
         match why {
@@ -209,7 +209,7 @@ impl Wallet {
         }
         let mut shop = PartyNumber::CENTRE;
         if let Some(kept) = self.state.bill_mut(order.bill) {
-            shop = kept.order.shop;
+            shop = kept.shop().map_err(WalletError::State)?;
             kept.receipt = Some(reply.signed().clone());
             // The delivery may have come first, when the receipt was long in doubt.
             if kept.status == BillStatus::InDoubt {
@@ -320,6 +320,15 @@ impl Wallet {
             what: "chain head",
             wanted: HEADS_FILE.to_owned(),
         })
+    }
+}
+
+/// What comes with the capture of a hold wouldn't come if it were paid at once.
+const fn only_by_hold(delivery: DeliveryKind) -> Option<Unpayable> {
+    match delivery {
+        DeliveryKind::Tickets => Some(Unpayable::TicketsByHold),
+        DeliveryKind::Post => Some(Unpayable::PostByHold),
+        DeliveryKind::Data | DeliveryKind::Used => None,
     }
 }
 

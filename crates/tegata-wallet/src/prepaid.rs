@@ -41,6 +41,15 @@ impl Wallet {
     /// # Errors
     /// [`WalletError::Call`], [`WalletError::Refused`].
     pub fn balance(&mut self, now: Time) -> Result<KnownBalance, WalletError> {
+        let known = self.ask_balance(now)?;
+        self.state.balance = Some(known);
+        self.state.currency = Some(known.balance.currency());
+        self.commit(now, Vec::new())?;
+        Ok(known)
+    }
+
+    /// The same, and nothing is written down.
+    pub(crate) fn ask_balance(&mut self, now: Time) -> Result<KnownBalance, WalletError> {
         self.registered()?;
         let centre = self.centre(now)?;
         let id = MessageId::random(&mut chance());
@@ -59,15 +68,11 @@ impl Wallet {
             what: "inquiry",
             refusal,
         })?;
-        let known = KnownBalance {
+        Ok(KnownBalance {
             balance: reply.body.balance,
             held: reply.body.held,
             as_of: reply.time,
-        };
-        self.state.balance = Some(known);
-        self.state.currency = Some(known.balance.currency());
-        self.commit(now, Vec::new())?;
-        Ok(known)
+        })
     }
 
     /// The organiser's currency; asks the centre if it isn't known yet.

@@ -212,6 +212,7 @@ fn first_aside(past: &[Dated]) -> Option<u64> {
             aside.insert(*item);
         } else if let Entry::Loaded(item, _)
         | Entry::Delivered(item, _)
+        | Entry::Confirmed(item, _)
         | Entry::HoldClosed(item, _) = &dated.entry
         {
             aside.remove(item);
@@ -253,6 +254,11 @@ impl State {
             Entry::Delivered(item, delivered) => {
                 self.seen(item);
                 self.close(delivered.payment, BillStatus::Delivered);
+            }
+            Entry::Confirmed(item, confirmed) => {
+                self.seen(item);
+                self.close(confirmed.order.payment, BillStatus::Confirmed);
+                self.orders.push(confirmed.order);
             }
             Entry::HoldClosed(item, closed) => {
                 self.seen(item);

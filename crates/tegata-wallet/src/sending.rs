@@ -221,7 +221,7 @@ impl Wallet {
             Code::BillInvalid | Code::BillExpired | Code::BillClosed | Code::BillPaid
         );
         // Paid by another copy of this wallet, and delivered: the refusal says nothing new.
-        let waits = |b: &&mut KeptBill| b.status != BillStatus::Delivered;
+        let waits = |b: &&mut KeptBill| !b.status.is_done();
         if let Some(bill) = self.state.bill_mut(bill).filter(waits) {
             bill.status = if dead {
                 BillStatus::Closed

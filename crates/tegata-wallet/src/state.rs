@@ -10,10 +10,11 @@ use tegata_protocol::{
     Amount, Currency, Digest, Malformed, MessageId, PartyNumber, PaymentId, SealingKey, SeriesId,
     SignedBytes, Time, Verified, VerifyingKey, cbor,
     envelope::Parcel,
+    order::OrderReceipt,
     payment::Mode,
     prepaid::{PaymentReference, PrepaidCard},
     purchase::Bill,
-    record::Certificates,
+    record::{Certificates, PartyRecord},
     ticket::{Contents, Holder, SeriesRecord, Ticket},
 };
 
@@ -81,6 +82,9 @@ pub struct State {
     /// On its way to the history.
     #[n(16)]
     pub outbox: Outbox,
+    /// Orders made on shops' pages, paid and confirmed, oldest first.
+    #[cbor(n(17), skip_if = "Vec::is_empty")]
+    pub orders: Vec<KeptOrder>,
 }
 
 impl State {
@@ -104,6 +108,7 @@ impl State {
             awaited: Vec::new(),
             balance: None,
             outbox: Outbox::default(),
+            orders: Vec::new(),
         }
     }
 
@@ -149,7 +154,10 @@ impl State {
 
     /// Lets go of what nobody will ask for again; it stands in the history.
     pub(crate) fn tidy(&mut self, now: Time) {
-        let ended = |b: &KeptBill| matches!(b.status, BillStatus::Delivered | BillStatus::Closed);
+        let ended = |b: &KeptBill| {
+            use BillStatus::{Closed, Confirmed, Delivered};
+            matches!(b.status, Delivered | Confirmed | Closed)
+        };
         let long_ago = |b: &KeptBill| b.received.after(KEPT_SECONDS) < now;
         self.bills.retain(|b| !(ended(b) && long_ago(b)));
         let surplus = self.aside.len().saturating_sub(KEPT_ASIDE);
@@ -188,6 +196,14 @@ pub struct KnownShop {
 }
 
 impl KnownShop {
+    /// Where the register says that it is.
+    pub fn recorded_address(&self) -> Option<String> {
+        let record = tegata_protocol::Unverified::<PartyRecord>::parse(self.record.clone());
+        let record = record.ok()?;
+        let profile = record.claimed().profile.as_ref()?;
+        Some(profile.address.trim_end_matches('/').to_owned())
+    }
+
     /// How to call it.
     pub fn callee(&self) -> Callee {
         Callee {
@@ -266,6 +282,9 @@ pub enum BillStatus {
     /// It will never be paid, or the hold was closed.
     #[n(5)]
     Closed,
+    /// The shop confirmed the order and has its money; the goods come by post.
+    #[n(6)]
+    Confirmed,
 }
 
 impl BillStatus {
@@ -278,7 +297,13 @@ impl BillStatus {
             Self::Paid => "paid",
             Self::Delivered => "delivered",
             Self::Closed => "closed",
+            Self::Confirmed => "confirmed",
         }
+    }
+
+    /// Has the shop done all that this wallet will hear of?
+    pub(crate) const fn is_done(self) -> bool {
+        matches!(self, Self::Delivered | Self::Confirmed)
     }
 }
 
@@ -289,12 +314,12 @@ pub struct KeptBill {
     /// The signed bill.
     #[n(0)]
     pub signed: SignedBytes,
-    /// The signed series record that came with it.
+    /// The signed series record that came with it; none for goods.
     #[n(1)]
-    pub series: SignedBytes,
-    /// What was ordered.
+    pub series: Option<SignedBytes>,
+    /// What was asked of the shop; nothing if it was ordered on the shop's page.
     #[n(2)]
-    pub order: Order,
+    pub order: Option<Order>,
     /// Where it stands.
     #[n(3)]
     pub status: BillStatus,
@@ -315,6 +340,15 @@ impl KeptBill {
         self.signed.digest()
     }
 
+    /// The shop that asks for the money. Its signature is verified before a bill is kept.
+    ///
+    /// # Errors
+    /// [`Malformed`] when it isn't a bill.
+    pub fn shop(&self) -> Result<PartyNumber, Malformed> {
+        let bill = tegata_protocol::Unverified::<Bill>::parse(self.signed.clone())?;
+        Ok(bill.claimed().shop)
+    }
+
     /// The bill, verified again with the key of the shop that it was ordered from.
     ///
     /// # Errors
@@ -326,9 +360,42 @@ impl KeptBill {
     /// The series record, verified again.
     ///
     /// # Errors
-    /// [`Malformed`] when it isn't the shop's.
+    /// [`Malformed`] when there's none, or it isn't the shop's.
     pub fn series(&self, shop: &KnownShop) -> Result<Verified<SeriesRecord>, Malformed> {
-        verified(&self.series, &shop.signing, "series")
+        let series = self.series.as_ref();
+        let series = series.ok_or_else(|| Malformed::field("series", "the bill is for goods"))?;
+        verified(series, &shop.signing, "series")
+    }
+}
+
+/// An order that was made on a shop's page and paid from here: the shop's signed receipt of it.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct KeptOrder {
+    /// The signed order receipt.
+    #[n(0)]
+    pub signed: SignedBytes,
+    /// The shop.
+    #[n(1)]
+    pub shop: PartyNumber,
+    /// The digest of the bill that it was paid by.
+    #[n(2)]
+    pub bill: Digest,
+    /// The payment.
+    #[n(3)]
+    pub payment: PaymentId,
+    /// When it came.
+    #[n(4)]
+    pub received: Time,
+}
+
+impl KeptOrder {
+    /// The receipt, verified again.
+    ///
+    /// # Errors
+    /// [`Malformed`] when it isn't the shop's.
+    pub fn receipt(&self, shop: &KnownShop) -> Result<Verified<OrderReceipt>, Malformed> {
+        verified(&self.signed, &shop.signing, "order receipt")
     }
 }
 

@@ -363,11 +363,15 @@ pub(super) struct BillsArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
+A bill that was named by its address is fetched from the shop and checked: the shop must stand in the
+centre's register with that very address.
+
 The bill is shown first, and you are asked. The instruction is signed with the key under B, written
 down, and only then sent. If no answer comes, `pay` and `send` send the same instruction again: the
 money is taken once.")]
 pub(super) struct PayArgs {
-    /// The bill's id (its beginning will do) or transaction number
+    /// The bill's id (its beginning will do) or transaction number; or the address of a shop's
+    /// bill, as the QR code on an order's page holds it
     #[arg(required_unless_present = "last")]
     pub(super) bill: Option<String>,
     /// The newest bill

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 use tegata_program::exit::Failure;
 use tegata_protocol::{
-    SeriesId, Time,
+    Digest, SeriesId, Time,
     payment::Mode,
     ticket::{Bet, Contents, Ride, Seat, Stay, Wager},
 };
@@ -20,7 +20,8 @@ use crate::{
     error::WalletError,
     state::Holding,
     tickets::{Lacking, Showing, Shown},
-    wallet::Access,
+    wallet::{Access, Wallet},
+    web_bill::BillLink,
 };
 
 pub(super) fn order(
@@ -54,11 +55,13 @@ pub(super) fn order(
 
 pub(super) fn pay(folder: &Path, args: &PayArgs, out: &Output, now: Time) -> Result<(), Failure> {
     let (mut wallet, given) = open(folder, Access::Writing, &args.a)?;
-    let bill = match &args.bill {
-        Some(wanted) => wallet.find_bill(wanted),
-        None => wallet.last_bill(),
+    let address = args.bill.as_ref().filter(|bill| bill.contains("://"));
+    let bill = match (&args.bill, address) {
+        (_, Some(address)) => named_by(&mut wallet, address, out, now),
+        (Some(wanted), None) => wallet.find_bill(wanted),
+        (None, None) => wallet.last_bill(),
     };
-    let bill = bill.map_err(failure)?;
+    let bill = bill.map_err(|e| out.failed(e))?;
     let paid = if wallet.is_in_doubt(bill) {
         out.note("An instruction for this bill is in doubt; the same one is sent again.");
         wallet.pay_again(bill, now)
@@ -74,6 +77,23 @@ pub(super) fn pay(folder: &Path, args: &PayArgs, out: &Output, now: Time) -> Res
     paid.map_err(|e| out.failed(e))?;
     let view = wallet.view_paid(bill).map_err(failure)?;
     out.value(&view, &view.to_string())
+}
+
+/// The bill at an address: what a QR code on a shop's page holds. It's checked, then kept.
+fn named_by(
+    wallet: &mut Wallet,
+    address: &str,
+    out: &Output,
+    now: Time,
+) -> Result<Digest, WalletError> {
+    let link = BillLink::from_address(address)?;
+    let seen = wallet.look_at_bill(&link, now)?;
+    seen.check_payable(now)?;
+    if let (Some(balance), Some(after)) = (seen.balance, seen.after()) {
+        let available = balance.available();
+        out.note(&format!("Available now {available}, after paying {after}"));
+    }
+    wallet.keep_web_bill(seen, now)
 }
 
 pub(super) fn show(folder: &Path, args: &ShowArgs, out: &Output, now: Time) -> Result<(), Failure> {

@@ -12,7 +12,7 @@ use tegata_protocol::{
     ticket::{Contents, Holder, HolderKey, SeriesRecord, Ticket},
 };
 
-use super::{Collected, Taken};
+use super::{Collected, Taken, confirmation::is_order_receipt};
 use crate::{
     buying::{check_series, holder_key},
     entry::{Delivered as DeliveredEntry, Entry},
@@ -30,24 +30,25 @@ impl Wallet {
     ) -> Result<Taken, String> {
         let body = &message.body;
         let known = self.state.bill_of_payment(body.payment);
-        if known.is_some_and(|k| k.status == BillStatus::Delivered) {
+        if known.is_some_and(|k| k.status.is_done()) {
             return Ok(Taken::Known);
+        }
+        if known.map_or_else(|| is_order_receipt(item), |kept| kept.order.is_none()) {
+            return self.take_confirmation(item, message, collected, now);
         }
         let unopened = self.unseal(item, body.delivery)?;
         let from = unopened.claimed().from;
-        let from = known.map_or(from, |kept| kept.order.shop);
-        let shop = self.state.shop(from).ok_or_else(|| {
-            format!("its shop, {from}, isn't known to this wallet yet; collect with --shop ADDRESS")
-        })?;
+        let from = known
+            .and_then(|k| k.order.as_ref())
+            .map_or(from, |o| o.shop);
+        let shop = self.state.shop(from).ok_or_else(|| unmet(from))?;
         let delivery = self.believe(unopened, shop)?;
         // A payment that another copy of this wallet made is known by its bill at best.
         let billed = self.state.bill(delivery.body.bill);
-        let known = known.or(billed.filter(|b| b.order.shop == shop.number));
+        let of_shop = |b: &&KeptBill| b.order.as_ref().is_some_and(|o| o.shop == shop.number);
+        let known = known.or(billed.filter(of_shop));
         let known = known.cloned();
-        if known
-            .as_ref()
-            .is_some_and(|k| k.status == BillStatus::Delivered)
-        {
+        if known.as_ref().is_some_and(|k| k.status.is_done()) {
             return Ok(Taken::Known);
         }
         let (tickets, held) = match &known {
@@ -82,11 +83,7 @@ impl Wallet {
 
     /// Opens what the shop sealed to this member. Who signed it is still to be verified.
     fn unseal(&self, item: &Item, digest: Digest) -> Result<Unverified<Message<Delivery>>, String> {
-        let sealed = item.sealed.as_ref().ok_or("nothing came with it")?;
-        if Digest::of(sealed.as_bytes()) != digest {
-            return Err("what came with it isn't what the shop was paid for".to_owned());
-        }
-        let sealed = Sealed::parse(sealed.as_bytes()).map_err(|e| e.to_string())?;
+        let sealed = Sealed::parse(came_with(item, digest)?).map_err(|e| e.to_string())?;
         let opened = sealed.open(&self.opening());
         let (parcel, _) = opened.map_err(|_e| "it isn't sealed to this member".to_owned())?;
         Unverified::<Message<Delivery>>::parse(parcel.signed).map_err(|e| e.to_string())
@@ -163,6 +160,20 @@ impl Wallet {
     }
 }
 
+/// What came with an item, if it's what the shop was paid for.
+pub(super) fn came_with(item: &Item, digest: Digest) -> Result<&[u8], String> {
+    let came = item.sealed.as_ref().ok_or("nothing came with it")?;
+    if Digest::of(came.as_bytes()) != digest {
+        return Err("what came with it isn't what the shop was paid for".to_owned());
+    }
+    Ok(came.as_bytes())
+}
+
+/// Why something of a shop that this wallet hasn't met must wait.
+pub(super) fn unmet(shop: PartyNumber) -> String {
+    format!("its shop, {shop}, isn't known to this wallet yet; collect with --shop ADDRESS")
+}
+
 fn check_ends(
     message: &Message<Delivery>,
     shop: PartyNumber,
@@ -184,7 +195,8 @@ fn check_delivery(
     shop: &KnownShop,
     now: Time,
 ) -> Result<Vec<KeptTicket>, String> {
-    let order = &kept.order;
+    let order = kept.order.as_ref();
+    let order = order.ok_or("tickets came, and goods were ordered")?;
     if delivery.bill != kept.digest() {
         return Err("it's for another bill".to_owned());
     }

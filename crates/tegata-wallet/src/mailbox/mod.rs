@@ -1,12 +1,14 @@
 //! Collecting (M7, T3): what the centre has for this member. Password A alone.
 //!
-//! The centre signs each item; what a shop sealed for the member travels with it. An item that
+//! The centre signs each item; what a shop sealed for the member travels with it, or its receipt of
+//! an order that was made on its page. An item that
 //! doesn't verify is set aside and reported, never shown as what it claims to be. Each item counts
 //! once, by what it says and not only by its number: an item that comes again changes nothing.
 //!
 //! What was set aside is looked at again on every visit: a delivery of a shop that this wallet hadn't
 //! met, say, is understood once it has.
 
+mod confirmation;
 mod delivery;
 
 use tegata_client::Caller;
@@ -20,7 +22,7 @@ use tegata_protocol::{
 use crate::{
     entry::{Closed, Entry},
     error::WalletError,
-    state::{BillStatus, KeptCard, KeptTicket, KnownBalance, SetAside},
+    state::{BillStatus, KeptCard, KeptOrder, KeptTicket, KnownBalance, SetAside},
     wallet::{Centre, Wallet, chance},
 };
 
@@ -31,6 +33,8 @@ pub struct Collected {
     pub cards: Vec<KeptCard>,
     /// New tickets.
     pub tickets: Vec<KeptTicket>,
+    /// Orders that shops confirmed.
+    pub orders: Vec<KeptOrder>,
     /// Holds that were closed without a delivery.
     pub closed: Vec<Closed>,
     /// What didn't verify.
@@ -43,7 +47,11 @@ impl Collected {
     /// Did nothing new come?
     pub const fn is_empty(&self) -> bool {
         let (cards, tickets) = (self.cards.is_empty(), self.tickets.is_empty());
-        cards && tickets && self.closed.is_empty() && self.aside.is_empty()
+        cards
+            && tickets
+            && self.orders.is_empty()
+            && self.closed.is_empty()
+            && self.aside.is_empty()
     }
 }
 

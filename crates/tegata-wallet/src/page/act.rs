@@ -38,7 +38,7 @@ impl<'de> Deserialize<'de> for Typed {
 }
 
 impl Typed {
-    fn password(&self) -> Password {
+    pub(super) fn password(&self) -> Password {
         Password::typed(&self.0)
     }
 }
@@ -152,6 +152,7 @@ fn brought(t: Texts<'_>, collected: &Collected) -> String {
     let lines = [
         ("refreshed.cards", collected.cards.len()),
         ("refreshed.tickets", collected.tickets.len()),
+        ("refreshed.orders", collected.orders.len()),
         ("refreshed.closed", collected.closed.len()),
         ("refreshed.aside", collected.aside.len()),
     ];
@@ -189,13 +190,6 @@ pub(super) async fn tickets(h: Here, l: Language, uri: Uri, headers: HeaderMap) 
     visit.get(|w, _, frame, _| screens::tickets(frame, w)).await
 }
 
-pub(super) async fn bills(h: Here, l: Language, uri: Uri, headers: HeaderMap) -> Response {
-    let visit = Visit::new(h, l, uri, headers);
-    visit
-        .get(|w, now, frame, _| screens::bills(frame, w, now))
-        .await
-}
-
 pub(super) async fn bill(
     h: Here,
     l: Language,
@@ -227,7 +221,7 @@ pub(super) async fn pay(
         .post(&csrf, move |wallet, now, frame, _| {
             let bill = wallet.find_bill(&id)?;
             wallet.pay(bill, Mode::Hold, &form.b.password(), now)?;
-            screens::paid(frame, wallet, bill)
+            screens::paid(frame, wallet, bill, &maud::html! {})
         })
         .await
 }
@@ -293,25 +287,31 @@ pub(super) async fn lost(language: Language, uri: Uri) -> Response {
 }
 
 /// A visit to a page behind password A.
-struct Visit {
+pub(super) struct Visit {
     desk: Arc<Desk>,
     frame: Frame,
     headers: HeaderMap,
-    path: String,
+    /// Where to go once password A is given.
+    next: String,
 }
 
 impl Visit {
-    fn new(State(desk): Here, language: Language, uri: Uri, headers: HeaderMap) -> Self {
+    pub(super) fn new(State(desk): Here, language: Language, uri: Uri, headers: HeaderMap) -> Self {
         Self {
             desk,
             frame: Frame::new(language, &uri),
             headers,
-            path: uri.path().to_owned(),
+            next: uri.path().to_owned(),
         }
     }
 
+    /// The same, with another place to go to once password A is given.
+    pub(super) fn then(self, next: String) -> Self {
+        Self { next, ..self }
+    }
+
     /// Shows a page, or asks for A first.
-    async fn get(
+    pub(super) async fn get(
         self,
         page: impl FnOnce(&mut Wallet, Time, &Frame, &str) -> Result<tegata_pages::Page, WalletError>
         + Send
@@ -322,7 +322,7 @@ impl Visit {
     }
 
     /// Does something and shows a page; the form must be one of this session.
-    async fn post(
+    pub(super) async fn post(
         self,
         csrf: &str,
         page: impl FnOnce(&mut Wallet, Time, &Frame, &str) -> Result<tegata_pages::Page, WalletError>
@@ -346,7 +346,7 @@ impl Visit {
         match shown {
             Ok(Ok(page)) => page.into_response(),
             Ok(Err(error)) => frame.failed(&error).into_response(),
-            Err(Place::Door) => frame.door(&csrf, &local(&self.path), None).into_response(),
+            Err(Place::Door) => frame.door(&csrf, &local(&self.next), None).into_response(),
             Err(Place::Outside) => frame.outside().into_response(),
         }
     }
@@ -381,10 +381,17 @@ impl FromPanic for Result<Cookie, WalletError> {
 
 /// A path on this server to go on to, whatever was typed into the form.
 fn local(path: &str) -> String {
-    let plain = path.starts_with('/')
-        && !path.starts_with("//")
-        && path.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'/');
-    if plain { path } else { "/" }.to_owned()
+    let (before, query) = path.split_once('?').unwrap_or((path, ""));
+    let plain = before.starts_with('/')
+        && !before.starts_with("//")
+        && before
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'/');
+    // Behind the question mark nothing can lead to another server any more.
+    let plain_query = query
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"=&%".contains(&b));
+    if plain && plain_query { path } else { "/" }.to_owned()
 }
 
 fn with_cookie(response: impl IntoResponse, cookie: &Cookie) -> Response {
@@ -417,13 +424,18 @@ mod tests {
 
     #[test]
     fn nobody_is_sent_elsewhere() {
-        assert_eq!(local("/pay/0a1b"), "/pay/0a1b");
+        for good in ["/pay/0a1b", "/pay?shop=http%3A%2F%2Fevil&bill=0a&on=1"] {
+            assert_eq!(local(good), good);
+        }
         for bad in [
             "",
             "//evil.example",
             "https://evil.example",
             "/\\evil",
-            "/a?b",
+            "/a?b c",
+            "/a?b=//evil\r\nX",
+            "?b=/",
+            "/\\evil?a",
             "/..%2f",
         ] {
             assert_eq!(local(bad), "/", "{bad}");

@@ -113,6 +113,11 @@ impl Desk {
         format!("http://{host}:{}/open/{token}", self.port)
     }
 
+    /// The page's address under one of its names.
+    pub(super) fn own_address(&self, host: &str) -> String {
+        format!("http://{host}:{}", self.port)
+    }
+
     /// Uses the link up.
     pub(super) fn use_link(&self, token: &str) -> Option<Cookie> {
         let mut inside = self.lock();

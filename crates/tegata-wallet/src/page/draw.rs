@@ -366,12 +366,13 @@ fn sheet_page(easel: &Easel, language: Language, uri: &Uri) -> Page {
         token: &token,
     };
     let body = html! {
-        div data-pad="before" { (words(t, easel.purpose)) }
+        p data-pad="before" { (t.text("draw.what")) }
         (pad)
+        div data-pad="before" { (worth(t, easel.purpose)) }
         @if easel.purpose == Use::Keys {
             form data-pad="before" method="post" action="/without" {
                 input type="hidden" name="csrf" value=(token);
-                p.small { (t.text("without.what")) }
+                p { (t.text("without.what")) }
                 (secondary_button(t.text("without.button")))
             }
         }
@@ -387,15 +388,16 @@ fn sheet_page(easel: &Easel, language: Language, uri: &Uri) -> Page {
         .body(body)
 }
 
-/// What is drawn for, and what a drawing is worth.
-fn words(t: Texts<'_>, purpose: Use) -> Markup {
+/// What a drawing is worth, and where it stays.
+fn worth(t: Texts<'_>, purpose: Use) -> Markup {
     let kept = match purpose {
         Use::Keys => "draw.kept_nowhere",
         Use::File => "draw.kept_in_file",
     };
     html! {
-        p { (t.text("draw.what")) }
-        p { (t.text("draw.mixed")) " " (t.text(kept)) }
+        h2 { (t.text("draw.worth")) }
+        p { (t.text("draw.mixed")) }
+        p { (t.text(kept)) }
     }
 }
 

@@ -15,6 +15,7 @@
 mod act;
 mod desk;
 pub mod draw;
+mod from_shop;
 mod screens;
 mod shown;
 
@@ -106,7 +107,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/cards", get(act::cards))
         .route("/tickets", get(act::tickets))
         .route("/tickets/{id}", get(act::ticket).post(act::show))
-        .route("/pay", get(act::bills))
+        .route("/pay", get(from_shop::show).post(from_shop::pay))
         .route("/pay/{id}", get(act::bill).post(act::pay))
         .fallback(act::lost)
         .with_state(desk)

@@ -14,7 +14,7 @@ use super::{
     texts,
 };
 use crate::{
-    error::{Unpayable, WalletError},
+    error::{Unfit, Unpayable, WalletError},
     vault::Layer,
     view::{BalanceView, BillView, CardView},
     wallet::Wallet,
@@ -43,7 +43,7 @@ impl Frame {
     }
 
     /// A page without menu: for those who aren't inside.
-    fn bare(&self, title: &'static str) -> Page {
+    pub(super) fn bare(&self, title: &'static str) -> Page {
         let t = self.texts();
         Page::new(self.language, Role::Wallet, t.text("name"), t.text(title)).here(&self.here)
     }
@@ -158,6 +158,16 @@ impl Frame {
 const fn code_of(error: &WalletError) -> (&'static str, &'static str) {
     if let WalletError::Refused { refusal, .. } = error {
         (refusal.code.word(), "next.refused")
+    } else if let WalletError::Unfit(why) = error {
+        let posing = matches!(why, Unfit::UnknownShop { .. } | Unfit::OtherAddress { .. });
+        let next = if posing {
+            "next.posing"
+        } else {
+            "next.ask_shop"
+        };
+        (why.word(), next)
+    } else if let WalletError::NotPayable { why, .. } = error {
+        (why.word(), "next.status")
     } else if matches!(error, WalletError::InDoubt { .. }) {
         ("in_doubt", "next.doubt")
     } else {
@@ -174,6 +184,7 @@ const fn code_of(error: &WalletError) -> (&'static str, &'static str) {
 fn why(t: Texts<'_>, error: &WalletError) -> String {
     let key = match error {
         WalletError::Refused { refusal, .. } => return refused(t, refusal),
+        WalletError::Unfit(why) => return unfit(t, why),
         WalletError::Call(call) => return not_reached(t, call).unwrap_or_else(|| call.to_string()),
         WalletError::InDoubt { source, .. } => {
             let cause = not_reached(t, source).unwrap_or_else(|| source.to_string());
@@ -181,6 +192,9 @@ fn why(t: Texts<'_>, error: &WalletError) -> String {
         }
         WalletError::NotPayable { why, .. } => match why {
             Unpayable::TicketsByHold => "why.by_hold",
+            Unpayable::PostByHold => "why.post_by_hold",
+            Unpayable::Funds => "why.funds",
+            Unpayable::Confirmed => "why.confirmed",
             Unpayable::Expired => "why.expired",
             Unpayable::Held => "why.held",
             Unpayable::Paid | Unpayable::Delivered => "why.paid",
@@ -194,6 +208,29 @@ fn why(t: Texts<'_>, error: &WalletError) -> String {
         other => return other.to_string(),
     };
     t.text(key).to_owned()
+}
+
+/// A bill that a link named and that isn't paid.
+fn unfit(t: Texts<'_>, why: &Unfit) -> String {
+    match why {
+        Unfit::Address(text) => t.fill("unfit.address", &[("text", text)]),
+        Unfit::UnknownShop { address, .. } => t.fill("unfit.unknown_shop", &[("address", address)]),
+        Unfit::OtherAddress {
+            shop,
+            given,
+            recorded,
+        } => {
+            let values = [("shop", &**shop), ("given", given), ("recorded", recorded)];
+            t.fill("unfit.other_address", &values)
+        }
+        Unfit::NoBill { shop } => t.fill("unfit.no_bill", &[("shop", shop)]),
+        Unfit::OtherBill { shop } => t.fill("unfit.other_bill", &[("shop", shop)]),
+        Unfit::Unsound { shop, .. } => t.fill("unfit.unsound", &[("shop", shop)]),
+        Unfit::OtherKind => t.text("unfit.other_kind").to_owned(),
+        Unfit::Currency { bill, account } => {
+            t.fill("unfit.currency", &[("bill", bill), ("account", account)])
+        }
+    }
 }
 
 /// A signed no. Codes that no member gets have no translation.
@@ -349,13 +386,14 @@ fn bill_table(frame: &Frame, bills: &[BillView]) -> Markup {
     html! { (table) }
 }
 
-fn status_key(status: &str) -> &'static str {
+pub(super) fn status_key(status: &str) -> &'static str {
     match status {
         "open" => "status.open",
         "in_doubt" => "status.in_doubt",
         "held" => "status.held",
         "paid" => "status.paid",
         "delivered" => "status.delivered",
+        "confirmed" => "status.confirmed",
         _ => "status.closed",
     }
 }
@@ -390,7 +428,7 @@ pub(super) fn bill(
     Ok(frame.page(&view.title, wallet).body(body))
 }
 
-fn particulars(t: Texts<'_>, view: &BillView) -> Markup {
+pub(super) fn particulars(t: Texts<'_>, view: &BillView) -> Markup {
     let shown = view.particulars();
     let key = |name| match name {
         "shop" => "bill.shop",
@@ -406,7 +444,7 @@ fn particulars(t: Texts<'_>, view: &BillView) -> Markup {
     definitions(&pairs)
 }
 
-fn lines(frame: &Frame, view: &BillView) -> Markup {
+pub(super) fn lines(frame: &Frame, view: &BillView) -> Markup {
     let t = frame.texts();
     let cells = |row: Vec<String>| -> Vec<Markup> {
         row.into_iter().map(|cell| html! { (cell) }).collect()
@@ -444,7 +482,12 @@ fn lines(frame: &Frame, view: &BillView) -> Markup {
 }
 
 /// It's held for, or paid.
-pub(super) fn paid(frame: &Frame, wallet: &Wallet, bill: Digest) -> Result<Page, WalletError> {
+pub(super) fn paid(
+    frame: &Frame,
+    wallet: &Wallet,
+    bill: Digest,
+    back: &Markup,
+) -> Result<Page, WalletError> {
     let t = frame.texts();
     let view = wallet.view_bill(bill)?;
     let balance = wallet.state().balance.map(BalanceView::from);
@@ -452,7 +495,12 @@ pub(super) fn paid(frame: &Frame, wallet: &Wallet, bill: Digest) -> Result<Page,
         (notice(Tone::Good, t.text(status_key(view.status()))))
         (particulars(t, &view))
         @if let Some(balance) = &balance { (balance_tiles(t, balance)) }
-        p { a href="/tickets" { (t.text("menu.tickets")) } }
+        @if view.by_post() {
+            p { (t.text("goods.then")) }
+            (back)
+        } @else {
+            p { a href="/tickets" { (t.text("menu.tickets")) } }
+        }
     };
     Ok(frame.page(&view.title, wallet).body(body))
 }
@@ -500,6 +548,7 @@ fn kind_key(kind: &str) -> &'static str {
         "shown" => "kind.shown",
         "hold_closed" => "kind.hold_closed",
         "met" => "kind.met",
+        "order_confirmed" => "kind.order_confirmed",
         _ => "kind.restored",
     }
 }

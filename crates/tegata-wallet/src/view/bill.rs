@@ -5,8 +5,8 @@ use std::fmt;
 use serde::Serialize;
 use tegata_pages::{Language, Texts};
 use tegata_protocol::{
-    Digest, Time,
-    purchase::{Line, TaxMode, TaxRate},
+    Digest, Time, Verified,
+    purchase::{Bill, DeliveryKind, Line, TaxMode, TaxRate},
 };
 
 use super::{AmountView, TimeView};
@@ -15,6 +15,7 @@ use crate::{
     page,
     state::{BillStatus, KeptBill},
     wallet::Wallet,
+    web_bill::WebBill,
 };
 
 /// A line of a bill.
@@ -79,9 +80,43 @@ pub struct BillView {
     issued: TimeView,
     pub(super) expires: TimeView,
     payment: Option<String>,
+    /// How what was bought comes: `tickets`, `data`, `post` or `used`.
+    delivery: &'static str,
 }
 
 impl BillView {
+    /// Of a bill that stands so.
+    fn of(bill: &Verified<Bill>, shop: String, title: String, status: BillStatus) -> Self {
+        let tax = |t: &tegata_protocol::purchase::TaxTotal| TaxView {
+            basis_points: t.rate.basis_points(),
+            rate: percent(t.rate),
+            net: t.net.into(),
+            tax: t.tax.into(),
+        };
+        Self {
+            bill: bill.digest().to_string(),
+            transaction: bill.transaction.to_string(),
+            shop: bill.shop.to_string(),
+            shop_name: shop,
+            title,
+            status: status.word(),
+            lines: bill.lines.iter().map(LineView::from).collect(),
+            tip: bill.tip.into(),
+            taxes: bill.totals.rates.iter().map(tax).collect(),
+            total: bill.totals.total.into(),
+            tax_number: bill.tax_number.clone(),
+            issued: bill.issued.into(),
+            expires: bill.expires.into(),
+            payment: None,
+            delivery: delivery_word(bill.delivery),
+        }
+    }
+
+    /// Do the goods come by post?
+    pub fn by_post(&self) -> bool {
+        self.delivery == delivery_word(DeliveryKind::Post)
+    }
+
     /// The status's word.
     pub const fn status(&self) -> &'static str {
         self.status
@@ -199,6 +234,7 @@ impl fmt::Display for PaidView {
         let (what, then) = match self.status {
             "held" => ("held for", "the shop delivers; then run `collect`"),
             "paid" => ("paid for", "the shop has been told"),
+            "confirmed" => ("paid for", "the shop has confirmed the order"),
             _ => ("settled for", "see `status`"),
         };
         writeln!(
@@ -214,6 +250,36 @@ impl fmt::Display for PaidView {
     }
 }
 
+impl From<&WebBill> for BillView {
+    fn from(seen: &WebBill) -> Self {
+        let (bill, shop) = (&seen.bill, seen.shop.name.clone());
+        Self::of(
+            bill,
+            shop,
+            goods(bill),
+            seen.status.unwrap_or(BillStatus::Open),
+        )
+    }
+}
+
+/// What a bill for goods is for: its first line, and how many more there are.
+fn goods(bill: &Bill) -> String {
+    let first = bill.lines.first().map(|line| line.text.as_str());
+    match bill.lines.len().saturating_sub(1) {
+        0 => first.unwrap_or_default().to_owned(),
+        more => format!("{} + {more}", first.unwrap_or_default()),
+    }
+}
+
+const fn delivery_word(delivery: DeliveryKind) -> &'static str {
+    match delivery {
+        DeliveryKind::Tickets => "tickets",
+        DeliveryKind::Data => "data",
+        DeliveryKind::Post => "post",
+        DeliveryKind::Used => "used",
+    }
+}
+
 impl Wallet {
     /// A bill, verified again.
     ///
@@ -225,27 +291,11 @@ impl Wallet {
         let shop = self.state.shop(bill.shop);
         let series = shop.and_then(|s| kept.series(s).ok());
         let title = series.map(|s| format!("{}, {}", s.title, s.place));
-        let tax = |t: &tegata_protocol::purchase::TaxTotal| TaxView {
-            basis_points: t.rate.basis_points(),
-            rate: percent(t.rate),
-            net: t.net.into(),
-            tax: t.tax.into(),
-        };
+        let title = title.unwrap_or_else(|| goods(&bill));
+        let shop = self.name_of(bill.shop);
         Ok(BillView {
-            bill: digest.to_string(),
-            transaction: bill.transaction.to_string(),
-            shop: bill.shop.to_string(),
-            shop_name: self.name_of(bill.shop),
-            title: title.unwrap_or_default(),
-            status: kept.status.word(),
-            lines: bill.lines.iter().map(LineView::from).collect(),
-            tip: bill.tip.into(),
-            taxes: bill.totals.rates.iter().map(tax).collect(),
-            total: bill.totals.total.into(),
-            tax_number: bill.tax_number.clone(),
-            issued: bill.issued.into(),
-            expires: bill.expires.into(),
             payment: kept.payment.map(|p| p.to_string()),
+            ..BillView::of(&bill, shop, title, kept.status)
         })
     }
 
@@ -287,6 +337,7 @@ impl Wallet {
                 BillStatus::Held
                 | BillStatus::Paid
                 | BillStatus::Delivered
+                | BillStatus::Confirmed
                 | BillStatus::Closed => false,
             };
             if payable {

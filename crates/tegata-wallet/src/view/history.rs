@@ -11,7 +11,7 @@ use crate::{
     entry::Entry,
     error::WalletError,
     page,
-    state::{Dated, KeptBill},
+    state::{Dated, KeptBill, KeptOrder},
     wallet::Wallet,
 };
 
@@ -139,6 +139,12 @@ impl Wallet {
                 view.balance = Some(d.balance.into());
                 view.id = Some(d.payment.to_string());
             }
+            Entry::Confirmed(_, c) => {
+                view.saying = self.order_in_words(&c.order);
+                view.amount = Some(c.amount.into());
+                view.balance = Some(c.balance.into());
+                view.id = Some(c.order.payment.to_string());
+            }
             Entry::TicketReceived(kept) => {
                 let ticket = self.view_ticket(kept);
                 view.saying = ticket.map_or_else(
@@ -174,6 +180,17 @@ impl Wallet {
             || say("say.ticket", [("id", short(id))]),
             |t| plain(format!("{}: {}", t.title, t.contents)),
         )
+    }
+
+    /// The order's number and shop.
+    fn order_in_words(&self, order: &KeptOrder) -> Saying {
+        match self.view_order(order) {
+            Ok(view) => say(
+                "say.order",
+                [("number", view.order), ("shop", view.shop_name)],
+            ),
+            Err(error) => plain(error.to_string()),
+        }
     }
 
     fn describe_bill(&self, kept: &KeptBill, view: &mut EntryView) {

@@ -6,6 +6,7 @@
 mod account;
 mod bill;
 mod history;
+mod order;
 mod status;
 mod ticket;
 
@@ -17,6 +18,7 @@ use tegata_protocol::{Amount, Digest, Time, prepaid::Funding, refusal::Refusal};
 pub use account::{BalanceView, CardView, ReferenceView};
 pub use bill::{BillView, LineView, PaidView, TaxView, percent};
 pub use history::{EntryView, history_csv};
+pub use order::OrderView;
 pub use status::{AsideView, ClosedView, CollectedView, PendingView, StatusView};
 pub use ticket::TicketView;
 

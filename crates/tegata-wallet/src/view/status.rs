@@ -5,7 +5,9 @@ use std::fmt;
 use serde::Serialize;
 use tegata_protocol::{Time, payment::Closing};
 
-use super::{AmountView, BalanceView, BillView, CardView, ReferenceView, TicketView, TimeView};
+use super::{
+    AmountView, BalanceView, BillView, CardView, OrderView, ReferenceView, TicketView, TimeView,
+};
 use crate::{
     entry::Closed,
     error::WalletError,
@@ -84,6 +86,7 @@ impl fmt::Display for ClosedView {
 pub struct CollectedView {
     cards: Vec<CardView>,
     tickets: Vec<TicketView>,
+    orders: Vec<OrderView>,
     closed: Vec<ClosedView>,
     aside: Vec<AsideView>,
     known: u64,
@@ -93,6 +96,7 @@ impl fmt::Display for CollectedView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines: Vec<String> = self.cards.iter().map(ToString::to_string).collect();
         lines.extend(self.tickets.iter().map(|t| format!("Ticket {t}")));
+        lines.extend(self.orders.iter().map(ToString::to_string));
         lines.extend(self.closed.iter().map(ToString::to_string));
         lines.extend(self.aside.iter().map(ToString::to_string));
         if lines.is_empty() {
@@ -140,6 +144,7 @@ pub struct StatusView {
     pending: Vec<PendingView>,
     awaited: Vec<ReferenceView>,
     tickets: usize,
+    orders: usize,
     cards: usize,
     aside: Vec<AsideView>,
     history_entries: usize,
@@ -170,8 +175,8 @@ impl fmt::Display for StatusView {
         };
         writeln!(
             f,
-            "{} ticket(s), {} card(s), {} entries of history, {form}",
-            self.tickets, self.cards, self.history_entries
+            "{} ticket(s), {} order(s), {} card(s), {} entries of history, {form}",
+            self.tickets, self.orders, self.cards, self.history_entries
         )?;
         if let Some(balance) = &self.balance {
             writeln!(f, "{balance}")?;
@@ -220,9 +225,11 @@ impl Wallet {
     /// As [`Wallet::view_ticket`].
     pub fn view_collected(&self, collected: &Collected) -> Result<CollectedView, WalletError> {
         let tickets = collected.tickets.iter().map(|t| self.view_ticket(t));
+        let orders = collected.orders.iter().map(|o| self.view_order(o));
         Ok(CollectedView {
             cards: collected.cards.iter().map(CardView::from).collect(),
             tickets: tickets.collect::<Result<_, _>>()?,
+            orders: orders.collect::<Result<_, _>>()?,
             closed: collected.closed.iter().map(ClosedView::from).collect(),
             aside: collected.aside.iter().map(AsideView::from).collect(),
             known: collected.known,
@@ -248,6 +255,7 @@ impl Wallet {
             pending: self.state.pending.iter().map(PendingView::from).collect(),
             awaited: awaited.cloned().map(Into::into).collect(),
             tickets: self.state.tickets.len(),
+            orders: self.state.orders.len(),
             cards: self.state.cards.len(),
             aside: self.state.aside.iter().map(AsideView::from).collect(),
             history_entries: self.history()?.len(),

@@ -20,24 +20,24 @@ use crate::{
     vault::{A, B, pw},
 };
 
-const ORIGIN: &str = "http://wallet.localhost:7405";
+pub(crate) const ORIGIN: &str = "http://wallet.localhost:7405";
 
 /// A browser with one page's cookie.
-struct Browser {
-    router: Router,
-    cookie: String,
-    link: String,
+pub(crate) struct Browser {
+    pub(crate) router: Router,
+    pub(crate) cookie: String,
+    pub(crate) link: String,
 }
 
-struct Seen {
-    status: StatusCode,
-    html: String,
-    to: String,
+pub(crate) struct Seen {
+    pub(crate) status: StatusCode,
+    pub(crate) html: String,
+    pub(crate) to: String,
     cookie: String,
 }
 
 impl Browser {
-    fn before(folder: &Path) -> Self {
+    pub(crate) fn before(folder: &Path) -> Self {
         let desk = Arc::new(Desk::new(folder.to_owned(), 7405));
         Self {
             link: desk.link(HOST).strip_prefix(ORIGIN).unwrap().to_owned(),
@@ -47,7 +47,7 @@ impl Browser {
     }
 
     /// A browser whose wallet is open.
-    async fn inside(folder: &Path) -> Self {
+    pub(crate) async fn inside(folder: &Path) -> Self {
         let mut browser = Self::before(folder);
         let link = browser.link.clone();
         let door = browser.get(&link).await;
@@ -60,26 +60,26 @@ impl Browser {
         browser
     }
 
-    async fn get(&mut self, path: &str) -> Seen {
-        let request = Request::get(path);
+    pub(crate) async fn get(&mut self, path: &str) -> Seen {
+        let request = Request::get(path).header(header::HOST, "wallet.localhost:7405");
         self.send(request, Body::empty()).await
     }
 
-    async fn post(&mut self, path: &str, csrf: &str, fields: &[(&str, &str)]) -> Seen {
+    pub(crate) async fn post(&mut self, path: &str, csrf: &str, fields: &[(&str, &str)]) -> Seen {
         let fields = [&[("csrf", csrf)], fields].concat();
         let form: Vec<String> = fields
             .iter()
-            .map(|(k, v)| format!("{k}={}", v.replace(' ', "+")))
+            .map(|(k, v)| format!("{k}={}", encoded(v)))
             .collect();
         let request = Request::post(path)
+            .header(header::HOST, "wallet.localhost:7405")
             .header(header::ORIGIN, ORIGIN)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         self.send(request, Body::from(form.join("&"))).await
     }
 
-    async fn send(&mut self, request: axum::http::request::Builder, body: Body) -> Seen {
+    pub(crate) async fn send(&mut self, request: axum::http::request::Builder, body: Body) -> Seen {
         let request = request
-            .header(header::HOST, "wallet.localhost:7405")
             .header(header::COOKIE, &self.cookie)
             .body(body)
             .unwrap();
@@ -108,18 +108,28 @@ impl Browser {
     }
 }
 
+/// As browsers write what was typed into a form.
+pub(crate) fn encoded(text: &str) -> String {
+    let each = text.bytes().map(|b| match b {
+        b' ' => "+".to_owned(),
+        b if b.is_ascii_alphanumeric() => char::from(b).to_string(),
+        b => format!("%{b:02X}"),
+    });
+    each.collect()
+}
+
 impl Seen {
-    fn csrf(&self) -> String {
+    pub(crate) fn csrf(&self) -> String {
         let (_, rest) = self.html.split_once("name=\"csrf\" value=\"").unwrap();
         rest.split('"').next().unwrap().to_owned()
     }
 
-    fn shows(&self, text: &str) -> &Self {
+    pub(crate) fn shows(&self, text: &str) -> &Self {
         assert!(self.html.contains(text), "{text} in:\n{}", self.html);
         self
     }
 
-    fn hides(&self, text: &str) -> &Self {
+    pub(crate) fn hides(&self, text: &str) -> &Self {
         assert!(!self.html.contains(text), "{text} in:\n{}", self.html);
         self
     }
@@ -201,6 +211,7 @@ async fn a_bill_is_paid_with_b_from_our_own_form_only() {
     let forged = browser.post(&path, "00", &[("b", B)]).await;
     assert_eq!(forged.status, StatusCode::FORBIDDEN);
     let request = Request::post(&path)
+        .header(header::HOST, "wallet.localhost:7405")
         .header(header::ORIGIN, "http://shop.localhost:7402")
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
     let body = Body::from(format!("csrf={csrf}&b={}", B.replace(' ', "+")));

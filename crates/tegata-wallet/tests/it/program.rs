@@ -363,6 +363,60 @@ fn the_page_prints_its_link_and_stops_when_told() {
     person.json(Given::A, &["balance"]);
 }
 
+/// What a person does with the address in the QR code on a shop's page.
+#[test]
+fn an_order_is_paid_by_its_bills_address() {
+    use crate::web_shop::{COST, ORDER, WebShop, path, receipt};
+    let (town, shop, person) = (Town::start(), WebShop::start(), Person::new());
+    person.join(&town);
+    town.book().balance = 10_000;
+    let bill = shop.bill(|_| {});
+    let address = format!("{}{}", shop.address, path(&bill));
+    let says = |arguments: &[&str], code: i32, words: &str| {
+        let output = person.run(Given::Both, arguments);
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        assert!(text(&output.stderr).contains(words), "{output:?}");
+    };
+    says(
+        &["pay", "http://shop.localhost/bills/1", "--yes"],
+        2,
+        "scan the code",
+    );
+    let numbered = address.replace("shop.localhost", "127.0.0.1");
+    says(
+        &["pay", &numbered, "--yes"],
+        1,
+        "isn't the address of Kissa Momiji",
+    );
+    says(&["pay", &address, "--yes", "--now"], 1, "pay without --now");
+    assert_eq!(town.came(40).0, 0);
+
+    // Without --yes nobody is there to ask; the bill is shown all the same.
+    let asked = person.run(Given::Both, &["pay", &address]);
+    assert_eq!(asked.status.code(), Some(2), "{asked:?}");
+    assert!(
+        text(&asked.stdout).contains("Maple tea, 100 g"),
+        "{asked:?}"
+    );
+    let paid = person.json(Given::Both, &["pay", &address, "--yes"]);
+    assert_eq!(paid["status"], "held");
+    let confirmed = crate::town::shop_key().sign(&receipt(Some(bill.digest())));
+    town.confirm(COST, confirmed.into_bytes());
+    let collected = person.json(Given::A, &["collect"]);
+    assert_eq!(collected["orders"][0]["order"], ORDER.to_string());
+    let again = person.run(Given::Both, &["pay", &address, "--yes"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again.stderr).contains("paid already"), "{again:?}");
+    let bills = person.json(Given::A, &["bills"]);
+    assert_eq!(bills["bills"][0]["status"], "confirmed");
+    assert_eq!(bills["bills"][0]["delivery"], "post");
+    let history = person.run(Given::A, &["history", "--csv"]);
+    assert!(
+        text(&history.stdout).contains(",order_confirmed,JPY,4350,5650,"),
+        "{history:?}"
+    );
+}
+
 /// A child that doesn't outlive its test.
 pub(crate) struct Killed(pub(crate) Child);
 

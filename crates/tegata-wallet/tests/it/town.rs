@@ -59,7 +59,7 @@ pub(crate) fn shop() -> PartyNumber {
     PartyNumber::new(Role::Shop, 7).unwrap()
 }
 
-fn signing(seed: u8) -> SigningKey {
+pub(crate) fn signing(seed: u8) -> SigningKey {
     SigningKey::from_seed(&[seed; 32])
 }
 
@@ -70,13 +70,13 @@ fn opening(seed: u8) -> OpeningKey {
 pub(crate) fn root() -> SigningKey {
     signing(1)
 }
-fn register() -> SigningKey {
+pub(crate) fn register() -> SigningKey {
     signing(2)
 }
 fn receipts() -> SigningKey {
     signing(3)
 }
-fn shop_key() -> SigningKey {
+pub(crate) fn shop_key() -> SigningKey {
     signing(4)
 }
 pub(crate) fn batch() -> SigningKey {
@@ -85,7 +85,7 @@ pub(crate) fn batch() -> SigningKey {
 fn centre_opening() -> OpeningKey {
     opening(6)
 }
-fn shop_opening() -> OpeningKey {
+pub(crate) fn shop_opening() -> OpeningKey {
     opening(7)
 }
 
@@ -229,6 +229,28 @@ impl Town {
     /// The shop captures what was paid for last, with the tickets.
     pub(crate) fn deliver(&self) {
         self.book().deliver();
+    }
+
+    /// The shop captures what was paid for last, with what it hands over for goods by post.
+    pub(crate) fn confirm(&self, amount: u64, handed_over: Vec<u8>) {
+        let digest = Digest::of(&handed_over);
+        self.confirm_as(amount, handed_over, digest);
+    }
+
+    /// The same; the centre names another digest.
+    pub(crate) fn confirm_as(&self, amount: u64, handed_over: Vec<u8>, delivery: Digest) {
+        let mut book = self.book();
+        let (payment, _) = *book.payments.last().unwrap();
+        book.balance -= amount;
+        book.held = 0;
+        let delivered = Delivered {
+            payment,
+            amount: yen(amount),
+            balance: yen(book.balance),
+            delivery,
+            position: position(91),
+        };
+        book.post(delivered, Some(handed_over));
     }
 
     /// The centre closes the last hold.

@@ -127,11 +127,15 @@ fn clearing_and_going_without_leave_nothing() {
     let showing = Showing::start(&person, Given::Both, &join);
     let told = visit(
         &showing.link,
-        json!({"draw": "mouse", "press": "clear", "without": true}),
+        json!({
+            "draw": "mouse", "press": "clear", "without": true, "axe": true,
+            "screenshot": format!("{PICTURES}/draw-keys"),
+        }),
     );
     assert_eq!(told["cleared"]["value"], 0, "{told:#}");
     assert_eq!(told["cleared"]["disabled"], true);
     assert_eq!(told["inkCleared"], 0);
+    assert_eq!(told["axe"], json!([]));
     assert!(
         told["done"]
             .as_str()

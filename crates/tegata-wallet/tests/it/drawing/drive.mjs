@@ -22,7 +22,11 @@ const context = await browser.newContext({
 })
 const page = await context.newPage()
 const report = {messages: [], axe: []}
-page.on('console', message => { if (!plan.away) report.messages.push(message.text()) })
+// Reading pixels twice is this test's own doing.
+const own = /Multiple readback operations/
+page.on('console', message => {
+  if (!plan.away && !own.test(message.text())) report.messages.push(message.text())
+})
 page.on('pageerror', error => report.messages.push(String(error)))
 page.on('request', request => {
   if (request.method() === 'POST' && request.url().endsWith('/strokes')) report.posted = request.postData()
