@@ -473,7 +473,8 @@ impl Desk {
         let action = order(&heard, Role::Shop, now, || {
             let body = &heard.message.body;
             let checked = self.check_currency(body.amount);
-            let checked = checked.and_then(|()| check_delivery(&delivery, body.delivery));
+            let checked =
+                checked.and_then(|()| check_delivery(&delivery, body.delivery, &heard.record));
             Ok(checked.map(|()| interpret::capture(&heard.message)))
         })?;
         let (to, kept) = (back.to, Some(delivery.clone()));

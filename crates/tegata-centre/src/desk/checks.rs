@@ -2,10 +2,12 @@
 
 use tegata_ledger::Action;
 use tegata_protocol::{
-    Digest, Role, Time, Verified,
+    Digest, Role, SignedBytes, Time, Unverified, Verified,
     envelope::{Body, Message, Sealed},
     joining::{Registration, SaltedDetails},
+    order::OrderReceipt,
     payment::DELIVERY_LIMIT,
+    record::PartyRecord,
     refusal::Code,
 };
 
@@ -76,12 +78,26 @@ pub(super) fn timely<B: Body>(message: &Message<B>, now: Time) -> Result<(), Cod
     message.check_time(now).map_err(|_e| Code::Untimely)
 }
 
-/// The delivery that came with a capture must be the sealed one that was signed for.
-pub(super) fn check_delivery(delivery: &[u8], named: Digest) -> Result<(), Code> {
+/// What came with a capture must be what was signed for: a delivery that is sealed to the member, or
+/// for goods by post the shop's own receipt of the order. That one isn't sealed: the shop doesn't
+/// know who pays, and the receipt names nobody.
+pub(super) fn check_delivery(
+    delivery: &[u8],
+    named: Digest,
+    shop: &PartyRecord,
+) -> Result<(), Code> {
     let same = Digest::of(delivery) == named;
-    if delivery.len() <= DELIVERY_LIMIT && same && Sealed::parse(delivery).is_ok() {
+    let known = || Sealed::parse(delivery).is_ok() || is_order_receipt(delivery, shop);
+    if delivery.len() <= DELIVERY_LIMIT && same && known() {
         Ok(())
     } else {
         Err(Code::DeliveryInvalid)
     }
+}
+
+/// Is it an order's receipt that this shop signed?
+fn is_order_receipt(delivery: &[u8], shop: &PartyRecord) -> bool {
+    let receipt = Unverified::<OrderReceipt>::parse(SignedBytes::new(delivery.to_vec()));
+    let receipt = receipt.ok().and_then(|r| r.verify(&shop.keys.signing).ok());
+    receipt.is_some_and(|r| r.recipient == shop.number)
 }

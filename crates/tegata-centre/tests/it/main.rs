@@ -23,6 +23,7 @@ mod kill;
 mod limits;
 mod own_record;
 mod payments;
+mod posted;
 mod refusals;
 mod server;
 mod town;
