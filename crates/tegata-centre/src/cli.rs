@@ -248,6 +248,7 @@ fn initialise(init: &Init) -> Result<(), Failure> {
         card_valid_days: 180,
         code_valid_days: 60,
         credit_keep_days: 30,
+        sealing: None,
         pace: PaceSettings::default(),
     };
     settings.check()?;
@@ -292,6 +293,8 @@ fn run(data: &Path) -> Result<(), Failure> {
         let public = serve::Bound::unix(&dir.file("centre.sock")?)?;
         let operators = serve::Bound::unix(&dir.file("operator.sock")?)?;
         let clockwork = tokio::spawn(tick(desk.clone()));
+        // Ends when this is dropped.
+        let _stocker = desk.start_stocker();
         tokio::join!(
             public.run(web::public(web), stop.clone()),
             operators.run(web::operators(desk), stop),

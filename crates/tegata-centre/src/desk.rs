@@ -48,6 +48,7 @@ use crate::{
     people::People,
     register::LiveRegister,
     replies::{self, Post, Return},
+    sealed::Sealing,
     settings::House,
 };
 
@@ -136,6 +137,7 @@ pub struct Desk {
     pub(crate) house: House,
     pub(crate) people: People,
     pub(crate) credit: Option<CreditLink>,
+    pub(crate) sealing: Option<Sealing>,
     pub(crate) register: LiveRegister,
     pub(crate) paces: Paces,
 }
@@ -199,6 +201,10 @@ impl Desk {
         let register = LiveRegister::new(ledger.clone(), public.keys.register);
         let people = People::open(dir.path()).or_exit(Exit::Damaged)?;
         let credit = CreditLink::open(dir, &public)?;
+        let sealing = house.sealing.as_ref();
+        let sealing = sealing
+            .map(|set| Sealing::open(dir, set, now))
+            .transpose()?;
         let paces = Paces::new(house.rates);
         let desk = Self {
             ledger,
@@ -207,6 +213,7 @@ impl Desk {
             house,
             people,
             credit,
+            sealing,
             register,
             paces,
         };

@@ -30,6 +30,7 @@ pub mod people;
 pub mod programs;
 mod register;
 pub mod replies;
+pub mod sealed;
 pub mod settings;
 pub mod web;
 

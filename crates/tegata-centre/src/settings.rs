@@ -11,6 +11,11 @@
 //! card_valid_days = 180
 //! credit_keep_days = 30   # sealed card numbers are deleted after that
 //!
+//! [sealing]               # the application form is sealed in the browser
+//! service = "E-12345-67890"
+//! service_address = "https://sealing.example"
+//! forms_address = "https://forms.centre.example"   # leads to the guard, too, and serves nothing else
+//!
 //! [pace]                  # messages of one party in a minute; 0: any number
 //! members = 600
 //! shops = 60000
@@ -55,9 +60,99 @@ pub struct Settings {
     /// How many days a customer's card number is kept for the credit link, 1 to 400.
     #[serde(default = "default_keep_days")]
     pub credit_keep_days: u32,
+    /// The sealing of the application form; absent: it's sent as it is, over TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealing: Option<SealingSettings>,
     /// How many messages each party may send.
     #[serde(default)]
     pub pace: PaceSettings,
+}
+
+/// Who hands out the keys that seal the application form, and where its frames stand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealingSettings {
+    /// The sealing service's number.
+    pub service: String,
+    /// Its web address.
+    pub service_address: String,
+    /// The address of the form's frames: another host than the pages', for nothing else.
+    pub forms_address: String,
+    /// May browsers without X-Wing seal with suite `compact`?
+    #[serde(default = "default_compact")]
+    pub compact: bool,
+    /// How many keys are to be in stock.
+    #[serde(default = "default_stock")]
+    pub stock: u32,
+}
+
+const fn default_compact() -> bool {
+    true
+}
+
+const fn default_stock() -> u32 {
+    64
+}
+
+/// How the application form is sealed.
+#[derive(Clone, Debug)]
+pub struct SealedForms {
+    /// Service, scheme, keys.
+    pub rules: tegata_forms::Rules,
+    /// The frames' origin.
+    pub frames: String,
+}
+
+impl SealingSettings {
+    fn check(&self, address: &str) -> Result<SealedForms, (&'static str, String)> {
+        let wrong = |e: &dyn std::fmt::Display| ("sealing", e.to_string());
+        for text in [&self.service_address, &self.forms_address] {
+            web_address(text).map_err(|e| wrong(&format!("{text:?}: {e}")))?;
+        }
+        let frames = origin_of(&self.forms_address);
+        if frames != self.forms_address.trim_end_matches('/') {
+            return Err(("forms_address", "expected a host without a path".to_owned()));
+        }
+        if host_of(&frames) == host_of(address) {
+            let why = "the frames need a host name of their own, which serves nothing else";
+            return Err(("forms_address", why.to_owned()));
+        }
+        let forms = tegata_forms::Settings {
+            service: Some(self.service.clone()),
+            service_address: Some(self.service_address.clone()),
+            compact: self.compact,
+            stock: self.stock,
+            ..tegata_forms::Settings::default()
+        };
+        let rules = forms.rules().map_err(|e| wrong(&e))?;
+        Ok(SealedForms { rules, frames })
+    }
+}
+
+/// Scheme, host and port of an address.
+pub(crate) fn origin_of(address: &str) -> String {
+    let (scheme, rest) = address.split_once("://").unwrap_or(("http", address));
+    let host = rest.split_once('/').map_or(rest, |(host, _)| host);
+    format!("{scheme}://{host}").to_ascii_lowercase()
+}
+
+/// The host name of an address or a `Host` header, without scheme, port and path.
+pub(crate) fn host_of(address: &str) -> String {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let rest = rest.split_once('/').map_or(rest, |(host, _)| host);
+    let digits = |port: &str| port.bytes().all(|b| b.is_ascii_digit());
+    let host = match rest.rsplit_once(':') {
+        Some((host, port)) if digits(port) && (!host.contains(':') || host.ends_with(']')) => host,
+        _ => rest,
+    };
+    host.to_ascii_lowercase()
+}
+
+/// Is it a name of this machine's own?
+pub(crate) fn is_this_machine(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let loopback = address.parse::<std::net::IpAddr>();
+    host == "localhost" || host.ends_with(".localhost") || loopback.is_ok_and(|a| a.is_loopback())
 }
 
 /// How many messages of one party are taken in a minute; 0: any number. What was answered before
@@ -150,6 +245,8 @@ pub struct House {
     pub code_seconds: u64,
     /// How long a card number is kept, in seconds.
     pub credit_keep_seconds: u64,
+    /// How the application form is sealed, if it is.
+    pub sealing: Option<SealedForms>,
     /// How many messages each party may send.
     pub rates: Rates,
 }
@@ -178,6 +275,7 @@ impl Settings {
         short_text(&self.name).map_err(|e| wrong("name", &e))?;
         short_text(&self.account_owner).map_err(|e| wrong("account_owner", &e))?;
         web_address(&self.address).map_err(|e| wrong("address", &e))?;
+        let sealing = self.sealing.as_ref().map(|s| s.check(&self.address));
         let days = |n: u32| u64::from(n).saturating_mul(86_400);
         if !(1..=400).contains(&self.credit_keep_days) {
             return Err(wrong("credit_keep_days", &"expected 1 to 400 days"));
@@ -193,6 +291,7 @@ impl Settings {
             card_seconds: days(self.card_valid_days),
             code_seconds: days(self.code_valid_days),
             credit_keep_seconds: days(self.credit_keep_days),
+            sealing: sealing.transpose().map_err(|(name, e)| wrong(name, &e))?,
             rates: self.pace.check().map_err(|e| wrong("burst_seconds", &e))?,
         };
         if house.load_min.minor() > house.load_max.minor() {

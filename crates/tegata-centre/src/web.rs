@@ -9,30 +9,27 @@ use std::{
 };
 
 use axum::{
-    Form, Router,
+    Router,
     body::Bytes,
-    extract::{
-        DefaultBodyLimit, Path, State,
-        rejection::{BytesRejection, FormRejection},
-    },
-    http::{HeaderMap, StatusCode, Uri, header},
+    extract::{DefaultBodyLimit, Path, State, rejection::BytesRejection},
+    http::{StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use maud::html;
-use serde::Deserialize;
 use tegata_pages::{
-    Column, Field, Language, Link, Messages, Page, Refusal, Role as PageRole, Table, Tone, button,
-    definitions, dress, notice,
+    Column, Language, Link, Messages, Page, Role as PageRole, Table, definitions, dress,
 };
 use tegata_program::clock;
-use tegata_protocol::{Digest, Role, Time, cbor, joining::Details};
+use tegata_protocol::{Digest, Time, cbor};
 
 use crate::{
     desk::{Answered, Desk},
     operator::{OPERATOR_LIMIT, OrderError},
     programs,
 };
+
+mod apply;
 
 static MESSAGES: std::sync::LazyLock<Messages> = std::sync::LazyLock::new(|| {
     Messages::embedded(
@@ -62,21 +59,23 @@ type Shared = State<Arc<Web>>;
 pub fn public(web: Arc<Web>) -> Router {
     let pages = Router::new()
         .route("/", get(guide))
-        .route("/apply", get(application_form).post(apply))
+        .merge(apply::pages())
         .route("/terms", get(terms))
         .route("/programs", get(programs_page))
-        .with_state(web.clone());
+        .with_state(web.clone())
+        .merge(tegata_pages::order::page_script());
     let calls = Router::new()
         .route("/v1/message", post(message))
         .route("/v1/certificates", get(certificates))
         .route("/v1/terms/{digest}", get(terms_text))
         .route("/programs/{name}", get(program))
         .route("/healthz", get(|| async { "ok\n" }))
+        .merge(apply::calls())
         .layer(DefaultBodyLimit::max(
             tegata_protocol::envelope::SEALED_LIMIT,
         ))
-        .with_state(web);
-    dress(pages).merge(calls)
+        .with_state(web.clone());
+    apply::beside_frames(&web, dress(pages).merge(calls))
 }
 
 /// The routes of the operators' socket.
@@ -286,155 +285,6 @@ async fn terms(State(web): Shared, language: Language, uri: Uri) -> impl IntoRes
         (definitions(&[(t.text("terms.digest"), html! {
             code translate="no" { (Digest::of(web.terms.as_bytes())) }
         })]))
-    })
-}
-
-#[derive(Deserialize, Default)]
-struct ApplicationForm {
-    #[serde(default)]
-    role: String,
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    postal: String,
-    #[serde(default)]
-    mail: String,
-}
-
-async fn application_form(State(web): Shared, language: Language, uri: Uri) -> Response {
-    form_page(&web, language, &uri, &ApplicationForm::default(), None).into_response()
-}
-
-fn form_page(
-    web: &Web,
-    language: Language,
-    uri: &Uri,
-    form: &ApplicationForm,
-    error: Option<&str>,
-) -> Page {
-    let t = MESSAGES.of(language);
-    let chosen = |role: &str| form.role == role || (form.role.is_empty() && role == "member");
-    let roles = [
-        ("member", "apply.member"),
-        ("shop", "apply.shop"),
-        ("gate", "apply.gate"),
-        ("sealing", "apply.sealing"),
-    ];
-    web.page(language, t.text("apply.title"), uri).body(html! {
-        p { (t.text("apply.intro")) }
-        @if let Some(error) = error {
-            (Refusal {
-                language, code: "application_incomplete", what: error, next: t.text("apply.mend"),
-            })
-        }
-        form method="post" action="/apply" {
-            fieldset {
-                legend { (t.text("apply.as")) }
-                @for (value, key) in roles {
-                    label.choice {
-                        input type="radio" name="role" value=(value) checked[chosen(value)];
-                        " " (t.text(key))
-                    }
-                }
-            }
-            (Field::text("name", t.text("apply.name")).value(&form.name).required())
-            (Field::text("postal", t.text("apply.postal")).hint(t.text("apply.postal_hint"))
-                .value(&form.postal).required())
-            (Field::text("mail", t.text("apply.mail")).hint(t.text("apply.optional"))
-                .value(&form.mail))
-            (button(t.text("apply.send")))
-        }
-    })
-}
-
-/// Takes an application (M1, M2). A program that asks for JSON gets it, a refusal too; everybody
-/// else gets a page.
-async fn apply(
-    State(web): Shared,
-    language: Language,
-    uri: Uri,
-    headers: HeaderMap,
-    form: Result<Form<ApplicationForm>, FormRejection>,
-) -> Response {
-    let t = MESSAGES.of(language);
-    let wants_json = wants_json(&headers);
-    let form = match form {
-        Ok(Form(form)) => form,
-        Err(unreadable) => {
-            let (blank, why) = (ApplicationForm::default(), unreadable.body_text());
-            let page = form_page(&web, language, &uri, &blank, Some(&why));
-            return not_taken(unreadable.status(), page, &why, wants_json);
-        }
-    };
-    // On a thread that may wait for the disk.
-    let (desk, form) = (web.clone(), Arc::new(form));
-    let typed = form.clone();
-    let taken = tokio::task::spawn_blocking(move || take(&desk, &typed)).await;
-    let taken = taken.unwrap_or_else(|_e| Err("the application couldn't be kept".to_owned()));
-    match taken {
-        Ok(id) if wants_json => {
-            axum::Json(serde_json::json!({ "application": id })).into_response()
-        }
-        Ok(id) => web
-            .page(language, t.text("applied.title"), &uri)
-            .body(html! {
-                (notice(Tone::Good, &t.fill("applied.thanks", &[("number", &id.to_string())])))
-                p { (t.text("applied.next")) }
-            })
-            .into_response(),
-        Err(why) => {
-            let page = form_page(&web, language, &uri, &form, Some(&why));
-            not_taken(StatusCode::UNPROCESSABLE_ENTITY, page, &why, wants_json)
-        }
-    }
-}
-
-/// Browsers name HTML among what they take, programs that want JSON don't.
-fn wants_json(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok());
-    accept.is_some_and(|v| v.contains("application/json") && !v.contains("text/html"))
-}
-
-fn not_taken(status: StatusCode, page: Page, why: &str, wants_json: bool) -> Response {
-    if wants_json {
-        let json = serde_json::json!({ "error": "application_incomplete", "what": why });
-        return (status, axum::Json(json)).into_response();
-    }
-    page.status(status).into_response()
-}
-
-fn take(web: &Web, form: &ApplicationForm) -> Result<u64, String> {
-    let role = match form.role.as_str() {
-        "member" => Role::Member,
-        "shop" => Role::Shop,
-        "gate" => Role::Gate,
-        "sealing" => Role::Sealing,
-        other => {
-            return Err(format!(
-                "role {other:?}: expected member, shop, gate or sealing"
-            ));
-        }
-    };
-    let lines = form
-        .postal
-        .split(['\n', ';'])
-        .map(str::trim)
-        .filter(|l| !l.is_empty());
-    let mail = Some(form.mail.trim().to_owned()).filter(|m| !m.is_empty());
-    let (name, postal) = (
-        form.name.trim().to_owned(),
-        lines.map(str::to_owned).collect(),
-    );
-    let details = Details {
-        name,
-        postal,
-        mail,
-        account: None,
-    };
-    details.check().map_err(|e| e.to_string())?;
-    web.desk.people.apply(role, &details, now()).map_err(|e| {
-        tracing::error!(error = %e, "an application wasn't kept");
-        "the application couldn't be kept; try again later".to_owned()
     })
 }
 

@@ -9,8 +9,13 @@ use std::path::Path;
 
 use aes_gcm::{Aes256Gcm, KeyInit, aead::Aead as _};
 use rand_core::Rng as _;
+use rusqlite::Connection;
+use tegata_forms::{
+    FormsError, Own,
+    open::{OpenError, Opened, Taken},
+};
 use tegata_protocol::{
-    Digest, PartyNumber, Role, Time, cbor,
+    Digest, PartyNumber, Role, SignedBytes, Time, cbor,
     joining::{ActivationCode, ActivationKey, Details, SaltedDetails},
 };
 use zeroize::Zeroizing;
@@ -68,6 +73,23 @@ pub enum PeopleError {
     Erased(String),
 }
 
+/// Why a sealed application isn't taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SealedError {
+    /// It's refused, or its tables failed.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The people's tables.
+    #[error(transparent)]
+    People(#[from] PeopleError),
+}
+
+impl From<rusqlite::Error> for SealedError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::People(StoreError::from(error).into())
+    }
+}
+
 /// The people's databases.
 #[derive(Debug)]
 pub struct People {
@@ -98,6 +120,56 @@ impl People {
         Ok(self
             .store
             .add_application(role, &sealed, key.as_slice(), now)?)
+    }
+
+    /// Takes a sealed application that was opened (O13): its key is used up, and the application kept
+    /// under a key of its own, in one transaction. The same bytes get the same receipt.
+    ///
+    /// # Errors
+    /// [`SealedError`].
+    pub fn apply_sealed(
+        &self,
+        own: Own<'_>,
+        opened: &Opened,
+        (role, details): (Role, &Details),
+        now: Time,
+    ) -> Result<SignedBytes, SealedError> {
+        if self.store.waiting().map_err(PeopleError::from)? >= MOST_WAITING {
+            return Err(PeopleError::TooManyWaiting.into());
+        }
+        let key = fresh_key();
+        let sealed = seal(&key, &cbor::encode(details));
+        let id = self
+            .store
+            .add_key(key.as_slice())
+            .map_err(PeopleError::from)?;
+        let taken = self.store.change(|people| {
+            opened.consume(people, own, now, || {
+                let inserted = store::insert(people, id, role, &sealed, now);
+                inserted.map_err(PeopleError::from)?;
+                Ok::<_, SealedError>(None)
+            })
+        });
+        if !matches!(taken, Ok(Taken::New(_))) {
+            self.store.drop_key(id).map_err(PeopleError::from)?;
+        }
+        Ok(taken?.receipt().clone())
+    }
+
+    /// Changes the tables of sealed forms, which stand beside the applications.
+    ///
+    /// # Errors
+    /// The job's, or the database's.
+    pub(crate) fn change_forms<T>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, FormsError>,
+    ) -> Result<T, FormsError> {
+        self.store.change(job)
+    }
+
+    /// Reads the tables of sealed forms.
+    pub(crate) fn read_forms<T>(&self, job: impl FnOnce(&Connection) -> T) -> T {
+        self.store.read(job)
     }
 
     /// All applications, the latest last.

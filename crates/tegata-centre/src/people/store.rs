@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 use tegata_protocol::{Digest, PartyNumber, Role, Time, joining::ActivationKey};
 
 use super::Invitation;
@@ -29,7 +29,6 @@ CREATE TABLE IF NOT EXISTS person (
     number INTEGER PRIMARY KEY,
     details BLOB NOT NULL
 ) STRICT;
-PRAGMA user_version = 1;
 ";
 
 const KEYS: &str = "
@@ -39,11 +38,11 @@ CREATE TABLE IF NOT EXISTS application_key (
     key BLOB NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS person_key (number INTEGER PRIMARY KEY, key BLOB NOT NULL) STRICT;
-PRAGMA user_version = 1;
 ";
 
-/// The newest schema that this program knows.
-const SCHEMA: i64 = 1;
+/// What makes each version of a database from the one before.
+const PEOPLE_STEPS: &[&str] = &[PEOPLE, tegata_forms::SCHEMA];
+const KEYS_STEPS: &[&str] = &[KEYS];
 
 /// Why the people's databases failed.
 #[derive(Debug, thiserror::Error)]
@@ -100,8 +99,8 @@ pub(super) struct Store {
 impl Store {
     pub(super) fn open(dir: &Path) -> Result<Self, StoreError> {
         Ok(Self {
-            people: Mutex::new(open(&dir.join("people.sqlite"), PEOPLE)?),
-            keys: Mutex::new(open(&dir.join("people-keys.sqlite"), KEYS)?),
+            people: Mutex::new(open(&dir.join("people.sqlite"), PEOPLE_STEPS)?),
+            keys: Mutex::new(open(&dir.join("people-keys.sqlite"), KEYS_STEPS)?),
         })
     }
 
@@ -121,18 +120,40 @@ impl Store {
         key: &[u8],
         now: Time,
     ) -> Result<u64, StoreError> {
+        let id = self.add_key(key)?;
+        insert(&self.people(), id, role, details, now)?;
+        Ok(id)
+    }
+
+    /// A key for an application that is to come; its id.
+    pub(super) fn add_key(&self, key: &[u8]) -> Result<u64, StoreError> {
         let keys = self.keys();
         keys.execute("INSERT INTO application_key (key) VALUES ($1)", [key])?;
-        let id = keys.last_insert_rowid();
-        drop(keys);
-        // A waiting application stands under the negative of its id, until it has a number.
-        let (role, received) = (integer(role.digit()), integer(now.secs()));
-        self.people().execute(
-            "INSERT INTO application (id, role, received, details, number) \
-             VALUES ($1, $2, $3, $4, -$1)",
-            params![id, role, received, details],
-        )?;
-        Ok(id.unsigned_abs())
+        Ok(keys.last_insert_rowid().unsigned_abs())
+    }
+
+    /// Forgets the key of an application that didn't come.
+    pub(super) fn drop_key(&self, id: u64) -> Result<(), StoreError> {
+        let delete = "DELETE FROM application_key WHERE id = $1";
+        self.keys().execute(delete, [integer(id)])?;
+        Ok(())
+    }
+
+    /// Runs a job in one transaction on the people's database.
+    pub(super) fn change<T, E: From<rusqlite::Error>>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut people = self.people();
+        let transaction = people.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = job(&transaction)?;
+        transaction.commit()?;
+        Ok(done)
+    }
+
+    /// Reads from the people's database.
+    pub(super) fn read<T>(&self, job: impl FnOnce(&Connection) -> T) -> T {
+        job(&self.people())
     }
 
     /// How many applications wait.
@@ -286,18 +307,42 @@ impl Store {
     }
 }
 
-fn open(path: &Path, schema: &str) -> Result<Connection, StoreError> {
-    let connection = Connection::open(path)?;
+/// A waiting application stands under the negative of its id, until it has a number.
+pub(super) fn insert(
+    people: &Connection,
+    id: u64,
+    role: Role,
+    details: &[u8],
+    now: Time,
+) -> Result<(), StoreError> {
+    let (role, received) = (integer(role.digit()), integer(now.secs()));
+    people.execute(
+        "INSERT INTO application (id, role, received, details, number) \
+         VALUES ($1, $2, $3, $4, -$1)",
+        params![integer(id), role, received, details],
+    )?;
+    Ok(())
+}
+
+fn open(path: &Path, steps: &[&str]) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // Erased keys must not lie about in free pages.
     connection.pragma_update(None, "secure_delete", true)?;
-    let found: i64 = connection.query_row("PRAGMA user_version", [], |r| r.get(0))?;
-    if found > SCHEMA {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: i64 = transaction.query_row("PRAGMA user_version", [], |r| r.get(0))?;
+    let found = usize::try_from(found).unwrap_or(usize::MAX);
+    let Some(missing) = steps.get(found..) else {
         return Err(StoreError::Newer(path.display().to_string()));
+    };
+    for step in missing {
+        transaction.execute_batch(step)?;
     }
-    connection.execute_batch(schema)?;
+    let version = i64::try_from(steps.len()).unwrap_or(i64::MAX);
+    transaction.pragma_update(None, "user_version", version)?;
+    transaction.commit()?;
     Ok(connection)
 }
 

@@ -124,12 +124,12 @@ fn wrong_usage_is_told_from_other_failures() {
     fails(
         &[&add[..], &["king"]].concat(),
         2,
-        &["member, shop or gate"],
+        &["member, shop, gate or sealing"],
     );
     fails(
         &[&add[..], &["centre"]].concat(),
         2,
-        &["member, shop or gate"],
+        &["member, shop, gate or sealing"],
     );
     let grant = ["applications", "grant", "77", "--data", &data];
     fails(&grant, 1, &["application 77 isn't waiting"]);

@@ -25,5 +25,7 @@ mod own_record;
 mod payments;
 mod posted;
 mod refusals;
+mod sealed;
+mod sealing;
 mod server;
 mod town;

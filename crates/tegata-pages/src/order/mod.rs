@@ -96,6 +96,8 @@ pub enum FieldKind {
     File,
     /// A box to tick.
     Tick,
+    /// One of several: what is sent, and what the person reads.
+    Choice(&'static [(&'static str, &'static str)]),
 }
 
 /// A field of a sealed form.
@@ -353,7 +355,7 @@ fn control(field: &FormField, language: Language) -> Markup {
         &field.autocomplete
     };
     let kind = match field.kind {
-        FieldKind::Text | FieldKind::PostalCode | FieldKind::Area => "text",
+        FieldKind::Text | FieldKind::PostalCode | FieldKind::Area | FieldKind::Choice(_) => "text",
         FieldKind::Email => "email",
         FieldKind::Telephone => "tel",
         FieldKind::File => "file",
@@ -365,6 +367,11 @@ fn control(field: &FormField, language: Language) -> Markup {
         FieldKind::Area => html! {
             textarea id=(id) rows="3" data-field=(field.name) required[field.required]
                 maxlength="4000" autocomplete=(complete) aria-describedby=[hint.as_deref()] {}
+        },
+        FieldKind::Choice(choices) => html! {
+            select id=(id) data-field=(field.name) aria-describedby=[hint.as_deref()] {
+                @for (value, label) in choices { option value=(value) { (label) } }
+            }
         },
         FieldKind::Text
         | FieldKind::Email

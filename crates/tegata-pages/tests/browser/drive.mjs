@@ -65,6 +65,9 @@ try {
     for (const [name, value] of Object.entries(plan.fill ?? {})) {
       await frame().locator(`[data-field="${name}"]`).fill(value)
     }
+    for (const [name, value] of Object.entries(plan.choose ?? {})) {
+      await frame().locator(`[data-field="${name}"]`).selectOption(value)
+    }
     for (const [name, value] of Object.entries(plan.card ?? {})) {
       await frame().locator(`[data-card="${name}"]`).fill(value)
     }

@@ -1,0 +1,245 @@
+//! Sealed applications (O13, M1): the form that asks for a number is sealed in the browser by the
+//! same program as orders are, and only the centre opens it.
+//!
+//! The centre is the recipient: its receipts key signs tokens, keys and receipts, and the sealing
+//! service knows it by its certificates. Keys lie in the people's database, so that using one up and
+//! entering the application are one transaction; the stocker keeps the service supplied. What was
+//! opened goes where every application goes: encrypted under a key of its own.
+
+use std::sync::{
+    Arc,
+    mpsc::{Sender, channel},
+};
+
+use rusqlite::Connection;
+use tegata_client::{Caller, Client};
+use tegata_forms::{
+    Bare, Epochs, FormsError, Host, Own, Rules,
+    open::{self, Arrival, OpenError},
+    stocker::{Party, Signal, Stocker},
+    token::{self, Cart},
+};
+use tegata_program::{
+    clock,
+    data::DataDir,
+    exit::{Exit, Failure, OrExit as _},
+};
+use tegata_protocol::{
+    PartyNumber, Role, SignedBytes, Time, VerifyingKey,
+    joining::Details,
+    order::{OrderForm, cart_digest},
+    refusal::{Code, Refusal},
+};
+
+use crate::{
+    desk::Desk,
+    people::{PeopleError, SealedError},
+    settings::SealedForms,
+};
+
+/// How long the sealing service may take for an answer.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// What the centre needs to take sealed applications.
+#[derive(Debug)]
+pub struct Sealing {
+    /// Service, scheme, keys.
+    pub rules: Rules,
+    /// The origin of the form's frames.
+    pub frames: String,
+    epochs: Arc<Epochs>,
+}
+
+impl Sealing {
+    /// Opens what lies in the data folder for it.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn open(dir: &DataDir, set: &SealedForms, now: Time) -> Result<Self, Failure> {
+        let epochs = Epochs::open(dir, Arc::new(Bare), now).or_exit(Exit::Damaged)?;
+        Ok(Self {
+            rules: set.rules.clone(),
+            frames: set.frames.clone(),
+            epochs: Arc::new(epochs),
+        })
+    }
+}
+
+/// What an applicant fills in.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub struct Application {
+    /// As what somebody wants to join.
+    pub role: String,
+    /// A name.
+    pub name: String,
+    /// A postal address, its lines separated by line breaks or semicolons.
+    pub postal: String,
+    /// A mail address, or nothing.
+    pub mail: String,
+}
+
+impl Application {
+    fn of_form(form: &OrderForm) -> Self {
+        let text = |name| form.text(name).unwrap_or_default().to_owned();
+        Self {
+            role: text("role"),
+            name: text("name"),
+            postal: text("postal"),
+            mail: text("mail"),
+        }
+    }
+
+    /// Role and details, if they make sense.
+    ///
+    /// # Errors
+    /// What doesn't.
+    pub fn read(&self) -> Result<(Role, Details), String> {
+        let role = match self.role.as_str() {
+            "member" => Role::Member,
+            "shop" => Role::Shop,
+            "gate" => Role::Gate,
+            "sealing" => Role::Sealing,
+            other => {
+                return Err(format!(
+                    "role {other:?}: expected member, shop, gate or sealing"
+                ));
+            }
+        };
+        let lines = self.postal.split(['\n', ';']).map(str::trim);
+        let lines = lines.filter(|line| !line.is_empty()).map(str::to_owned);
+        let details = Details {
+            name: self.name.trim().to_owned(),
+            postal: lines.collect(),
+            mail: Some(self.mail.trim().to_owned()).filter(|mail| !mail.is_empty()),
+            account: None,
+        };
+        details.check().map_err(|e| e.to_string())?;
+        Ok((role, details))
+    }
+}
+
+impl Desk {
+    /// Whose receipts key signs what.
+    fn own(&self) -> Own<'_> {
+        Own {
+            number: PartyNumber::CENTRE,
+            signing: &self.keys.receipts,
+        }
+    }
+
+    /// A token for an application, if they're taken sealed here.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn application_token(&self, now: Time) -> Result<SignedBytes, OpenError> {
+        let sealing = self.sealing.as_ref().ok_or_else(not_offered)?;
+        let cart = Cart {
+            order: token::new_order(),
+            digest: cart_digest(&[]),
+            total: None,
+            member: None,
+        };
+        let issue = |forms: &Connection| token::issue(forms, self.own(), &sealing.rules, cart, now);
+        self.people.read_forms(issue)
+    }
+
+    /// Opens a sealed application and enters it; gives the signed receipt.
+    ///
+    /// # Errors
+    /// [`SealedError`].
+    pub fn take_sealed(&self, bytes: &[u8], now: Time) -> Result<SignedBytes, SealedError> {
+        let sealing = self.sealing.as_ref().ok_or_else(not_offered)?;
+        let arrived = self
+            .people
+            .read_forms(|forms| open::open(forms, self.own(), &sealing.epochs, bytes, now))?;
+        let opened = match arrived {
+            Arrival::Known(receipt) => return Ok(receipt),
+            Arrival::New(opened) => opened,
+        };
+        let application = Application::of_form(opened.form()).read();
+        let (role, details) = application.map_err(|why| incomplete(&why))?;
+        self.people
+            .apply_sealed(self.own(), &opened, (role, &details), now)
+    }
+
+    /// Starts the stocker on a thread of its own, if applications are sealed here. It ends when it's
+    /// told to, or when what is returned is dropped.
+    pub fn start_stocker(self: &Arc<Self>) -> Option<Sender<Signal>> {
+        let sealing = self.sealing.as_ref()?;
+        let (tell, told) = channel();
+        let party = Forms(Arc::clone(self));
+        let (epochs, rules) = (Arc::clone(&sealing.epochs), sealing.rules.clone());
+        let stocker = Stocker::new(party, epochs, rules, Client::new(PATIENCE));
+        std::thread::spawn(move || stocker.run(&told));
+        Some(tell)
+    }
+}
+
+fn not_offered() -> OpenError {
+    let why = "applications aren't sealed here: see [sealing] in centre.toml";
+    Refusal::because(Code::NotOffered, why).into()
+}
+
+/// What was typed isn't repeated: the answer isn't sealed.
+fn incomplete(why: &str) -> SealedError {
+    let field = ["role", "name", "postal", "mail"]
+        .into_iter()
+        .find(|field| why.contains(field));
+    let refusal = match field {
+        Some(field) => Refusal::because(Code::FormIncomplete, field),
+        None => Refusal::new(Code::FormIncomplete),
+    };
+    SealedError::Open(refusal.into())
+}
+
+/// Why a sealed application isn't taken, for whoever sent it; `None` for a fault of ours.
+pub(crate) fn refusal_of(error: &SealedError) -> Option<Refusal> {
+    match error {
+        SealedError::Open(OpenError::Refused(refusal)) => Some(refusal.clone()),
+        SealedError::People(PeopleError::TooManyWaiting) => Some(Refusal::new(Code::TooMany)),
+        SealedError::Open(OpenError::Fault(_)) | SealedError::People(_) => None,
+    }
+}
+
+/// The centre as the stocker needs it.
+#[derive(Debug)]
+struct Forms(Arc<Desk>);
+
+impl Host for Forms {
+    fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, FormsError> + Send + 'static,
+    ) -> Result<T, FormsError> {
+        self.0.people.change_forms(job)
+    }
+
+    fn read<T>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, FormsError>,
+    ) -> Result<T, FormsError> {
+        self.0.people.read_forms(job)
+    }
+}
+
+impl Party for Forms {
+    fn caller(&self) -> Caller<'_> {
+        Caller {
+            number: PartyNumber::CENTRE,
+            signing: &self.0.keys.receipts,
+            opening: &self.0.keys.opening,
+        }
+    }
+
+    fn register(&self) -> VerifyingKey {
+        self.0.public.keys.register
+    }
+
+    fn record(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn now(&self) -> Time {
+        Time::from_secs(clock::now())
+    }
+}
