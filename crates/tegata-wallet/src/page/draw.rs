@@ -429,21 +429,29 @@ mod tests {
         assert!(easel.take().is_none());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn each_page_gives_the_time_anew() {
-        let wait = Duration::from_secs(600);
+    #[tokio::test]
+    async fn a_page_that_is_looked_at_ends_nothing() {
         let easel = Arc::new(Easel::new(Use::Keys, 1));
         let waiting = {
             let easel = Arc::clone(&easel);
-            tokio::spawn(async move { easel.settled(wait).await })
+            tokio::spawn(async move { easel.settled(Duration::from_secs(3600)).await })
         };
-        let uri = Uri::from_static("/");
         for _ in 0..3 {
-            tokio::time::sleep(Duration::from_secs(599)).await;
+            drop(sheet_page(&easel, Language::En, &Uri::from_static("/")));
+            tokio::task::yield_now().await;
             assert!(!waiting.is_finished());
-            drop(sheet_page(&easel, Language::En, &uri));
         }
-        tokio::time::sleep(Duration::from_secs(601)).await;
-        assert!(matches!(waiting.await.unwrap(), Outcome::Nobody));
+        assert!(easel.settle(Outcome::Declined));
+        assert!(matches!(waiting.await.unwrap(), Outcome::Declined));
+    }
+
+    #[tokio::test]
+    async fn who_draws_at_the_last_moment_is_heard() {
+        let easel = Easel::new(Use::Keys, 1);
+        let nobody = easel.settled(Duration::ZERO).await;
+        assert!(matches!(nobody, Outcome::Nobody));
+        assert!(easel.settle(drawing()));
+        let drawn = easel.settled(Duration::ZERO).await;
+        assert!(matches!(drawn, Outcome::Drawn(_)));
     }
 }
