@@ -8,6 +8,7 @@
 )]
 
 mod centre;
+mod ends;
 mod handing;
 mod joining;
 mod made;
