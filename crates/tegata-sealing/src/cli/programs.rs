@@ -61,7 +61,7 @@ pub(super) fn log(arguments: &LogArguments) -> Result<(), Failure> {
     let rows: Vec<_> = entries.iter().map(in_json).collect();
     let object = json!({ "good": true, "programs": rows });
     let lines = match arguments.check {
-        true => format!("{} programs, chain and signatures are good", entries.len()),
+        true => format!("the log is good; programs: {}", entries.len()),
         false => entries.iter().map(line).collect::<Vec<_>>().join("\n"),
     };
     say(arguments.usual.json, &object, &lines);

@@ -40,9 +40,9 @@ CREATE TABLE order_key (
   UNIQUE (recipient, id)
 ) STRICT;
 CREATE INDEX order_key_in_stock
-  ON order_key (recipient, scheme, suite, source, member, number) WHERE state = 1;
+  ON order_key (recipient, scheme, suite, source, member, number, expires) WHERE state = 1;
 CREATE INDEX order_key_by_end ON order_key (expires) WHERE state < 3;
-CREATE INDEX order_key_by_member ON order_key (recipient, member) WHERE member > 0;
+CREATE INDEX order_key_by_member ON order_key (recipient, member) WHERE member <> 0;
 
 -- Which key an order was given: the same one again, until its token expires.
 CREATE TABLE handout (

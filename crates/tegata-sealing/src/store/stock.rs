@@ -85,7 +85,7 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn admits(&self, shop: PartyNumber, member: PartyNumber) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM order_key WHERE recipient = ?1 AND member = ?2 AND member > 0";
+        let sql = "SELECT 1 FROM order_key WHERE recipient = ?1 AND member = ?2 AND member <> 0";
         let mut query = self.connection.prepare_cached(sql)?;
         Ok(query.exists(params![party_cell(shop)?, party_cell(member)?])?)
     }
@@ -192,11 +192,15 @@ impl Tables<'_> {
         now: Time,
         until: Time,
     ) -> Result<Option<StoredKey>, StoreError> {
-        let sql = "UPDATE order_key SET state = 2 WHERE number = (
-                     SELECT number FROM order_key
-                     WHERE recipient = ?1 AND scheme = ?2 AND suite = ?3 AND source = 1
-                     AND member = 0 AND state = 1 AND expires > ?4
-                     ORDER BY expires < ?5, number LIMIT 1)
+        let sql = "UPDATE order_key SET state = 2 WHERE number = coalesce(
+                     (SELECT number FROM order_key
+                      WHERE recipient = ?1 AND scheme = ?2 AND suite = ?3 AND source = 1
+                      AND member = 0 AND state = 1 AND expires >= max(?4 + 1, ?5)
+                      ORDER BY number LIMIT 1),
+                     (SELECT number FROM order_key
+                      WHERE recipient = ?1 AND scheme = ?2 AND suite = ?3 AND source = 1
+                      AND member = 0 AND state = 1 AND expires > ?4
+                      ORDER BY number LIMIT 1))
                    RETURNING number, record";
         let (recipient, scheme, suite) = cells(kind)?;
         let (now, until) = (cell(now.secs())?, cell(until.secs())?);
