@@ -284,11 +284,15 @@ fn what_the_shop_could_not_read_is_not_sent() {
     let key = client.order_key(&front, desk(&town), &token, NOW).unwrap();
     let mut large = form();
     large.fields[0].value = FieldValue::Bytes(vec![0; 64 * 1024]);
+    // It would fit by itself, but not with what sealing adds.
+    let mut nearly = form();
+    nearly.fields[0].value = FieldValue::Bytes(vec![0; 64 * 1024 - 300]);
+    assert!(nearly.to_bytes().len() <= 64 * 1024);
     let mut language = form();
     language.language = "fr".to_owned();
     let mut other = form();
     other.lines[0].quantity = 3;
-    for form in [large, language, other] {
+    for form in [large, nearly, language, other] {
         let ready = ReadyOrder::seal(token.clone(), &key, &form, None, rng);
         assert!(matches!(ready, Err(OrderError::Form(_))), "{ready:?}");
     }
