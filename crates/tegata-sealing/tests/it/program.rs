@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 
-use tegata_client::{Callee, Client};
-use tegata_protocol::order::{Stock, StockInquiry};
+use tegata_client::{Callee, Client, Prepared};
+use tegata_protocol::order::{KeysWanted, MadeKeys, Maker, Stock, StockInquiry};
 use tegata_protocol::record::PartyRecord;
-use tegata_protocol::{SignedBytes, SigningKey, Verified};
+use tegata_protocol::{SignedBytes, SigningKey, Suite, Verified};
 
 use crate::town::{Moment, Shop, Town, ask, contains, key_of};
 
@@ -61,6 +61,10 @@ fn join(town: &Town) -> serde_json::Value {
     json(&output)
 }
 
+fn log_file(town: &Town) -> std::path::PathBuf {
+    town.folder.path().join("log")
+}
+
 /// A running `tegata-sealing serve`; killed when dropped.
 struct Serving {
     child: Child,
@@ -77,7 +81,11 @@ impl Drop for Serving {
 fn serve(town: &Town, more: &[&str]) -> Serving {
     let arguments = [&["serve", "--json", "--listen", "127.0.0.1:0"], more].concat();
     let mut command = program(town, &arguments);
-    command.stderr(Stdio::null());
+    let log = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(log_file(town));
+    command.stderr(log.unwrap()).env("TEGATA_LOG", "trace");
     let mut child = command.spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap())
@@ -227,6 +235,49 @@ fn a_shop_is_made_known_by_its_address() {
     let stranger = town.shop();
     let told = ask(&serving.address, &stranger.token(), "standard").unwrap_err();
     assert_eq!(told.error, "token_invalid");
+}
+
+/// Even with everything switched on that is dangerous, at the finest level.
+#[test]
+fn the_log_holds_no_keys() {
+    let town = town();
+    join(&town);
+    let shop = town.shop();
+    let number = shop.number.to_string();
+    let danger = [
+        "--danger-shared-keys",
+        "--danger-service-made-keys",
+        &number,
+    ];
+    let serving = serve(&town, &danger);
+    let shared = shop.make_of("order-shared-1", Suite::Standard, |_| {});
+    let call = |prepared: &Prepared| {
+        let (caller, callee) = (shop.caller(), serving.callee());
+        Client::default().call::<MadeKeys>(caller, &callee, prepared)
+    };
+    let upload = Shop::upload_of(std::slice::from_ref(&shared));
+    // The reply is a stock, and not what is expected here; the keys are in all the same.
+    assert!(call(&shop.prepare(&serving.callee(), upload)).is_err());
+    ask(
+        &serving.address,
+        &shop.token_of("order-shared-1"),
+        "standard",
+    )
+    .unwrap();
+    let token = shop.token_as(|token| token.maker = Maker::Service);
+    ask(&serving.address, &token, "standard").unwrap();
+    let wanted = shop.prepare(&serving.callee(), KeysWanted { after: 0 });
+    let made = call(&wanted).unwrap().accepted().unwrap().into_value();
+    let seeds = [shared.seed, *made.body.keys[0].seed.expose()];
+    drop(serving);
+    let log = std::fs::read_to_string(log_file(&town)).unwrap();
+    assert!(log.contains("danger_shared_keys") && log.contains("keys came in stock"));
+    for seed in seeds {
+        let hex: String = seed.iter().map(|b| format!("{b:02x}")).collect();
+        let list = format!("{seed:?}");
+        let list = list.trim_matches(['[', ']']);
+        assert!(!log.contains(&hex[..16]) && !log.contains(&list[..20]));
+    }
 }
 
 /// Whatever was handed out before SIGKILL is remembered: no key ever goes to a second order.
