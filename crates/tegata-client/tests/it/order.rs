@@ -198,6 +198,10 @@ fn a_service_that_was_pinned_may_make_keys_where_the_shop_allows_it() {
         try_with(&other),
         Err(OrderError::Untrusted { .. })
     ));
+    // A service that was pinned, but not the one that the shop chose.
+    town.words().token.service = PartyNumber::new(Role::Sealing, 6).unwrap();
+    let told = try_with(&record).unwrap_err().to_string();
+    assert!(told.contains("another sealing service"), "{told}");
 }
 
 fn refusal(word: &str) -> String {
