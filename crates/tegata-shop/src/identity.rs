@@ -9,9 +9,11 @@ use std::sync::Arc;
 use minicbor::{Decode, Encode};
 use tegata_client::{Callee, Caller, Client};
 use tegata_program::data::DataDir;
-use tegata_protocol::record::{CentreKeys, Certificates, PartyRecord, Profile};
+use tegata_protocol::record::{
+    CentreKeys, Certificate, Certificates, PartyRecord, Profile, Purpose,
+};
 use tegata_protocol::{
-    Digest, Malformed, PartyNumber, SignedBytes, Time, Verified, VerifyingKey, cbor,
+    Digest, Malformed, PartyNumber, SignedBytes, Time, Unverified, Verified, VerifyingKey, cbor,
 };
 
 use crate::joining::JoinError;
@@ -204,6 +206,18 @@ impl Centre {
         };
         verify(&bytes, root, now).map(Some)
     }
+}
+
+/// The centre's signed certificate for its credit link, as kept, if there's one that holds: with it a
+/// card number is sealed past the shop.
+pub fn credit_certificate(dir: &DataDir, root: &VerifyingKey, now: Time) -> Option<SignedBytes> {
+    let bytes = dir.read_optional(CERTIFICATES).ok()??;
+    let certificates: Certificates = cbor::decode(&bytes, LIMIT).ok()?;
+    certificates.0.into_iter().find(|signed| {
+        let certificate = Unverified::<Certificate>::parse(signed.clone());
+        let certificate = certificate.ok().and_then(|c| c.verify(root).ok());
+        certificate.is_some_and(|c| c.purpose == Purpose::Credit && c.valid.holds(now))
+    })
 }
 
 fn verify(bytes: &[u8], root: &VerifyingKey, now: Time) -> Result<CentreKeys, JoinError> {

@@ -8,13 +8,13 @@ use tegata_client::Client;
 use tegata_forms::Own;
 use tegata_program::config;
 use tegata_program::data::DataDir;
-use tegata_protocol::Time;
 use tegata_protocol::order::Stock as KeyStock;
+use tegata_protocol::{SignedBytes, Time};
 
 use crate::catalogue::shelf::Shelf;
 use crate::catalogue::{self, Catalogue};
 use crate::courier::Signal;
-use crate::identity::{Centre, Registered};
+use crate::identity::{self, Centre, Registered};
 use crate::joining::JoinError;
 use crate::orders::Sealing;
 use crate::pace::{Paces, Rates};
@@ -163,6 +163,15 @@ impl Shop {
     /// be reached.
     pub fn key_stock(&self) -> Option<Option<KeyStock>> {
         self.key_stock.get().map(|ask| ask())
+    }
+
+    /// The centre's certificate for its credit link, where card numbers are taken and there's one.
+    pub fn credit_certificate(&self) -> Option<SignedBytes> {
+        let wanted = self.catalogue().goods.ways.card;
+        let root = &self.registered.identity.root;
+        wanted
+            .then(|| identity::credit_certificate(&self.dir, root, self.now()))
+            .flatten()
     }
 
     /// Its database's file.

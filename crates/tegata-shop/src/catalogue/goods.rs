@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use tegata_pages::Language;
+use tegata_pages::order::Erase;
 use tegata_protocol::Amount;
 use tegata_protocol::purchase::{TaxMode, TaxRate};
 
@@ -164,21 +165,28 @@ pub enum Need {
     No,
 }
 
-/// Which fields the form has.
+/// Which fields the form has, and what is erased afterwards (O7).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct FormFields(pub(super) [Need; 6]);
+pub struct FormFields {
+    pub(super) needs: [Need; 6],
+    /// What is erased once the order is taken, and done.
+    pub erase: Erase,
+}
 
 impl Default for FormFields {
     fn default() -> Self {
         use Need::{No, Optional, Required};
-        Self([Required, Required, Required, Optional, No, Optional])
+        Self {
+            needs: [Required, Required, Required, Optional, No, Optional],
+            erase: Erase::default(),
+        }
     }
 }
 
 impl FormFields {
     /// The fields that are asked for, and whether each must be filled in.
     pub fn asked(&self) -> impl Iterator<Item = (Asked, Need)> + '_ {
-        let all = Asked::ALL.into_iter().zip(self.0);
+        let all = Asked::ALL.into_iter().zip(self.needs);
         all.filter(|(_, need)| *need != Need::No)
     }
 }

@@ -24,7 +24,10 @@ pub(super) struct Catalogue {
 
 /// A text in both languages: `{ en = "Green tea", ja = "煎茶" }`.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a text in both languages, like { en = \"Tea\", ja = \"お茶\" }"
+)]
 pub(super) struct Words {
     pub(super) en: Spanned<String>,
     pub(super) ja: Spanned<String>,
@@ -74,6 +77,17 @@ pub(super) struct Form {
     pub(super) phone: Option<Need>,
     pub(super) mail: Option<Need>,
     pub(super) note: Option<Need>,
+    pub(super) erase: Option<Erase>,
+}
+
+/// What is erased: in the browser `keys`, `program` or `both`; `shop`: both, and here once it's sent.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Erase {
+    Keys,
+    Program,
+    Both,
+    Shop,
 }
 
 #[derive(Deserialize)]

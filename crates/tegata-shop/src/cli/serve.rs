@@ -1,7 +1,7 @@
 //! `tegata-shop serve`.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use tegata_program::password::PasswordOnly;
 use tegata_program::serve::{self, Bound, Hosts, Stop};
 use tegata_program::{clock, config};
 use tegata_protocol::Time;
+use tegata_protocol::order::Maker;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Usual, failed, password_of, say};
@@ -54,6 +55,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let tls = settings.tls()?;
     let courier = start_courier(&shop)?;
     let stocker = start_stocker(&shop)?;
+    let learner = start_learner(&shop)?;
     let result = serve::runtime()?.block_on(async {
         let stop = Stop::on_signals()?;
         let secure = tls.is_some();
@@ -67,6 +69,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     courier.stop();
     if let Some(stocker) = stocker {
         stocker.stop();
+    }
+    if let Some(learner) = learner {
+        learner.stop();
     }
     result
 }
@@ -171,6 +176,53 @@ fn start_stocker(shop: &Arc<Shop>) -> Result<Option<Running<stocker::Signal>>, F
         stop: stocker::Signal::Stop,
         thread,
     }))
+}
+
+/// Learns the sealing service's key from its certified record, where the service may make keys.
+fn start_learner(shop: &Arc<Shop>) -> Result<Option<Running<()>>, Failure> {
+    let wanted = |sealing: &Sealing| sealing.rules.maker == Maker::Service;
+    if !shop.sealing().is_some_and(wanted) {
+        return Ok(None);
+    }
+    let (signals, heard) = channel();
+    let shop = Arc::clone(shop);
+    let thread = std::thread::Builder::new()
+        .name("shop-learner".into())
+        .spawn(move || {
+            while !learn(&shop)
+                && heard.recv_timeout(OWNERS_PATIENCE) == Err(RecvTimeoutError::Timeout)
+            {
+            }
+        })
+        .map_err(|e| Failure::refused(format!("can't start the learner: {e}")))?;
+    Ok(Some(Running {
+        signals,
+        stop: (),
+        thread,
+    }))
+}
+
+fn learn(shop: &Shop) -> bool {
+    let Some(sealing) = shop.sealing() else {
+        return true;
+    };
+    let (service, register) = (&sealing.rules.service, shop.centre().keys.register);
+    match Client::new(OWNERS_PATIENCE).party_record(&service.address, &register) {
+        Ok(record) if record.number == service.number => {
+            sealing.service.set(record.keys.signing).is_ok()
+        }
+        Ok(record) => {
+            tracing::warn!(found = %record.number, "another service stands at that address");
+            false
+        }
+        Err(error) => {
+            tracing::warn!(
+                error = cause(&error),
+                "the sealing service's key isn't known yet"
+            );
+            false
+        }
+    }
 }
 
 impl<S> Running<S> {

@@ -9,7 +9,7 @@ use tegata_protocol::Time;
 use tegata_protocol::order::{OrderForm, OrderId};
 
 use crate::shop::cause;
-use crate::store::{GoodsOrder, OrderState, StepError, Store, StoreError, Tables};
+use crate::store::{GoodsOrder, KeepForm, OrderState, StepError, Store, StoreError, Tables};
 
 /// The longest reference of a carrier's, in bytes.
 const LONGEST_TRACKING: usize = 80;
@@ -118,15 +118,17 @@ fn do_it(
         }
         Deed::Cancelled(Refunded::NotSaid) if paid => return Err(DeedError::NotRefunded),
         Deed::Cancelled(_) => OrderState::Cancelled,
+        Deed::Erased if !order.state.is_over() => return Err(DeedError::NotOver),
         Deed::Erased => return erase(tables, order, by, now),
     };
-    Ok(tables.step_order(order, next, now, by)?)
+    tables.step_order(order, next, now, by)?;
+    match (next, order.form) {
+        (OrderState::Sent, KeepForm::UntilSent) => erase(tables, order, by, now),
+        (_, KeepForm::UntilSent | KeepForm::UntilErased) => Ok(()),
+    }
 }
 
 fn erase(tables: &Tables<'_>, order: &GoodsOrder, by: &str, now: Time) -> Result<(), DeedError> {
-    if !order.state.is_over() {
-        return Err(DeedError::NotOver);
-    }
     if kept::erase(tables.connection(), order.id)? {
         tables.note_event(order.id, now, FORM_ERASED, by)?;
     }

@@ -15,6 +15,7 @@ use tegata_forms::kept::OrderKeys;
 use tegata_forms::open::{Arrival, OpenError, Opened, Taken};
 use tegata_forms::{FormsError, Own};
 use tegata_pages::Language;
+use tegata_pages::order::Erase;
 use tegata_protocol::order::{FieldValue, OrderForm, OrderId};
 use tegata_protocol::refusal::{Code, Refusal};
 use tegata_protocol::{Digest, PartyNumber, SignedBytes, Time};
@@ -27,7 +28,7 @@ use crate::catalogue::goods::{FormFields, Need};
 use crate::counter::{Fault, free_number};
 use crate::keys::Keys;
 use crate::shop::{Shop, cause};
-use crate::store::{NewOrder, SoldLine, StoreError, Tables};
+use crate::store::{KeepForm, NewOrder, SoldLine, StoreError, Tables};
 
 /// The longest field of a form, in bytes.
 const LONGEST_FIELD: usize = 4_000;
@@ -220,6 +221,10 @@ impl Desk {
             card: opened.card().unwrap_or_default().to_vec(),
             card_token: opened.card().map(|_| opened.token().signed().clone()),
             lines: priced.lines.iter().map(line).collect(),
+            form: match self.catalogue.goods.form.erase {
+                Erase::BothAndAtShop => KeepForm::UntilSent,
+                Erase::Keys | Erase::Program | Erase::Both => KeepForm::UntilErased,
+            },
         })
     }
 }

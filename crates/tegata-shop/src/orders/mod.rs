@@ -20,12 +20,13 @@
 //! - The form stays encrypted; only the owner's page and command open it, and each opening is noted.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tegata_forms::kept::OrderKeys;
 use tegata_forms::{Cover, Epochs, Rules};
 use tegata_program::data::DataDir;
-use tegata_protocol::Time;
+use tegata_protocol::order::Maker;
+use tegata_protocol::{Time, VerifyingKey};
 use zeroize::Zeroizing;
 
 use crate::keys::Keys;
@@ -56,6 +57,9 @@ pub struct Sealing {
     pub bill_seconds: u64,
     /// Where a customer's wallet shows its page, on the customer's own machine.
     pub wallet: String,
+    /// The service's own key, once it's known: browsers are told of it only where the service may make
+    /// keys.
+    pub service: OnceLock<VerifyingKey>,
 }
 
 impl fmt::Debug for Sealing {
@@ -88,7 +92,16 @@ impl Sealing {
             frames: frames.trim_end_matches('/').to_owned(),
             bill_seconds: BILL_SECONDS,
             wallet: crate::shop::WALLET.to_owned(),
+            service: OnceLock::new(),
         })
+    }
+
+    /// The service's key, where keys that it made are allowed (`danger_service_made_keys`).
+    pub fn service_key(&self) -> Option<[u8; 32]> {
+        match self.rules.maker {
+            Maker::Recipient => None,
+            Maker::Service => self.service.get().map(|key| *key.as_bytes()),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use tegata_pages::order::{Checkout, PAGE_SCRIPT, checkout};
 use tegata_pages::{Page, Refusal as Refused, Stepper, SummaryLine, Tone, notice, steps, summary};
+use tegata_protocol::SignedBytes;
 use tegata_protocol::order::CartLine;
 use tegata_protocol::refusal::{Code, Refusal};
 
@@ -303,6 +304,7 @@ fn form_body(front: &Front, visit: &Visit, sealing: &Sealing) -> Result<Markup, 
         .iter()
         .map(|line| (line.product.clone(), line.quantity))
         .collect();
+    let certificate = front.shop.credit_certificate();
     let done = status::address(&front.shop.registered().keys, issued.order);
     let view = Checkout {
         language: visit.language,
@@ -311,7 +313,7 @@ fn form_body(front: &Front, visit: &Visit, sealing: &Sealing) -> Result<Markup, 
         token: issued.token.as_bytes(),
         lines: &pairs,
         service: &sealing.rules.service.address,
-        certificate: &[],
+        certificate: certificate.as_ref().map_or(&[], SignedBytes::as_bytes),
         done: &done,
     };
     let names: Vec<&str> = t.text("checkout.steps").split(", ").collect();

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::header;
-use tegata_forms::Rules;
 use tegata_pages::Language;
-use tegata_pages::order::{Erase, FieldKind, Form, FormField, Forms, Pins};
-use tegata_protocol::order::Maker;
+use tegata_pages::order::{FieldKind, Form, FormField, Forms, Pins};
 use tower::ServiceExt as _;
 
 use super::MESSAGES;
 use super::cart::FORM;
 use crate::catalogue::goods::{Asked, Need};
+use crate::orders::Sealing;
 use crate::settings::{host_of, origin_of};
 use crate::shop::Shop;
 
@@ -50,35 +49,25 @@ impl Forms for OrderForms {
                 .asked()
                 .map(|(asked, need)| field(language, asked, need))
                 .collect(),
-            card: goods.ways.card,
+            card: self.0.credit_certificate().is_some(),
             typed: self
                 .0
                 .sealing()
                 .is_some_and(|sealing| sealing.rules.scheme.layers() > 0),
             button: t.text("checkout.order").to_owned(),
-            erase: Erase::default(),
+            erase: goods.form.erase,
         })
     }
 
     fn pins(&self) -> Pins {
         let registered = self.0.registered();
-        let rules = self.0.sealing().map(|sealing| &sealing.rules);
         Pins {
             shop_origin: origin_of(registered.address()),
             recipient: registered.number().wire(),
             shop_key: *registered.keys.signing().verifying_key().as_bytes(),
-            service_key: rules.and_then(service_key),
+            service_key: self.0.sealing().and_then(Sealing::service_key),
             root_key: Some(*registered.identity.root.as_bytes()),
         }
-    }
-}
-
-/// Only where keys that the service made are allowed.
-fn service_key(rules: &Rules) -> Option<[u8; 32]> {
-    match rules.maker {
-        Maker::Recipient => None,
-        // Its record is fetched with its keys; until then no such key is believed.
-        Maker::Service => None,
     }
 }
 

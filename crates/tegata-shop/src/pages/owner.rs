@@ -109,7 +109,7 @@ pub(super) async fn page(State(front): State<Front>, visit: Visit, headers: Head
     match body(&front, visit.language) {
         Ok(body) => {
             let title = visit.texts().text("owner.title");
-            front.page(&visit, title).body(body).refresh(15)
+            front.page(&visit, title).body(body)
         }
         Err(error) => front.fault(&visit, &error),
     }

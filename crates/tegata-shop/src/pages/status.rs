@@ -14,9 +14,6 @@ use crate::orders::cart::Cart;
 use crate::orders::status;
 use crate::store::{Event, GoodsOrder, OrderState, SoldLine, StoreError};
 
-/// How often a page that waits for something looks again, in seconds.
-const LOOK_AGAIN: u16 = 15;
-
 /// An order with what happened to it.
 pub(super) struct Told {
     pub(super) order: GoodsOrder,
@@ -77,16 +74,6 @@ pub(super) async fn page(
     let page = front
         .page(&seen, t.text("status.title"))
         .body(body(&front, &visit, &told));
-    let page = match told.order.state {
-        OrderState::Billed | OrderState::Held => page.refresh(LOOK_AGAIN),
-        OrderState::Taken
-        | OrderState::Paid
-        | OrderState::Packed
-        | OrderState::Sent
-        | OrderState::Lapsed
-        | OrderState::Cancelled
-        | OrderState::Stuck => page,
-    };
     let cookie: Option<[(HeaderName, String); 1]> = now_empty.map(|cart| [keep(&cart)]);
     match cookie {
         Some(cookie) => (cookie, page).into_response(),
@@ -115,6 +102,10 @@ fn body(front: &Front, visit: &Visit, told: &Told) -> Markup {
             (pay(front, visit, order, bill))
         }
         (stages(front, visit, told))
+        @if matches!(order.state, OrderState::Billed | OrderState::Held) {
+            // Not by itself: a page that changes under somebody's eyes is hard to read.
+            p { a href=(visit.uri) { (t.text("status.look_again")) } }
+        }
         h2 { (t.text("status.ordered")) }
         (ordered(visit, order, &told.lines))
         p.small { (t.text("status.number")) " " (code(&order.number.to_string())) ". "

@@ -169,6 +169,17 @@ pub struct NewOrder {
     pub card_token: Option<SignedBytes>,
     /// What was ordered.
     pub lines: Vec<SoldLine>,
+    /// When the form is erased.
+    pub form: KeepForm,
+}
+
+/// How long an order's form is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeepForm {
+    /// Until its owner erases it.
+    UntilErased,
+    /// Until the order is sent.
+    UntilSent,
 }
 
 /// An order as it stands.
@@ -204,6 +215,8 @@ pub struct GoodsOrder {
     pub capture: Option<SignedBytes>,
     /// The post's reference; may be empty.
     pub tracking: String,
+    /// When the form is erased.
+    pub form: KeepForm,
 }
 
 /// What happened to an order.
@@ -248,7 +261,7 @@ impl StepError {
 }
 
 const COLUMNS: &str = "id, number, state, taken, changed, expires, language, currency, total, bill, \
-     card, card_reference, payment, capture, tracking, card_token";
+     card, card_reference, payment, capture, tracking, card_token, forget";
 
 impl Tables<'_> {
     /// The connection, for whoever keeps tables of its own in the shop's database.
@@ -294,8 +307,9 @@ impl Tables<'_> {
         };
         let digest = order.bill.as_ref().map(SignedBytes::digest);
         let sql = "INSERT INTO goods_order (id, number, state, taken, changed, expires, language, \
-             currency, total, bill_digest, bill, card, card_token, card_reference, payment, capture, tracking) \
-             VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, '', x'', x'', '')";
+             currency, total, bill_digest, bill, card, card_token, card_reference, payment, \
+             capture, tracking, forget) \
+             VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, '', x'', x'', '', ?13)";
         self.connection.execute(
             sql,
             params![
@@ -314,6 +328,7 @@ impl Tables<'_> {
                     .card_token
                     .as_ref()
                     .map_or(&[][..], SignedBytes::as_bytes),
+                order.form == KeepForm::UntilSent,
             ],
         )?;
         for (place, line) in order.lines.iter().enumerate() {
@@ -629,6 +644,10 @@ fn read_order(row: &Row<'_>) -> Result<GoodsOrder, StoreError> {
         capture: signed(row.get(13)?),
         tracking: row.get(14)?,
         card_token: signed(row.get(15)?),
+        form: match row.get(16)? {
+            true => KeepForm::UntilSent,
+            false => KeepForm::UntilErased,
+        },
     })
 }
 

@@ -26,7 +26,8 @@ CREATE TABLE goods_order (
   card_reference TEXT NOT NULL,
   payment BLOB NOT NULL,
   capture BLOB NOT NULL,
-  tracking TEXT NOT NULL
+  tracking TEXT NOT NULL,
+  forget INTEGER NOT NULL CHECK (forget IN (0, 1))
 ) STRICT;
 CREATE INDEX goods_order_by_state ON goods_order (state, expires);
 CREATE INDEX goods_order_by_time ON goods_order (taken);

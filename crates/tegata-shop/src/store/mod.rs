@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-pub use goods::{Event, GoodsOrder, NewOrder, OrderState, SoldLine, StepError};
+pub use goods::{Event, GoodsOrder, KeepForm, NewOrder, OrderState, SoldLine, StepError};
 pub use sale::{NewSale, Sale, SaleState};
 pub use series::{SeriesRow, Stock, TicketRow};
 pub use tables::{Answered, Place, Tables};

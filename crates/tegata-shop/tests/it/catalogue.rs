@@ -256,3 +256,85 @@ fn new_texts_are_signed_anew_and_new_prices_arent() {
         .read(|tables| tables.series(SeriesId::new(7)));
     assert_eq!(again.unwrap().unwrap().record, renamed);
 }
+
+/// The same for goods: one change each.
+const GOODS_MISTAKES: &[(&str, &str)] = &[
+    ("id = 'cup'", "id = 'Cup'"),
+    ("id = 'cup'", "id = ''"),
+    (
+        "id = 'cup'",
+        "id = 'a-name-that-is-longer-than-the-forty-bytes-allowed'",
+    ),
+    ("id = 'cup'", "id = 'tea'"),
+    ("id = 'cup'", ""),
+    ("title = { en = 'Cup', ja = '湯のみ' }", "title = 'Cup'"),
+    (
+        "title = { en = 'Cup', ja = '湯のみ' }",
+        "title = { en = 'Cup' }",
+    ),
+    (
+        "title = { en = 'Cup', ja = '湯のみ' }",
+        "title = { en = '', ja = '湯のみ' }",
+    ),
+    ("price = 1100", "price = 0"),
+    ("price = 1100", "price = '11.50'"),
+    ("stock = 3", "stock = -1"),
+    ("stock = 3", "stock = 3\nmost_per_order = 0"),
+    ("stock = 3", "stock = 3\npicture = 'cup.svg'"),
+    (
+        "stock = 3",
+        "stock = 3\npicture = '../keys.cbor'\nalt = { en = 'a', ja = 'b' }",
+    ),
+    (
+        "stock = 3",
+        "stock = 3\npicture = 'cup.svg'\nalt = { en = 'a', ja = 'b' }",
+    ),
+    (
+        "stock = 3",
+        "stock = 3\npicture = 'evil.svg'\nalt = { en = 'a', ja = 'b' }",
+    ),
+    ("stock = 3", "stock = 3\ncolour = 'blue'"),
+    ("free_from = 5000", "free_from = 'much'"),
+    ("[postage]", "[form]\nname = 'maybe'\n[postage]"),
+    (
+        "[postage]",
+        "[form]\nname = 'no'\npostal_code = 'no'\naddress = 'optional'\n[postage]",
+    ),
+    ("[postage]", "[form]\nerase = 'nothing'\n[postage]"),
+    ("[postage]", "[payment]\nprepaid = false\n[postage]"),
+    (
+        "[postage]",
+        "[welcome]\ntitle = { en = 'a', ja = 'b' }\n[postage]",
+    ),
+];
+
+#[test]
+fn a_mistake_in_goods_is_told_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("pictures")).unwrap();
+    let evil = "<svg width=\"9\" height=\"9\"><script>1</script></svg>";
+    std::fs::write(folder.path().join("pictures/evil.svg"), evil).unwrap();
+    let file = folder.path().join("catalogue.toml");
+    read::parse(&file, crate::goods::GOODS).unwrap();
+    let mut told = String::new();
+    for (good, bad) in GOODS_MISTAKES {
+        let text = crate::goods::GOODS.replacen(good, bad, 1);
+        assert_ne!(text, crate::goods::GOODS, "{good}");
+        let error = read::parse(&file, &text).unwrap_err().to_string();
+        let error = error.replace(&folder.path().display().to_string(), "DIR");
+        writeln!(told, "{bad}\n  {}", error.lines().next().unwrap()).unwrap();
+    }
+    insta::assert_snapshot!("goods_mistakes", told);
+}
+
+#[test]
+fn the_sample_shop_has_no_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = tegata_shop::catalogue::sample::write(folder.path()).unwrap();
+    let catalogue = read::file(&folder.path().join("catalogue.toml")).unwrap();
+    assert_eq!(catalogue.goods.products.len(), 10);
+    assert_eq!(catalogue.goods.pictures().count(), 11);
+    assert_eq!(written.len(), 12);
+    let again = tegata_shop::catalogue::sample::write(folder.path()).unwrap();
+    assert!(again.is_empty(), "nothing is written over");
+}

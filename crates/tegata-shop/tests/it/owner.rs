@@ -145,6 +145,37 @@ fn the_owner_packs_sends_and_forgets() {
 }
 
 #[test]
+fn a_shop_that_forgets_erases_the_form_once_the_order_is_sent() {
+    let town = Town::new(&format!("{GOODS}[form]\nerase = 'shop'\n"));
+    let open = town.open_selling();
+    let id = paid(&town, &open);
+    let cookie = enter(&town, &open);
+    let act = |body: &str| {
+        ask(
+            &open,
+            "POST",
+            &format!("/owner/orders/{id}/act"),
+            &cookie,
+            body,
+        )
+    };
+    assert_eq!(act("deed=packed").0, 303);
+    let form = |open: &Open| {
+        ask(
+            open,
+            "POST",
+            &format!("/owner/orders/{id}/form"),
+            &cookie,
+            "",
+        )
+        .1
+    };
+    assert!(form(&open).contains("Hanako Yamada"));
+    assert_eq!(act("deed=sent").0, 303);
+    assert!(form(&open).contains("The form was erased"));
+}
+
+#[test]
 fn nobody_else_sees_or_does_anything() {
     let town = Town::new(GOODS);
     let open = town.open_selling();

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use tegata_pages::order::Erase;
 use toml::Spanned;
 
 use super::super::goods::{
@@ -162,7 +163,7 @@ fn postage(place: &Place, raw: &raw::Postage) -> Checked<Postage> {
 }
 
 fn fields(raw: &Spanned<raw::Form>) -> Checked<FormFields> {
-    let FormFields(usual) = FormFields::default();
+    let usual = FormFields::default();
     let raw_needs = [
         raw.get_ref().name,
         raw.get_ref().postal_code,
@@ -171,7 +172,7 @@ fn fields(raw: &Spanned<raw::Form>) -> Checked<FormFields> {
         raw.get_ref().mail,
         raw.get_ref().note,
     ];
-    let mut needs = usual;
+    let mut needs = usual.needs;
     for (need, raw) in needs.iter_mut().zip(raw_needs) {
         *need = raw.map_or(*need, |raw| match raw {
             raw::Need::Required => Need::Required,
@@ -179,14 +180,20 @@ fn fields(raw: &Spanned<raw::Form>) -> Checked<FormFields> {
             raw::Need::No => Need::No,
         });
     }
-    let fields = FormFields(needs);
+    let erase = match raw.get_ref().erase {
+        None => usual.erase,
+        Some(raw::Erase::Keys) => Erase::Keys,
+        Some(raw::Erase::Program) => Erase::Program,
+        Some(raw::Erase::Both) => Erase::Both,
+        Some(raw::Erase::Shop) => Erase::BothAndAtShop,
+    };
     if !needs.contains(&Need::Required) {
         return wrong(
             raw.span(),
             "expected at least one required field: whom is it sent to?",
         );
     }
-    Ok(fields)
+    Ok(FormFields { needs, erase })
 }
 
 fn check_ways(raw: &Spanned<raw::Ways>) -> Checked<Ways> {
