@@ -65,7 +65,7 @@ enum Command {
     /// Make keys and register with the centre, with the line of its letter
     Join(join::Arguments),
     /// Open the shop: take requests, make bills and tickets
-    Serve(serve::Arguments),
+    Serve(Box<serve::Arguments>),
     /// Check a catalogue, or print one to start from
     Catalogue(catalogue::Arguments),
     /// Make check data for a gate: good offline, signed, sealed to it (while the shop runs, too)
@@ -88,7 +88,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     tegata_program::logs::init(PROGRAM, arguments.log.format);
     match arguments.command {
         Command::Join(arguments) => join::run(arguments),
-        Command::Serve(arguments) => serve::run(arguments),
+        Command::Serve(arguments) => serve::run(*arguments),
         Command::Catalogue(arguments) => catalogue::run(arguments),
         Command::CheckData(arguments) => check_data::run(arguments),
         Command::Sales(arguments) => sales::run(arguments),

@@ -217,7 +217,7 @@ fn show(which: &Which, form: bool, password: &PasswordOnly) -> Result<(), Failur
             tables.order_events(order.id)?,
         ))
     });
-    let (lines, events): (Vec<SoldLine>, Vec<Event>) = read.map_err(|e| wrong(e))?;
+    let (lines, events): (Vec<SoldLine>, Vec<Event>) = read.map_err(wrong)?;
     let mut object = object(&order);
     let said = |line: &SoldLine| json!({ "product": line.product, "quantity": line.quantity });
     if let Some(object) = object.as_object_mut() {
@@ -271,7 +271,7 @@ fn read_form(
     password: &PasswordOnly,
 ) -> Result<Option<OrderForm>, Failure> {
     let dir = usual.existing()?;
-    let keys = Keys::read(&dir, password_of(password)).map_err(|e| Failure::from(e))?;
+    let keys = Keys::read(&dir, password_of(password)).map_err(Failure::from)?;
     let cover = crate::orders::cover(&Arc::new(keys));
     let order_keys = OrderKeys::read(&dir, cover).map_err(|e| wrong(e.into()))?;
     match order_keys {

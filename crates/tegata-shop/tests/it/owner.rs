@@ -69,15 +69,6 @@ fn the_owner_packs_sends_and_forgets() {
     let id = paid(&town, &open);
     let cookie = enter(&town, &open);
     let get = |path: &str| ask(&open, "GET", path, &cookie, "").1;
-    let act = |body: &str| {
-        ask(
-            &open,
-            "POST",
-            &format!("/owner/orders/{id}/act"),
-            &cookie,
-            body,
-        )
-    };
     let list = get("/owner/orders?lang=en");
     check("orders", &list, "en");
     assert!(
@@ -102,6 +93,16 @@ fn the_owner_packs_sends_and_forgets() {
         shown.contains("Hanako Yamada") && shown.contains("Form opened"),
         "{shown}"
     );
+}
+
+#[test]
+fn each_deed_has_its_time_and_is_noted() {
+    let town = Town::new(GOODS);
+    let open = town.open_selling();
+    let id = paid(&town, &open);
+    let cookie = enter(&town, &open);
+    let path = format!("/owner/orders/{id}");
+    let act = |body: &str| ask(&open, "POST", &format!("{path}/act"), &cookie, body);
     assert_eq!(act("deed=erased").0, 409, "it's still needed");
     assert_eq!(act("deed=cancelled").0, 409, "it's paid");
     assert_eq!(act("deed=packed").0, 303);
@@ -135,7 +136,6 @@ fn the_owner_packs_sends_and_forgets() {
             "taken customer",
             "held centre",
             "paid centre",
-            "form read page",
             "packed page",
             "sent page",
             "form erased page",
