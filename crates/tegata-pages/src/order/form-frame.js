@@ -22,14 +22,16 @@ const ask = (port, question) => new Promise(done => {
 
 // ---- The worker frame beside this one: new for each order, gone afterwards ------------------------
 
-const openWorkerFrame = () => new Promise(done => {
+const openWorkerFrame = () => new Promise((done, failed) => {
   const frame = document.createElement('iframe')
   frame.hidden = true
   frame.title = ''
   frame.src = '/worker'
+  // A frame that can't be fetched says nothing at all.
+  const late = setTimeout(() => { frame.remove(); failed('shop_away') }, 15000)
   frame.addEventListener('load', () => {
     const {port1, port2} = new MessageChannel()
-    port1.onmessage = () => done({frame, port: port1})
+    port1.onmessage = () => { clearTimeout(late); done({frame, port: port1}) }
     frame.contentWindow.postMessage('', location.origin, [port2])
   })
   document.body.append(frame)
@@ -91,27 +93,40 @@ const show = total => {
   document.querySelector('#sum').hidden = false
 }
 
+const sealWith = async (worker, given) => {
+  const cart = await ask(worker.port, {token: given.token, lines: given.lines})
+  if (cart.error) throw cart.error
+  if (String(cart.total) !== String(next.total)) {
+    show(cart.total)
+    throw 'total_changed'
+  }
+  const made = await ask(worker.port, {...given, fields: await typedIn(), card: cardIn(),
+    typed: document.querySelector('#typed-key')?.value ?? '', language: document.documentElement.lang})
+  if (made.error) throw made.error
+  return made.order
+}
+
+// Sealed bytes that may have reached the shop, though its answer was lost. Sent again they are the
+// same order: it counts once, and gets the receipt of then. Whoever changes the form orders anew.
+let sent
+const UNANSWERED = ['shop_away', 'too_many', 'fault', 'failed']
+form.addEventListener('input', () => { sent = undefined })
+
 const order = async () => {
-  const given = await ask(page, {want: 'program', fresh: next.fresh, suite: next.suite})
+  const given = sent ? {} : await ask(page, {want: 'program', fresh: next.fresh, suite: next.suite})
   if (given.failed) throw given.failed
   const worker = await openWorkerFrame()
   try {
-    const cart = await ask(worker.port, {token: given.token, lines: given.lines})
-    if (cart.error) throw cart.error
-    if (String(cart.total) !== String(next.total)) {
-      show(cart.total)
-      throw 'total_changed'
-    }
-    const made = await ask(worker.port, {...given, fields: await typedIn(), card: cardIn(),
-      typed: document.querySelector('#typed-key')?.value ?? '', language: document.documentElement.lang})
-    if (made.error) throw made.error
-    const answer = await ask(page, {order: made.order})
+    sent ??= await sealWith(worker, given)
+    const answer = await ask(page, {order: sent})
     if (answer.failed) throw answer.failed
-    const checked = await ask(worker.port, {receipt: answer.receipt, order: made.order})
+    const checked = await ask(worker.port, {receipt: answer.receipt, order: sent})
     if (checked.error) throw checked.error
     await eraseAfterwards(worker)
+    sent = undefined
   } catch (error) {
     close(worker)
+    if (!UNANSWERED.includes(error)) sent = undefined
     throw error
   }
 }
