@@ -8,6 +8,7 @@
 )]
 
 mod lost;
+mod sealed;
 
 use std::{
     fs,
