@@ -29,11 +29,12 @@ pub const PROGRAM: &str = "tegata-shop";
 /// Its data folders.
 pub const PARTY: Party = Party::new(PROGRAM, 1);
 
-/// A shop: it sells tickets for stays, rides, admissions and wagers.
+/// A shop: it sells tickets for stays, rides, admissions and wagers, and goods by post.
 ///
 /// What it sells stands in DIR/catalogue.toml, which its owner edits. A member's wallet sends a
 /// sealed request; the shop holds the quota and answers with a signed bill, or says why not. Once
 /// the centre holds the money, the shop makes the tickets and hands them over, sealed to the member.
+/// Goods are ordered at its pages: the form is sealed in the customer's browser, for this shop alone.
 /// It never sells more than the quota, and it never holds money.
 #[derive(Debug, Parser)]
 #[command(
@@ -45,6 +46,8 @@ Opening a shop:
   2. tegata-shop join --data shop --slip-file letter.txt --name \"Hanamizuki Books\" \\
        --address https://books.example
   3. tegata-shop catalogue example > shop/catalogue.toml     (and edit it)
+     For goods by post, with pictures: tegata-shop catalogue sample shop, and name a sealing
+     service under [orders] in DIR/shop.toml
   4. tegata-shop serve --data shop
 
 Settings stand in DIR/shop.toml (`listen = \"127.0.0.1:7402\"`) or in the environment

@@ -175,9 +175,9 @@ fn pay(front: &Front, visit: &Visit, order: &GoodsOrder, bill: &SignedBytes) -> 
     let back = status::address(&front.shop.registered().keys, order.id);
     let back = format!("{shop}{back}");
     let wallet = front.shop.wallet();
+    let (origin, digest) = (encoded(shop), bill.digest());
     let href = format!(
-        "{wallet}/pay?bill={}&back={}",
-        encoded(&address),
+        "{wallet}/pay?shop={origin}&bill={digest}&back={}",
         encoded(&back)
     );
     html! {
