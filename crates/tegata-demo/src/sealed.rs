@@ -104,7 +104,10 @@ pub fn place(town: &Town, register: &VerifyingKey) -> anyhow::Result<Ordered> {
 }
 
 /// Waits until the shop has brought keys to the sealing service.
-fn wait_for_keys(town: &Town) -> anyhow::Result<()> {
+///
+/// # Errors
+/// When it brings none within half a minute.
+pub fn wait_for_keys(town: &Town) -> anyhow::Result<()> {
     let data = town.path("sealing-key-house");
     for _ in 0..300 {
         let stock = town

@@ -9,6 +9,7 @@
 
 mod lost;
 mod sealed;
+mod storefront;
 
 use std::{
     fs,
