@@ -87,7 +87,9 @@ const show = total => {
   next.total = total
   if (!total) return
   const [currency, minor] = total
-  const format = new Intl.NumberFormat(document.documentElement.lang, {style: 'currency', currency})
+  const {lang} = document.documentElement
+  const currencyDisplay = lang === 'ja' ? 'name' : 'narrowSymbol'
+  const format = new Intl.NumberFormat(lang, {style: 'currency', currency, currencyDisplay})
   const {maximumFractionDigits} = format.resolvedOptions()
   document.querySelector('#total').textContent = format.format(minor / 10 ** maximumFractionDigits)
   document.querySelector('#sum').hidden = false

@@ -322,7 +322,7 @@ fn form_page(form: &Form, pins: &Pins, language: Language) -> Markup {
                 script type="module" src="/form.js" integrity=(*FORM_HASH) {}
             }
             body.shop.frame {
-                form novalidate[false] autocomplete="on" data-shop=(pins.shop_origin)
+                form autocomplete="on" data-shop=(pins.shop_origin)
                     data-erase=(form.erase.word()) {
                     // Nothing can be typed until the script has seen that it can be sealed.
                     fieldset disabled {
