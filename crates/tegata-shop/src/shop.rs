@@ -95,7 +95,11 @@ pub struct Shop {
     paces: Paces,
     sealing: Option<Sealing>,
     key_stock: OnceLock<AskKeyStock>,
+    made_keys: OnceLock<FetchMadeKeys>,
 }
+
+/// Fetches the keys that the sealing service made; did any come?
+pub type FetchMadeKeys = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// Asks the sealing service what it has in stock; `None` when it can't be reached.
 pub type AskKeyStock = Box<dyn Fn() -> Option<KeyStock> + Send + Sync>;
@@ -137,6 +141,7 @@ impl Shop {
             paces: Paces::new(rules.rates),
             sealing: None,
             key_stock: OnceLock::new(),
+            made_keys: OnceLock::new(),
         })
     }
 
@@ -157,6 +162,18 @@ impl Shop {
         if self.key_stock.set(ask).is_err() {
             tracing::warn!("a second way to ask for key stocks isn't used");
         }
+    }
+
+    /// Lets keys that the service made be fetched as soon as an order needs one.
+    pub fn fetches_made_keys(&self, fetch: FetchMadeKeys) {
+        if self.made_keys.set(fetch).is_err() {
+            tracing::warn!("a second way to fetch keys isn't used");
+        }
+    }
+
+    /// Fetches them now; did any come?
+    pub fn fetch_made_keys(&self) -> bool {
+        self.made_keys.get().is_some_and(|fetch| fetch())
     }
 
     /// What the sealing service has in stock: nothing where there's none, `Some(None)` where it can't

@@ -165,7 +165,11 @@ fn start_stocker(shop: &Arc<Shop>) -> Result<Option<Running<stocker::Signal>>, F
         sealing.rules.clone(),
         Client::new(OWNERS_PATIENCE),
     );
+    let asking = Arc::new(asking);
+    let fetching = Arc::clone(&asking);
     shop.asks_key_stock(Box::new(move || asking.inquire().ok()));
+    let fetched = move || fetching.fetch_made().is_ok_and(|count| count > 0);
+    shop.fetches_made_keys(Box::new(fetched));
     let (signals, heard) = channel();
     let thread = std::thread::Builder::new()
         .name("shop-stocker".into())

@@ -16,7 +16,7 @@ use tegata_forms::open::{Arrival, OpenError, Opened, Taken};
 use tegata_forms::{FormsError, Own};
 use tegata_pages::Language;
 use tegata_pages::order::Erase;
-use tegata_protocol::order::{FieldValue, OrderForm, OrderId};
+use tegata_protocol::order::{FieldValue, Maker, OrderForm, OrderId};
 use tegata_protocol::refusal::{Code, Refusal};
 use tegata_protocol::{Digest, PartyNumber, SignedBytes, Time};
 
@@ -81,12 +81,11 @@ pub fn take(shop: &Shop, bytes: &[u8]) -> Result<Accepted, Untaken> {
         return Err(Refusal::new(Code::NotOffered).into());
     };
     let now = shop.now();
-    let arrival = shop.store().read(|tables| {
-        let opened =
-            tegata_forms::open::open(tables.connection(), shop.own(), &sealing.epochs, bytes, now);
-        opened.map_err(Untaken::from)
-    })?;
-    let opened = match arrival {
+    let mut arrival = open(shop, sealing, bytes, now);
+    if unknown_key(&arrival) && sealing.rules.maker == Maker::Service && shop.fetch_made_keys() {
+        arrival = open(shop, sealing, bytes, now);
+    }
+    let opened = match arrival? {
         Arrival::Known(receipt) => return known(receipt),
         Arrival::New(opened) => opened,
     };
@@ -104,6 +103,19 @@ pub fn take(shop: &Shop, bytes: &[u8]) -> Result<Accepted, Untaken> {
             Err(error)
         }
     }
+}
+
+fn open(shop: &Shop, sealing: &Sealing, bytes: &[u8], now: Time) -> Result<Arrival, Untaken> {
+    shop.store().read(|tables| {
+        let (connection, epochs) = (tables.connection(), &sealing.epochs);
+        let opened = tegata_forms::open::open(connection, shop.own(), epochs, bytes, now);
+        opened.map_err(Untaken::from)
+    })
+}
+
+/// A key that the service made a moment ago may not have been fetched yet.
+fn unknown_key(arrival: &Result<Arrival, Untaken>) -> bool {
+    matches!(arrival, Err(Untaken::Refused(refusal)) if refusal.code == Code::OrderKeyUnknown)
 }
 
 fn known(receipt: SignedBytes) -> Result<Accepted, Untaken> {

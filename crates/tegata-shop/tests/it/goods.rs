@@ -55,10 +55,14 @@ pub(crate) fn settings() -> Settings {
 impl Town {
     /// The shop with sealed orders.
     pub(crate) fn open_selling(&self) -> Open {
+        self.open_selling_by(settings())
+    }
+
+    pub(crate) fn open_selling_by(&self, settings: Settings) -> Open {
         let now = self.time.now();
         let dir = self.dir();
         self.open_as(|shop| {
-            let rules = settings().rules().unwrap();
+            let rules = settings.rules().unwrap();
             let keys = &shop.registered().keys;
             let frames = "http://forms.shop.localhost:7412";
             let sealing = Sealing::open(&dir, keys, rules, frames, now).unwrap();

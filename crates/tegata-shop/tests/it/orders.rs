@@ -1,10 +1,16 @@
 //! Sealed orders: taken once, refused for a reason, never half.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tegata_forms::Settings;
 use tegata_protocol::order::OrderForm;
 use tegata_protocol::purchase::{Bill, DeliveryKind};
 use tegata_protocol::{SignedBytes, Unverified, Verified};
 
-use crate::goods::{GOODS, form, key, left, lines, order, receipt, seal, send, token, yen};
+use crate::goods::{
+    GOODS, form, key, left, lines, order, receipt, seal, send, settings, token, yen,
+};
 use crate::town::{Open, Town, contains};
 
 pub(crate) fn bill_of(open: &Open, digest: tegata_protocol::Digest) -> Verified<Bill> {
@@ -191,4 +197,32 @@ fn five_hundred_lines_fit_a_bill() {
     assert_eq!(Some(bill.totals.total), receipt.total);
     assert_eq!(bill.lines.len(), 32);
     assert_eq!(bill.lines[31].text, "235 further goods");
+}
+
+#[test]
+fn keys_are_fetched_for_an_order_only_where_the_service_makes_them() {
+    let made = Settings {
+        keys_made_by: "service".to_owned(),
+        danger_service_made_keys: true,
+        ..settings()
+    };
+    for (settings, fetches) in [(made, true), (settings(), false)] {
+        let (town, other_town) = (Town::new(GOODS), Town::new(GOODS));
+        let open = town.open_selling_by(settings);
+        let elsewhere = other_town.open_selling();
+        let asked = Arc::new(AtomicBool::new(false));
+        let noted = Arc::clone(&asked);
+        open.shop.fetches_made_keys(Box::new(move || {
+            noted.store(true, Ordering::SeqCst);
+            false
+        }));
+        let wanted = lines(&[("tea", 1)]);
+        let unknown = seal(
+            &token(&open, &wanted).bytes,
+            &key(&elsewhere),
+            &form(&wanted),
+        );
+        assert_eq!(send(&open, &unknown).error(), "order_key_unknown");
+        assert_eq!(asked.load(Ordering::SeqCst), fetches);
+    }
 }
