@@ -11,18 +11,22 @@ const lines = JSON.parse(place.dataset.lines)
 let token = hex(place.dataset.token)
 const certificate = hex(place.dataset.certificate ?? '')
 
-// A refusal's code, or what stands for a server that can't be reached.
-const fetched = async (address, options, away) => {
+// An answer that isn't a refusal; throws a refusal's code, or what stands for a server that can't be
+// reached.
+const answered = async (address, options, away) => {
   let answer
   try {
     answer = await fetch(address, {...options, credentials: 'omit', cache: 'no-store', redirect: 'error'})
   } catch {
     throw away
   }
-  if (answer.ok) return new Uint8Array(await answer.arrayBuffer())
+  if (answer.ok) return answer
   if (answer.status === 429) throw 'too_many'
   throw (await answer.json().catch(() => ({}))).error ?? 'failed'
 }
+
+const bytesOf = async answer => new Uint8Array(await answer.arrayBuffer())
+const fetched = async (address, options, away) => bytesOf(await answered(address, options, away))
 
 const freshToken = async () => {
   const options = {method: 'POST', headers: {'content-type': 'application/json'}, body: JSON.stringify({lines})}
@@ -36,11 +40,18 @@ const program = async ({fresh, suite}) => {
   return {token, lines, handout, certificate}
 }
 
-let status
+// The shop says where the order's own page is: with a fresh token it's another order than this page
+// was made for. Only a path on this very server is followed.
+let done = place.dataset.done
 const send = async order => {
   const options = {method: 'POST', headers: {'content-type': 'application/cbor'}, body: order}
-  return {receipt: await fetched('/v1/orders', options, 'shop_away')}
+  const answer = await answered('/v1/orders', options, 'shop_away')
+  const told = answer.headers.get('content-location')
+  if (told && new URL(told, location.href).origin === location.origin) done = told
+  return {receipt: await bytesOf(answer)}
 }
+
+let status
 
 const answer = async data => {
   if (data.ready) return {token, lines}
@@ -55,7 +66,7 @@ addEventListener('message', ({origin, source, data}) => {
   const {port1, port2} = new MessageChannel()
   status = port1
   port1.onmessage = async ({data}) => {
-    if (data.done) return location.assign(place.dataset.done)
+    if (data.done) return location.assign(done)
     try {
       port1.postMessage(await answer(data))
     } catch (error) {

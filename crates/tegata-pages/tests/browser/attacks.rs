@@ -120,6 +120,12 @@ fn an_old_page_fetches_a_fresh_token() {
     let visit = Visit::of(&json!({"url": town.page(), "fill": filled(), "presses": 2}));
     assert_eq!(visit.code(), "taken", "{:#}", visit.0);
     assert_eq!(town.arrived(), 1);
+    // It's another order than the page was made for: the shop says where its own page is.
+    assert!(
+        visit.text("address").ends_with("#thanks-1"),
+        "{:#}",
+        visit.0
+    );
 }
 
 #[test]

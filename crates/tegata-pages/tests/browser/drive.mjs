@@ -90,6 +90,7 @@ try {
       report.left = await frame().evaluate(() =>
         [...document.querySelectorAll('[data-field]')].map(field => field.value).join('|'))
     }
+    report.address = page.url()
     report.code ??= await frame().evaluate(() => document.querySelector('#status').dataset.code ?? '')
     report.disabled = await frame().evaluate(() => document.querySelector('fieldset').disabled)
     report.total = await frame().evaluate(() => document.querySelector('#total').textContent)

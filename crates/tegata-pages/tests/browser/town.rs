@@ -437,7 +437,10 @@ async fn take(State(town): State<Arc<Town>>, body: Bytes) -> Response {
         }
     }
     match town.take(&body) {
-        Ok(receipt) => receipt.into_response(),
+        Ok(receipt) => {
+            let place = format!("#thanks-{}", town.arrived());
+            ([(header::CONTENT_LOCATION, place)], receipt).into_response()
+        }
         Err(code) => {
             let text = format!("{{\"error\":\"{code}\"}}");
             (StatusCode::UNPROCESSABLE_ENTITY, text).into_response()
