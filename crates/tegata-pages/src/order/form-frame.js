@@ -32,8 +32,9 @@ const openWorkerFrame = () => new Promise((done, failed) => {
   frame.addEventListener('load', () => {
     const {port1, port2} = new MessageChannel()
     port1.onmessage = () => { clearTimeout(late); done({frame, port: port1}) }
+    // Never `*`: whoever put another document there gets no port.
     frame.contentWindow.postMessage('', location.origin, [port2])
-  })
+  }, {once: true})
   document.body.append(frame)
 })
 
@@ -135,7 +136,8 @@ const order = async () => {
 
 // Which refusals a fresh program mends: the next press asks for one, what was typed stays.
 const MENDED_BY_FRESH = ['token_expired', 'order_key_unknown', 'order_key_used',
-  'order_key_expired', 'order_unopenable', 'key_refused', 'key_expired', 'stock_empty', 'total_changed']
+  'order_key_expired', 'order_unopenable', 'key_refused', 'key_expired', 'stock_empty',
+  'cart_changed', 'total_changed']
 
 form.addEventListener('submit', async event => {
   event.preventDefault()

@@ -18,6 +18,7 @@ use std::sync::{Arc, LazyLock};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::Engine as _;
@@ -218,6 +219,9 @@ pub fn checkout(view: &Checkout<'_>) -> Markup {
             data-certificate=(hex(view.certificate)) data-done=(view.done) {
             noscript { p.notice.careful role="note" { (t.text("seal.no_script")) } }
             p.notice.bad id="order-failed" role="alert" hidden { (t.text("seal.frame_away")) }
+            p.notice.careful id="order-known" role="alert" hidden {
+                a href=(view.done) { (t.text("seal.known")) }
+            }
             iframe src=(source) title=(t.text("seal.frame")) {}
         }
     }
@@ -245,7 +249,8 @@ pub fn frames(forms: Arc<dyn Forms>) -> Router {
             "/style.css",
             get(|| async { sealed_headers(style(), NOTHING) }),
         )
-        .fallback(|| async { sealed_headers(StatusCode::NOT_FOUND.into_response(), NOTHING) })
+        .fallback(|| async { StatusCode::NOT_FOUND })
+        .layer(map_response(always_sealed))
         .with_state(forms)
 }
 
@@ -451,6 +456,17 @@ fn hash_of(script: &str) -> String {
     )
 }
 
+/// No answer leaves this origin without headers: not a refusal of axum's own either.
+async fn always_sealed(response: Response) -> Response {
+    match response
+        .headers()
+        .contains_key(header::CONTENT_SECURITY_POLICY)
+    {
+        true => response,
+        false => sealed_headers(response, NOTHING),
+    }
+}
+
 /// The headers of an answer from the frames' origin; `policy` is its content security policy.
 fn sealed_headers(mut response: Response, policy: &str) -> Response {
     let usual = [
@@ -504,4 +520,52 @@ fn hex(bytes: &[u8]) -> String {
 
 fn lines_json(lines: &[(String, u32)]) -> String {
     serde_json::to_string(lines).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::http::{Method, Request};
+    use tower::ServiceExt as _;
+
+    struct One;
+
+    impl Forms for One {
+        fn form(&self, _: &str, _: Language) -> Option<Form> {
+            None
+        }
+
+        fn pins(&self) -> Pins {
+            Pins {
+                shop_origin: "https://shop.example".to_owned(),
+                recipient: 1,
+                shop_key: [0; 32],
+                service_key: None,
+                root_key: None,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn no_answer_leaves_the_frames_origin_without_a_policy() {
+        for (method, path) in [
+            (Method::GET, "/worker"),
+            (Method::GET, "/worker.js"),
+            (Method::GET, "/form/none"),
+            (Method::GET, "/form/%FF"),
+            (Method::POST, "/worker"),
+            (Method::GET, "/elsewhere"),
+        ] {
+            let request = Request::builder().method(&method).uri(path);
+            let request = request.body(Body::empty()).unwrap();
+            let response = frames(Arc::new(One)).oneshot(request).await.unwrap();
+            let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str();
+            assert!(
+                policy.unwrap().starts_with("default-src 'none'"),
+                "{method} {path}"
+            );
+            assert!(response.headers().contains_key("x-content-type-options"));
+        }
+    }
 }

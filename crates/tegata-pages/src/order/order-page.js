@@ -6,6 +6,7 @@ const frame = place.querySelector('iframe')
 const framesOrigin = place.dataset.frames
 const service = place.dataset.service
 const failedText = place.querySelector('#order-failed')
+const known = place.querySelector('#order-known')
 const hex = text => Uint8Array.from(text.match(/../g) ?? [], pair => parseInt(pair, 16))
 const lines = JSON.parse(place.dataset.lines)
 let token = hex(place.dataset.token)
@@ -47,7 +48,8 @@ const send = async order => {
   const options = {method: 'POST', headers: {'content-type': 'application/cbor'}, body: order}
   const answer = await answered('/v1/orders', options, 'shop_away')
   const told = answer.headers.get('content-location')
-  if (told && new URL(told, location.href).origin === location.origin) done = told
+  if (told && URL.canParse(told, location.href)
+    && new URL(told, location.href).origin === location.origin) done = told
   return {receipt: await bytesOf(answer)}
 }
 
@@ -70,6 +72,11 @@ addEventListener('message', ({origin, source, data}) => {
     try {
       port1.postMessage(await answer(data))
     } catch (error) {
+      // The first try was taken after all, and the form was changed since.
+      if (error === 'order_differs' && known) {
+        known.hidden = false
+        known.querySelector('a').href = done
+      }
       port1.postMessage({failed: typeof error === 'string' ? error : 'failed'})
     }
   }

@@ -13,6 +13,7 @@ const same = (a, b) => toHex(a) === toHex(b)
 const sha256 = async bytes => new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
 const now = () => Math.floor(Date.now() / 1000)
 
+const REGULAR = 1, DAY = 86400
 const SHARED = 1, MEMBER = 3, RECIPIENT = 1, SERVICE = 2, COMPACT = 1, STANDARD = 2
 const LIMIT = 64 * 1024, MOST_LINES = 500, SHORTEST_TYPED = 12
 
@@ -130,6 +131,8 @@ const readKey = async (bytes, token, suite) => {
   refuse('key_refused', agrees)
   refuse('downgrade', kind === SHARED || inside[0] === suite)
   refuse('key_expired', body.get(5) > now())
+  // For want of stock one key seals many orders: for a day at most.
+  refuse('key_refused', body.get(8) === REGULAR || body.get(5) - body.get(9) <= DAY)
   return {id: body.get(1), key: kind === SHARED ? inside : inside[1], program: body.get(6), layers, payload}
 }
 

@@ -38,6 +38,7 @@ fn a_key_that_the_service_substituted_is_refused() {
 fn a_key_of_another_shop_or_scheme_is_refused() {
     refused(Attack::OtherShop, "key_refused");
     refused(Attack::OtherScheme, "key_refused");
+    refused(Attack::LongFallback, "key_refused");
 }
 
 #[test]
@@ -232,4 +233,45 @@ fn nothing_leaves_the_worker_but_its_answer() {
     assert!(seen.iter().any(|address| address.contains("/v1/keys")));
     let leaks: Vec<_> = seen.iter().filter(|a| a.contains("leak")).collect();
     assert!(leaks.is_empty(), "{leaks:?}");
+}
+
+#[test]
+#[ignore = "needs TEGATA_CHROMIUM"]
+fn a_new_price_is_shown_and_agreed_to_before_anything_is_ordered() {
+    let town = Town::start(Plan {
+        attack: Attack::PriceChanged,
+        ..Plan::default()
+    });
+    let plan = |presses: u8| json!({"url": town.page(), "fill": filled(), "presses": presses});
+    // Refused; asked anew, the total is another; agreed to, it's ordered. What was typed stays.
+    let visit = Visit::of(&plan(2));
+    assert_eq!(
+        (visit.code(), town.arrived()),
+        ("total_changed", 0),
+        "{:#}",
+        visit.0
+    );
+    assert!(visit.text("total").contains("3,300") && visit.text("left").contains(NAME));
+    *town.sent.lock().unwrap() = 0;
+    let visit = Visit::of(&plan(3));
+    assert_eq!(
+        (visit.code(), town.arrived()),
+        ("taken", 1),
+        "{:#}",
+        visit.0
+    );
+}
+
+#[test]
+#[ignore = "needs TEGATA_CHROMIUM"]
+fn an_order_that_was_taken_before_is_linked_to() {
+    let town = Town::start(Plan {
+        attack: Attack::OrderDiffers,
+        ..Plan::default()
+    });
+    let look = "(() => { const known = document.querySelector('#order-known'); \
+        return `${known.hidden} ${known.querySelector('a').getAttribute('href')}` })()";
+    let visit = Visit::of(&json!({"url": town.page(), "fill": filled(), "look": look}));
+    assert_eq!(visit.code(), "order_differs", "{:#}", visit.0);
+    assert_eq!(visit.text("look"), "false #thanks");
 }

@@ -56,6 +56,12 @@ pub(crate) enum Attack {
     ServiceMade,
     /// A key for another scheme than the token's.
     OtherScheme,
+    /// A fallback key that holds for longer than a day.
+    LongFallback,
+    /// The shop raises its price while the form is being filled in.
+    PriceChanged,
+    /// An order under this number was taken before.
+    OrderDiffers,
     /// A hand-out of arrays within arrays within arrays.
     NestingBomb,
     /// A hand-out that claims to be gigabytes long.
@@ -107,7 +113,7 @@ pub(crate) struct Town {
     /// Every request that reached this port, by host and address.
     pub(crate) seen: Mutex<Vec<String>>,
     asked: Mutex<u32>,
-    sent: Mutex<u32>,
+    pub(crate) sent: Mutex<u32>,
 }
 
 pub(crate) fn shop() -> SigningKey {
@@ -199,11 +205,13 @@ impl Town {
         if plan.attack == Attack::CartChanged {
             lines[0].1 += 1;
         }
+        let raised = plan.attack == Attack::PriceChanged && *self.sent.lock().unwrap() > 0;
+        let price = if raised { 3_300 } else { 3_200 };
         let token = CartToken {
             recipient: shop_number(),
             order: OrderId::random(&mut UnwrapErr(SysRng)),
             cart: Self::cart(&lines),
-            total: Some(Amount::new(3_200, Currency::JPY).unwrap()),
+            total: Some(Amount::new(price, Currency::JPY).unwrap()),
             scheme: plan.scheme,
             maker: plan.maker,
             compact: plan.compact,
@@ -250,6 +258,7 @@ impl Town {
         };
         let service_made = plan.maker == Maker::Service || plan.attack == Attack::ServiceMade;
         let other = plan.attack == Attack::OtherShop;
+        let long = plan.attack == Attack::LongFallback;
         let key = OrderKey {
             recipient: if other {
                 PartyNumber::new(PartyRole::Shop, 8).unwrap()
@@ -260,14 +269,18 @@ impl Town {
             scheme,
             member: (scheme.scope() == KeyScope::Member).then(member),
             part: half.sealing_part(),
-            expires: now().before(week).after(86_400),
+            expires: now().before(week).after(if long { 86_401 } else { 86_400 }),
             program: Digest::of(text.as_bytes()),
             maker: if service_made {
                 Maker::Service
             } else {
                 Maker::Recipient
             },
-            source: KeySource::Regular,
+            source: if long {
+                KeySource::Fallback
+            } else {
+                KeySource::Regular
+            },
             made: now().before(week),
         };
         let signer = match plan.attack {
@@ -429,14 +442,20 @@ async fn fresh_token(State(town): State<Arc<Town>>) -> Vec<u8> {
 }
 
 async fn take(State(town): State<Arc<Town>>, body: Bytes) -> Response {
-    if town.plan().attack == Attack::ShopAway {
-        let mut sent = town.sent.lock().unwrap();
-        *sent += 1;
-        if *sent == 1 {
-            return (StatusCode::SERVICE_UNAVAILABLE, "{}").into_response();
-        }
+    let attack = town.plan().attack;
+    let mut sent = town.sent.lock().unwrap();
+    *sent += 1;
+    let first = *sent == 1;
+    drop(sent);
+    if attack == Attack::ShopAway && first {
+        return (StatusCode::SERVICE_UNAVAILABLE, "{}").into_response();
     }
-    match town.take(&body) {
+    let taken = match attack {
+        Attack::PriceChanged if first => Err("cart_changed"),
+        Attack::OrderDiffers => Err("order_differs"),
+        _ => town.take(&body),
+    };
+    match taken {
         Ok(receipt) => {
             let place = format!("#thanks-{}", town.arrived());
             ([(header::CONTENT_LOCATION, place)], receipt).into_response()
