@@ -241,14 +241,10 @@ impl Town {
         } else {
             suite
         };
+        let own = plan.scheme;
         let scheme = match plan.attack {
-            Attack::OtherScheme => Scheme::new(
-                plan.scheme.scope(),
-                plan.scheme.kind(),
-                plan.scheme.layers() ^ 1,
-            )
-            .unwrap(),
-            _ => plan.scheme,
+            Attack::OtherScheme => Scheme::new(own.scope(), own.kind(), own.layers() ^ 1).unwrap(),
+            _ => own,
         };
         let half = OpeningHalf::from_seed(scheme.kind(), suite, &seed);
         let week = if plan.attack == Attack::KeyExpired {

@@ -155,9 +155,8 @@ async fn an_order_is_paid_with_b_and_a_link_leads_back() {
     town.misbehave(Mischief::None);
     browser.get(&link).await.shows("has no answer yet");
     let paid = consent(&mut browser, &page, &shop, &bill, B).await;
-    paid.shows("The money is held")
-        .shows(&back)
-        .hides("Tickets</a></p>");
+    paid.shows("The money is held").shows(&back);
+    paid.hides("Tickets</a></p>");
     assert_eq!(town.came(40), (2, 1), "twice the same bytes");
 
     let confirmed = shop_key().sign(&receipt(Some(bill.digest())));
