@@ -171,16 +171,18 @@ impl Courier {
             .read(|tables| tables.sales_in(state, limit))
     }
 
-    /// Everything that can be done now.
+    /// Everything that can be done now: a step that can't be done doesn't keep the others waiting.
     ///
     /// # Errors
     /// [`CourierError`] of the first step that couldn't be done.
     pub fn round(&self) -> Result<(), CourierError> {
-        self.collect()?;
-        self.make_tickets()?;
-        self.capture()?;
-        self.goods()?;
-        self.inquire()
+        first_error([
+            self.collect(),
+            self.make_tickets(),
+            self.capture(),
+            self.goods(),
+            self.inquire(),
+        ])
     }
 
     /// Reads the centre's mailbox to its end.
@@ -461,6 +463,13 @@ fn for_each(
         }
     }
     first
+}
+
+/// The first error among what was done.
+fn first_error(
+    done: impl IntoIterator<Item = Result<(), CourierError>>,
+) -> Result<(), CourierError> {
+    done.into_iter().fold(Ok(()), Result::and)
 }
 
 /// Is it no use to try anything else now?

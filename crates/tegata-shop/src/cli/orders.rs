@@ -153,7 +153,7 @@ fn wrong(error: DeedError) -> Failure {
         DeedError::Unknown => Failure::from(error).next("see tegata-shop orders list"),
         DeedError::NotRefunded => Failure::from(error).next("then add --refunded"),
         DeedError::Tracking => ended(error, Exit::Usage),
-        DeedError::NotOver | DeedError::Step(_) => {
+        DeedError::NotOver | DeedError::NoCard | DeedError::Step(_) => {
             Failure::from(error).next("see tegata-shop orders show ORDER")
         }
     }

@@ -51,7 +51,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let dir = arguments.usual.existing()?;
     let _lock = dir.lock()?;
     let settings = arguments.settings.clone().or(config::load(&dir, "shop")?);
-    let shop = open(&arguments, &dir, &settings).map_err(failed)?;
+    let shop = open(&arguments.password, &dir, &settings).map_err(failed)?;
     let tls = settings.tls()?;
     let courier = start_courier(&shop)?;
     let stocker = start_stocker(&shop)?;
@@ -90,15 +90,15 @@ fn router(shop: &Arc<Shop>, settings: &Settings) -> Router {
     serve::host_guard(router, Hosts::new(names))
 }
 
-fn open(
-    arguments: &Arguments,
+pub(super) fn open(
+    password: &PasswordOnly,
     dir: &tegata_program::data::DataDir,
     settings: &Settings,
 ) -> Result<Arc<Shop>, OpenError> {
     let identity = Identity::read(dir)?.ok_or(JoinError::NotJoined)?;
     let (client, now) = (Client::default(), Time::from_secs(clock::now()));
     let centre = Centre::find(dir, &client, &identity, settings.centre.as_deref(), now)?;
-    let registered = joining::open(dir, &centre, password_of(&arguments.password))?;
+    let registered = joining::open(dir, &centre, password_of(password))?;
     let time = Arc::new(|| Time::from_secs(clock::now()));
     let shop = Shop::open(dir, registered, centre, settings.rules(), time)?;
     let Some(orders) = &settings.orders else {

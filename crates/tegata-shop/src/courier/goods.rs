@@ -15,15 +15,19 @@ use tegata_protocol::payment::{
 use tegata_protocol::refusal::Code;
 use tegata_protocol::{Digest, Malformed, MessageId, PartyNumber, PaymentId, SignedBytes, Time};
 
-use super::{Courier, CourierError, SLACK, is_away};
+use super::{Courier, CourierError, SLACK, first_error, is_away};
 use crate::chance;
 use crate::orders::deeds::FORM_ERASED;
 use crate::store::{GoodsOrder, OrderState, StoreError, Tables};
 
 /// How many orders one round looks at in each state.
 const AT_ONCE: u32 = 1_000;
+/// How long the credit link may take to keep a card number, in seconds.
+const CARD_SECONDS: u64 = 900;
 /// Who did it, in an order's events.
 const CENTRE: &str = "centre";
+/// The shop itself did.
+const SHOP: &str = "shop";
 
 /// The centre holds the money for an order, or has paid it out at once.
 pub(super) fn paid(
@@ -108,11 +112,23 @@ impl Courier {
     /// Everything that can be done now for orders of goods.
     pub(super) fn goods(&self) -> Result<(), CourierError> {
         let now = self.shop.now();
+        first_error([
+            self.lapse_cards(now),
+            self.capture_orders(now),
+            self.inquire_orders(now),
+            self.pass_cards_on(now),
+        ])
+    }
+
+    fn capture_orders(&self, now: Time) -> Result<(), CourierError> {
         let held = self.orders_in(OrderState::Held)?;
         each(held, |order| match self.may_ask(order.number, now) {
             true => self.capture_order(order, now),
             false => Ok(()),
-        })?;
+        })
+    }
+
+    fn inquire_orders(&self, now: Time) -> Result<(), CourierError> {
         let billed = self.orders_in(OrderState::Billed)?;
         each(billed, |order| {
             let over = order.expires.after(SLACK) <= now;
@@ -120,11 +136,26 @@ impl Courier {
                 true => self.inquire_order(order, now),
                 false => Ok(()),
             }
-        })?;
-        let cards = self
-            .shop
-            .store()
-            .read(|tables| tables.orders_with_card(AT_ONCE))?;
+        })
+    }
+
+    /// Gives up the orders whose card numbers nobody took in time.
+    fn lapse_cards(&self, now: Time) -> Result<(), CourierError> {
+        let cards = self.orders_with_card()?;
+        let late = |order: &GoodsOrder| order.taken.after(CARD_SECONDS) <= now;
+        each(cards.into_iter().filter(late).collect(), |order| {
+            tracing::warn!(number = %order.number, "nobody took the card number: the order lapses");
+            self.settle_order(order, OrderState::Lapsed, now, SHOP)
+        })
+    }
+
+    fn orders_with_card(&self) -> Result<Vec<GoodsOrder>, StoreError> {
+        let store = self.shop.store();
+        store.read(|tables| tables.orders_with_card(AT_ONCE))
+    }
+
+    fn pass_cards_on(&self, now: Time) -> Result<(), CourierError> {
+        let cards = self.orders_with_card()?;
         each(cards, |order| match self.may_ask(order.number, now) {
             true => self.pass_card_on(order, now),
             false => Ok(()),
@@ -141,7 +172,7 @@ impl Courier {
         let answer: Answer<Captured> = self.send(parcel)?;
         let refusal = match answer {
             Answer::Accepted { reply, .. } if order.payment == Some(reply.body.payment) => {
-                return self.settle_order(order, OrderState::Paid, now);
+                return self.settle_order(order, OrderState::Paid, now, CENTRE);
             }
             Answer::Accepted { .. } => {
                 return Err(Malformed::field("captured", "another payment's").into());
@@ -163,8 +194,8 @@ impl Courier {
     ) -> Result<(), CourierError> {
         match code {
             // Our own capture, sent before and signed anew since.
-            Code::HoldCaptured => self.settle_order(order, OrderState::Paid, now),
-            Code::HoldClosed => self.settle_order(order, OrderState::Lapsed, now),
+            Code::HoldCaptured => self.settle_order(order, OrderState::Paid, now, CENTRE),
+            Code::HoldClosed => self.settle_order(order, OrderState::Lapsed, now, CENTRE),
             Code::Untimely => {
                 self.ask_later(order.number, now);
                 let receipt = self.receipt_of(&order)?;
@@ -173,7 +204,7 @@ impl Courier {
             _ => {
                 let number = order.number;
                 tracing::error!(%number, code = code.word(), "an order's capture was refused");
-                self.settle_order(order, OrderState::Stuck, now)
+                self.settle_order(order, OrderState::Stuck, now, CENTRE)
             }
         }
     }
@@ -222,9 +253,10 @@ impl Courier {
         order: GoodsOrder,
         to: OrderState,
         now: Time,
+        by: &'static str,
     ) -> Result<(), CourierError> {
         self.shop.store().write(move |tables| {
-            tables.step_order(&order, to, now, CENTRE)?;
+            tables.step_order(&order, to, now, by)?;
             if to == OrderState::Lapsed {
                 forget(tables, &order, now)?;
             }
@@ -252,7 +284,9 @@ impl Courier {
             return Err(Malformed::field("bill answer", "about another bill").into());
         }
         let (payment, mode) = match answer.state {
-            BillState::ClosedUnpaid => return self.settle_order(order, OrderState::Lapsed, now),
+            BillState::ClosedUnpaid => {
+                return self.settle_order(order, OrderState::Lapsed, now, CENTRE);
+            }
             BillState::Held(payment) => (payment, Mode::Hold),
             BillState::Paid(payment) => (payment, Mode::Pay),
         };
@@ -265,16 +299,17 @@ impl Courier {
         let (token, sealed) = (order.card_token.clone(), order.card.clone());
         let token = token.ok_or_else(|| StoreError::damaged("a card without its token"))?;
         let kept: CardKept = match self.ask(CardForm { token, sealed }) {
-            Err(CourierError::Refused(refusal)) if refusal.code == Code::CardRefused => {
-                let number = order.number;
-                tracing::warn!(%number, "the credit link can't use the card: the order is cancelled");
-                return self.settle_order(order, OrderState::Cancelled, now);
+            // One of the clocks is wrong, not the card.
+            Err(CourierError::Refused(refusal)) if refusal.code == Code::Untimely => {
+                self.ask_later(order.number, now);
+                return Err(refusal.into());
             }
             Err(CourierError::Refused(refusal)) => {
-                let (number, code) = (order.number, refusal.code.word());
-                tracing::warn!(%number, code, "a card number wasn't taken; again later");
-                self.ask_later(number, now);
-                return Ok(());
+                return self.refuse_card(order, refusal.code.word(), now);
+            }
+            Err(CourierError::Made(why)) => {
+                tracing::warn!(number = %order.number, %why, "a card number can't be passed on");
+                return self.refuse_card(order, Code::CardRefused.word(), now);
             }
             other => other?,
         };
@@ -283,6 +318,20 @@ impl Courier {
             tables.keep_card(order.id, &kept.reference)?;
             tables.note_event(order.id, now, "card kept", CENTRE)
         })?)
+    }
+
+    /// A card that can't be used: the order is called off, its goods come back.
+    fn refuse_card(
+        &self,
+        order: GoodsOrder,
+        why: &'static str,
+        now: Time,
+    ) -> Result<(), CourierError> {
+        let (id, number) = (order.id, order.number);
+        tracing::warn!(%number, why, "the card number wasn't taken: the order is cancelled");
+        let store = self.shop.store();
+        store.write(move |tables| tables.note_event(id, now, why, CENTRE))?;
+        self.settle_order(order, OrderState::Cancelled, now, CENTRE)
     }
 }
 

@@ -69,6 +69,9 @@ pub enum DeedError {
     /// It isn't over.
     #[error("the order isn't over yet: its form is still needed")]
     NotOver,
+    /// There's no card to charge.
+    #[error("the credit link hasn't taken the card number: there's nothing to charge yet")]
+    NoCard,
     /// A reference that can't be one.
     #[error("the carrier's reference is too long, or holds control characters")]
     Tracking,
@@ -106,6 +109,9 @@ fn do_it(
     let next = match deed {
         // What goes by a bill, the centre says.
         Deed::Paid if !by_hand => return Err(StepError::of(order, OrderState::Paid).into()),
+        Deed::Paid if order.state == OrderState::Taken && order.card_reference.is_empty() => {
+            return Err(DeedError::NoCard);
+        }
         Deed::Paid => OrderState::Paid,
         Deed::Packed => OrderState::Packed,
         Deed::Sent(tracking) => {

@@ -33,6 +33,10 @@ use crate::store::{KeepForm, NewOrder, SoldLine, StoreError, Tables};
 /// The longest field of a form, in bytes.
 const LONGEST_FIELD: usize = 4_000;
 
+/// How long a sealed card number is, in bytes: more than an encapsulated key and a tag, and far within a
+/// message to the centre.
+const CARD_LENGTH: std::ops::RangeInclusive<usize> = 1120 + 16 + 1..=2_048;
+
 /// Why an order isn't taken.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -178,7 +182,13 @@ impl Desk {
     /// By card, or from prepaid?
     fn check_way(&self, opened: &Opened) -> Result<bool, Refusal> {
         let (ways, card) = (self.catalogue.goods.ways, opened.card().is_some());
+        let length = opened.card().map(<[u8]>::len);
         match (card, ways.card, ways.prepaid) {
+            // It could never be passed on.
+            (true, true, _) if !length.is_some_and(|length| CARD_LENGTH.contains(&length)) => {
+                let why = "no sealed card number has this length";
+                Err(Refusal::because(Code::CardRefused, why))
+            }
             (true, true, _) => Ok(true),
             (false, _, true) => Ok(false),
             (true, false, _) => Err(Refusal::because(

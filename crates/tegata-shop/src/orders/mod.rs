@@ -8,7 +8,9 @@
 //!          │ closed unpaid    │ hold closed   ▲ charged, or paid at once
 //!          └──────▶ Lapsed ◀──┘               │
 //!                             Taken (by card: no bill), Billed
-//!        Cancelled ◀── by the owner, from any state that isn't over and in which no money is moving
+//!        Lapsed ◀── Taken: no credit link took the card number in time
+//!        Cancelled ◀── by the owner, from any state that isn't over and in which no money is moving;
+//!                      from Taken, too, when the card number is refused
 //!        Stuck ◀── Billed, Held: what the centre said wasn't to be expected; the owner looks
 //! ```
 //! - **One transaction** uses up the key that sealed the form, reserves the goods, makes and signs

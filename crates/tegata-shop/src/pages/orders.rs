@@ -337,7 +337,10 @@ fn actions(visit: &Visit, order: &GoodsOrder) -> Markup {
     let t = visit.texts();
     let action = format!("/owner/orders/{}/act", order.id);
     let may = |to: OrderState| order.state.may_become(to);
-    let by_hand = matches!(order.state, OrderState::Taken | OrderState::Stuck);
+    let by_hand = match order.state {
+        OrderState::Stuck => true,
+        state => state == OrderState::Taken && !order.card_reference.is_empty(),
+    };
     let paid = matches!(order.state, OrderState::Paid | OrderState::Packed);
     let simple = |deed: &str, button: Markup| {
         html! {
@@ -409,6 +412,7 @@ fn by_word(visit: &Visit, by: &str) -> String {
     match by {
         "customer" => t.text("orders.by_customer").to_owned(),
         "centre" => t.text("orders.by_centre").to_owned(),
+        "shop" => t.text("orders.by_shop").to_owned(),
         "page" => t.text("orders.by_page").to_owned(),
         "command" => t.text("orders.by_command").to_owned(),
         other => other.to_owned(),
@@ -420,6 +424,7 @@ fn wrong_text(visit: &Visit, wrong: &DeedError) -> &'static str {
         DeedError::Unknown => "missing.order",
         DeedError::NotRefunded => "orders.wrong_refund",
         DeedError::NotOver => "orders.wrong_over",
+        DeedError::NoCard => "orders.wrong_card",
         DeedError::Tracking => "orders.wrong_tracking",
         DeedError::Step(_) => "orders.wrong_state",
         DeedError::Forms(_) | DeedError::Store(_) => "fault.what",

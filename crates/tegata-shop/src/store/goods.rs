@@ -109,7 +109,9 @@ impl OrderState {
             }
             Self::Packed => matches!(self, Self::Paid),
             Self::Sent => matches!(self, Self::Paid | Self::Packed),
-            Self::Lapsed => matches!(self, Self::Billed | Self::Held | Self::Stuck),
+            Self::Lapsed => {
+                matches!(self, Self::Taken | Self::Billed | Self::Held | Self::Stuck)
+            }
             // While the centre is asked for the money nobody knows yet whether it came.
             Self::Cancelled => matches!(
                 self,
@@ -544,6 +546,9 @@ impl Tables<'_> {
             return Err(not_from);
         }
         self.move_goods(order.id, from.keeps(), to.keeps())?;
+        if to.keeps() == Keeps::Nothing {
+            self.forget_card(order.id)?;
+        }
         Ok(self.note_event(order.id, now, to.word(), by)?)
     }
 
@@ -607,6 +612,13 @@ impl Tables<'_> {
         Ok(())
     }
 
+    /// An order that comes to nothing needs nobody's card.
+    fn forget_card(&self, id: OrderId) -> Result<(), StoreError> {
+        let sql = "UPDATE goods_order SET card = x'', card_token = x'' WHERE id = ?1";
+        self.connection.execute(sql, [id.as_bytes()])?;
+        Ok(())
+    }
+
     /// Orders whose sealed card number is still to be passed on.
     ///
     /// # Errors
@@ -665,6 +677,7 @@ mod tests {
             .collect();
         let expected = [
             (Taken, Paid),
+            (Taken, Lapsed),
             (Taken, Cancelled),
             (Billed, Held),
             (Billed, Paid),

@@ -13,6 +13,7 @@ use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use tegata_protocol::envelope::{Body, Message, Parcel, Reply, Sealed};
 use tegata_protocol::joining::{ActivationCode, Registered, Registration, Slip};
+use tegata_protocol::order::{CardForm, CardKept};
 use tegata_protocol::payment::{
     BillAnswer, BillInquiry, BillState, BookPosition, Capture, Captured, Closing, Collect,
     HoldClosed, Item, Mailbox, Mode, PaidNotice,
@@ -57,6 +58,8 @@ struct Book {
     closed_bills: HashSet<Digest>,
     captures: Vec<(MessageId, Vec<u8>)>,
     calls: Vec<u16>,
+    cards: Option<Code>,
+    no_mailbox: bool,
 }
 
 struct Hold {
@@ -138,6 +141,16 @@ impl Centre {
 
     pub(crate) fn mood(&self, mood: Mood) {
         self.book().mood = mood;
+    }
+
+    /// From now on mailboxes can't be had.
+    pub(crate) fn lose_mailbox(&self) {
+        self.book().no_mailbox = true;
+    }
+
+    /// What the credit link says to card numbers; with `None` it takes them.
+    pub(crate) fn refuse_cards(&self, code: Option<Code>) {
+        self.book().cards = code;
     }
 
     pub(crate) fn slip(&self, number: PartyNumber) -> Slip {
@@ -285,6 +298,9 @@ impl Centre {
         let (parcel, reply_key) = sealed.open(&self.opening).ok()?;
         let (label, _) = parcel.signed.label().ok()?;
         self.book().calls.push(label);
+        if label == Collect::LABEL && self.book().no_mailbox {
+            return None;
+        }
         let attached = parcel.attached().map(<[u8]>::to_vec);
         let signed = parcel.signed;
         let (reply, enc_digest, to, opening) = match label {
@@ -293,6 +309,7 @@ impl Centre {
             }
             Collect::LABEL => self.on::<Collect, _>(signed, |m| self.mailbox(m))?,
             Capture::LABEL => self.on::<Capture, _>(signed, |m| self.capture(m, attached))?,
+            CardForm::LABEL => self.on::<CardForm, _>(signed, |_| self.card())?,
             BillInquiry::LABEL => self.on::<BillInquiry, _>(signed, |m| self.inquiry(m))?,
             _ => return None,
         };
@@ -413,6 +430,18 @@ impl Centre {
         })
     }
 
+    fn card(&self) -> Result<CardKept, Code> {
+        self.book().cards.map_or_else(
+            || {
+                Ok(CardKept {
+                    reference: "card-1".into(),
+                    last_four: "4242".into(),
+                })
+            },
+            Err,
+        )
+    }
+
     fn inquiry(&self, message: &Unverified<Message<BillInquiry>>) -> Result<BillAnswer, Code> {
         let bill = Unverified::<Bill>::parse(message.claimed().body.bill.clone());
         let bill = bill.map_err(|_e| Code::BillInvalid)?;
@@ -451,6 +480,7 @@ impl HasKeys for Registration {
 
 impl HasKeys for Collect {}
 impl HasKeys for Capture {}
+impl HasKeys for CardForm {}
 impl HasKeys for BillInquiry {}
 
 async fn certificates_of(State(centre): State<Centre>) -> Response {

@@ -166,6 +166,16 @@ pub(crate) fn key(open: &Open) -> Verified<OrderKey> {
 
 /// Seals a form as the program in a browser does.
 pub(crate) fn seal(token: &[u8], key: &Verified<OrderKey>, form: &OrderForm) -> Vec<u8> {
+    seal_with(token, key, form, None)
+}
+
+/// The same, with what stands for a sealed card number.
+pub(crate) fn seal_with(
+    token: &[u8],
+    key: &Verified<OrderKey>,
+    form: &OrderForm,
+    card: Option<Vec<u8>>,
+) -> Vec<u8> {
     let signed = SignedBytes::new(token.to_vec());
     let parsed = Unverified::<CartToken>::parse(signed.clone()).unwrap();
     let claimed = parsed.claimed();
@@ -177,7 +187,7 @@ pub(crate) fn seal(token: &[u8], key: &Verified<OrderKey>, form: &OrderForm) -> 
         token: signed,
         key: key.id,
         sealed: sealed.unwrap(),
-        card: None,
+        card,
     }
     .to_bytes()
 }

@@ -6,6 +6,7 @@
     reason = "tests may"
 )]
 
+mod cards;
 mod catalogue;
 mod centre;
 mod check_data;

@@ -1,0 +1,153 @@
+//! `tegata-shop keys`: keys for sealed orders that somebody carries (O11), where there's no network
+//! between shop and sealing service. The shop must be closed meanwhile: it holds the epoch's key.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::json;
+use tegata_forms::FormsError;
+use tegata_forms::stocker::{Party as _, StockerError, read_made, write_upload};
+use tegata_program::config;
+use tegata_program::exit::{Exit, Failure};
+use tegata_program::password::PasswordOnly;
+use tegata_protocol::order::KeySource;
+use tegata_protocol::record::PartyRecord;
+use tegata_protocol::{SignedBytes, Suite, Verified};
+
+use super::{Usual, ended, failed, say, serve, shown, write_out};
+use crate::orders::host::Hosting;
+use crate::settings::Settings;
+use crate::shop::Shop;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Make keys and seal them into a file for the sealing service, while the shop is closed
+    Export {
+        #[command(flatten)]
+        which: Which,
+
+        /// How many, 32 at most
+        #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=32))]
+        count: u16,
+
+        /// Keys for browsers without X-Wing, which a quantum computer will open
+        #[arg(long)]
+        compact: bool,
+
+        /// One key for many orders, for want of others; good for a day at most
+        #[arg(long)]
+        fallback: bool,
+    },
+    /// Read a file of keys that the sealing service made, while the shop is closed
+    Import {
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+/// Between whom, and which file.
+#[derive(Debug, clap::Args)]
+struct Which {
+    #[command(flatten)]
+    usual: Usual,
+
+    /// The sealing service's record, signed by the register
+    #[arg(long, value_name = "FILE")]
+    service: PathBuf,
+
+    /// The file that is carried
+    file: PathBuf,
+
+    #[command(flatten)]
+    password: PasswordOnly,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    match &arguments.command {
+        Command::Export {
+            which,
+            count,
+            compact,
+            fallback,
+        } => {
+            let suite = match compact {
+                true => Suite::Compact,
+                false => Suite::Standard,
+            };
+            let (source, count) = match fallback {
+                true => (KeySource::Fallback, 1),
+                false => (KeySource::Regular, usize::from(*count)),
+            };
+            export(which, suite, source, count)
+        }
+        Command::Import { which } => import(which),
+    }
+}
+
+/// The closed shop, and the service's record.
+fn open(which: &Which) -> Result<(Arc<Shop>, Verified<PartyRecord>), Failure> {
+    let dir = which.usual.existing()?;
+    let settings: Settings = config::load(&dir, "shop")?;
+    let shop = serve::open(&which.password, &dir, &settings).map_err(failed)?;
+    let record = SignedBytes::new(read(&which.service)?);
+    let record = PartyRecord::verify(record, &shop.centre().keys.register);
+    let wrong = |e| ended(e, Exit::Usage).doing(format!("reading {}", shown(&which.service)));
+    Ok((shop, record.map_err(wrong)?))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let wrong = |e| Failure::usage(format!("can't read {}: {e}", shown(path)));
+    std::fs::read(path).map_err(wrong)
+}
+
+fn no_orders() -> Failure {
+    Failure::usage("this shop takes no sealed orders").next("set [orders] in DIR/shop.toml")
+}
+
+fn wrong(which: &Which, error: StockerError) -> Failure {
+    match error {
+        StockerError::File(_) => {
+            ended(error, Exit::Usage).doing(format!("reading {}", shown(&which.file)))
+        }
+        StockerError::Forms(FormsError::Made(_)) => ended(error, Exit::Usage),
+        other => other.into(),
+    }
+}
+
+fn export(which: &Which, suite: Suite, source: KeySource, count: usize) -> Result<(), Failure> {
+    let _lock = which.usual.existing()?.lock()?;
+    let (shop, record) = open(which)?;
+    let sealing = shop.sealing().ok_or_else(no_orders)?;
+    let host = Hosting(Arc::clone(&shop));
+    let wanted = sealing.rules.wanted(suite, source, host.now());
+    let upload = write_upload(&host, &sealing.epochs, &record, &wanted, count);
+    let upload = upload.map_err(|e| wrong(which, e))?;
+    write_out(&which.file, &upload.bytes)?;
+    let object = json!({ "keys": upload.keys, "file": shown(&which.file) });
+    let lines = format!(
+        "{} keys for {} stand in {}.\nThere: tegata-sealing keys import --data DIR FILE",
+        upload.keys,
+        record.number,
+        shown(&which.file)
+    );
+    say(which.usual.json, &object, &lines);
+    Ok(())
+}
+
+fn import(which: &Which) -> Result<(), Failure> {
+    let _lock = which.usual.existing()?.lock()?;
+    let (shop, record) = open(which)?;
+    let sealing = shop.sealing().ok_or_else(no_orders)?;
+    let (host, bytes) = (Hosting(Arc::clone(&shop)), read(&which.file)?);
+    let taken = read_made(&host, &sealing.epochs, &sealing.rules, &record, &bytes);
+    let taken = taken.map_err(|e| wrong(which, e))?;
+    let line = format!("{taken} new keys of {}.", record.number);
+    say(which.usual.json, &json!({ "new": taken }), &line);
+    Ok(())
+}
