@@ -5,6 +5,11 @@
 //! host's transaction. Of many that race for one key one gets it; of many that bring the same bytes
 //! one takes the order and the others get its receipt.
 //!
+//! A key that an order came under is no stock any more, whatever becomes of that order: a wire or a log
+//! may have the sealed bytes. So the host asks [`shortening`] first, and what that gives it applies in a
+//! transaction of its own: the key ends with the order's token. Else the secrets of orders that are
+//! refused would wait for days.
+//!
 //! The checks stand in this order, each with its own refusal: size, shape, the token's signature,
 //! the order's number (the same bytes get the stored receipt, for ever), the token's time, the key
 //! (known, for such orders, unused, in time), that it opens, that a form is inside, that the form's
@@ -32,6 +37,9 @@ pub enum OpenError {
     #[error(transparent)]
     Fault(#[from] FormsError),
 }
+
+/// How long after its order's token a key ends, in seconds.
+const GRACE: u64 = 600;
 
 fn refuse<T>(code: Code) -> Result<T, OpenError> {
     Err(Refusal::new(code).into())
@@ -155,6 +163,54 @@ pub fn find(
         sealing,
         admitted,
     })))
+}
+
+/// A key that an order came under, and that lives for longer than the order's token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shortening {
+    key: OrderKeyId,
+    until: Time,
+}
+
+/// Does the key that this order came under live for too long? The order itself may be refused later,
+/// and its token's time may be over: it must only be a token of ours.
+///
+/// # Errors
+/// [`FormsError`].
+pub fn shortening(
+    connection: &Connection,
+    own: Own<'_>,
+    bytes: &[u8],
+) -> Result<Option<Shortening>, FormsError> {
+    if bytes.len() > ORDER_LIMIT {
+        return Ok(None);
+    }
+    let Ok(order) = SealedOrder::parse(bytes) else {
+        return Ok(None);
+    };
+    let Ok(token) = token::verify(own, order.token) else {
+        return Ok(None);
+    };
+    let until = token.expires.after(GRACE);
+    let too_long = |row: &KeyRow| {
+        let one = keys::is_for_one_order(row.scheme, row.source);
+        one && row.state == KeyState::Stocked && until < row.expires
+    };
+    let row = store::key(connection, order.key)?.filter(too_long);
+    Ok(row.map(|row| Shortening { key: row.id, until }))
+}
+
+impl Shortening {
+    /// Lets the key end ten minutes after the token, or now, inside the host's transaction. Is it
+    /// shorter now? [`keys::tidy`] erases its secret when that time has come.
+    ///
+    /// # Errors
+    /// [`FormsError`].
+    pub fn apply(self, connection: &Connection, now: Time) -> Result<bool, FormsError> {
+        store::in_transaction(connection)?;
+        // Not before now: what was made in the last hour is counted by when it ends, too.
+        store::shorten_key(connection, self.key, self.until.max(now))
+    }
 }
 
 impl Found {

@@ -57,7 +57,7 @@ impl Default for Settings {
             keys_made_by: "recipient".to_owned(),
             compact: true,
             stock: 200,
-            key_days: 30,
+            key_days: 3,
             fallback_hours: 24,
             token_minutes: 60,
             epoch_minutes: 60,

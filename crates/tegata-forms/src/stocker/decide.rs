@@ -179,7 +179,7 @@ mod tests {
         let count = |left, low| {
             let batch = decided(&rules, &stock(&rules, left, low, later), &[])?;
             assert_eq!(batch.wanted.source, KeySource::Regular);
-            assert_eq!(batch.wanted.expires, NOW.after(30 * 86_400));
+            assert_eq!(batch.wanted.expires, NOW.after(3 * 86_400));
             Some(batch.count)
         };
         assert_eq!(count(0, true), Some(32));

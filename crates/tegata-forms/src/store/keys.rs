@@ -138,6 +138,18 @@ pub(crate) fn use_up_key(connection: &Connection, id: OrderKeyId) -> Result<bool
     Ok(update.execute(params![id.as_bytes(), used, confirmed, stocked])? == 1)
 }
 
+/// Lets a stocked key end at `until`, unless it ends before. Is it shorter now?
+pub(crate) fn shorten_key(
+    connection: &Connection,
+    id: OrderKeyId,
+    until: Time,
+) -> Result<bool, FormsError> {
+    let sql = "UPDATE order_key SET expires = ?2 WHERE id = ?1 AND state = ?3 AND expires > ?2";
+    let mut update = connection.prepare_cached(sql)?;
+    let stocked = KeyState::Stocked.cell();
+    Ok(update.execute(params![id.as_bytes(), cell(until.secs())?, stocked])? == 1)
+}
+
 /// Erases the secrets of keys whose time is over. How many?
 pub(crate) fn expire_keys(connection: &Connection, now: Time) -> Result<usize, FormsError> {
     let sql = "UPDATE order_key SET state = ?1, sent = 2, slot = x'', secret = x'' \

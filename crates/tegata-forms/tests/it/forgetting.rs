@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
-use tegata_forms::{Bare, Cover, Epochs, OrderKeys, epoch, kept};
-use tegata_protocol::order::OrderId;
+use tegata_forms::{Bare, Cover, Epochs, OrderKeys, epoch, kept, open};
+use tegata_protocol::Suite;
+use tegata_protocol::order::{KeySource, OrderId};
 
 use crate::desk::{Desk, NOW, STREET, form};
 
@@ -98,6 +99,24 @@ fn after_an_epochs_end_no_copy_gives_back_a_used_key() {
         assert_eq!((kept.len(), attack(&after, &kept)), (1, 1), "and it alone");
         desk.take(&later);
     }
+}
+
+#[test]
+fn the_key_of_a_refused_order_does_not_outlive_the_next_epoch() {
+    let desk = Desk::new("order-public-1");
+    let mut wanted = desk.wanted(Suite::Compact, KeySource::Regular);
+    wanted.expires = NOW.after(3 * 86_400);
+    let key = desk.make(&wanted, 1).remove(0);
+    let secrets = stored(&desk);
+    let (_, bytes) = desk.order(&key);
+    let shortening = open::shortening(&desk.connect(), desk.own(), &bytes).unwrap();
+    desk.change(|c| shortening.unwrap().apply(c, NOW)).unwrap();
+    desk.epochs.turn(&desk, NOW.after(3_600)).unwrap();
+    let carried: Vec<_> = stored(&desk);
+    assert_eq!(attack(&dump(desk.dir.path()), &carried), 1, "not yet");
+    desk.epochs.turn(&desk, NOW.after(2 * 3_600)).unwrap();
+    let after = dump(desk.dir.path());
+    assert_eq!(attack(&after, &secrets) + attack(&after, &carried), 0);
 }
 
 #[test]

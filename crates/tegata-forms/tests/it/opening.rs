@@ -533,3 +533,97 @@ fn a_database_without_its_epochs_asks_for_a_fresh_program() {
     let moved = epochs.turn(&desk, Time::from_secs(NOW.secs() + 1)).unwrap();
     assert_eq!((moved.carried, moved.lost), (0, 1));
 }
+
+/// What a host does first with what came.
+fn arrive(desk: &Desk, bytes: &[u8], now: Time) -> bool {
+    let shortening = open::shortening(&desk.connect(), desk.own(), bytes).unwrap();
+    shortening.is_some_and(|shortening| desk.change(|c| shortening.apply(c, now)).unwrap())
+}
+
+fn long_lived(desk: &Desk) -> tegata_protocol::Verified<OrderKey> {
+    let mut wanted = desk.wanted(Suite::Compact, KeySource::Regular);
+    wanted.expires = NOW.after(3 * 86_400);
+    desk.make(&wanted, 1).remove(0)
+}
+
+fn state(desk: &Desk, key: &OrderKey) -> KeyState {
+    keys::state(&desk.connect(), key.id).unwrap().unwrap()
+}
+
+#[test]
+fn the_key_of_a_refused_order_ends_with_its_token() {
+    let desk = Desk::new("order-public-1");
+    let (key, waiting) = (long_lived(&desk), long_lived(&desk));
+    let order = token::new_order();
+    let mut other = form();
+    other.lines[0].quantity = 2;
+    // The cart inside isn't the token's: refused, and the wire has the bytes.
+    let token = desk.token(order, &lines());
+    let bytes = seal_bytes(
+        &key,
+        key.scheme,
+        (order, cart_digest(&lines())),
+        token,
+        &other.to_bytes(),
+    );
+    assert!(arrive(&desk, &bytes, NOW));
+    assert!(!arrive(&desk, &bytes, NOW), "once is enough");
+    assert_eq!(desk.refusal(&bytes, NOW), Code::CartChanged);
+    let end = NOW.after(desk.rules.token_seconds + 600);
+    desk.change(|c| keys::tidy(c, end.before(1))).unwrap();
+    assert_eq!(state(&desk, &key), KeyState::Stocked);
+    desk.change(|c| keys::tidy(c, end)).unwrap();
+    assert_eq!(state(&desk, &key), KeyState::Expired);
+    assert_eq!(state(&desk, &waiting), KeyState::Stocked);
+    let sql = "SELECT length(secret) FROM order_key WHERE id = ?1";
+    let connection = desk.connect();
+    let length: i64 = connection
+        .query_row(sql, [key.id.as_bytes()], |row| row.get(0))
+        .unwrap();
+    assert_eq!(length, 0);
+}
+
+#[test]
+fn the_key_of_an_order_that_came_too_late_ends_at_once() {
+    let desk = Desk::new("order-public-1");
+    let key = long_lived(&desk);
+    let (_, bytes) = desk.order(&key);
+    let late = NOW.after(86_400);
+    assert!(arrive(&desk, &bytes, late));
+    assert_eq!(desk.refusal(&bytes, late), Code::TokenExpired);
+    desk.change(|c| keys::tidy(c, late)).unwrap();
+    assert_eq!(state(&desk, &key), KeyState::Expired);
+}
+
+#[test]
+fn a_shortened_key_still_takes_its_order() {
+    let desk = Desk::new("order-public-1");
+    let key = long_lived(&desk);
+    let (_, bytes) = desk.order(&key);
+    assert!(arrive(&desk, &bytes, NOW));
+    desk.take(&bytes);
+    assert_eq!(state(&desk, &key), KeyState::Consumed);
+    assert!(!arrive(&desk, &bytes, NOW));
+}
+
+#[test]
+fn only_the_shops_own_tokens_shorten_and_only_keys_of_one_order() {
+    let desk = Desk::new("order-public-1");
+    let key = long_lived(&desk);
+    let (_, bytes) = desk.order(&key);
+    let stranger = Own {
+        number: shop_number(),
+        signing: &SigningKey::from_seed(&[99; 32]),
+    };
+    let none = open::shortening(&desk.connect(), stranger, &bytes).unwrap();
+    assert_eq!(none, None);
+    assert!(!arrive(&desk, &bytes[1..], NOW));
+    let mut wanted = desk.wanted(Suite::Compact, KeySource::Fallback);
+    wanted.expires = NOW.after(86_400);
+    let fallback = desk.make(&wanted, 1).remove(0);
+    let (_, bytes) = desk.order(&fallback);
+    assert!(!arrive(&desk, &bytes, NOW), "others need it still");
+    let shortening = open::shortening(&desk.connect(), desk.own(), &desk.order(&key).1);
+    let outside = shortening.unwrap().unwrap().apply(&desk.connect(), NOW);
+    assert!(matches!(outside, Err(FormsError::NoTransaction)));
+}
