@@ -176,7 +176,9 @@ impl Folder {
 fn letter_for(house: &House, slip: &Slip, details: &Details, expires: Time) -> Letter {
     let recipient = match slip.number.role() {
         Role::Member => Recipient::Member,
-        Role::Shop | Role::Gate | Role::Sealing | Role::Centre => Recipient::Shop,
+        Role::Shop | Role::Centre => Recipient::Shop,
+        Role::Gate => Recipient::Gate,
+        Role::Sealing => Recipient::Sealing,
     };
     let day = |time: Time| time.to_string().chars().take(10).collect();
     let mut addressee = vec![details.name.clone()];

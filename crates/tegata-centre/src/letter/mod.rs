@@ -1,4 +1,4 @@
-//! The letter that brings a member or a shop its number, its activation code and the terms (M1, M2).
+//! The letter that brings a member, shop, gate or sealing service its number, its activation code and the terms (M1, M2).
 //!
 //! Number and code must not travel the way that the registration does, so they go on paper: by
 //! mail or over a desk. [`html`] makes the letter in English and Japanese, as one self-contained
@@ -22,7 +22,7 @@ pub use pdf::pdf;
 /// What stands in a letter, as it is to be read.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Letter {
-    /// To a member or to a shop?
+    /// To whom?
     pub recipient: Recipient,
     /// Name of the centre.
     pub centre_name: String,
@@ -57,6 +57,10 @@ pub enum Recipient {
     Member,
     /// A shop, which runs the shop program.
     Shop,
+    /// A gate, where tickets are checked.
+    Gate,
+    /// A sealing service, which hands out the keys that seal orders.
+    Sealing,
 }
 
 /// Hides all but the number: the rest is secret or personal.

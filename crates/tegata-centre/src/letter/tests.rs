@@ -79,6 +79,37 @@ fn a_shop_gets_a_letter_of_its_own() {
 }
 
 #[test]
+fn gates_and_sealing_services_are_not_taken_for_shops() {
+    for (recipient, own, japanese) in [
+        (Recipient::Gate, "gate program", "改札プログラム"),
+        (
+            Recipient::Sealing,
+            "sealing service's program",
+            "封のサービスのプログラム",
+        ),
+    ] {
+        let letter = Letter {
+            recipient,
+            ..shop()
+        };
+        let (shown, page) = (
+            shown(&pdf(&letter).unwrap()).join(" "),
+            html(&letter).unwrap(),
+        );
+        assert!(shown.contains(own), "{shown}");
+        assert!(page.contains(japanese));
+        for text in [shown, page] {
+            let said = text.to_lowercase();
+            assert!(
+                !said.contains("shop owner") && !said.contains("shop program"),
+                "{text}"
+            );
+            assert!(!text.contains("加盟店") && !text.contains("店舗プログラム"));
+        }
+    }
+}
+
+#[test]
 fn the_same_letter_is_the_same_file() {
     assert_eq!(pdf(&letter()).unwrap(), pdf(&letter()).unwrap());
 }

@@ -22,42 +22,103 @@ pub(super) struct Words {
     pub(super) closing: &'static str,
 }
 
+/// What differs from recipient to recipient.
+struct Own {
+    subject: &'static str,
+    greeting: &'static str,
+    number: &'static str,
+    program: &'static str,
+    keys: &'static str,
+}
+
+const fn english_own(recipient: Recipient) -> Own {
+    match recipient {
+        Recipient::Member => Own {
+            subject: "Welcome: your member number and activation code",
+            greeting: "Dear member,",
+            number: "Member number",
+            program: "wallet program",
+            keys: "Choose your two passwords: A opens the wallet, B is asked for each time money is \
+                   spent. Then write down the 24 words that the program shows; they alone bring a \
+                   lost wallet back.",
+        },
+        Recipient::Shop => Own {
+            subject: "Welcome: your shop number and activation code",
+            greeting: "Dear shop owner,",
+            number: "Shop number",
+            program: "shop program",
+            keys: "Choose the password that protects your shop's keys. The keys are made on your own \
+                   computer and never leave it.",
+        },
+        Recipient::Gate => Own {
+            subject: "Welcome: your gate number and activation code",
+            greeting: "Dear gate keeper,",
+            number: "Gate number",
+            program: "gate program",
+            keys: "It makes the gate's keys on the gate's own computer; they never leave it. Give its \
+                   number to the shops whose tickets it is to check.",
+        },
+        Recipient::Sealing => Own {
+            subject: "Welcome: your sealing service's number and activation code",
+            greeting: "Dear operator,",
+            number: "Service number",
+            program: "sealing service's program",
+            keys: "It makes the service's keys on your own computer; they never leave it. Give number \
+                   and web address to the shops whose keys it is to hand out.",
+        },
+    }
+}
+
+const fn japanese_own(recipient: Recipient) -> Own {
+    match recipient {
+        Recipient::Member => Own {
+            subject: "会員番号とアクティベーションコードのお知らせ",
+            greeting: "会員の皆様",
+            number: "会員番号",
+            program: "ウォレットプログラム",
+            keys: "パスワードを二つ決めてください。Aはウォレットを開くとき、Bはお金を使うたびに入力します。\
+                   続いて表示される24個の単語を紙に書き留めてください。ウォレットをなくしたとき、元に戻せるのはこの単語だけです。",
+        },
+        Recipient::Shop => Own {
+            subject: "加盟店番号とアクティベーションコードのお知らせ",
+            greeting: "加盟店ご担当者様",
+            number: "加盟店番号",
+            program: "店舗プログラム",
+            keys: "お店の鍵を守るパスワードを決めてください。鍵はお手元のパソコンで作られ、外に出ることはありません。",
+        },
+        Recipient::Gate => Own {
+            subject: "改札番号とアクティベーションコードのお知らせ",
+            greeting: "改札ご担当者様",
+            number: "改札番号",
+            program: "改札プログラム",
+            keys: "改札の鍵は改札のパソコンで作られ、外に出ることはありません。チケットを発行する店舗に、改札番号を\
+                   お伝えください。",
+        },
+        Recipient::Sealing => Own {
+            subject: "封のサービスの番号とアクティベーションコードのお知らせ",
+            greeting: "封のサービスご担当者様",
+            number: "サービス番号",
+            program: "封のサービスのプログラム",
+            keys: "サービスの鍵はお手元のパソコンで作られ、外に出ることはありません。鍵の配布を任せる店舗に、番号と\
+                   ウェブアドレスをお伝えください。",
+        },
+    }
+}
+
 /// English words for this letter.
 pub(super) fn english(letter: &Letter) -> Words {
-    let shop = letter.recipient == Recipient::Shop;
-    let get = if shop {
-        format!(
-            "Get the shop program from {}. The page shows its digest: compare it.",
-            letter.web
-        )
-    } else {
-        format!(
-            "Get the wallet program from {}. The page shows its digest: compare it.",
-            letter.web
-        )
-    };
-    let passwords = if shop {
-        "Choose the password that protects your shop's keys. The keys are made on your own \
-         computer and never leave it."
-    } else {
-        "Choose your two passwords: A opens the wallet, B is asked for each time money is spent. \
-         Then write down the 24 words that the program shows; they alone bring a lost wallet back."
-    };
+    let own = english_own(letter.recipient);
+    let get = format!(
+        "Get the {} from {}. The page shows its digest: compare it.",
+        own.program, letter.web
+    );
     Words {
         language: "en",
-        subject: if shop {
-            "Welcome: your shop number and activation code"
-        } else {
-            "Welcome: your member number and activation code"
-        },
-        greeting: if shop {
-            "Dear shop owner,"
-        } else {
-            "Dear member,"
-        },
+        subject: own.subject,
+        greeting: own.greeting,
         opening: "Thank you for applying. This letter holds all that you need to join; it takes a few \
                   minutes at your own computer.",
-        number: if shop { "Shop number" } else { "Member number" },
+        number: own.number,
         code: "Activation code",
         expires: "Use it by",
         scan: "Let the program read this",
@@ -70,7 +131,7 @@ pub(super) fn english(letter: &Letter) -> Words {
                 .to_owned(),
             "It shows the fingerprint of our root key. Go on only if it is the one printed below."
                 .to_owned(),
-            passwords.to_owned(),
+            own.keys.to_owned(),
         ],
         root: "Fingerprint of our root key",
         terms: "Terms that you accept by joining",
@@ -83,29 +144,14 @@ pub(super) fn english(letter: &Letter) -> Words {
 
 /// Japanese words for this letter.
 pub(super) fn japanese(letter: &Letter) -> Words {
-    let shop = letter.recipient == Recipient::Shop;
-    let program = if shop {
-        "店舗プログラム"
-    } else {
-        "ウォレットプログラム"
-    };
-    let passwords = if shop {
-        "お店の鍵を守るパスワードを決めてください。鍵はお手元のパソコンで作られ、外に出ることはありません。"
-    } else {
-        "パスワードを二つ決めてください。Aはウォレットを開くとき、Bはお金を使うたびに入力します。\
-         続いて表示される24個の単語を紙に書き留めてください。ウォレットをなくしたとき、元に戻せるのはこの単語だけです。"
-    };
+    let own = japanese_own(letter.recipient);
     Words {
         language: "ja",
-        subject: if shop {
-            "加盟店番号とアクティベーションコードのお知らせ"
-        } else {
-            "会員番号とアクティベーションコードのお知らせ"
-        },
-        greeting: if shop { "加盟店ご担当者様" } else { "会員の皆様" },
+        subject: own.subject,
+        greeting: own.greeting,
         opening: "このたびはお申し込みいただき、ありがとうございます。ご登録に必要なものはすべてこの手紙に\
                   あります。お手元のパソコンで数分で済みます。",
-        number: if shop { "加盟店番号" } else { "会員番号" },
+        number: own.number,
         code: "アクティベーションコード",
         expires: "有効期限",
         scan: "プログラムで読み取ってください",
@@ -113,15 +159,15 @@ pub(super) fn japanese(letter: &Letter) -> Words {
         steps_title: "ご登録の手順",
         steps: vec![
             format!(
-                "{program}を {} から入手し、ページに表示されているダイジェストと照合してください。",
-                letter.web
+                "{}を {} から入手し、ページに表示されているダイジェストと照合してください。",
+                own.program, letter.web
             ),
             "プログラムを起動して登録を選び、上の二次元コードを読み取るか、番号とアクティベーションコードを\
              入力してください。"
                 .to_owned(),
             "当センターのルート鍵の指紋が表示されます。下に印刷したものと同じ場合にだけ、先へ進んでください。"
                 .to_owned(),
-            passwords.to_owned(),
+            own.keys.to_owned(),
         ],
         root: "当センターのルート鍵の指紋",
         terms: "ご登録により同意いただく規約",

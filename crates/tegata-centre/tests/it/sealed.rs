@@ -1,15 +1,18 @@
 //! The application form, sealed in the browser (O13): what comes in, and what is refused.
 
-use std::path::Path;
+use std::{
+    io::{Read as _, Write as _},
+    path::Path,
+};
 
 use serde_json::{Value, json};
-use tegata_centre::people::People;
+use tegata_centre::{people::People, settings::House};
 use tegata_client::{
     Client,
     order::{KeyDesk, OrderError, ReadyOrder, Storefront},
 };
 use tegata_protocol::{
-    Role, Verified,
+    PartyNumber, Role, Verified,
     order::{CartLine, CartToken, Field, FieldValue, OrderForm, OrderKey, SealedOrder},
     refusal::Code,
 };
@@ -17,7 +20,8 @@ use tegata_protocol::{
 use crate::{
     joining::contains,
     sealing::{Sealing, now},
-    town::rng,
+    server::Server,
+    town::{Folder, details, rng},
 };
 
 const NAME: &str = "Kirishima Hanako";
@@ -87,7 +91,6 @@ impl Sealing {
 
 /// One request, by hand: the host's name is what is looked at.
 fn request(address: &str, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, Vec<u8>) {
-    use std::io::{Read as _, Write as _};
     let host = address.trim_start_matches("http://");
     let port = host.rsplit_once(':').unwrap().1;
     let mut stream = std::net::TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
@@ -284,14 +287,125 @@ fn programs_apply_in_json_as_before() {
     );
 }
 
+/// Without a sealing service the form is what it was, and says so; in clear it isn't shown.
 #[test]
-fn when_the_stock_is_empty_the_service_has_a_fallback_key_only() {
-    let mut sealing = Sealing::start();
-    sealing.stop_stocker();
-    let before = sealing.service.left();
-    sealing.token_and_key();
-    assert_eq!(sealing.service.left(), before - 1);
-    assert!(sealing.desk.application_token(now()).is_ok());
+fn a_form_that_is_not_sealed_says_so_and_is_not_shown_to_eavesdroppers() {
+    let folder = Folder::new();
+    let server = Server::start(&folder);
+    let page = |headers: &str| {
+        let head = format!("GET /apply?lang=en HTTP/1.1\r\nHost: centre\r\n{headers}");
+        let head = format!("{head}Connection: close\r\n\r\n");
+        let mut stream = std::os::unix::net::UnixStream::connect(server.socket()).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    for private in [
+        "",
+        "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\n",
+    ] {
+        let shown = page(private);
+        assert!(
+            shown.contains("isn&#39;t sealed") || shown.contains("isn't sealed"),
+            "{shown}"
+        );
+        assert!(shown.contains("name=\"postal\""), "{shown}");
+    }
+    let shown = page("X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\n");
+    assert!(
+        shown.starts_with("HTTP/1.1 403") && shown.contains("not_private"),
+        "{shown}"
+    );
+    assert!(
+        !shown.contains("<form method=\"post\" action=\"/apply\""),
+        "{shown}"
+    );
+    // Nothing of the sealed way is there.
+    let mut client = crate::server::Client::connect(server.socket()).unwrap();
+    let token = client.post("/v1/orders/token", b"{\"lines\":[]}").unwrap();
+    assert_eq!(token.status, 404);
+}
+
+#[test]
+fn a_centre_reached_in_clear_shows_no_unsealed_form() {
+    let folder = Folder::new();
+    let file = folder.data().join("centre.toml");
+    let settings = std::fs::read_to_string(&file).unwrap();
+    let clear = settings.replace("https://centre.example", "http://centre.example");
+    std::fs::write(&file, clear).unwrap();
+    let server = Server::start(&folder);
+    let mut client = crate::server::Client::connect(server.socket()).unwrap();
+    assert_eq!(client.get("/apply").unwrap().status, 403);
+}
+
+#[test]
+fn settings_that_would_not_seal_are_refused_by_name() {
+    let folder = Folder::new();
+    let file = folder.data().join("centre.toml");
+    let settings = std::fs::read_to_string(&file).unwrap();
+    let load = |service: &str, forms: &str| {
+        let set = format!(
+            "[sealing]\nservice = \"{service}\"\nservice_address = \"https://sealing.example\"\n\
+             forms_address = \"{forms}\"\n"
+        );
+        std::fs::write(&file, format!("{settings}{set}")).unwrap();
+        House::load(&folder.dir()).map_err(|e| e.to_string())
+    };
+    let service = PartyNumber::new(Role::Sealing, 1).unwrap().to_string();
+    let shop = PartyNumber::new(Role::Shop, 1).unwrap().to_string();
+    assert!(load(&service, "https://forms.centre.example").is_ok());
+    for (service, forms, named) in [
+        (&*service, "https://centre.example", "forms_address"),
+        (&service, "https://Centre.Example:8443", "forms_address"),
+        (
+            &service,
+            "https://forms.centre.example/apply",
+            "forms_address",
+        ),
+        (&service, "forms.centre.example", "sealing"),
+        (&shop, "https://forms.centre.example", "service"),
+    ] {
+        let refused = load(service, forms).unwrap_err();
+        assert!(refused.contains(named), "{forms}: {refused}");
+    }
+}
+
+/// What an older program wrote is taken over.
+#[test]
+fn people_of_an_older_program_can_apply_sealed_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let people = People::open(folder.path()).unwrap();
+    people.apply(Role::Member, &details(), now()).unwrap();
+    drop(people);
+    let database = rusqlite::Connection::open(folder.path().join("people.sqlite")).unwrap();
+    let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'order%'";
+    let names: Vec<String> = {
+        let mut tables = database.prepare(tables).unwrap();
+        let names = tables.query_map([], |r| r.get(0)).unwrap();
+        names.map(Result::unwrap).collect()
+    };
+    assert!(names.len() >= 5, "{names:?}");
+    for name in names {
+        database
+            .execute_batch(&format!("DROP TABLE {name}"))
+            .unwrap();
+    }
+    database.pragma_update(None, "user_version", 1).unwrap();
+    let people = People::open(folder.path()).unwrap();
+    assert_eq!(people.applications().unwrap().len(), 1);
+    let version = |db: &rusqlite::Connection| -> i64 {
+        db.query_row("PRAGMA user_version", [], |r| r.get(0))
+            .unwrap()
+    };
+    assert_eq!(version(&database), 2);
+    database.pragma_update(None, "user_version", 3).unwrap();
+    assert!(
+        People::open(folder.path())
+            .unwrap_err()
+            .to_string()
+            .contains("newer")
+    );
 }
 
 /// A person fills the form in, in Chromium.

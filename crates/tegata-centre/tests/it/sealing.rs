@@ -56,7 +56,7 @@ fn listener() -> (TcpListener, u16) {
 }
 
 /// What the service has.
-pub(crate) struct Service {
+struct Service {
     party: Party,
     record: SignedBytes,
     receipts: VerifyingKey,
@@ -123,18 +123,14 @@ impl Service {
     }
 
     /// Waits until the centre has uploaded keys.
-    pub(crate) fn stocked(&self) {
+    fn stocked(&self) {
         for _ in 0..600 {
-            if self.left() >= 8 {
+            if self.stock.lock().unwrap().len() >= 8 {
                 return;
             }
             std::thread::park_timeout(std::time::Duration::from_millis(50));
         }
         panic!("no keys came");
-    }
-
-    pub(crate) fn left(&self) -> usize {
-        self.stock.lock().unwrap().len()
     }
 
     fn hand_out(&self, token: &[u8]) -> Option<Vec<u8>> {
@@ -181,12 +177,10 @@ fn router(service: Arc<Service>) -> Router {
 /// A centre whose application form is sealed.
 pub(crate) struct Sealing {
     pub(crate) town: Folded,
-    pub(crate) service: Arc<Service>,
     pub(crate) service_address: String,
     /// The centre's own address.
     pub(crate) address: String,
-    pub(crate) desk: Arc<Desk>,
-    stocker: Option<std::sync::mpsc::Sender<tegata_forms::stocker::Signal>>,
+    _stocker: Option<std::sync::mpsc::Sender<tegata_forms::stocker::Signal>>,
 }
 
 /// The folder, without the desk that first ran in it.
@@ -225,7 +219,7 @@ impl Sealing {
         let desk = Arc::new(Desk::open(&folder.dir(), now()).unwrap());
         let stocker = desk.start_stocker();
         let web = Arc::new(Web {
-            desk: desk.clone(),
+            desk,
             terms: "Terms".to_owned(),
             data: folder.data(),
             downloads: Mutex::default(),
@@ -234,16 +228,9 @@ impl Sealing {
         service.stocked();
         Self {
             town: folder,
-            service,
             service_address,
             address,
-            desk,
-            stocker,
+            _stocker: stocker,
         }
-    }
-
-    /// No more keys come.
-    pub(crate) fn stop_stocker(&mut self) {
-        drop(self.stocker.take());
     }
 }
