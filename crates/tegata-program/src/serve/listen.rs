@@ -56,6 +56,8 @@ impl Bound {
         let (listener, bound) = listen(address, tls.is_some()).await?;
         dir.write_atomic(ADDRESS, format!("{bound}\n").as_bytes())?;
         let trace = Trace(dir.file(ADDRESS)?);
+        // Whoever waits for this line reads the file next.
+        tracing::info!(address = %bound, tls = tls.is_some(), "listening");
         Ok(Self {
             listener: Listener::Tcp(listener, tls),
             limits: Limits::default(),
@@ -69,7 +71,8 @@ impl Bound {
     /// # Errors
     /// [`Error::Bind`] if the system has no port. Within a runtime only.
     pub async fn untold() -> Result<Self, Error> {
-        let (listener, _) = listen(super::loopback(0), false).await?;
+        let (listener, bound) = listen(super::loopback(0), false).await?;
+        tracing::info!(address = %bound, tls = false, "listening");
         Ok(Self {
             listener: Listener::Tcp(listener, None),
             limits: Limits::default(),
@@ -142,7 +145,6 @@ async fn listen(address: SocketAddr, tls: bool) -> Result<(TcpListener, SocketAd
     };
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     let bound = listener.local_addr().map_err(refused)?;
-    tracing::info!(address = %bound, tls, "listening");
     Ok((listener, bound))
 }
 
