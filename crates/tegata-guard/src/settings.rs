@@ -3,7 +3,7 @@
 //! ```toml
 //! listen = "0.0.0.0:7401"
 //! centre = "/srv/tegata/centre/centre.sock"
-//! hosts = ["centre.example"]
+//! hosts = ["centre.example", "forms.centre.example"]
 //! tls_cert = "/etc/tegata/centre.pem"
 //! tls_key = "/etc/tegata/centre.key"
 //! rate_per_minute = 600
@@ -34,7 +34,8 @@ pub struct Settings {
     #[arg(long, value_name = "SOCKET")]
     pub centre: Option<PathBuf>,
 
-    /// A host name under which the centre is reached; may be repeated [default: centre.localhost]
+    /// A host name under which the centre is reached; may be repeated
+    /// [default: centre.localhost and, for its sealed form, forms.centre.localhost]
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
 
@@ -99,7 +100,7 @@ impl Settings {
     #[must_use]
     pub fn host_names(&self) -> Vec<String> {
         if self.hosts.is_empty() {
-            vec!["centre.localhost".into()]
+            vec!["centre.localhost".into(), "forms.centre.localhost".into()]
         } else {
             self.hosts.clone()
         }
