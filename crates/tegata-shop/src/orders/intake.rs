@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use tegata_forms::kept::OrderKeys;
-use tegata_forms::open::{Arrival, OpenError, Opened, Taken};
+use tegata_forms::open::{Arrival, OpenError, Opened, Taken, shortening};
 use tegata_forms::{FormsError, Own};
 use tegata_pages::Language;
 use tegata_pages::order::Erase;
@@ -109,7 +109,19 @@ pub fn take(shop: &Shop, bytes: &[u8]) -> Result<Accepted, Untaken> {
     }
 }
 
+/// The key that an order came under is no stock any more, whatever becomes of that order.
+fn end_key_with_token(shop: &Shop, bytes: &[u8], now: Time) -> Result<(), Untaken> {
+    let find = |tables: &Tables<'_>| shortening(tables.connection(), shop.own(), bytes);
+    if let Some(shortening) = shop.store().read(find)? {
+        let shorten = move |tables: &Tables<'_>| shortening.apply(tables.connection(), now);
+        shop.store()
+            .write(move |tables| shorten(tables).map_err(Untaken::from))?;
+    }
+    Ok(())
+}
+
 fn open(shop: &Shop, sealing: &Sealing, bytes: &[u8], now: Time) -> Result<Arrival, Untaken> {
+    end_key_with_token(shop, bytes, now)?;
     shop.store().read(|tables| {
         let (connection, epochs) = (tables.connection(), &sealing.epochs);
         let opened = tegata_forms::open::open(connection, shop.own(), epochs, bytes, now);

@@ -2,13 +2,15 @@
 //!
 //! Nobody types anything secret here: tickets are ordered by wallets, and the form for goods stands in
 //! frames on an origin of its own, where it's sealed. The public pages set two cookies: the language,
-//! and the cart (product ids and quantities). The owner's pages open by a one-time link only.
+//! and the cart (product ids and quantities). The owner's pages open by a one-time link only. Posted
+//! forms must come from the shop's own pages.
 
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use maud::{Markup, html};
 use tegata_pages::{Language, Link, Messages, Page, Refusal, Role, Texts, Tone, steps};
@@ -25,6 +27,7 @@ pub mod frames;
 mod goods;
 mod offer;
 mod orders;
+mod origin;
 mod owner;
 mod status;
 mod visit;
@@ -72,6 +75,8 @@ pub fn router(shop: &Arc<Shop>) -> Router {
         .route("/owner/orders/{id}/form", post(orders::form))
         .merge(tegata_pages::order::page_script())
         .fallback(missing)
+        .layer(from_fn_with_state(front.clone(), origin::same_origin))
+        .layer(from_fn_with_state(front.clone(), origin::strict_transport))
         .with_state(front)
 }
 

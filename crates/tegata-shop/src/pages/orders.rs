@@ -32,7 +32,7 @@ where
     F: FnOnce(&Front, &Visit) -> R + Send + 'static,
     R: IntoResponse,
 {
-    if !front.sessions.holds(&headers, front.shop.now()) {
+    if !front.is_owners(&headers) {
         return owner::no_entry(&front, &visit).into_response();
     }
     let answer = tokio::task::spawn_blocking(move || page(&front, &visit).into_response());

@@ -1,7 +1,8 @@
 //! The owner's page: what sells, what needs looking at. It opens by a one-time link.
 //!
 //! The link's token is kept as a digest in the database, is used up by the first visit, and becomes
-//! a session's cookie (host-only, `SameSite=Strict`). Sessions live in memory and end with the
+//! a session's cookie (host-only, `SameSite=Strict`; `__Host-` and `Secure` where the shop's address has
+//! TLS). Sessions live in memory and end with the
 //! program.
 
 use std::collections::HashMap;
@@ -17,11 +18,12 @@ use tegata_pages::{Column, Language, Page, Refusal, Table, Tone, notice};
 use tegata_protocol::{Digest, Time};
 
 use super::visit::Visit;
-use super::{Front, MESSAGES, stocks};
+use super::{Front, MESSAGES, origin, stocks};
 use crate::chance;
 use crate::store::{Sale, SaleState, Stock, StoreError};
 
 const COOKIE: &str = "tegata_owner";
+const SECURE_COOKIE: &str = "__Host-tegata_owner";
 /// How long a session lasts without a visit.
 const IDLE_SECONDS: u64 = 1800;
 
@@ -40,12 +42,12 @@ impl Sessions {
         cookie
     }
 
-    pub(super) fn holds(&self, headers: &HeaderMap, now: Time) -> bool {
+    fn holds(&self, headers: &HeaderMap, name: &str, now: Time) -> bool {
         let lines = headers.get_all(header::COOKIE).iter();
         let pairs = lines.filter_map(|line| line.to_str().ok());
         let pairs = pairs.flat_map(|line| line.split(';'));
         let mut values = pairs.filter_map(|pair| pair.trim().split_once('='));
-        let Some((_, cookie)) = values.find(|(name, _)| *name == COOKIE) else {
+        let Some((_, cookie)) = values.find(|(found, _)| *found == name) else {
             return false;
         };
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,6 +58,21 @@ impl Sessions {
             }
             Some(_) | None => false,
         }
+    }
+}
+
+impl Front {
+    fn is_secure(&self) -> bool {
+        origin::is_secure(self.shop.registered().address())
+    }
+
+    /// Does this come from the owner?
+    pub(super) fn is_owners(&self, headers: &HeaderMap) -> bool {
+        let name = match self.is_secure() {
+            true => SECURE_COOKIE,
+            false => COOKIE,
+        };
+        self.sessions.holds(headers, name, self.shop.now())
     }
 }
 
@@ -80,7 +97,12 @@ pub(super) async fn enter(
     match used.await {
         Ok(Ok(true)) => {
             let cookie = front.sessions.begin(now);
-            let cookie = format!("{COOKIE}={cookie}; Path=/owner; HttpOnly; SameSite=Strict");
+            let cookie = match front.is_secure() {
+                true => {
+                    format!("{SECURE_COOKIE}={cookie}; Path=/; Secure; HttpOnly; SameSite=Strict")
+                }
+                false => format!("{COOKIE}={cookie}; Path=/owner; HttpOnly; SameSite=Strict"),
+            };
             ([(header::SET_COOKIE, cookie)], Redirect::to("/owner")).into_response()
         }
         Ok(Ok(false)) | Err(_) => no_entry(&front, &visit).into_response(),
@@ -103,7 +125,7 @@ pub(super) fn no_entry(front: &Front, visit: &Visit) -> Page {
 }
 
 pub(super) async fn page(State(front): State<Front>, visit: Visit, headers: HeaderMap) -> Page {
-    if !front.sessions.holds(&headers, front.shop.now()) {
+    if !front.is_owners(&headers) {
         return no_entry(&front, &visit);
     }
     match body(&front, visit.language) {

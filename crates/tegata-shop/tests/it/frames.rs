@@ -143,6 +143,7 @@ fn the_cart_works_without_a_script() {
         let request = agent
             .post(format!("{}{path}", open.address))
             .content_type(form);
+        let request = request.header("origin", &open.address);
         let answer = request.header("cookie", cookie).send(body).unwrap();
         let header = |name: &str| {
             answer

@@ -34,6 +34,7 @@ fn ask(open: &Open, method: &str, path: &str, cookie: &str, body: &str) -> (u16,
             agent
                 .post(address)
                 .header("cookie", cookie)
+                .header("origin", &open.address)
                 .content_type(form)
                 .send(body)
         }
@@ -201,6 +202,68 @@ fn nobody_else_sees_or_does_anything() {
         .unwrap()
         .unwrap();
     assert_eq!(order.state.word(), "paid");
+}
+
+#[test]
+fn forms_of_other_pages_do_nothing() {
+    let town = Town::new(GOODS);
+    let open = town.open_selling();
+    let id = paid(&town, &open);
+    let cookie = enter(&town, &open);
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0);
+    let agent: ureq::Agent = config.build().into();
+    let press = |path: &str, name: &str, value: &str| {
+        let form = "application/x-www-form-urlencoded";
+        let request = agent
+            .post(format!("{}{path}", open.address))
+            .content_type(form);
+        let request = request.header("cookie", &cookie).header(name, value);
+        let answer = request.send("deed=packed&forms=yes&product=cup&count=1");
+        answer.unwrap().status().as_u16()
+    };
+    let act = format!("/owner/orders/{id}/act");
+    let form = format!("/owner/orders/{id}/form");
+    for path in [&*act, &*form, "/owner/orders.csv", "/cart/add", "/cart/set"] {
+        assert_eq!(press(path, "origin", "http://evil.example"), 403, "{path}");
+        assert_eq!(press(path, "origin", "http://127.0.0.1:1"), 403, "{path}");
+        assert_eq!(press(path, "sec-fetch-site", "same-site"), 403, "{path}");
+        assert_eq!(press(path, "x-nothing", "said"), 403, "{path}");
+    }
+    assert_eq!(press(&act, "sec-fetch-site", "same-origin"), 303);
+    assert_eq!(press("/cart/add", "origin", &open.address), 303);
+    assert_eq!(
+        press("/v1/orders", "origin", "http://evil.example"),
+        400,
+        "no page of ours, and no cookie counts there"
+    );
+}
+
+#[test]
+fn with_tls_the_owners_cookie_never_goes_without() {
+    let mut town = Town::new(GOODS);
+    town.address = "https://shop.example";
+    let open = town.open_selling();
+    let (token, expires) = (Digest::of(b"token"), town.time.now().after(600));
+    let offer = move |t: &tegata_shop::store::Tables<'_>| t.offer_owner_link(token, expires);
+    open.shop.store().write(offer).unwrap();
+    let (_, _, cookie) = ask(&open, "GET", "/owner/enter?token=token", "", "");
+    assert!(
+        cookie.starts_with("__Host-tegata_owner=")
+            && cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Strict"),
+        "{cookie}"
+    );
+    let cookie = cookie.split(';').next().unwrap();
+    assert_eq!(ask(&open, "GET", "/owner", cookie, "").0, 200);
+    let bare = cookie.trim_start_matches("__Host-");
+    assert_eq!(ask(&open, "GET", "/owner", bare, "").0, 403);
+    let strict = |open: &Open| {
+        let answer = ureq::get(&open.address).call().unwrap();
+        answer.headers().get("strict-transport-security").is_some()
+    };
+    assert!(strict(&open));
+    assert!(!strict(&Town::new(GOODS).open_selling()));
 }
 
 #[test]

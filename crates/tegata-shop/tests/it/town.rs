@@ -65,6 +65,8 @@ pub(crate) struct Town {
     pub(crate) time: Moment,
     pub(crate) centre: Centre,
     pub(crate) folder: tempfile::TempDir,
+    /// Where the shop says that it stands.
+    pub(crate) address: &'static str,
     members: AtomicU32,
 }
 
@@ -78,6 +80,7 @@ impl Town {
             centre: Centre::start(time.clone()),
             time,
             folder: tempfile::tempdir().unwrap(),
+            address: "http://shop.localhost:7402",
             members: AtomicU32::new(1),
         };
         std::fs::write(town.file("catalogue.toml"), catalogue).unwrap();
@@ -123,7 +126,11 @@ impl Town {
         let (dir, client) = (self.dir(), Client::default());
         let slip = self.centre.slip(Self::number());
         let now = self.time.now();
-        joining::join(&dir, &client, &slip, &Self::application(), None, now).unwrap();
+        let application = Application {
+            address: self.address.into(),
+            ..Self::application()
+        };
+        joining::join(&dir, &client, &slip, &application, None, now).unwrap();
         let identity = tegata_shop::identity::Identity::read(&dir)
             .unwrap()
             .unwrap();
