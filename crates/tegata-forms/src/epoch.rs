@@ -8,7 +8,8 @@
 //!
 //! ```text
 //! begin    epochs.cbor = {A, B}; new secrets go under B
-//! rewrap   one transaction of the host: every living secret from A to B
+//! rewrap   some transactions of the host, so that orders are taken between them: every living secret
+//!          from A to B
 //! finish   epochs.cbor = {B}; A is overwritten and gone
 //! ```
 //! [`Epochs::turn`] does the three. A crash between any two of them, or inside one, leaves a state
@@ -29,10 +30,14 @@ use zeroize::Zeroizing;
 
 use crate::ring::{Cut, Ring, Unwrapped};
 use crate::store::{self, Secret};
+use crate::watch::{Fallbacks, Watch};
 use crate::{Cover, FormsError, Host, keys};
 
 /// The file in the data folder; never in a backup.
 pub const FILE: &str = "epochs.cbor";
+
+/// How many secrets one transaction carries over.
+const BATCH: u32 = 250;
 
 const UPLOAD: &[u8] = b"tegata order upload v1";
 
@@ -40,6 +45,7 @@ const UPLOAD: &[u8] = b"tegata order upload v1";
 #[derive(Debug)]
 pub struct Epochs {
     ring: Ring,
+    watch: Watch,
 }
 
 /// What [`Epochs::rewrap`] did.
@@ -59,7 +65,17 @@ impl Epochs {
     /// [`FormsError`].
     pub fn open(dir: &DataDir, cover: Arc<dyn Cover>, now: Time) -> Result<Self, FormsError> {
         let ring = Ring::open(dir, FILE, cover, now)?;
-        Ok(Self { ring })
+        let watch = Watch::default();
+        Ok(Self { ring, watch })
+    }
+
+    /// Which fallback keys came back with orders since the program started.
+    pub fn fallbacks(&self) -> Fallbacks {
+        self.watch.fallbacks()
+    }
+
+    pub(crate) const fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     /// Has the epoch lasted for `seconds`, or does it end already?
@@ -73,8 +89,16 @@ impl Epochs {
     /// [`FormsError`]; the next call goes on.
     pub fn turn(self: &Arc<Self>, host: &impl Host, now: Time) -> Result<Moved, FormsError> {
         self.begin(now)?;
-        let epochs = Arc::clone(self);
-        let moved = host.write(move |connection| epochs.rewrap(connection, now))?;
+        let mut moved = Moved::default();
+        loop {
+            let epochs = Arc::clone(self);
+            let some = host.write(move |connection| epochs.rewrap_some(connection, now, BATCH))?;
+            moved.carried = moved.carried.saturating_add(some.carried);
+            moved.lost = moved.lost.saturating_add(some.lost);
+            if some.carried.saturating_add(some.lost) < u64::from(BATCH) {
+                break;
+            }
+        }
         host.read(|connection| self.finish(connection))?;
         Ok(moved)
     }
@@ -92,10 +116,20 @@ impl Epochs {
     /// # Errors
     /// [`FormsError`].
     pub fn rewrap(&self, connection: &Connection, now: Time) -> Result<Moved, FormsError> {
+        self.rewrap_some(connection, now, u32::MAX)
+    }
+
+    /// Carries at most so many of them.
+    fn rewrap_some(
+        &self,
+        connection: &Connection,
+        now: Time,
+        limit: u32,
+    ) -> Result<Moved, FormsError> {
         store::in_transaction(connection)?;
         store::expire_keys(connection, now)?;
         let (newest, mut moved) = (self.ring.newest(), Moved::default());
-        for (id, secret) in store::keys_elsewhere(connection, &newest)? {
+        for (id, secret) in store::keys_elsewhere(connection, &newest, limit)? {
             let aad = keys::label(id);
             match self.reopen(&secret, &aad)? {
                 Some(plain) => {
@@ -270,7 +304,7 @@ mod tests {
         /// How many stocked keys there are; every one must have its opening half.
         fn living(&self, epochs: &Epochs) -> usize {
             let connection = self.connect();
-            let all = store::keys_elsewhere(&connection, b"").unwrap();
+            let all = store::keys_elsewhere(&connection, b"", u32::MAX).unwrap();
             for (id, _) in &all {
                 let row = store::key(&connection, *id).unwrap().unwrap();
                 let sealing = keys::sealing(epochs, &row).unwrap().unwrap();

@@ -43,6 +43,7 @@ pub mod settings;
 pub mod stocker;
 mod store;
 pub mod token;
+mod watch;
 
 pub use cover::{Bare, Cover};
 pub use epoch::Epochs;
@@ -51,6 +52,7 @@ pub use kept::OrderKeys;
 pub use settings::{Rules, Settings, SettingsError};
 pub use stocker::Stocker;
 pub use store::SCHEMA;
+pub use watch::Fallbacks;
 
 /// Who opens: a shop or the centre, and the key that signs its tokens, order keys and receipts.
 #[derive(Clone, Copy, Debug)]

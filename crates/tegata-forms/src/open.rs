@@ -17,8 +17,8 @@
 
 use rusqlite::Connection;
 use tegata_protocol::order::{
-    Binding, CartToken, KeyScope, Maker, ORDER_LIMIT, OrderForm, OrderId, OrderKeyId, OrderReceipt,
-    SealedOrder, cart_digest,
+    Binding, CartToken, KeyScope, KeySource, Maker, ORDER_LIMIT, OrderForm, OrderId, OrderKeyId,
+    OrderReceipt, SealedOrder, cart_digest,
 };
 use tegata_protocol::refusal::{Code, Refusal};
 use tegata_protocol::{Digest, Document as _, Malformed, SignedBytes, Suite, Time, Verified};
@@ -149,6 +149,9 @@ pub fn find(
         return refuse(Code::TokenExpired);
     }
     let (row, sealing) = find_key(connection, epochs, &token, order.key, now)?;
+    if row.source == KeySource::Fallback {
+        epochs.watch().came(row.scheme, row.suite, now);
+    }
     // Told only when all else is good.
     let admitted = match check_member(connection, &token) {
         Ok(()) => Ok(()),

@@ -28,6 +28,9 @@ pub struct Settings {
     pub compact: bool,
     /// How many keys are to be in stock.
     pub stock: u32,
+    /// How many keys are made in an hour at most; four times `stock` unless set. Whoever asks the
+    /// service for keys and sends no orders can't have more made.
+    pub keys_per_hour: Option<u32>,
     /// How long a key may wait for an order, in days.
     pub key_days: u32,
     /// How long a key for want of stock holds, in hours; 0 for none.
@@ -57,6 +60,7 @@ impl Default for Settings {
             keys_made_by: "recipient".to_owned(),
             compact: true,
             stock: 200,
+            keys_per_hour: None,
             key_days: 3,
             fallback_hours: 24,
             token_minutes: 60,
@@ -121,6 +125,8 @@ pub struct Rules {
     pub compact: bool,
     /// How many keys are to be in stock.
     pub stock: u32,
+    /// How many keys for single orders are made in an hour at most.
+    pub keys_per_hour: u32,
     /// How long a key holds, in seconds.
     pub key_seconds: u64,
     /// How long a fallback key holds, in seconds; 0 for none.
@@ -152,6 +158,11 @@ impl Rules {
 }
 
 impl Settings {
+    fn hourly(&self) -> u32 {
+        let usual = self.stock.max(1).saturating_mul(4);
+        self.keys_per_hour.unwrap_or(usual).max(1)
+    }
+
     fn epoch_length(&self) -> u64 {
         let minutes = u64::from(self.epoch_minutes) * 60;
         let seconds = self.epoch_seconds.map(u64::from);
@@ -200,6 +211,7 @@ impl Settings {
             maker,
             compact: self.compact,
             stock: self.stock.max(1),
+            keys_per_hour: self.hourly(),
             key_seconds: u64::from(self.key_days.max(1)) * 86_400,
             fallback_seconds: u64::from(self.fallback_hours) * 3_600,
             token_seconds: u64::from(self.token_minutes.max(1)) * 60,

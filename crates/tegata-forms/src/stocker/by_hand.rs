@@ -8,9 +8,9 @@ use tegata_protocol::order::{MadeKeys, StockUpload};
 use tegata_protocol::record::PartyRecord;
 use tegata_protocol::{Unverified, Verified};
 
-use super::{Party, StockerError, decide, import, prepare};
+use super::{MOST_LIVING, Party, StockerError, decide, import, prepare};
 use crate::keys::{NewKeys, Wanted};
-use crate::{Epochs, FormsError, Own, Rules};
+use crate::{Epochs, FormsError, Own, Rules, store};
 
 /// An upload for a file.
 #[derive(Debug)]
@@ -33,6 +33,10 @@ pub fn write_upload<P: Party>(
     wanted: &Wanted,
     count: usize,
 ) -> Result<UploadFile, StockerError> {
+    if party.read(store::count_living)? >= MOST_LIVING {
+        let why = format!("{MOST_LIVING} keys wait for orders already; no more are made");
+        return Err(StockerError::File(why));
+    }
     let caller = party.caller();
     let own = Own {
         number: caller.number,

@@ -28,6 +28,8 @@ pub struct View<'a> {
     /// Of keys for many orders, those that are missing here or end soon: for the shop `None`, else
     /// each admitted member.
     pub missing: &'a [(Suite, Option<PartyNumber>)],
+    /// How many keys for single orders may be made now.
+    pub allowed: usize,
     /// The time.
     pub now: Time,
 }
@@ -40,7 +42,9 @@ pub fn decide(view: View<'_>) -> Option<Batch> {
             let regular = suites(view.rules).filter_map(|suite| for_orders(view, suite));
             let fallback = suites(view.rules).filter_map(|suite| fallback(view, suite));
             // One key for many orders first: with it nobody is turned away while stock is made.
-            fallback.chain(regular).next()
+            let batch = fallback.chain(regular).next()?;
+            let count = batch.count.min(view.allowed);
+            (count > 0).then_some(Batch { count, ..batch })
         }
         KeyScope::Shop | KeyScope::Member => {
             let (suite, member) = *view.missing.first()?;
@@ -168,6 +172,7 @@ mod tests {
             rules,
             stock,
             missing,
+            allowed: 1_000,
             now: NOW,
         })
     }
@@ -188,6 +193,31 @@ mod tests {
         assert_eq!(count(90, true), Some(10), "the service knows what is low");
         assert_eq!(count(100, true), None);
         assert_eq!(count(120, true), None);
+    }
+
+    #[test]
+    fn no_more_are_made_than_allowed() {
+        let rules = rules("order-public-1", |_| {});
+        for (until, source) in [
+            (None, KeySource::Fallback),
+            (Some(NOW.after(86_400)), KeySource::Regular),
+        ] {
+            let stock = stock(&rules, 0, true, until);
+            let count = |allowed| {
+                let batch = decide(View {
+                    rules: &rules,
+                    stock: &stock,
+                    missing: &[],
+                    allowed,
+                    now: NOW,
+                })?;
+                assert_eq!(batch.wanted.source, source);
+                Some(batch.count)
+            };
+            assert_eq!((count(0), count(1)), (None, Some(1)));
+            let most = if source == KeySource::Regular { 7 } else { 1 };
+            assert_eq!(count(7), Some(most));
+        }
     }
 
     #[test]

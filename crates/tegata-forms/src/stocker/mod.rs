@@ -32,7 +32,7 @@ pub use decide::{Batch, View, decide};
 
 use crate::keys::{self, Import, NewKeys};
 use crate::store::{self, Uploaded};
-use crate::{Epochs, FormsError, Host, Own, Rules, chance};
+use crate::{Epochs, Fallbacks, FormsError, Host, Own, Rules, chance};
 
 mod by_hand;
 mod decide;
@@ -48,6 +48,10 @@ const LATEST: Duration = Duration::from_secs(60);
 const REFUSED: Duration = Duration::from_secs(600);
 /// The most uploads of one round.
 const UPLOADS: usize = 64;
+
+/// The most keys that wait for orders here: each is carried into every epoch.
+const MOST_LIVING: u64 = 10_000;
+const HOUR: u64 = 3_600;
 
 /// Why a round stopped. The next one goes on where it did.
 #[derive(Debug, thiserror::Error)]
@@ -143,7 +147,9 @@ impl<P: Party> Stocker<P> {
                 trade_at = clock::monotonic_millis().saturating_add(millis(pause));
             }
             let left = trade_at.saturating_sub(clock::monotonic_millis());
-            let left = Duration::from_millis(left).min(LATER);
+            // Whatever else there's to do, an epoch ends in time.
+            let epoch = Duration::from_secs(self.rules.epoch_seconds);
+            let left = Duration::from_millis(left).min(LATER).min(epoch);
             match signals.recv_timeout(left) {
                 Ok(Signal::Look) => trade_at = 0,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -221,7 +227,16 @@ impl<P: Party> Stocker<P> {
     /// # Errors
     /// [`StockerError`].
     pub fn inquire(&self) -> Result<Stock, StockerError> {
-        self.ask(StockInquiry {})
+        let stock: Stock = self.ask(StockInquiry {})?;
+        let (watch, now) = (self.epochs.watch(), self.party.now());
+        watch.told(&stock);
+        watch.look(&stock, self.rules.scheme, now);
+        Ok(stock)
+    }
+
+    /// Which fallback keys came back with orders since the program started.
+    pub fn fallbacks(&self) -> Fallbacks {
+        self.epochs.fallbacks()
     }
 
     /// Uploads what isn't uploaded, or makes the next batch and uploads it; `None` if there's
@@ -236,9 +251,14 @@ impl<P: Party> Stocker<P> {
             rules: &self.rules,
             stock,
             missing: &missing,
+            allowed: self.party.read(|c| allowed(c, &self.rules, now))?,
             now,
         };
         let Some(batch) = decide(view) else {
+            let allowed = decide::BATCH;
+            if view.allowed == 0 && decide(View { allowed, ..view }).is_some() {
+                self.epochs.watch().limited(now);
+            }
             return Ok(None);
         };
         let new = NewKeys::grow(self.own(), &batch.wanted, batch.count, now)?;
@@ -292,7 +312,11 @@ impl<P: Party> Stocker<P> {
             self.client
                 .call(self.party.caller(), &self.service()?, prepared)?;
         let (how, result) = match answer.accepted() {
-            Ok(reply) => (Uploaded::Confirmed, Ok(reply.into_value().body)),
+            Ok(reply) => {
+                let stock = reply.into_value().body;
+                self.epochs.watch().told(&stock);
+                (Uploaded::Confirmed, Ok(stock))
+            }
             // The keys are no good there; in all other cases they are as good as before.
             Err(refusal) if refusal.code == Code::StockRefused => (Uploaded::Refused, Err(refusal)),
             Err(refusal) => (Uploaded::Again, Err(refusal)),
@@ -310,6 +334,10 @@ impl<P: Party> Stocker<P> {
         let (service, mut taken) = (self.service()?, 0);
         loop {
             let number = service.number;
+            if self.party.read(store::count_living)? >= MOST_LIVING {
+                self.epochs.watch().limited(self.party.now());
+                return Ok(taken);
+            }
             let after = self.party.read(|c| keys::made_cursor(c, number))?;
             let made: MadeKeys = self.ask(KeysWanted { after })?;
             let more = made.more && !made.keys.is_empty();
@@ -407,6 +435,18 @@ fn waiting(
         }
     }
     Ok(waiting)
+}
+
+/// How many keys for single orders may be made now.
+fn allowed(
+    connection: &rusqlite::Connection,
+    rules: &Rules,
+    now: Time,
+) -> Result<usize, FormsError> {
+    let made = store::count_made(connection, now.before(HOUR))?;
+    let hourly = u64::from(rules.keys_per_hour).saturating_sub(made);
+    let room = MOST_LIVING.saturating_sub(store::count_living(connection)?);
+    Ok(usize::try_from(hourly.min(room)).unwrap_or(usize::MAX))
 }
 
 /// Of keys for many orders, those that aren't here or end within a quarter of their time.

@@ -185,14 +185,15 @@ pub(crate) fn forget_keys(connection: &Connection, then: Time) -> Result<usize, 
     Ok(connection.execute(sql, params![stocked, cell(then.secs())?])?)
 }
 
-/// Keys whose secrets aren't under `slot`.
+/// At most `limit` keys whose secrets aren't under `slot`.
 pub(crate) fn keys_elsewhere(
     connection: &Connection,
     slot: &[u8],
+    limit: u32,
 ) -> Result<Vec<(OrderKeyId, Secret)>, FormsError> {
-    let sql = "SELECT id, slot, secret FROM order_key WHERE state = ?1 AND slot <> ?2";
-    let mut query = connection.prepare(sql)?;
-    let rows = query.query_map(params![KeyState::Stocked.cell(), slot], |row| {
+    let sql = "SELECT id, slot, secret FROM order_key WHERE state = ?1 AND slot <> ?2 LIMIT ?3";
+    let mut query = connection.prepare_cached(sql)?;
+    let rows = query.query_map(params![KeyState::Stocked.cell(), slot, limit], |row| {
         let (slot, bytes) = (row.get(1)?, row.get(2)?);
         Ok((row.get::<_, [u8; 16]>(0)?, Secret { slot, bytes }))
     })?;
@@ -220,6 +221,23 @@ pub(crate) fn move_key(
     let mut update = connection.prepare_cached(sql)?;
     update.execute(params![id.as_bytes(), slot, bytes])?;
     Ok(())
+}
+
+/// How many keys wait for an order, of all kinds.
+pub(crate) fn count_living(connection: &Connection) -> Result<u64, FormsError> {
+    let sql = "SELECT count(*) FROM order_key WHERE state = ?1";
+    let mut query = connection.prepare_cached(sql)?;
+    number(query.query_row([KeyState::Stocked.cell()], |row| row.get(0))?)
+}
+
+/// How many keys were made here since `then`, whatever became of them. None ends before it was made:
+/// so the index over ends finds them.
+pub(crate) fn count_made(connection: &Connection, then: Time) -> Result<u64, FormsError> {
+    let sql = "SELECT count(*) FROM order_key WHERE state IN (1, 2, 3) AND expires > ?1 \
+        AND made > ?1 AND maker = ?2";
+    let mut query = connection.prepare_cached(sql)?;
+    let values = params![cell(then.secs())?, maker_cell(Maker::Recipient)];
+    number(query.query_row(values, |row| row.get(0))?)
 }
 
 /// A kind of key, for counting.

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
-use tegata_forms::{Bare, Cover, Epochs, OrderKeys, epoch, kept, open};
+use rusqlite::Connection;
+use tegata_forms::{Bare, Cover, Epochs, FormsError, Host, OrderKeys, epoch, kept, open};
 use tegata_protocol::Suite;
 use tegata_protocol::order::{KeySource, OrderId};
 
@@ -117,6 +118,63 @@ fn the_key_of_a_refused_order_does_not_outlive_the_next_epoch() {
     desk.epochs.turn(&desk, NOW.after(2 * 3_600)).unwrap();
     let after = dump(desk.dir.path());
     assert_eq!(attack(&after, &secrets) + attack(&after, &carried), 0);
+}
+
+/// A host whose power fails before a certain write.
+struct Failing<'a> {
+    desk: &'a Desk,
+    writes: AtomicUsize,
+    fails_at: usize,
+}
+
+impl Host for Failing<'_> {
+    fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, FormsError> + Send + 'static,
+    ) -> Result<T, FormsError> {
+        if self.writes.fetch_add(1, Ordering::SeqCst) == self.fails_at {
+            return Err(FormsError::host(std::io::Error::other("power cut")));
+        }
+        self.desk.write(job)
+    }
+
+    fn read<T>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, FormsError>,
+    ) -> Result<T, FormsError> {
+        self.desk.read(job)
+    }
+}
+
+#[test]
+fn an_epoch_ends_in_batches_and_a_crash_between_them_loses_no_key() {
+    let desk = Desk::new("order-public-1");
+    let wanted = desk.wanted(Suite::Compact, KeySource::Regular);
+    let keys = desk.make(&wanted, 620);
+    let secrets = stored(&desk);
+    let old_file = desk.dir.read(epoch::FILE).unwrap();
+    assert!(holds(&old_file, &old_file[13..45]));
+    let failing = |fails_at| Failing {
+        desk: &desk,
+        writes: AtomicUsize::new(0),
+        fails_at,
+    };
+    desk.epochs.turn(&failing(1), NOW).unwrap_err();
+    let moved = stored(&desk);
+    let left = moved.iter().filter(|secret| secrets.contains(secret));
+    assert_eq!(left.count(), 620 - 250, "one batch was carried");
+    // Started again, with the file as it lies there.
+    let epochs = Arc::new(Epochs::open(&desk.dir, Arc::new(Bare), NOW).unwrap());
+    assert!(epochs.is_due(NOW, u64::MAX));
+    let open = |bytes: &[u8]| open::open(&desk.connect(), desk.own(), &epochs, bytes, NOW);
+    let some = keys.iter().step_by(20);
+    let orders: Vec<_> = some.map(|key| desk.order(key).1).collect();
+    assert!(orders.iter().all(|bytes| open(bytes).is_ok()), "half-way");
+    let host = failing(usize::MAX);
+    assert_eq!(epochs.turn(&host, NOW).unwrap().carried, 370);
+    assert_eq!(host.writes.load(Ordering::SeqCst), 2);
+    assert!(orders.iter().all(|bytes| open(bytes).is_ok()), "at its end");
+    assert!(!holds(&dump(desk.dir.path()), &old_file[13..45]));
 }
 
 #[test]

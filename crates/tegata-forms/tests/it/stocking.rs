@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use tegata_client::{Caller, Client};
 use tegata_forms::keys::{self, KeyState};
 use tegata_forms::stocker::{self, Party, StockerError};
-use tegata_forms::{Epochs, FormsError, Host, Rules, Settings, Stocker};
+use tegata_forms::{Epochs, Fallbacks, FormsError, Host, Rules, Settings, Stocker};
 use tegata_protocol::envelope::{Parcel, Sealed};
 use tegata_protocol::order::{
     KeySource, MadeKey, Maker, OpeningHalf, OrderKey, OrderKeyId, Part, SharedKey, program_digest,
@@ -168,6 +168,83 @@ fn stock_and_fallback_are_filled_up_and_then_left_alone() {
         (key.recipient, key.program),
         (shop_number(), program_digest())
     );
+}
+
+/// Somebody takes every key out of the service's stock, again and again.
+#[test]
+fn who_takes_keys_without_ordering_has_so_many_made_and_no_more() {
+    let town = Town::new("order-public-1", |s| {
+        s.keys_per_hour = Some(100);
+        s.fallback_hours = 0;
+    });
+    for _ in 0..10 {
+        town.service.books().keys.clear();
+        town.round().unwrap();
+    }
+    assert_eq!(town.stocked(), 100);
+    town.clock.fetch_add(3_599, Ordering::SeqCst);
+    town.round().unwrap();
+    assert_eq!(town.stocked(), 100, "not before the hour is over");
+    town.clock.fetch_add(1, Ordering::SeqCst);
+    town.service.books().keys.clear();
+    town.round().unwrap();
+    assert_eq!(town.stocked(), 164);
+}
+
+#[test]
+fn four_times_the_stock_is_made_in_an_hour_unless_set() {
+    let town = Town::new("order-public-1", |s| s.stock = 9);
+    assert_eq!(town.desk.rules.keys_per_hour, 36);
+}
+
+#[test]
+fn no_more_than_ten_thousand_keys_wait() {
+    let town = Town::new("order-public-1", |s| {
+        s.keys_per_hour = Some(1_000);
+        s.fallback_hours = 0;
+    });
+    town.round().unwrap();
+    // More of the same, made long ago.
+    let copies = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9926) \
+        INSERT INTO order_key SELECT randomblob(16), scheme, suite, member, source, maker, signer, \
+        made - 7200, expires, state, 2, slot, secret FROM n, \
+        (SELECT * FROM order_key WHERE state = 1 LIMIT 1)";
+    town.desk.connect().execute_batch(copies).unwrap();
+    assert_eq!(town.stocked(), 9_990);
+    town.service.books().keys.clear();
+    town.round().unwrap();
+    assert_eq!(town.stocked(), 10_000);
+    let wanted = town.desk.wanted(Suite::Compact, KeySource::Regular);
+    let (lent, record) = (town.lent(), town.service.record());
+    let file = stocker::write_upload(&lent, &town.desk.epochs, &record, &wanted, 9);
+    assert!(matches!(file, Err(StockerError::File(_))), "{file:?}");
+}
+
+#[test]
+fn an_order_under_a_fallback_key_is_noticed_and_more_so_while_keys_are_left() {
+    let town = Town::new("order-public-1", |_| {});
+    town.round().unwrap();
+    let mut wanted = town.desk.wanted(Suite::Standard, KeySource::Fallback);
+    wanted.expires = NOW.after(7_200);
+    let key = town.desk.make(&wanted, 1).remove(0);
+    assert_eq!(town.stocker().fallbacks(), Fallbacks::default());
+    town.desk.open_new(&town.desk.order(&key).1);
+    let both = Fallbacks {
+        last: Some(NOW),
+        although_stocked: Some(NOW),
+    };
+    assert_eq!(town.stocker().fallbacks(), both);
+    // Later they have run out, and the service says so.
+    town.service.books().keys.clear();
+    town.stocker().inquire().unwrap();
+    town.desk
+        .open(&town.desk.order(&key).1, NOW.after(5))
+        .unwrap();
+    let later = Fallbacks {
+        last: Some(NOW.after(5)),
+        ..both
+    };
+    assert_eq!(town.stocker().fallbacks(), later);
 }
 
 #[test]
