@@ -15,6 +15,7 @@
 //! # For goods by post: where the order form's frames stand, and how long a bill may be paid.
 //! forms_address = "https://forms.shop.example"
 //! order_bill_minutes = 60
+//! unpaid_share = 50
 //!
 //! # Who hands out the keys that orders are sealed with; see tegata-forms for all of it.
 //! [orders]
@@ -103,6 +104,11 @@ pub struct Settings {
     )]
     pub order_bill_seconds: Option<u32>,
 
+    /// How much of what isn't sold of a product unpaid orders may reserve, in percent; where
+    /// nothing is reserved, one order may have more [default: 50]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub unpaid_share: Option<u32>,
+
     /// Where customers' wallets show their page, on their own machine
     /// [default: http://wallet.localhost:7405]
     #[arg(long, value_name = "URL")]
@@ -138,6 +144,7 @@ impl Settings {
             forms_address: self.forms_address.or(others.forms_address),
             order_bill_minutes: self.order_bill_minutes.or(others.order_bill_minutes),
             order_bill_seconds: self.order_bill_seconds.or(others.order_bill_seconds),
+            unpaid_share: self.unpaid_share.or(others.unpaid_share),
             wallet: self.wallet.or(others.wallet),
             orders: self.orders.or(others.orders),
         }
@@ -201,6 +208,9 @@ impl Settings {
         Rules {
             bill_seconds: seconds.or(minutes).unwrap_or(usual.bill_seconds).max(1),
             open_bills: self.open_bills.map_or(usual.open_bills, u64::from),
+            unpaid_share: self
+                .unpaid_share
+                .map_or(usual.unpaid_share, |share| share.clamp(1, 100)),
             rates: Rates {
                 member: self.messages_per_minute.unwrap_or(usual.rates.member),
                 address: self.rate_per_minute.unwrap_or(usual.rates.address),

@@ -34,6 +34,8 @@ pub struct Rules {
     pub bill_seconds: u64,
     /// How many unpaid bills a member may have.
     pub open_bills: u64,
+    /// How much of what isn't sold of a product may wait for its money, in percent.
+    pub unpaid_share: u32,
     /// How many messages an address, and a member, may send.
     pub rates: Rates,
 }
@@ -43,6 +45,7 @@ impl Default for Rules {
         Self {
             bill_seconds: 900,
             open_bills: 5,
+            unpaid_share: 50,
             rates: Rates::default(),
         }
     }

@@ -1,5 +1,7 @@
 //! A cart: product ids and quantities, nothing else; and what it costs. Pure.
 
+use std::collections::HashSet;
+
 use tegata_protocol::order::{CartLine, MAX_CART_LINES};
 use tegata_protocol::purchase::{BillError, Line, TaxMode, Totals, compute_totals};
 use tegata_protocol::refusal::{Code, Refusal};
@@ -135,16 +137,21 @@ pub struct Priced<'a> {
 /// Prices an order's lines by a catalogue.
 ///
 /// # Errors
-/// [`Code::OrderTooLarge`], [`Code::ProductUnknown`], or [`Code::OutOfStock`] for more than one order
-/// may have, each with the product's name.
+/// [`Code::OrderTooLarge`], [`Code::ProductUnknown`], [`Code::CartChanged`] for a product on two lines, or
+/// [`Code::OutOfStock`] for more than one order may have, each with the product's name.
 pub fn price<'a>(catalogue: &'a Catalogue, lines: &[CartLine]) -> Result<Priced<'a>, Refusal> {
     let large = |_e: BillError| Refusal::new(Code::OrderTooLarge);
     let mut goods = Amount::zero(catalogue.currency);
-    let mut priced = Vec::new();
+    let mut priced: Vec<PricedLine<'a>> = Vec::new();
+    let mut seen = HashSet::new();
     for line in lines {
         let product = catalogue.goods.product(&line.product);
         let product =
             product.ok_or_else(|| Refusal::because(Code::ProductUnknown, &line.product))?;
+        if !seen.insert(&line.product) {
+            let why = format!("{}: on two lines", product.id);
+            return Err(Refusal::because(Code::CartChanged, why));
+        }
         if line.quantity > product.most_per_order {
             let why = format!(
                 "{}: at most {} in one order",

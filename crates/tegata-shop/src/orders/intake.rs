@@ -149,6 +149,7 @@ struct Desk {
     order_keys: Arc<OrderKeys>,
     catalogue: Arc<Catalogue>,
     bill_seconds: u64,
+    unpaid_share: u32,
     now: Time,
 }
 
@@ -160,6 +161,7 @@ impl Desk {
             order_keys: Arc::clone(&sealing.order_keys),
             catalogue: shop.catalogue(),
             bill_seconds: sealing.bill_seconds,
+            unpaid_share: shop.rules().unpaid_share,
             now,
         }
     }
@@ -183,7 +185,7 @@ impl Desk {
         if opened.token().total != Some(priced.totals.total) {
             return Err(Refusal::because(Code::CartChanged, "a price has changed").into());
         }
-        check_stock(tables, &priced)?;
+        check_stock(tables, &priced, self.unpaid_share)?;
         let order = self.order(tables, opened, &priced, by_card)?;
         tables.begin_order(&order)?;
         self.order_keys.keep(tables.connection(), order.id, form)?;
@@ -263,21 +265,29 @@ impl Desk {
     }
 }
 
-/// Are there so many of each product?
-pub(super) fn check_stock(tables: &Tables<'_>, priced: &Priced<'_>) -> Result<(), Untaken> {
-    let mut wanted: Vec<(&str, u64, u64)> = Vec::new();
+/// Are there so many of each product, and may so many more wait for their money? `share` is the part of
+/// what isn't sold that may, in percent: many who reserve without paying can't clear the shelf. Where
+/// nothing waits yet, one order may have as many as an order may.
+pub(super) fn check_stock(
+    tables: &Tables<'_>,
+    priced: &Priced<'_>,
+    share: u32,
+) -> Result<(), Untaken> {
     for line in &priced.lines {
-        let (id, count) = (line.product.id.as_str(), u64::from(line.quantity));
-        match wanted.iter_mut().find(|(known, ..)| *known == id) {
-            Some((_, wanted, _)) => *wanted += count,
-            None => wanted.push((id, count, line.product.stock.into())),
-        }
-    }
-    for (id, wanted, stock) in wanted {
-        let left = tables.product_stock(id)?.left(stock);
+        let (id, wanted) = (line.product.id.as_str(), u64::from(line.quantity));
+        let stock = tables.product_stock(id)?;
+        let left = stock.left(line.product.stock.into());
+        let refuse = |why: String| Err(Refusal::because(Code::OutOfStock, why).into());
         if left < wanted {
-            let why = format!("{id}: {left} left");
-            return Err(Refusal::because(Code::OutOfStock, why).into());
+            return refuse(format!("{id}: {left} left"));
+        }
+        let most = left.saturating_add(stock.held).saturating_mul(share.into());
+        let most = most.div_ceil(100);
+        // Counted one by one only where it matters: what is held counts money on its way, too.
+        let too_many = |unpaid: u64| unpaid > 0 && unpaid.saturating_add(wanted) > most;
+        if too_many(stock.held) && too_many(tables.unpaid_of(id)?) {
+            let why = "the others are reserved by orders that aren't paid yet, try again later";
+            return refuse(format!("{id}: {why}"));
         }
     }
     Ok(())

@@ -47,7 +47,7 @@ pub fn issue(
         member,
     };
     let token = shop.store().read(|tables| {
-        super::intake::check_stock(tables, &priced)?;
+        super::intake::check_stock(tables, &priced, shop.rules().unpaid_share)?;
         let (rules, now) = (&sealing.rules, shop.now());
         let issued =
             tegata_forms::token::issue(tables.connection(), shop.own(), rules, wanted, now);

@@ -289,6 +289,18 @@ impl Tables<'_> {
         })
     }
 
+    /// How many of a product are reserved by orders that nobody has paid for.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn unpaid_of(&self, product: &str) -> Result<u64, StoreError> {
+        let sql = "SELECT coalesce(sum(quantity), 0) FROM goods_order JOIN goods_line \
+             ON goods_order = id WHERE state IN (?1, ?2) AND product = ?3";
+        let (taken, billed) = (OrderState::Taken.number(), OrderState::Billed.number());
+        let mut query = self.connection.prepare_cached(sql)?;
+        number(query.query_row(params![taken, billed, product], |row| row.get(0))?)
+    }
+
     fn count_product(&self, product: &str, held: i64, sold: i64) -> Result<(), StoreError> {
         let sql = "INSERT INTO product (id, held, sold) VALUES (?1, 0, 0) ON CONFLICT DO NOTHING";
         self.connection.prepare_cached(sql)?.execute([product])?;

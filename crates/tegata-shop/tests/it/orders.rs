@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tegata_forms::Settings;
 use tegata_protocol::order::OrderForm;
+use tegata_protocol::payment::Mode;
 use tegata_protocol::purchase::{Bill, DeliveryKind};
 use tegata_protocol::{SignedBytes, Unverified, Verified};
 
 use crate::goods::{
-    GOODS, form, key, left, lines, order, receipt, seal, send, settings, token, yen,
+    Answer, GOODS, form, key, left, lines, order, receipt, seal, send, settings, token, yen,
 };
 use crate::town::{Open, Town, contains};
 
@@ -24,6 +25,12 @@ pub(crate) fn bill_of(open: &Open, digest: tegata_protocol::Digest) -> Verified<
     let bill = Unverified::<Bill>::parse(SignedBytes::new(bytes)).unwrap();
     bill.verify(&open.shop.registered().record.keys.signing)
         .unwrap()
+}
+
+fn bill_signed(open: &Open, answer: &Answer) -> SignedBytes {
+    let id = receipt(open, answer).order;
+    let order = open.shop.store().read(|tables| tables.goods_order(id));
+    order.unwrap().unwrap().bill.unwrap()
 }
 
 #[test]
@@ -81,8 +88,8 @@ fn what_cant_be_had_is_refused_and_nothing_changes() {
     );
     assert_eq!(token(&open, &lines(&[("cup", 4)])).error(), "out_of_stock");
     assert_eq!(
-        token(&open, &lines(&[("cup", 2), ("cup", 2)])).error(),
-        "out_of_stock"
+        token(&open, &lines(&[("cup", 1), ("cup", 1)])).error(),
+        "cart_changed"
     );
     assert_eq!(token(&open, &lines(&[("tea", 21)])).error(), "out_of_stock");
     assert_eq!(token(&open, &[]).error(), "cart_changed");
@@ -108,6 +115,46 @@ fn what_cant_be_had_is_refused_and_nothing_changes() {
     std::fs::write(town.file("catalogue.toml"), more).unwrap();
     open.shop.reload().unwrap();
     assert_eq!(send(&open, &late).status, 200);
+}
+
+#[test]
+fn unpaid_orders_cant_clear_the_shelf() {
+    let town = Town::new(&GOODS.replace("most_per_order = 20", "most_per_order = 10"));
+    let open = town.open_selling();
+    // Of 50 at most 25 may wait for their money.
+    let first = order(&open, &[("tea", 10)]);
+    assert_eq!(order(&open, &[("tea", 10)]).status, 200);
+    let wanted = lines(&[("tea", 6)]);
+    let refused = token(&open, &wanted);
+    assert_eq!(refused.error(), "out_of_stock");
+    let text = String::from_utf8(refused.bytes).unwrap();
+    assert!(text.contains("tea") && text.contains("later"), "{text}");
+    let five = token(&open, &lines(&[("tea", 5)])).bytes;
+    assert_eq!(order(&open, &[("tea", 5)]).status, 200);
+    let late = seal(&five, &key(&open), &form(&lines(&[("tea", 5)])));
+    assert_eq!(send(&open, &late).error(), "out_of_stock");
+    // Money that's on its way isn't missing.
+    let bill = bill_signed(&open, &first);
+    town.centre.pay(&bill, Mode::Hold);
+    open.courier.collect().unwrap();
+    assert_eq!(send(&open, &late).status, 200);
+    open.courier.round().unwrap();
+    // 40 aren't sold, 20 of them wait.
+    assert_eq!(token(&open, &lines(&[("tea", 1)])).error(), "out_of_stock");
+    assert_eq!(left(&open, "tea"), 20);
+}
+
+#[test]
+fn one_whole_order_is_always_possible() {
+    let town = Town::new(GOODS);
+    let open = town.open_selling();
+    assert_eq!(order(&open, &[("cup", 3)]).status, 200, "more than half");
+    assert_eq!(left(&open, "cup"), 0);
+    let town = Town::new(GOODS);
+    let open = town.open_selling();
+    assert_eq!(order(&open, &[("cup", 1)]).status, 200);
+    assert_eq!(order(&open, &[("cup", 1)]).status, 200);
+    assert_eq!(token(&open, &lines(&[("cup", 1)])).error(), "out_of_stock");
 }
 
 #[test]
