@@ -50,6 +50,7 @@ use tegata_protocol::{
 use crate::chance;
 use crate::joining::JoinError;
 use crate::keys::KeysError;
+use crate::orders::deeds;
 use crate::shop::{Shop, cause};
 use crate::store::{Sale, SaleState, StepError, StoreError, Tables};
 
@@ -207,10 +208,11 @@ impl Courier {
     fn take(&self, item: Item) -> Result<(), CourierError> {
         let number = item.number;
         let (word, now) = (self.understand(item.signed), self.shop.now());
-        self.shop.store().write(move |tables| {
+        let erased = self.shop.store().write(move |tables| {
+            let mut erased = false;
             match word {
                 Ok(Word::Paid(notice)) => paid(tables, &notice, now)?,
-                Ok(Word::Closed(closed)) => hold_closed(tables, &closed, now)?,
+                Ok(Word::Closed(closed)) => erased = hold_closed(tables, &closed, now)?,
                 // What it may have said is asked for after the bill's expiry.
                 Err(error) => tracing::error!(
                     error = cause(&error),
@@ -219,8 +221,17 @@ impl Courier {
                 ),
             }
             tables.advance_mailbox(number)?;
-            Ok::<_, CourierError>(())
-        })
+            Ok::<_, CourierError>(erased)
+        })?;
+        self.scrub_if(erased);
+        Ok(())
+    }
+
+    /// What was erased goes out of the database's log as well.
+    fn scrub_if(&self, erased: bool) {
+        if erased {
+            deeds::scrub(self.shop.store());
+        }
     }
 
     /// Reads what the centre signed for this shop.
@@ -551,17 +562,18 @@ fn paid_outright(tables: &Tables<'_>, number: TransactionNumber) -> Result<(), S
     }
 }
 
+/// A hold was closed; was a form erased for it?
 fn hold_closed(
     tables: &Tables<'_>,
     closed: &Verified<Message<HoldClosed>>,
     now: Time,
-) -> Result<(), CourierError> {
+) -> Result<bool, CourierError> {
     if let Some(order) = tables.order_of_payment(closed.body.payment)? {
         return goods::closed(tables, &order, now);
     }
     let Some(sale) = tables.sale_of_payment(closed.body.payment)? else {
         tracing::warn!(payment = %closed.body.payment, "closed, but no payment known here");
-        return Ok(());
+        return Ok(false);
     };
     match sale.state {
         SaleState::Paid | SaleState::Ready | SaleState::Stuck => {
@@ -573,7 +585,7 @@ fn hold_closed(
             tracing::warn!(sale = %sale.number, state, "a hold was closed that isn't awaited");
         }
     }
-    Ok(())
+    Ok(false)
 }
 
 /// What a sale's bill amounts to.

@@ -17,7 +17,7 @@ use crate::keys::Keys;
 use crate::orders::csv::{self, Entry};
 use crate::orders::deeds::{self, By, Deed, DeedError, Refunded};
 use crate::shop::OpenError;
-use crate::store::{self, Event, GoodsOrder, OrderState, SoldLine, Store};
+use crate::store::{Event, GoodsOrder, OrderState, SoldLine, Store};
 
 /// The most orders of a list.
 const MOST: u32 = 10_000;
@@ -285,9 +285,6 @@ fn act(which: &Which, deed: Deed) -> Result<(), Failure> {
     let order = find(&store, &which.order)?;
     let erased = deed == Deed::Erased;
     deeds::act(&store, order.id, deed, By::Command, now()).map_err(wrong)?;
-    if erased {
-        deeds::scrub(&which.usual.existing()?.path().join(store::FILE));
-    }
     let order = find(&store, &which.order)?;
     let what = if erased {
         "its form is erased"

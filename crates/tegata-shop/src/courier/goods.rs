@@ -6,7 +6,7 @@
 //! before it's sent, so the same bytes go out again after a crash.
 
 use tegata_client::Answer;
-use tegata_forms::{FormsError, kept};
+use tegata_forms::FormsError;
 use tegata_protocol::envelope::{Message, Parcel};
 use tegata_protocol::order::{CardForm, CardKept};
 use tegata_protocol::payment::{
@@ -17,7 +17,7 @@ use tegata_protocol::{Digest, Malformed, MessageId, PartyNumber, PaymentId, Sign
 
 use super::{Courier, CourierError, SLACK, first_error, is_away};
 use crate::chance;
-use crate::orders::deeds::FORM_ERASED;
+use crate::orders::deeds;
 use crate::store::{GoodsOrder, OrderState, StoreError, Tables};
 
 /// How many orders one round looks at in each state.
@@ -71,26 +71,28 @@ fn take_payment(
     Ok(())
 }
 
-/// The hold for an order was closed.
+/// The hold for an order was closed; was a form erased for it?
 pub(super) fn closed(
     tables: &Tables<'_>,
     order: &GoodsOrder,
     now: Time,
-) -> Result<(), CourierError> {
+) -> Result<bool, CourierError> {
     if order.state.may_become(OrderState::Lapsed) && order.state != OrderState::Billed {
         tables.step_order(order, OrderState::Lapsed, now, CENTRE)?;
-        forget(tables, order, now)?;
+        return Ok(forget(tables, order, CENTRE, now)?);
     }
-    Ok(())
+    Ok(false)
 }
 
 /// An order that comes to nothing needs nobody's address.
-fn forget(tables: &Tables<'_>, order: &GoodsOrder, now: Time) -> Result<(), StoreError> {
-    let erased = kept::erase(tables.connection(), order.id);
-    match erased.map_err(|e| StoreError::damaged(e.to_string()))? {
-        true => tables.note_event(order.id, now, FORM_ERASED, CENTRE),
-        false => Ok(()),
-    }
+fn forget(
+    tables: &Tables<'_>,
+    order: &GoodsOrder,
+    by: &str,
+    now: Time,
+) -> Result<bool, StoreError> {
+    let erased = deeds::erase(tables, order, by, now);
+    erased.map_err(|e| StoreError::damaged(e.to_string()))
 }
 
 impl Courier {
@@ -255,14 +257,14 @@ impl Courier {
         now: Time,
         by: &'static str,
     ) -> Result<(), CourierError> {
-        self.shop.store().write(move |tables| {
+        let erased = self.shop.store().write(move |tables| {
             tables.step_order(&order, to, now, by)?;
-            if to == OrderState::Lapsed {
-                forget(tables, &order, now)?;
-            }
             tracing::info!(number = %order.number, "the order is {}", to.word());
-            Ok(())
-        })
+            let nothing = matches!(to, OrderState::Lapsed | OrderState::Cancelled);
+            Ok::<_, CourierError>(nothing && forget(tables, &order, by, now)?)
+        })?;
+        self.scrub_if(erased);
+        Ok(())
     }
 
     /// Asks whether a bill whose time is over was paid after all.

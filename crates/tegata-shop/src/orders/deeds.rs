@@ -1,8 +1,6 @@
 //! What the owner does with an order, on the page or by command: both come here, and each deed is noted
 //! in the order's events with who did it.
 
-use std::path::Path;
-
 use tegata_forms::FormsError;
 use tegata_forms::kept::{self, OrderKeys};
 use tegata_protocol::Time;
@@ -91,11 +89,17 @@ pub enum DeedError {
 /// # Errors
 /// [`DeedError`]; nothing was done then.
 pub fn act(store: &Store, id: OrderId, deed: Deed, by: By, now: Time) -> Result<(), DeedError> {
-    store.write(move |tables| {
+    let erased = store.write(move |tables| {
         let order = tables.goods_order(id)?.ok_or(DeedError::Unknown)?;
         do_it(tables, &order, &deed, by.word(), now)
-    })
+    })?;
+    if erased {
+        scrub(store);
+    }
+    Ok(())
 }
+
+/// Does it; was a form erased?
 
 fn do_it(
     tables: &Tables<'_>,
@@ -103,7 +107,7 @@ fn do_it(
     deed: &Deed,
     by: &str,
     now: Time,
-) -> Result<(), DeedError> {
+) -> Result<bool, DeedError> {
     let paid = matches!(order.state, OrderState::Paid | OrderState::Packed);
     let by_hand = matches!(order.state, OrderState::Taken | OrderState::Stuck);
     let next = match deed {
@@ -129,16 +133,28 @@ fn do_it(
     };
     tables.step_order(order, next, now, by)?;
     match (next, order.form) {
-        (OrderState::Sent, KeepForm::UntilSent) => erase(tables, order, by, now),
-        (_, KeepForm::UntilSent | KeepForm::UntilErased) => Ok(()),
+        (OrderState::Sent, KeepForm::UntilSent) | (OrderState::Cancelled, _) => {
+            erase(tables, order, by, now)
+        }
+        (_, KeepForm::UntilSent | KeepForm::UntilErased) => Ok(false),
     }
 }
 
-fn erase(tables: &Tables<'_>, order: &GoodsOrder, by: &str, now: Time) -> Result<(), DeedError> {
-    if kept::erase(tables.connection(), order.id)? {
+/// Erases an order's form; was there one? Then [`scrub`] must follow once that is durable.
+///
+/// # Errors
+/// [`DeedError`].
+pub(crate) fn erase(
+    tables: &Tables<'_>,
+    order: &GoodsOrder,
+    by: &str,
+    now: Time,
+) -> Result<bool, DeedError> {
+    let erased = kept::erase(tables.connection(), order.id)?;
+    if erased {
         tables.note_event(order.id, now, FORM_ERASED, by)?;
     }
-    Ok(())
+    Ok(erased)
 }
 
 /// The event of an erased form.
@@ -147,8 +163,8 @@ pub const FORM_ERASED: &str = "form erased";
 pub const FORM_READ: &str = "form read";
 
 /// Takes what was erased out of the database's log too; if somebody is reading, the next time does.
-pub fn scrub(database: &Path) {
-    match kept::scrub_file(database) {
+pub(crate) fn scrub(store: &Store) {
+    match kept::scrub_file(store.file()) {
         Ok(true) => {}
         Ok(false) => tracing::warn!("an erased form still stands in the log; erase again later"),
         Err(error) => tracing::warn!(error = cause(&error), "the log couldn't be emptied"),

@@ -489,15 +489,9 @@ pub(super) async fn act(
         let (Some(id), Some(deed)) = (OrderId::from_hex(&id), deed) else {
             return shown(front, visit, None, None, None).into_response();
         };
-        let erased = deed == Deed::Erased;
         let done = deeds::act(front.shop.store(), id, deed, By::Page, front.shop.now());
         match done {
-            Ok(()) => {
-                if erased {
-                    deeds::scrub(&front.shop.database());
-                }
-                Redirect::to(&format!("/owner/orders/{id}")).into_response()
-            }
+            Ok(()) => Redirect::to(&format!("/owner/orders/{id}")).into_response(),
             Err(error) => shown(front, visit, Some(id), None, Some(&error))
                 .status(StatusCode::CONFLICT)
                 .into_response(),

@@ -8,7 +8,7 @@
 //!
 //! All SQL stands below this module, in functions named by what they do.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -87,6 +87,7 @@ pub struct Store {
     jobs: Option<Sender<Job>>,
     writer: Option<JoinHandle<()>>,
     reader: Mutex<Connection>,
+    file: PathBuf,
 }
 
 impl Store {
@@ -110,7 +111,13 @@ impl Store {
             jobs: Some(jobs),
             writer: Some(writer),
             reader: Mutex::new(reading),
+            file: file.to_owned(),
         })
+    }
+
+    /// Where it lies.
+    pub fn file(&self) -> &Path {
+        &self.file
     }
 
     /// Changes the tables; returns once the change is durable. What the job returns as an error

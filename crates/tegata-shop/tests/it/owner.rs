@@ -7,6 +7,8 @@ use tegata_protocol::{Digest, SignedBytes};
 
 use tegata_protocol::payment::Mode;
 
+use tegata_shop::orders::deeds::{self, By, Deed, Refunded};
+
 use crate::goods::{GOODS, form, key, left, lines, order, receipt, seal, send, token};
 use crate::looks::check;
 use crate::town::{Open, Town, contains};
@@ -174,6 +176,72 @@ fn a_shop_that_forgets_erases_the_form_once_the_order_is_sent() {
     assert!(form(&open).contains("Hanako Yamada"));
     assert_eq!(act("deed=sent").0, 303);
     assert!(form(&open).contains("The form was erased"));
+}
+
+/// A form as it lies in the database: encrypted.
+fn lies(open: &Open, id: OrderId) -> Vec<u8> {
+    let form = open.shop.store().read(|tables| {
+        let sql = "SELECT secret FROM order_form WHERE id = ?1";
+        let found = tables
+            .connection()
+            .query_row(sql, [id.as_bytes()], |row| row.get(0));
+        found.map_err(tegata_shop::store::StoreError::from)
+    });
+    form.unwrap()
+}
+
+fn ordered(open: &Open) -> OrderId {
+    let answer = order(open, &[("tea", 1)]);
+    receipt(open, &answer).order
+}
+
+#[test]
+fn an_erased_form_lies_nowhere_any_more() {
+    let forgetful = format!("{GOODS}[form]\nerase = 'shop'\n");
+    let deed = |open: &Open, id: OrderId, deed: Deed| {
+        deeds::act(open.shop.store(), id, deed, By::Page, open.shop.now()).unwrap();
+    };
+    let gone = |town: &Town, what: &str, end: &dyn Fn(&Open) -> Vec<u8>| {
+        let open = town.open_selling();
+        let form = end(&open);
+        assert!(!form.is_empty());
+        assert!(!contains(town.folder.path(), &form), "{what}");
+    };
+    let town = Town::new(&forgetful);
+    gone(&town, "sent", &|open| {
+        let id = paid(&town, open);
+        let form = lies(open, id);
+        assert!(contains(town.folder.path(), &form), "the test can see it");
+        deed(open, id, Deed::Sent(String::new()));
+        form
+    });
+    let town = Town::new(GOODS);
+    gone(&town, "cancelled", &|open| {
+        let id = ordered(open);
+        let form = lies(open, id);
+        deed(open, id, Deed::Cancelled(Refunded::NotSaid));
+        form
+    });
+    let town = Town::new(GOODS);
+    gone(&town, "lapsed", &|open| {
+        let id = ordered(open);
+        let form = lies(open, id);
+        town.time.pass(3602);
+        open.courier.round().unwrap();
+        form
+    });
+    let town = Town::new(GOODS);
+    gone(&town, "its hold closed", &|open| {
+        let id = ordered(open);
+        let form = lies(open, id);
+        let order = open.shop.store().read(|tables| tables.goods_order(id));
+        let bill = order.unwrap().unwrap().bill.unwrap();
+        let payment = town.centre.pay(&bill, Mode::Hold);
+        open.courier.collect().unwrap();
+        town.centre.close(payment, Town::number());
+        open.courier.collect().unwrap();
+        form
+    });
 }
 
 #[test]
