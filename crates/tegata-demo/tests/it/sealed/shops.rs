@@ -1,11 +1,16 @@
 //! Several shops at one sealing service (O8), keys carried by hand (O11), and whoever breaks down in
 //! the middle of an order.
 
-use tegata_client::{Client, order::OrderError};
+use std::fs;
+
+use tegata_client::{
+    Client,
+    order::{KeyDesk, OrderError},
+};
 use tegata_protocol::order::SealedOrder;
 
 use super::{
-    street::{Customer, FIELDS, PRODUCT, Party, STOCK, Street, envelope, filled, seal},
+    street::{Customer, FIELDS, PRODUCT, Party, STOCK, Street, envelope, filled, now, seal},
     wire::Passing,
 };
 
@@ -141,5 +146,82 @@ fn a_person_whose_receipt_was_lost_presses_again() {
     customer.presses();
     let order = customer.settles().unwrap();
     assert_eq!(shop.read_form(&order)["name"], "Yamada Hanako");
+    assert_eq!(shop.books(), (1, STOCK - 1));
+}
+
+/// Keys of the shop's go to the service as a file: there's no network between the two (O11).
+#[test]
+#[ignore = "needs every program built and TEGATA_CHROMIUM: run cargo xtask test"]
+fn keys_are_carried_to_the_service_by_hand() {
+    let street = Street::new("");
+    let mut shop = street.shop("Hanamizuki Books");
+    street.set(&shop, "");
+    street.service.wire.pass(Passing::KeysOnly);
+    shop.wire.pass(Passing::KeysOnly);
+    let (file, record) = (street.town.path("keys"), street.service.file("record.cose"));
+    let made = shop.run(&[
+        "keys",
+        "export",
+        "--service",
+        &record,
+        "--count",
+        "3",
+        &file,
+    ]);
+    assert_eq!(made["keys"], 3);
+    assert_eq!(street.service.run(&["keys", "import", &file])["left"], 3);
+    shop.start();
+    let mut customer = Customer::new();
+    let order = customer.orders(&shop, "").unwrap();
+    assert_eq!(shop.read_form(&order)["name"], "Yamada Hanako");
+    assert_eq!(street.stock(&shop, "order-public-1"), 2);
+    // While the shop is open it alone has the epoch's key.
+    assert!(shop.fails(&["keys", "export", "--service", &record, &file]));
+}
+
+/// The other way round: what the service made goes to the shop as a file.
+#[test]
+#[ignore = "needs every program built: run cargo xtask test"]
+fn keys_are_carried_to_the_shop_by_hand() {
+    let mut street = Street::new("");
+    let mut shop = street.shop("Hanamizuki Books");
+    street.service.stop();
+    let settings = format!("danger_service_made_keys = [\"{}\"]", shop.number);
+    fs::write(street.service.folder.join("sealing.toml"), settings).unwrap();
+    street.service.start();
+    let service = street.record(&street.service);
+    street.set(
+        &shop,
+        "keys_made_by = \"service\"\ndanger_service_made_keys = true",
+    );
+    street.service.wire.pass(Passing::KeysOnly);
+    shop.start();
+    // It has to know the shop, which never brings keys.
+    street.service.run(&["shop", "add", &shop.address]);
+    let token = street.token(&shop, &[(PRODUCT, 1)]).unwrap();
+    let desk = KeyDesk {
+        address: &street.service.address,
+        danger_trusted: Some(&service),
+    };
+    let key = Client::default()
+        .order_key(&street.front(&shop), desk, &token, now())
+        .unwrap();
+    let order = seal(&token, &key, &filled(&[(PRODUCT, 1)]).to_bytes());
+    assert_eq!(
+        shop.send(&order),
+        Err((400, "order_key_unknown".to_owned()))
+    );
+    shop.stop();
+    let (file, record) = (street.town.path("keys"), street.service.file("record.cose"));
+    let number = shop.number.to_string();
+    assert_eq!(
+        street.service.run(&["keys", "export", &number, &file])["keys"],
+        1
+    );
+    let import = ["keys", "import", "--service", &record, &file];
+    assert_eq!(shop.run(&import)["new"], 1);
+    assert_eq!(shop.run(&import)["new"], 0);
+    shop.start();
+    shop.send(&order).unwrap();
     assert_eq!(shop.books(), (1, STOCK - 1));
 }

@@ -352,6 +352,11 @@ impl Party {
             .unwrap()
     }
 
+    /// One of its files, as an argument.
+    pub(super) fn file(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+
     /// Does a command of its program refuse?
     pub(super) fn fails(&self, arguments: &[&str]) -> bool {
         let folder = self.folder.display().to_string();
