@@ -4,6 +4,7 @@
 //! token → shop known? → signed by its bill key? → for this service, not expired, shop active
 //!   → [ one durable transaction:
 //!         this order has a key already?      → that one
+//!         one in the other suite?            → that one burns, and there's no third
 //!         scope order:   one key out of stock, for this order and no other
 //!         scope shop, member:  the key that counts now (a member's, if the shop admitted them)
 //!         else the fallback key, a day old at most
@@ -135,12 +136,17 @@ impl Hands {
         let given = tables.given(self.kind, order, self.now)?;
         let found = match given {
             Some(key) => Ok(key),
+            None if self.had_each(tables)? => {
+                let why = "this order was given a key in each suite";
+                Err(Refusal::because(Code::StockEmpty, why))
+            }
             None => self.find(tables)?,
         };
         let key = match found {
             Ok(key) => key,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        tables.burn_other(self.kind, order)?;
         tables.give(self.kind, order, &key, until)?;
         let claimed = Unverified::<OrderKey>::parse(key.record)?;
         let program = tables.program(claimed.claimed().program)?;
@@ -148,6 +154,12 @@ impl Hands {
             program: program.ok_or(Fault::NoProgram)?,
             key: claimed.into_signed(),
         }))
+    }
+
+    /// Who asks in one suite and then in the other, and so on, empties no stock.
+    fn had_each(&self, tables: &Tables<'_>) -> Result<bool, Fault> {
+        let (kind, order, now) = (self.kind, self.token.order, self.now);
+        Ok(tables.had(kind, order, now)? && tables.had_other(kind, order, now)?)
     }
 
     /// A key for an order that has none yet.

@@ -82,7 +82,7 @@ async fn message(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     body: Bytes,
 ) -> Response {
-    if let Err(seconds) = door.service.count(peer.ip()) {
+    if let Err(seconds) = door.service.count_message(peer.ip()) {
         return too_fast(seconds);
     }
     let answered = door.work(move |service| desk::answer(service, &body)).await;

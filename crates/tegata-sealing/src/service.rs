@@ -27,7 +27,7 @@ pub struct Rules {
     pub low: u32,
     /// Requests of one address in a minute; 0: any number.
     pub address_per_minute: u32,
-    /// The same for this machine's own addresses.
+    /// The same for this machine's own addresses, for keys and messages apart.
     pub loopback_per_minute: u32,
     /// Dangerous: take keys that are the same secret at both ends.
     pub shared: bool,
@@ -42,7 +42,7 @@ impl Default for Rules {
         Self {
             low: 20,
             address_per_minute: 120,
-            loopback_per_minute: 0,
+            loopback_per_minute: 600,
             shared: false,
             shop_wide_shared: false,
             makes_for: BTreeSet::new(),
@@ -97,6 +97,7 @@ pub struct Service {
     clock: Clock,
     addresses: Option<Mutex<Pace>>,
     loopback: Option<Mutex<Pace>>,
+    loopback_messages: Option<Mutex<Pace>>,
 }
 
 impl std::fmt::Debug for Service {
@@ -124,6 +125,7 @@ impl Service {
             centre: RwLock::new(centre),
             addresses: pace(rules.address_per_minute),
             loopback: pace(rules.loopback_per_minute),
+            loopback_messages: pace(rules.loopback_per_minute),
             rules: Arc::new(rules),
             clock,
         })
@@ -210,13 +212,26 @@ impl Service {
         Ok(record)
     }
 
-    /// Counts a request from an address.
+    /// Counts an address that asks for a key.
     ///
     /// # Errors
     /// How many seconds to wait, if it's one too many.
     pub fn count(&self, address: IpAddr) -> Result<(), u64> {
+        self.count_by(&self.loopback, address)
+    }
+
+    /// Counts an address that sends a message. On this machine that may be a shop, which the many who
+    /// ask for keys through a proxy beside it mustn't hinder.
+    ///
+    /// # Errors
+    /// How many seconds to wait, if it's one too many.
+    pub fn count_message(&self, address: IpAddr) -> Result<(), u64> {
+        self.count_by(&self.loopback_messages, address)
+    }
+
+    fn count_by(&self, loopback: &Option<Mutex<Pace>>, address: IpAddr) -> Result<(), u64> {
         let pace = match address.to_canonical().is_loopback() {
-            true => &self.loopback,
+            true => loopback,
             false => &self.addresses,
         };
         let Some(pace) = pace else { return Ok(()) };

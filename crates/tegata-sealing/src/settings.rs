@@ -8,7 +8,7 @@
 //! tls_key = "/etc/tegata/keys.key"
 //! low_stock = 20
 //! rate_per_minute = 120
-//! rate_loopback_per_minute = 0
+//! rate_loopback_per_minute = 600
 //! danger_shared_keys = false
 //! danger_shop_wide_shared_key = false
 //! danger_service_made_keys = ["S-00000-00077"]
@@ -62,7 +62,8 @@ pub struct Settings {
     #[arg(long, value_name = "N")]
     pub rate_per_minute: Option<u32>,
 
-    /// The same for this machine's own addresses, where a proxy may stand [default: 0]
+    /// The same for this machine's own addresses, where a proxy may stand; keys and messages are
+    /// counted apart [default: 600]
     #[arg(long, value_name = "N")]
     pub rate_loopback_per_minute: Option<u32>,
 

@@ -181,6 +181,49 @@ impl Tables<'_> {
         Ok(())
     }
 
+    /// Was this order given something in this suite, under a token that still holds?
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn had(&self, kind: Kind, order: OrderId, now: Time) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM handout WHERE recipient = ?1 AND order_number = ?2
+                   AND scheme = ?3 AND suite = ?4 AND until > ?5";
+        let (recipient, scheme, suite) = cells(kind)?;
+        let values = params![
+            recipient,
+            order.as_bytes(),
+            scheme,
+            suite,
+            cell(now.secs())?
+        ];
+        Ok(self.connection.prepare_cached(sql)?.exists(values)?)
+    }
+
+    /// Was this order given something in another suite?
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn had_other(&self, kind: Kind, order: OrderId, now: Time) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM handout WHERE recipient = ?1 AND order_number = ?2
+                   AND suite <> ?3 AND until > ?4";
+        let (recipient, _, suite) = cells(kind)?;
+        let values = params![recipient, order.as_bytes(), suite, cell(now.secs())?];
+        Ok(self.connection.prepare_cached(sql)?.exists(values)?)
+    }
+
+    /// Burns the keys that this order alone was given in another suite. That it had them stays noted.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn burn_other(&self, kind: Kind, order: OrderId) -> Result<usize, StoreError> {
+        let sql = "UPDATE order_key SET state = 3, record = x'' WHERE state = 2 AND number IN
+                   (SELECT key FROM handout WHERE recipient = ?1 AND order_number = ?2
+                    AND suite <> ?3)";
+        let (recipient, _, suite) = cells(kind)?;
+        let mut update = self.connection.prepare_cached(sql)?;
+        Ok(update.execute(params![recipient, order.as_bytes(), suite])?)
+    }
+
     /// Takes one key out of stock for good: the oldest that holds until `until`, or else the oldest
     /// that holds now.
     ///

@@ -11,7 +11,7 @@ use tegata_protocol::{Digest, PartyNumber, Role, SignedBytes, SigningKey, Suite,
 use tegata_sealing::keeper;
 use tegata_sealing::service::Rules;
 
-use crate::town::{Open, Town, agent, ask, contains, key_of, member, rng};
+use crate::town::{Open, Shop, Town, agent, ask, contains, key_of, member, rng};
 
 fn refused(open: &Open, token: &SignedBytes) -> String {
     open.ask(token).unwrap_err().error
@@ -276,6 +276,77 @@ fn the_compact_suite_has_a_stock_of_its_own() {
 }
 
 #[test]
+fn an_order_that_asks_in_both_suites_has_one_key_and_gets_no_third() {
+    let town = Town::new();
+    let (open, shop) = (town.open(), town.shop());
+    shop.fill(&open, 9);
+    let compact: Vec<_> = (0..9)
+        .map(|_| shop.make_of("order-public-1", Suite::Compact, |_| {}))
+        .collect();
+    shop.upload(&open, &compact).unwrap();
+    let token = shop.token_of("order-public-1");
+    let first = open.ask(&token).unwrap();
+    assert!(contains(town.folder.path(), first.key.as_bytes()));
+    let second = ask(&open.address, &token, "compact").unwrap();
+    keeper::burn(&open.service).unwrap();
+    assert!(!contains(town.folder.path(), first.key.as_bytes()), "burnt");
+    assert!(contains(town.folder.path(), second.key.as_bytes()));
+    for _ in 0..3 {
+        let told = open.ask(&token).unwrap_err();
+        assert_eq!((told.status, told.error.as_str()), (409, "stock_empty"));
+        assert!(told.detail.contains("each suite"), "{}", told.detail);
+        let again = ask(&open.address, &token, "compact").unwrap();
+        assert_eq!(again, second);
+    }
+    let left: Vec<u32> = shop.stock(&open).piles.iter().map(|p| p.left).collect();
+    assert_eq!(left, [8, 8]);
+    // Another order is none the worse for it.
+    open.ask(&shop.token_of("order-public-1")).unwrap();
+}
+
+#[test]
+fn an_order_keeps_its_key_if_the_other_suite_has_none() {
+    let town = Town::new();
+    let (open, shop) = (town.open(), town.shop());
+    shop.fill(&open, 1);
+    let token = shop.token_of("order-public-1");
+    let first = open.ask(&token).unwrap();
+    let told = ask(&open.address, &token, "compact").unwrap_err();
+    assert_eq!(told.error, "stock_empty");
+    assert_eq!(open.ask(&token).unwrap(), first);
+}
+
+/// Whatever else has happened: while one key for a single order is left, it goes first.
+#[test]
+fn no_fallback_key_is_handed_out_while_a_key_is_left() {
+    let town = Town::new();
+    let (open, shop) = (town.open(), town.shop());
+    let fallback = |shop: &Shop| {
+        shop.make_as(|key| {
+            key.source = KeySource::Fallback;
+            key.expires = key.made.after(7_200);
+        })
+    };
+    // The fallback key came first and lives for longer than the page; the keys are of all lengths.
+    shop.upload(&open, &[fallback(&shop)]).unwrap();
+    let lasting = |seconds| shop.make_as(|key| key.expires = key.made.after(seconds));
+    let keys: Vec<_> = [5_000, 60, 899, 900, 100_000, 2]
+        .into_iter()
+        .map(lasting)
+        .collect();
+    shop.upload(&open, &keys).unwrap();
+    shop.upload(&open, &[fallback(&shop)]).unwrap();
+    for left in (0..keys.len()).rev() {
+        let key = open.key(&shop.token());
+        assert_eq!(key.source, KeySource::Regular, "{left} left");
+        assert_eq!(shop.left(&open) as usize, left);
+    }
+    assert_eq!(open.key(&shop.token()).source, KeySource::Fallback);
+    shop.fill(&open, 1);
+    assert_eq!(open.key(&shop.token()).source, KeySource::Regular);
+}
+
+#[test]
 fn members_get_their_own_key_if_the_shop_admitted_them() {
     let town = Town::new();
     let (open, shop) = (town.open(), town.shop());
@@ -512,6 +583,23 @@ fn any_page_may_ask_and_may_have_it_compressed() {
 }
 
 #[test]
+fn this_machine_may_ask_for_600_keys_a_minute_unless_set_and_messages_go_on() {
+    let town = Town::new();
+    let (open, shop) = (town.open(), town.shop());
+    let here = std::net::IpAddr::from([127, 0, 0, 1]);
+    let keys = (0..).take_while(|_: &u32| open.service.count(here).is_ok());
+    assert_eq!(keys.count(), 600);
+    let answer = agent().post(format!("{}/v1/keys", open.address));
+    let answer = answer.send(shop.token().as_bytes()).unwrap();
+    assert_eq!(answer.status().as_u16(), 429);
+    shop.fill(&open, 1);
+    assert_eq!(shop.left(&open), 1, "the shop beside it isn't hindered");
+    let elsewhere = std::net::IpAddr::from([192, 0, 2, 7]);
+    let keys = (0..).take_while(|_: &u32| open.service.count(elsewhere).is_ok());
+    assert_eq!(keys.count(), 120);
+}
+
+#[test]
 fn who_asks_too_fast_waits() {
     let town = Town::new();
     let rules = Rules {
@@ -522,7 +610,7 @@ fn who_asks_too_fast_waits() {
     shop.fill(&open, 2);
     let ask = || agent().post(format!("{}/v1/keys", open.address));
     let token = shop.token();
-    for _ in 0..3 {
+    for _ in 0..4 {
         let answer = ask().send(token.as_bytes()).unwrap();
         assert_eq!(answer.status().as_u16(), 200);
     }
