@@ -118,6 +118,7 @@ fn the_key_of_a_refused_order_does_not_outlive_the_next_epoch() {
     desk.epochs.turn(&desk, NOW.after(2 * 3_600)).unwrap();
     let after = dump(desk.dir.path());
     assert_eq!(attack(&after, &secrets) + attack(&after, &carried), 0);
+    assert!(stored(&desk).iter().all(|(_, secret)| secret.is_empty()));
 }
 
 /// A host whose power fails before a certain write.
