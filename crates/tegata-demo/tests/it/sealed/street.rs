@@ -177,9 +177,11 @@ impl Street {
         self.set(shop, orders);
         shop.start();
         let scheme = orders.split('"').nth(1).unwrap_or("order-public-1");
-        until("keys in stock", || {
-            (self.stock(shop, scheme) > 0).then_some(())
+        let brought = (0..400).any(|_| {
+            moment();
+            self.stock(shop, scheme) > 0
         });
+        assert!(brought, "no keys for {scheme}: {}", shop.last_log());
     }
 
     /// Writes a shop's settings.
@@ -192,7 +194,7 @@ impl Street {
         };
         let text = format!(
             "[orders]\nservice = \"{number}\"\nservice_address = \"{address}\"\n\
-             {stock}{orders}\n"
+             keys_per_hour = 1000\n{stock}{orders}\n"
         );
         fs::write(shop.folder.join("shop.toml"), text).unwrap();
     }
@@ -376,8 +378,7 @@ impl Party {
             .unwrap();
         let taken = || fs::read_to_string(&ready).ok()?.trim().parse().ok();
         let started = server.wait_for(taken);
-        let log = || fs::read_to_string(self.log()).unwrap();
-        let address = started.unwrap_or_else(|e| panic!("{e:#}: {}", log()));
+        let address = started.unwrap_or_else(|e| panic!("{e:#}: {}", self.last_log()));
         self.wire.lead(address);
         self.server = Some(server);
     }
@@ -385,6 +386,10 @@ impl Party {
     fn log(&self) -> PathBuf {
         let name = self.folder.file_name().unwrap().to_string_lossy();
         self.logs.join(format!("{name}-{}.log", self.starts))
+    }
+
+    fn last_log(&self) -> String {
+        fs::read_to_string(self.log()).unwrap()
     }
 
     /// What its runs so far have logged.
