@@ -22,6 +22,10 @@ pub struct Rates {
     pub address: u32,
     /// Of this machine's own addresses, where a proxy may stand.
     pub loopback: u32,
+    /// Orders, tokens and bills, for which nobody signs, from this machine's own addresses.
+    pub web_loopback: u32,
+    /// Tokens for orders, of each address elsewhere.
+    pub tokens: u32,
 }
 
 impl Default for Rates {
@@ -30,6 +34,8 @@ impl Default for Rates {
             member: 120,
             address: 600,
             loopback: 0,
+            web_loopback: 600,
+            tokens: 60,
         }
     }
 }
@@ -40,6 +46,8 @@ pub struct Paces {
     members: Option<Mutex<Pace<PartyNumber>>>,
     addresses: Option<Mutex<Pace<Address>>>,
     loopback: Option<Mutex<Pace<Address>>>,
+    web_loopback: Option<Mutex<Pace<Address>>>,
+    tokens: Option<Mutex<Pace<Address>>>,
 }
 
 impl Paces {
@@ -49,6 +57,8 @@ impl Paces {
             members: pace(rates.member),
             addresses: pace(rates.address),
             loopback: pace(rates.loopback),
+            web_loopback: pace(rates.web_loopback),
+            tokens: pace(rates.tokens),
         }
     }
 
@@ -68,6 +78,30 @@ impl Paces {
         let pace = match address.to_canonical().is_loopback() {
             true => &self.loopback,
             false => &self.addresses,
+        };
+        count(pace.as_ref(), Address::from(address), now)
+    }
+
+    /// Counts what comes without a signature from an address: an order, a request for a bill.
+    ///
+    /// # Errors
+    /// How many seconds to wait, if it's one too many.
+    pub fn web(&self, address: IpAddr, now: Time) -> Result<(), u64> {
+        let pace = match address.to_canonical().is_loopback() {
+            true => &self.web_loopback,
+            false => &self.addresses,
+        };
+        count(pace.as_ref(), Address::from(address), now)
+    }
+
+    /// Counts a request for a token.
+    ///
+    /// # Errors
+    /// How many seconds to wait, if it's one too many.
+    pub fn token(&self, address: IpAddr, now: Time) -> Result<(), u64> {
+        let pace = match address.to_canonical().is_loopback() {
+            true => &self.web_loopback,
+            false => &self.tokens,
         };
         count(pace.as_ref(), Address::from(address), now)
     }
@@ -93,6 +127,8 @@ mod tests {
         member: 2,
         address: 2,
         loopback: 1,
+        web_loopback: 4,
+        tokens: 3,
     };
 
     #[test]
@@ -121,6 +157,22 @@ mod tests {
         assert_eq!(passed("192.0.2.2"), 2);
         assert_eq!(passed("127.0.0.1"), 1);
         assert_eq!(passed("::ffff:127.0.0.1"), 0, "the same, written otherwise");
+    }
+
+    #[test]
+    fn what_nobody_signs_has_a_pace_behind_a_proxy_too() {
+        let paces = Paces::new(RATES);
+        let now = Time::from_secs(100);
+        let passed = |count: &dyn Fn(IpAddr) -> Result<(), u64>, address: &str| {
+            let address = address.parse().unwrap();
+            (0..9).filter(|_| count(address).is_ok()).count()
+        };
+        assert_eq!(passed(&|a| paces.web(a, now), "127.0.0.1"), 4);
+        assert_eq!(passed(&|a| paces.token(a, now), "127.0.0.1"), 0);
+        assert_eq!(passed(&|a| paces.web(a, now), "192.0.2.1"), 2);
+        assert_eq!(passed(&|a| paces.token(a, now), "192.0.2.1"), 3);
+        let usual = Rates::default();
+        assert_eq!((usual.web_loopback, usual.tokens), (600, 60));
     }
 
     #[test]

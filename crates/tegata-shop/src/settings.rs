@@ -11,6 +11,8 @@
 //! messages_per_minute = 120
 //! rate_per_minute = 600
 //! rate_loopback_per_minute = 0
+//! rate_web_loopback_per_minute = 600
+//! rate_tokens_per_minute = 60
 //!
 //! # For goods by post: where the order form's frames stand, and how long a bill may be paid.
 //! forms_address = "https://forms.shop.example"
@@ -86,6 +88,16 @@ pub struct Settings {
     #[arg(long, value_name = "N")]
     pub rate_loopback_per_minute: Option<u32>,
 
+    /// How many orders, tokens and bills this machine's own addresses may ask for in a minute: a proxy
+    /// there stands for all visitors; 0: any number [default: 600]
+    #[arg(long, value_name = "N")]
+    pub rate_web_loopback_per_minute: Option<u32>,
+
+    /// How many tokens for orders one address elsewhere may ask for in a minute; 0: any number
+    /// [default: 60]
+    #[arg(long, value_name = "N")]
+    pub rate_tokens_per_minute: Option<u32>,
+
     /// The address of the order form's frames: a host name of their own that leads to this shop
     /// [default: forms. before the name in the shop's own address]
     #[arg(long, value_name = "URL")]
@@ -141,6 +153,12 @@ impl Settings {
             rate_loopback_per_minute: self
                 .rate_loopback_per_minute
                 .or(others.rate_loopback_per_minute),
+            rate_web_loopback_per_minute: self
+                .rate_web_loopback_per_minute
+                .or(others.rate_web_loopback_per_minute),
+            rate_tokens_per_minute: self
+                .rate_tokens_per_minute
+                .or(others.rate_tokens_per_minute),
             forms_address: self.forms_address.or(others.forms_address),
             order_bill_minutes: self.order_bill_minutes.or(others.order_bill_minutes),
             order_bill_seconds: self.order_bill_seconds.or(others.order_bill_seconds),
@@ -217,6 +235,10 @@ impl Settings {
                 loopback: self
                     .rate_loopback_per_minute
                     .unwrap_or(usual.rates.loopback),
+                web_loopback: self
+                    .rate_web_loopback_per_minute
+                    .unwrap_or(usual.rates.web_loopback),
+                tokens: self.rate_tokens_per_minute.unwrap_or(usual.rates.tokens),
             },
         }
     }

@@ -1,5 +1,8 @@
 //! A sample shop: a catalogue of goods with its pictures, drawn for it, to start from or to look at.
 
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tegata_program::data;
@@ -43,7 +46,12 @@ pub fn write(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
         if let Some(folder) = path.parent() {
             data::make_dir(folder).map_err(std::io::Error::other)?;
         }
-        std::fs::write(&path, content)?;
+        let mut file = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        file.write_all(content.as_bytes())?;
         written.push(path);
     }
     Ok(written)

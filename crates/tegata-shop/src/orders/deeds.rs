@@ -100,7 +100,6 @@ pub fn act(store: &Store, id: OrderId, deed: Deed, by: By, now: Time) -> Result<
 }
 
 /// Does it; was a form erased?
-
 fn do_it(
     tables: &Tables<'_>,
     order: &GoodsOrder,

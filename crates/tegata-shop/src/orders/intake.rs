@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use tegata_forms::kept::OrderKeys;
-use tegata_forms::open::{Arrival, OpenError, Opened, Taken, shortening};
+use tegata_forms::open::{Arrival, OpenError, Opened, Sought, Taken, shortening};
 use tegata_forms::{FormsError, Own};
 use tegata_pages::Language;
 use tegata_pages::order::Erase;
@@ -30,8 +30,9 @@ use crate::keys::Keys;
 use crate::shop::{Shop, cause};
 use crate::store::{KeepForm, NewOrder, SoldLine, StoreError, Tables};
 
-/// The longest field of a form, in bytes.
+/// The longest field of a form, in characters and in bytes.
 const LONGEST_FIELD: usize = 4_000;
+const LONGEST_FIELD_BYTES: usize = 16_000;
 
 /// How long a sealed card number is, in bytes: more than an encapsulated key and a tag, and far within a
 /// message to the centre.
@@ -120,13 +121,17 @@ fn end_key_with_token(shop: &Shop, bytes: &[u8], now: Time) -> Result<(), Untake
     Ok(())
 }
 
+/// Decrypts outside of the database, so that nobody waits for its one reader meanwhile.
 fn open(shop: &Shop, sealing: &Sealing, bytes: &[u8], now: Time) -> Result<Arrival, Untaken> {
     end_key_with_token(shop, bytes, now)?;
-    shop.store().read(|tables| {
+    let sought = shop.store().read(|tables| {
         let (connection, epochs) = (tables.connection(), &sealing.epochs);
-        let opened = tegata_forms::open::open(connection, shop.own(), epochs, bytes, now);
-        opened.map_err(Untaken::from)
-    })
+        tegata_forms::open::find(connection, shop.own(), epochs, bytes, now)
+    });
+    match sought? {
+        Sought::Known(receipt) => Ok(Arrival::Known(receipt)),
+        Sought::New(found) => Ok(Arrival::New(Box::new(found.open()?))),
+    }
 }
 
 /// A key that the service made a moment ago may not have been fetched yet.
@@ -293,6 +298,11 @@ pub(super) fn check_stock(
     Ok(())
 }
 
+/// Are there no more characters than a field may have?
+fn is_short(text: &str) -> bool {
+    text.len() <= LONGEST_FIELD_BYTES && text.chars().count() <= LONGEST_FIELD
+}
+
 /// Is every field there that must be, and none that wasn't asked for?
 fn check_fields(fields: FormFields, form: &OrderForm) -> Result<(), Refusal> {
     let incomplete = |name: &str| Err(Refusal::because(Code::FormIncomplete, name));
@@ -305,7 +315,7 @@ fn check_fields(fields: FormFields, form: &OrderForm) -> Result<(), Refusal> {
     for field in &form.fields {
         let asked = fields.asked().any(|(asked, _)| asked.word() == field.name);
         match &field.value {
-            FieldValue::Text(text) if asked && text.len() <= LONGEST_FIELD => {}
+            FieldValue::Text(text) if asked && is_short(text) => {}
             FieldValue::Text(_) | FieldValue::Bytes(_) => return incomplete(&field.name),
         }
     }

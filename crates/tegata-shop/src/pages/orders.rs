@@ -337,10 +337,8 @@ fn actions(visit: &Visit, order: &GoodsOrder) -> Markup {
     let t = visit.texts();
     let action = format!("/owner/orders/{}/act", order.id);
     let may = |to: OrderState| order.state.may_become(to);
-    let by_hand = match order.state {
-        OrderState::Stuck => true,
-        state => state == OrderState::Taken && !order.card_reference.is_empty(),
-    };
+    let charged = order.state == OrderState::Taken && !order.card_reference.is_empty();
+    let by_hand = charged || order.state == OrderState::Stuck;
     let paid = matches!(order.state, OrderState::Paid | OrderState::Packed);
     let simple = |deed: &str, button: Markup| {
         html! {

@@ -23,6 +23,7 @@ use crate::orders::intake::{self, Untaken};
 use crate::orders::{status, token};
 use crate::pages;
 use crate::shop::{Shop, cause};
+use crate::store::OrderState;
 
 /// The routes.
 pub(super) fn routes() -> Router<Service> {
@@ -33,16 +34,17 @@ pub(super) fn routes() -> Router<Service> {
         .layer(DefaultBodyLimit::max(ORDER_LIMIT))
 }
 
-/// Counts the address, waits for a free desk, and works on a thread that may wait for the disk.
+/// Whether an address is too fast; then for how many seconds it must wait.
+type Counted = Result<(), u64>;
+
+/// Refuses who is too fast, waits for a free desk, and works on a thread that may wait for the disk.
 async fn worked<T: Send + 'static>(
     service: &Service,
-    peer: SocketAddr,
+    counted: Counted,
     work: impl FnOnce(&Shop) -> Result<T, Untaken> + Send + 'static,
 ) -> Result<T, Failed> {
     let shop = service.shop.clone();
-    if let Err(seconds) = shop.paces().address(peer.ip(), shop.now()) {
-        return Err(Failed::TooFast(seconds));
-    }
+    counted.map_err(Failed::TooFast)?;
     let Ok(_desk) = service.desks.acquire().await else {
         return Err(Failed::Broken);
     };
@@ -114,7 +116,9 @@ async fn order(
     let Ok(body) = body else {
         return refused(&Refusal::new(Code::OrderTooLarge), language);
     };
-    let taken = worked(&service, peer, move |shop| {
+    let shop = &service.shop;
+    let counted = shop.paces().web(peer.ip(), shop.now());
+    let taken = worked(&service, counted, move |shop| {
         let taken = intake::take(shop, &body)?;
         let address = status::address(&shop.registered().keys, taken.order);
         Ok((taken.receipt, address))
@@ -153,7 +157,9 @@ async fn fresh_token(
     };
     let line = |(product, quantity)| CartLine { product, quantity };
     let lines: Vec<CartLine> = wanted.lines.into_iter().map(line).collect();
-    let issued = worked(&service, peer, move |shop| {
+    let shop = &service.shop;
+    let counted = shop.paces().token(peer.ip(), shop.now());
+    let issued = worked(&service, counted, move |shop| {
         token::issue(shop, &lines, member)
     });
     match issued.await {
@@ -182,7 +188,16 @@ fn wanted(headers: &HeaderMap, body: &[u8]) -> Option<Wanted> {
 }
 
 /// A signed bill, for whoever was shown its address: its digest can't be guessed.
-async fn bill(State(service): State<Service>, Path(digest): Path<String>) -> Response {
+/// Once it's paid or over, it's nobody's any more.
+async fn bill(
+    State(service): State<Service>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(digest): Path<String>,
+) -> Response {
+    let shop = &service.shop;
+    if let Err(seconds) = shop.paces().web(peer.ip(), shop.now()) {
+        return too_fast(seconds);
+    }
     let Some(digest) = Digest::from_hex(&digest) else {
         return error(StatusCode::NOT_FOUND, "bill_unknown");
     };
@@ -191,8 +206,9 @@ async fn bill(State(service): State<Service>, Path(digest): Path<String>) -> Res
         .store()
         .read(|tables| tables.order_of_bill(digest))
     {
-        Ok(order) => match order.and_then(|order| order.bill) {
-            Some(bill) => cbor(bill.into_bytes()),
+        Ok(order) => match order.and_then(|order| Some((order.state, order.bill?))) {
+            Some((OrderState::Billed, bill)) => cbor(bill.into_bytes()),
+            Some(_) => error(StatusCode::NOT_FOUND, "bill_closed"),
             None => error(StatusCode::NOT_FOUND, "bill_unknown"),
         },
         Err(problem) => {

@@ -8,6 +8,9 @@
 //!
 //! All SQL stands below this module, in functions named by what they do.
 
+use std::fs::{OpenOptions, Permissions, set_permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -96,6 +99,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn open(file: &Path) -> Result<Self, StoreError> {
+        make_private(file)?;
         let writing = Connection::open(file)?;
         prepare(&writing)?;
         migrate(&writing)?;
@@ -171,6 +175,20 @@ impl Drop for Store {
             drop(writer.join());
         }
     }
+}
+
+/// Nobody but the owner reads the database; SQLite gives the files beside it the same rights.
+fn make_private(file: &Path) -> Result<(), StoreError> {
+    let mut options = OpenOptions::new();
+    let made = options.write(true).create_new(true).mode(0o600).open(file);
+    let done = match made {
+        // Not opened: closing it again would take SQLite's locks away.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            set_permissions(file, Permissions::from_mode(0o600))
+        }
+        made => made.map(drop),
+    };
+    done.map_err(|e| StoreError::NotDurable(format!("{}: {e}", file.display())))
 }
 
 fn prepare(connection: &Connection) -> Result<(), StoreError> {

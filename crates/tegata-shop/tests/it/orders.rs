@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tegata_forms::Settings;
-use tegata_protocol::order::OrderForm;
+use tegata_protocol::order::{Field, FieldValue, OrderForm};
 use tegata_protocol::payment::Mode;
 use tegata_protocol::purchase::{Bill, DeliveryKind};
 use tegata_protocol::{SignedBytes, Unverified, Verified};
@@ -142,6 +142,74 @@ fn unpaid_orders_cant_clear_the_shelf() {
     // 40 aren't sold, 20 of them wait.
     assert_eq!(token(&open, &lines(&[("tea", 1)])).error(), "out_of_stock");
     assert_eq!(left(&open, "tea"), 20);
+}
+
+#[test]
+fn a_bill_is_shown_only_while_it_may_be_paid() {
+    let town = Town::new(GOODS);
+    let open = town.open_selling();
+    let bill = bill_signed(&open, &order(&open, &[("tea", 1)]));
+    let status = || {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build()
+            .into();
+        let address = format!("{}/v1/bills/{}", open.address, bill.digest());
+        let mut answer = agent.get(address).call().unwrap();
+        let text = String::from_utf8_lossy(&answer.body_mut().read_to_vec().unwrap()).into_owned();
+        (answer.status().as_u16(), text.contains("bill_closed"))
+    };
+    assert_eq!(status(), (200, false));
+    for _ in 0..597 {
+        open.shop
+            .paces()
+            .web([127, 0, 0, 1].into(), town.time.now())
+            .unwrap();
+    }
+    assert_eq!(status().0, 429, "with the token and the order");
+    town.time.pass(60);
+    town.centre.pay(&bill, Mode::Hold);
+    open.courier.collect().unwrap();
+    assert_eq!(status(), (404, true));
+}
+
+#[test]
+fn a_long_note_in_any_language_fits() {
+    let town = Town::new(&format!("{GOODS}[form]\nnote = 'optional'\n"));
+    let open = town.open_selling();
+    let wanted = lines(&[("tea", 1)]);
+    let noted = |note: String| {
+        let mut form = form(&wanted);
+        form.fields.push(Field {
+            name: "note".into(),
+            value: FieldValue::Text(note),
+        });
+        send(
+            &open,
+            &seal(&token(&open, &wanted).bytes, &key(&open), &form),
+        )
+    };
+    assert_eq!(noted("あ".repeat(4_000)).status, 200);
+    assert_eq!(noted("あ".repeat(4_001)).error(), "form_incomplete");
+    assert_eq!(noted("a".repeat(4_001)).error(), "form_incomplete");
+}
+
+#[test]
+fn only_the_owner_of_the_folder_reads_the_database() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let town = Town::new(GOODS);
+    town.open_selling().kill();
+    let lax = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(town.file("shop.db"), lax).unwrap();
+    let _open = town.open_selling();
+    for name in ["shop.db", "shop.db-wal"] {
+        let mode = std::fs::metadata(town.file(name)).unwrap().permissions();
+        assert_eq!(mode.mode() & 0o777, 0o600, "{name}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    tegata_shop::catalogue::sample::write(folder.path()).unwrap();
+    let file = std::fs::metadata(folder.path().join("catalogue.toml")).unwrap();
+    assert_eq!(file.permissions().mode() & 0o777, 0o600);
 }
 
 #[test]
