@@ -110,6 +110,10 @@ fn no_orders() -> Failure {
     Failure::usage("this shop takes no sealed orders").next("set [orders] in DIR/shop.toml")
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what was given is wrong in two ways; all others say themselves what they are"
+)]
 fn wrong(which: &Which, error: StockerError) -> Failure {
     match error {
         StockerError::File(_) => {
