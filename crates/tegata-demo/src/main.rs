@@ -132,6 +132,11 @@ fn doors(town: &mut Town) -> anyhow::Result<Vec<Door>> {
             ),
         },
     ];
+    doors.push(Door {
+        name: "Key House".to_owned(),
+        kind: "sealing",
+        address: format!("{}/", town.sealing_address()?),
+    });
     let gate = town.path("gate-hall");
     let serve = [
         "serve",
@@ -187,7 +192,10 @@ async fn play(folder: PathBuf, once: bool, ending: Ending) -> anyhow::Result<()>
         "\nThe town is open: http://town.localhost:{}/   (Ctrl-C ends it)",
         map.port()
     );
-    println!("Passwords: \"the aiko A password\", \"the aiko B password\", and so for botan.");
+    println!(
+        "Passwords: \"the aiko A password\", \"the aiko B password\", and so for botan; the bank's \
+         operator has \"the operator password\"."
+    );
     while !ending.is_told() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

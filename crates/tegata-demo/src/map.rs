@@ -36,6 +36,7 @@ impl Door {
             "centre" => Role::Centre,
             "shop" => Role::Shop,
             "gate" => Role::Gate,
+            "sealing" => Role::Sealing,
             _ => Role::Wallet,
         }
     }

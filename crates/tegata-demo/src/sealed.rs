@@ -60,9 +60,12 @@ impl Town {
         let listen = address.to_string();
         let serve = ["serve", "--data", &data, "--listen", &listen];
         self.sealing = Some(self.serve("tegata-sealing", &serve, "sealing-key-house")?);
-        let number = &letter.number;
-        self.shop_settings =
-            format!("[orders]\nservice = \"{number}\"\nservice_address = \"{url}\"\nstock = 40\n");
+        let (number, wallet) = (&letter.number, free_port()?.port());
+        self.wallet_port = Some(wallet);
+        self.shop_settings = format!(
+            "wallet = \"http://wallet.localhost:{wallet}\"\n\n\
+             [orders]\nservice = \"{number}\"\nservice_address = \"{url}\"\nstock = 40\n"
+        );
         Ok(())
     }
 

@@ -230,11 +230,11 @@ impl<'a> Story<'a> {
         self.town.recorder.about("prepaid");
         let answer = self
             .town
-            .wallet(&aiko, Given::A, &["load", "10000"])?
+            .wallet(&aiko, Given::A, &["load", "30000"])?
             .json()?;
         let reference = text(&answer, "reference")?;
         self.say(&format!(
-            "Aiko asked for 10,000 yen of prepaid money, signed; the centre answered with payment \
+            "Aiko asked for 30,000 yen of prepaid money, signed; the centre answered with payment \
              reference {reference}."
         ));
         let file = self.town.path("statement.xml");
@@ -264,7 +264,7 @@ impl<'a> Story<'a> {
         self.town.recorder.about("collect");
         let collected = self.town.wallet(&aiko, Given::A, &["collect"])?.json()?;
         let card = collected["cards"][0].clone();
-        ensure!(card["value"]["minor"] == 10_000, "no card: {collected}");
+        ensure!(card["value"]["minor"] == 30_000, "no card: {collected}");
         self.say(&format!(
             "The bank's statement (camt.053) was imported by the operator, whose key signed it: \
              Aiko's virtual prepaid card {} came, signed and sealed; {} payment(s) of somebody \
@@ -636,5 +636,15 @@ fn statement(reference: &str) -> anyhow::Result<String> {
         template.contains(SAMPLE),
         "the sample statement has no place for a reference"
     );
-    Ok(template.replace(SAMPLE, reference))
+    // More than the sample's transfer, so that something is left to spend when the story is over;
+    // the statement's own sums rise with it.
+    let more = [
+        (">10000<", ">30000<"),
+        (">1267320<", ">1287320<"),
+        (">26580<", ">46580<"),
+        (">25700<", ">45700<"),
+    ];
+    let statement = template.replace(SAMPLE, reference);
+    let raise = |text: String, (from, to): &(&str, &str)| text.replace(from, to);
+    Ok(more.iter().fold(statement, raise))
 }

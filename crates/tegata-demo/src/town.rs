@@ -47,6 +47,8 @@ pub struct Town {
     pub gate: Option<SocketAddr>,
     /// The sealing service's own address.
     pub sealing: Option<SocketAddr>,
+    /// Where Aiko's wallet shows its page.
+    pub wallet_port: Option<u16>,
     /// What the shop's owner wrote into its settings.
     pub shop_settings: String,
 }
@@ -105,6 +107,7 @@ impl Town {
             shop,
             gate,
             sealing: None,
+            wallet_port: None,
             shop_settings: String::new(),
         };
         town.found_centre(limits)?;
@@ -482,7 +485,13 @@ impl Town {
     /// When it doesn't start.
     pub fn wallet_page(&mut self, member: &Member) -> anyhow::Result<String> {
         let folder = format!("wallet-{}", member.name);
-        let serve = ["serve", "--data", &member.data, "--listen", "127.0.0.1:0"];
+        // Where the shop sends whoever pays with a wallet on this machine.
+        let port = self
+            .wallet_port
+            .filter(|_| member.name == "aiko")
+            .unwrap_or(0);
+        let listen = format!("127.0.0.1:{port}");
+        let serve = ["serve", "--data", &member.data, "--listen", &listen];
         // One after the other: the link of the one before is worth nothing any more, and its session,
         // if it's open, holds the vault.
         drop(self.wallets.remove(&folder));
