@@ -151,7 +151,11 @@ impl Desk {
     pub fn take_sealed(&self, bytes: &[u8], now: Time) -> Result<SignedBytes, SealedError> {
         let sealing = self.sealing.as_ref().ok_or_else(not_offered)?;
         let shortening = |forms: &Connection| open::shortening(forms, self.own(), bytes);
-        if let Some(shortening) = self.people.read_forms(shortening).map_err(OpenError::from)? {
+        if let Some(shortening) = self
+            .people
+            .read_forms(shortening)
+            .map_err(OpenError::from)?
+        {
             let apply = |forms: &Connection| shortening.apply(forms, now);
             self.people.change_forms(apply).map_err(OpenError::from)?;
         }
