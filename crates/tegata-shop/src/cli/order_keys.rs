@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tegata_forms::FormsError;
+use tegata_forms::kept::Progress;
 use tegata_forms::stocker::{Party as _, StockerError, read_made, write_upload};
 use tegata_program::config;
 use tegata_program::exit::{Exit, Failure};
 use tegata_program::password::PasswordOnly;
+use tegata_program::progress;
 use tegata_protocol::order::KeySource;
 use tegata_protocol::record::PartyRecord;
 use tegata_protocol::{SignedBytes, Suite, Verified};
@@ -17,7 +19,7 @@ use tegata_protocol::{SignedBytes, Suite, Verified};
 use super::{Usual, ended, failed, say, serve, shown, write_out};
 use crate::orders::host::Hosting;
 use crate::settings::Settings;
-use crate::shop::Shop;
+use crate::shop::{OpenError, Shop};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -49,6 +51,18 @@ enum Command {
         #[command(flatten)]
         which: Which,
     },
+    /// Replace the key that opened forms are kept under, while the shop is closed
+    Rotate(Rotate),
+}
+
+/// Whose forms are encrypted anew.
+#[derive(Debug, clap::Args)]
+struct Rotate {
+    #[command(flatten)]
+    usual: Usual,
+
+    #[command(flatten)]
+    password: PasswordOnly,
 }
 
 /// Between whom, and which file.
@@ -87,7 +101,31 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             export(which, suite, source, count)
         }
         Command::Import { which } => import(which),
+        Command::Rotate(arguments) => rotate(arguments),
     }
+}
+
+/// Encrypts all kept forms under a new key and destroys the old one; goes on where it was stopped.
+fn rotate(arguments: &Rotate) -> Result<(), Failure> {
+    let dir = arguments.usual.existing()?;
+    let _lock = dir.lock()?;
+    let settings: Settings = config::load(&dir, "shop")?;
+    let shop = serve::open(&arguments.password, &dir, &settings).map_err(failed)?;
+    let sealing = shop.sealing().ok_or_else(no_orders)?;
+    let host = Hosting(Arc::clone(&shop));
+    let (mut bar, mut shown, mut forms) = (None, 0, 0);
+    let progress = |now: Progress| {
+        forms = now.total;
+        let bar = bar.get_or_insert_with(|| progress::bar(now.total, "forms encrypted anew"));
+        bar.add(now.done.saturating_sub(shown));
+        shown = now.done;
+    };
+    let keys = &sealing.order_keys;
+    let rotated = keys.rotate(&host, host.now(), progress);
+    rotated.map_err(|e| failed(OpenError::from(e)))?;
+    let line = format!("{forms} forms are encrypted under a new key; the old one is destroyed.");
+    say(arguments.usual.json, &json!({ "forms": forms }), &line);
+    Ok(())
 }
 
 /// The closed shop, and the service's record.

@@ -225,3 +225,27 @@ fn keys_are_carried_to_the_shop_by_hand() {
     shop.send(&order).unwrap();
     assert_eq!(shop.books(), (1, STOCK - 1));
 }
+
+/// The owner replaces the key that opened forms are kept under: they stay readable, and the key file
+/// of before opens none of them any more.
+#[test]
+#[ignore = "needs every program built: run cargo xtask test"]
+fn the_owner_replaces_the_key_of_the_kept_forms() {
+    let street = Street::new("");
+    let mut shop = street.open_shop("Hanamizuki Books", "");
+    let (_, placed) = street.order(&shop, None).unwrap();
+    let order = placed.receipt.order.to_string();
+    let file = shop.folder.join("order-keys.cbor");
+    let before = fs::read(&file).unwrap();
+    assert!(shop.fails(&["keys", "rotate"]), "while the shop is open");
+    shop.stop();
+    assert_eq!(shop.run(&["keys", "rotate"])["forms"], 1);
+    assert_ne!(fs::read(&file).unwrap(), before);
+    assert_eq!(shop.read_form(&order)["name"], "Yamada Hanako");
+    let now = fs::read(&file).unwrap();
+    fs::write(&file, before).unwrap();
+    assert!(shop.fails(&["orders", "show", &order, "--form"]));
+    fs::write(&file, now).unwrap();
+    shop.start();
+    assert_eq!(shop.read_form(&order)["name"], "Yamada Hanako");
+}
