@@ -359,6 +359,13 @@ impl Party {
         self.folder.join(name).display().to_string()
     }
 
+    /// Changes one of its files as its owner would.
+    pub(super) fn edit(&self, name: &str, old: &str, new: &str) {
+        let text = fs::read_to_string(self.folder.join(name)).unwrap();
+        assert!(text.contains(old));
+        fs::write(self.folder.join(name), text.replacen(old, new, 1)).unwrap();
+    }
+
     /// Does a command of its program refuse?
     pub(super) fn fails(&self, arguments: &[&str]) -> bool {
         let folder = self.folder.display().to_string();
