@@ -7,7 +7,7 @@ use tegata_protocol::Time;
 use tegata_protocol::order::{OrderForm, OrderId};
 
 use crate::shop::cause;
-use crate::store::{GoodsOrder, KeepForm, OrderState, StepError, Store, StoreError, Tables};
+use crate::store::{Event, GoodsOrder, KeepForm, OrderState, StepError, Store, StoreError, Tables};
 
 /// The longest reference of a carrier's, in bytes.
 const LONGEST_TRACKING: usize = 80;
@@ -158,6 +158,11 @@ pub(crate) fn erase(
 
 /// The event of an erased form.
 pub const FORM_ERASED: &str = "form erased";
+/// Was the form erased, by what happened to its order?
+pub fn is_erased(events: &[Event]) -> bool {
+    events.iter().any(|event| event.what == FORM_ERASED)
+}
+
 /// The event of a form that was read.
 pub const FORM_READ: &str = "form read";
 
@@ -181,11 +186,19 @@ pub fn read_form(
     by: By,
     now: Time,
 ) -> Result<Option<OrderForm>, DeedError> {
-    // Noted first: a form that was shown without a note would be worse than a note too many.
-    store.write(move |tables| {
+    // Noted first: a form that was shown without a note would be worse than a note too many. What is
+    // erased can't be read, and isn't noted as read.
+    let there = store.write(move |tables| {
         tables.goods_order(id)?.ok_or(DeedError::Unknown)?;
-        Ok::<_, DeedError>(tables.note_event(id, now, FORM_READ, by.word())?)
+        if is_erased(&tables.order_events(id)?) {
+            return Ok::<_, DeedError>(false);
+        }
+        tables.note_event(id, now, FORM_READ, by.word())?;
+        Ok(true)
     })?;
+    if !there {
+        return Ok(None);
+    }
     let read = store.read(|tables| keys.form(tables.connection(), id));
     Ok(read?)
 }

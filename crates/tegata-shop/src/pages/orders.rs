@@ -257,7 +257,7 @@ fn shown(
         }
         Some(Err(error)) => return front.fault(visit, &error),
     };
-    let order = &told.order;
+    let (order, erased) = (&told.order, deeds::is_erased(&told.events));
     let title = t.fill("orders.one", &[("number", &order.number.to_string())]);
     front.page(visit, &title).body(html! {
         @if let Some(wrong) = wrong {
@@ -270,8 +270,8 @@ fn shown(
         }
         (definitions(&facts(front, visit, order)))
         (ordered(visit, order, &told.lines))
-        (address(visit, order, form))
-        (actions(visit, order))
+        (address(visit, order, form.or(erased.then_some(&None))))
+        (actions(visit, order, erased))
         (events(front, visit, &told))
         p { a href="/owner/orders" { "← " (t.text("orders.back")) } }
     })
@@ -333,7 +333,7 @@ fn fields(visit: &Visit, form: &OrderForm) -> Vec<(&'static str, Markup)> {
     filled.collect()
 }
 
-fn actions(visit: &Visit, order: &GoodsOrder) -> Markup {
+fn actions(visit: &Visit, order: &GoodsOrder, erased: bool) -> Markup {
     let t = visit.texts();
     let action = format!("/owner/orders/{}/act", order.id);
     let may = |to: OrderState| order.state.may_become(to);
@@ -367,7 +367,7 @@ fn actions(visit: &Visit, order: &GoodsOrder) -> Markup {
                     (danger_button(t.text("orders.do_cancel")))
                 }
             }
-            @if order.state.is_over() {
+            @if order.state.is_over() && !erased {
                 (simple("erased", danger_button(t.text("orders.do_erase"))))
             }
         }

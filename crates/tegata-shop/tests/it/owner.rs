@@ -142,7 +142,6 @@ fn each_deed_has_its_time_and_is_noted() {
             "packed page",
             "sent page",
             "form erased page",
-            "form read page",
         ]
     );
 }
@@ -392,6 +391,21 @@ fn the_same_by_command() {
     assert!(!run(&["csv"]).1.contains("Hanako"));
     assert_eq!(run(&["erase", &number]).0, 0);
     assert!(!run(&["show", &number, "--form"]).1.contains("Hanako"));
+    let events = || {
+        open.shop
+            .store()
+            .read(|tables| tables.order_events(id))
+            .unwrap()
+    };
+    let last = events().pop().unwrap();
+    assert_eq!(
+        last.what, "form erased",
+        "what is erased isn't noted as read"
+    );
+    let cookie = enter(&town, &open);
+    let (_, page, _) = ask(&open, "GET", &format!("/owner/orders/{id}"), &cookie, "");
+    assert!(page.contains("The form was erased.") && !page.contains("Show the address"));
+    assert!(!page.contains("Erase the form"));
     assert_eq!(run(&["show", "0000-0000-0000"]).0, 1);
     assert_eq!(run(&["list", "--state", "lost"]).0, 2);
     assert_eq!(left(&open, "cup"), 1);
