@@ -10,6 +10,8 @@ const known = place.querySelector('#order-known')
 const hex = text => Uint8Array.from(text.match(/../g) ?? [], pair => parseInt(pair, 16))
 const lines = JSON.parse(place.dataset.lines)
 let token = hex(place.dataset.token)
+// Whose order it is, where keys belong to members: the page's own address says it.
+const member = new URLSearchParams(location.search).get('member')
 const certificate = hex(place.dataset.certificate ?? '')
 
 // An answer that isn't a refusal; throws a refusal's code, or what stands for a server that can't be
@@ -30,7 +32,7 @@ const bytesOf = async answer => new Uint8Array(await answer.arrayBuffer())
 const fetched = async (address, options, away) => bytesOf(await answered(address, options, away))
 
 const freshToken = async () => {
-  const options = {method: 'POST', headers: {'content-type': 'application/json'}, body: JSON.stringify({lines})}
+  const options = {method: 'POST', headers: {'content-type': 'application/json'}, body: JSON.stringify({lines, ...member && {member}})}
   token = await fetched('/v1/orders/token', options, 'shop_away')
 }
 

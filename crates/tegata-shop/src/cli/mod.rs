@@ -20,6 +20,7 @@ use crate::store::StoreError;
 mod catalogue;
 mod check_data;
 mod join;
+mod members;
 mod order_keys;
 mod orders;
 mod sales;
@@ -78,6 +79,8 @@ enum Command {
     Sales(sales::Arguments),
     /// Orders for goods: list, show, pack, send, cancel, export, erase
     Orders(orders::Arguments),
+    /// Members that orders are taken from where each has a key of its own: list, admit, dismiss
+    Members(members::Arguments),
     /// Keys for sealed orders that are carried by hand, without a network to the sealing service
     Keys(order_keys::Arguments),
     /// Cancel tickets: gates refuse them from the next check data on. Money isn't touched.
@@ -99,6 +102,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::CheckData(arguments) => check_data::run(arguments),
         Command::Sales(arguments) => sales::run(arguments),
         Command::Orders(arguments) => orders::run(arguments),
+        Command::Members(arguments) => members::run(arguments),
         Command::Keys(arguments) => order_keys::run(&arguments),
         Command::Cancel(arguments) => sales::cancel(arguments),
         Command::OwnerLink(arguments) => sales::owner_link(arguments),

@@ -411,3 +411,27 @@ fn the_same_by_command() {
     assert_eq!(left(&open, "cup"), 1);
     assert!(!contains(town.folder.path(), b"Hanako"));
 }
+
+#[test]
+fn members_are_admitted_by_command() {
+    let town = Town::new(GOODS);
+    let _open = town.open_selling();
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_tegata-shop"))
+            .arg("members")
+            .args(arguments)
+            .args(["--json", "--data"])
+            .arg(town.folder.path())
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        (output.status.code().unwrap(), text)
+    };
+    let member = "M-48312-20752";
+    assert!(!run(&["list"]).1.contains(member));
+    assert_eq!(run(&["admit", member]).0, 0);
+    assert!(run(&["list"]).1.contains(member));
+    assert_ne!(run(&["admit", "S-00000-00077"]).0, 0, "a shop is no member");
+    assert_eq!(run(&["dismiss", member]).0, 0);
+    assert!(!run(&["list"]).1.contains(member));
+}
