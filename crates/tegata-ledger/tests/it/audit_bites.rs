@@ -150,7 +150,9 @@ fn row_names(table: &str, row: &[Value]) -> Vec<String> {
                 0 => String::new(),
                 part => format!("/{part}"),
             };
-            names.push(format!("{kind} {}{part} {}", number(&row[1]), hex(&row[3])));
+            for owner in [party(&row[1]), number(&row[1]).to_string()] {
+                names.push(format!("{kind} {owner}{part} {}", hex(&row[3])));
+            }
         }
         "bill" => {
             let txn = TransactionNumber::new(number(&row[1])).map(|t| t.to_string());
