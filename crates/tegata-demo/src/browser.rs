@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "needs TEGATA_CHROMIUM"]
+    #[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
     fn a_script_runs_in_a_page() {
         let program = installed().unwrap();
         let mut browser = Chromium::start(&program).unwrap();

@@ -410,7 +410,7 @@ fn people_of_an_older_program_can_apply_sealed_too() {
 
 /// A person fills the form in, in Chromium.
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn a_browser_seals_the_application() {
     let sealing = Sealing::start();
     let script = concat!(

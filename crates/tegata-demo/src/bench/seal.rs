@@ -15,6 +15,7 @@ use tegata_forms::{
     Bare, Epochs, Own, SCHEMA,
     keys::{NewKeys, Wanted},
     open::{self, Arrival, OpenError, Opened},
+    token,
 };
 use tegata_program::data::{DataDir, Party};
 use tegata_protocol::{
@@ -30,7 +31,6 @@ use super::{
     primitives::{Samples, nanos, rng},
     report::{Figure, Flow, Report},
 };
-use tegata_forms::token;
 
 /// Orders in a round.
 const ORDERS: usize = 256;

@@ -10,7 +10,7 @@ use tegata_demo::{
 };
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM and the other programs"]
+#[ignore = "needs TEGATA_CHROMIUM and every program built: run cargo xtask test"]
 fn everybody_can_use_the_storefront_and_nobody_else_is_called() {
     let folder = tempfile::tempdir().unwrap();
     let town = folder.path().join("town");

@@ -161,7 +161,7 @@ fn nothing_acknowledged_is_lost_when_killed_twenty_times() {
 }
 
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "takes a minute: run cargo xtask test"]
 fn nothing_acknowledged_is_lost_when_killed_a_hundred_times() {
     killed_rounds(100);
 }

@@ -27,14 +27,14 @@ fn refused(attack: Attack, code: &str) {
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn a_key_that_the_service_substituted_is_refused() {
     refused(Attack::KeySubstituted, "forged");
     refused(Attack::ServiceMade, "forged");
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn a_key_of_another_shop_or_scheme_is_refused() {
     refused(Attack::OtherShop, "key_refused");
     refused(Attack::OtherScheme, "key_refused");
@@ -42,25 +42,25 @@ fn a_key_of_another_shop_or_scheme_is_refused() {
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn a_program_altered_by_one_byte_is_never_run() {
     refused(Attack::ProgramAltered, "program_refused");
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn a_downgrade_is_refused() {
     refused(Attack::Downgrade, "downgrade");
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn an_expired_key_is_refused() {
     refused(Attack::KeyExpired, "key_expired");
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn a_cart_that_the_shop_didnt_sign_is_refused() {
     let town = Town::start(Plan {
         attack: Attack::CartChanged,
@@ -77,7 +77,7 @@ fn a_cart_that_the_shop_didnt_sign_is_refused() {
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn a_receipt_of_another_order_is_noticed() {
     let town = Town::start(Plan {
         attack: Attack::WrongReceipt,
@@ -98,20 +98,20 @@ fn mended(attack: Attack) {
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn what_was_typed_survives_until_the_service_is_back() {
     mended(Attack::ServiceAway);
     mended(Attack::StockEmpty);
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn what_was_typed_survives_until_the_shop_is_back() {
     mended(Attack::ShopAway);
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn an_old_page_fetches_a_fresh_token() {
     let town = Town::start(Plan {
         attack: Attack::TokenExpired,
@@ -130,7 +130,7 @@ fn an_old_page_fetches_a_fresh_token() {
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn without_javascript_or_webcrypto_nothing_is_sent_in_clear() {
     let town = Town::start(Plan::default());
     let none = Visit::of(&json!({"url": town.page(), "javascript": false}));
@@ -153,7 +153,7 @@ fn without_javascript_or_webcrypto_nothing_is_sent_in_clear() {
 
 /// A script in the shop's own page looks everywhere it can for what is typed.
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn a_script_injected_into_the_shops_page_sees_nothing_typed() {
     let town = Town::start(Plan::default());
     let look = "(() => { const seen = []; const frame = document.querySelector('iframe'); \
@@ -171,7 +171,7 @@ fn a_script_injected_into_the_shops_page_sees_nothing_typed() {
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn a_hand_out_made_to_choke_the_browser_is_refused() {
     refused(Attack::NestingBomb, "unreadable");
     refused(Attack::LengthBomb, "unreadable");
@@ -220,7 +220,7 @@ onmessage = async ({data: {form}}) => {
 "#;
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn nothing_leaves_the_worker_but_its_answer() {
     let town = Town::start(Plan {
         program: Some(HOSTILE),
@@ -236,7 +236,7 @@ fn nothing_leaves_the_worker_but_its_answer() {
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn a_new_price_is_shown_and_agreed_to_before_anything_is_ordered() {
     let town = Town::start(Plan {
         attack: Attack::PriceChanged,
@@ -263,7 +263,7 @@ fn a_new_price_is_shown_and_agreed_to_before_anything_is_ordered() {
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn an_order_that_was_taken_before_is_linked_to() {
     let town = Town::start(Plan {
         attack: Attack::OrderDiffers,

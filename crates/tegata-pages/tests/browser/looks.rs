@@ -8,7 +8,7 @@ use crate::town::{Plan, Town};
 const PICTURES: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/screenshots");
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn everybody_can_use_the_form() {
     std::fs::create_dir_all(PICTURES).unwrap();
     let town = Town::start(Plan {

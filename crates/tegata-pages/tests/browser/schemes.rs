@@ -41,7 +41,7 @@ macro_rules! embodiments {
         $(
             $(#[$doc])*
             #[test]
-            #[ignore = "needs TEGATA_CHROMIUM"]
+            #[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
             fn $name() {
                 order(scheme($scheme));
             }
@@ -64,7 +64,7 @@ embodiments! {
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn o6_a_typed_in_communication_key() {
     let town = Town::start(Plan::default());
     let plan = |typed: &str| json!({"url": town.page(), "fill": filled(), "typed": typed});
@@ -81,7 +81,7 @@ fn o6_a_typed_in_communication_key() {
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn o7_seventh_embodiment_key_and_program_are_erased() {
     for (erase, held) in [
         (Erase::Keys, "program"),
@@ -102,7 +102,7 @@ fn o7_seventh_embodiment_key_and_program_are_erased() {
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn a_browser_without_x_wing_seals_compactly_where_the_shop_allows_it() {
     let lacking = "const own = crypto.subtle.generateKey.bind(crypto.subtle); \
         SubtleCrypto.prototype.generateKey = (name, ...rest) => \
@@ -123,7 +123,7 @@ fn a_browser_without_x_wing_seals_compactly_where_the_shop_allows_it() {
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn a_key_that_the_service_made_where_the_shop_allows_it() {
     order(Plan {
         maker: Maker::Service,
@@ -132,7 +132,7 @@ fn a_key_that_the_service_made_where_the_shop_allows_it() {
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn the_form_is_there_in_japanese_on_a_phone() {
     let town = Town::start(Plan::default());
     let visit = Visit::of(&json!({

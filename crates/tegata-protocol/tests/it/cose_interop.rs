@@ -54,7 +54,7 @@ fn write_artifacts(folder: &Path) -> Vec<(Sample, std::path::PathBuf)> {
 }
 
 #[test]
-#[ignore = "needs TEGATA_PYTHON"]
+#[ignore = "needs TEGATA_PYTHON: run cargo xtask test"]
 fn a_strangers_library_verifies_every_type() {
     let folder = tempfile::tempdir().unwrap();
     let written = write_artifacts(&folder.path().join("artifacts"));
@@ -65,7 +65,7 @@ fn a_strangers_library_verifies_every_type() {
 }
 
 #[test]
-#[ignore = "needs TEGATA_PYTHON"]
+#[ignore = "needs TEGATA_PYTHON: run cargo xtask test"]
 fn a_strangers_library_refuses_what_was_changed() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("artifacts");
@@ -91,7 +91,7 @@ fn a_strangers_library_refuses_what_was_changed() {
 }
 
 #[test]
-#[ignore = "needs TEGATA_PYTHON"]
+#[ignore = "needs TEGATA_PYTHON: run cargo xtask test"]
 fn one_file_is_verified_with_one_key() {
     let folder = tempfile::tempdir().unwrap();
     let sample = samples::sample("presentation");

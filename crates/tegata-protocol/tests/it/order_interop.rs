@@ -108,7 +108,7 @@ fn forms() -> [Vec<u8>; 3] {
 
 /// RFC 9180, by others.
 #[test]
-#[ignore = "needs TEGATA_NODE_MODULES"]
+#[ignore = "needs TEGATA_NODE_MODULES: run cargo xtask test"]
 fn strangers_libraries_open_what_we_seal() {
     let (mut jobs, mut wanted) = (Vec::new(), Vec::new());
     for (library, suite) in LIBRARIES {
@@ -134,7 +134,7 @@ fn strangers_libraries_open_what_we_seal() {
 }
 
 #[test]
-#[ignore = "needs TEGATA_NODE_MODULES"]
+#[ignore = "needs TEGATA_NODE_MODULES: run cargo xtask test"]
 fn we_open_what_strangers_libraries_seal() {
     let mut jobs = Vec::new();
     for (library, suite) in LIBRARIES {
@@ -203,7 +203,7 @@ fn runs() -> Vec<Run> {
 /// The program's sealings open in Rust: both suites that Node has, every depth, random and typed-in
 /// keys. None opens for another order, and no two are alike.
 #[test]
-#[ignore = "needs TEGATA_NODE_MODULES"]
+#[ignore = "needs TEGATA_NODE_MODULES: run cargo xtask test"]
 fn what_the_program_seals_opens() {
     let runs = runs();
     let jobs: Vec<Value> = runs.iter().map(Run::job).collect();
@@ -225,7 +225,7 @@ fn what_the_program_seals_opens() {
 
 /// A program that does one thing otherwise seals nothing that opens.
 #[test]
-#[ignore = "needs TEGATA_NODE_MODULES"]
+#[ignore = "needs TEGATA_NODE_MODULES: run cargo xtask test"]
 fn a_changed_program_seals_nothing_that_opens() {
     let run = |kind| Run {
         scheme: Scheme::new(Scheme::DEFAULT.scope(), kind, 1).unwrap(),
@@ -256,7 +256,7 @@ fn a_changed_program_seals_nothing_that_opens() {
 
 /// What can't be sealed gives a name, never half a sealing.
 #[test]
-#[ignore = "needs TEGATA_NODE_MODULES"]
+#[ignore = "needs TEGATA_NODE_MODULES: run cargo xtask test"]
 fn the_program_names_what_went_wrong() {
     let run = Run {
         scheme: Scheme::DEFAULT,

@@ -47,7 +47,7 @@ fn joined(plan: Value) -> (Value, String) {
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn a_mouse_draws_and_the_member_joins() {
     let (told, said) = joined(json!({"draw": "mouse", "press": "send"}));
     assert_eq!(told["before"]["value"], 0);
@@ -103,7 +103,7 @@ fn a_mouse_draws_and_the_member_joins() {
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn keys_and_fingers_do_as_well() {
     let (told, _) = joined(json!({"draw": "keys", "press": "send"}));
     assert_eq!(told["after"]["value"], 256, "{told:#}");
@@ -119,7 +119,7 @@ fn keys_and_fingers_do_as_well() {
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn clearing_and_going_without_leave_nothing() {
     let (town, person) = (Town::start(), Person::new());
     let slip = super::letter(&person, &town);
@@ -148,7 +148,7 @@ fn clearing_and_going_without_leave_nothing() {
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn a_program_that_is_gone_is_told_and_without_script_the_page_says_so() {
     let (town, person) = (Town::start(), Person::new());
     let slip = super::letter(&person, &town);
@@ -183,7 +183,7 @@ fn a_program_that_is_gone_is_told_and_without_script_the_page_says_so() {
 }
 
 #[test]
-#[ignore = "needs TEGATA_CHROMIUM"]
+#[ignore = "needs TEGATA_CHROMIUM: run cargo xtask test"]
 fn everybody_can_use_the_page() {
     std::fs::create_dir_all(PICTURES).unwrap();
     let person = Person::new();
