@@ -9,6 +9,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tegata-ledger", &["tegata-protocol"]),
     ("tegata-client", &["tegata-protocol"]),
     ("tegata-program", &[]),
+    ("tegata-card", &[]),
     ("tegata-pages", &[]),
     ("tegata-guard", &["tegata-program"]),
     (

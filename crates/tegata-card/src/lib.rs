@@ -1,0 +1,5 @@
+//! The IC card's protocol, both ends.
+
+pub mod applet;
+pub mod chip;
+pub mod link;
