@@ -43,8 +43,6 @@ impl<C: Chip> Link for InProcess<C> {
     }
 
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, LinkError> {
-        self.0
-            .transmit(command)
-            .map_err(|PowerCut| LinkError::Gone)
+        self.0.transmit(command).map_err(|PowerCut| LinkError::Gone)
     }
 }
