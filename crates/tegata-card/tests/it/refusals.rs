@@ -1,0 +1,233 @@
+//! What a card refuses, to whom, and that nothing changes by it.
+
+use tegata_card::apdu::Status;
+use tegata_card::chip::Chip as _;
+use tegata_card::command::{Operation, View};
+use tegata_card::keys::{Csn, MasterKey, Role};
+use tegata_card::session::{NotOpened, Opening, Order, Said};
+
+use crate::desk::{self, Card, Lost, done, key, loaded, look, open, order, transaction};
+
+/// Orders `wanted` under `role`; the card must refuse, and stay as it was.
+fn refused(card: &mut Card, role: Role, wanted: &Order) -> Status {
+    let before = look(card).unwrap();
+    let session = open(card, &key(role, 1)).unwrap();
+    let (_, said) = order(card, session, wanted).unwrap();
+    assert_eq!(look(card).unwrap(), before, "{wanted:?}");
+    match said {
+        Said::Refused(status) => status,
+        other => panic!("{wanted:?}: {other:?}"),
+    }
+}
+
+#[test]
+fn each_refusal_of_money_has_its_status_and_a_mac() {
+    let mut card = loaded();
+    let debit = |counter, amount| Order::Debit(transaction(9, counter, amount));
+    let load = |counter, amount| Order::Load(transaction(9, counter, amount));
+    let cases = [
+        (Role::Debit, debit(2, 5_001), Status::OVER_DEBIT_LIMIT),
+        (Role::Debit, debit(1, 1), Status::WRONG_COUNTER),
+        (Role::Debit, debit(3, 1), Status::WRONG_COUNTER),
+        (Role::Debit, debit(2, 0), Status::WRONG_AMOUNT),
+        (Role::Debit, debit(2, 0x8000_0000), Status::WRONG_AMOUNT),
+        (Role::Admin, load(2, 0), Status::WRONG_AMOUNT),
+        (Role::Admin, load(2, 10_001), Status::OVER_BALANCE_LIMIT),
+        (
+            Role::Admin,
+            load(2, 0x7fff_ffff),
+            Status::OVER_BALANCE_LIMIT,
+        ),
+        (Role::Debit, Order::Confirm([8; 16]), Status::WRONG_COUNTER),
+    ];
+    for (role, wanted, status) in cases {
+        assert_eq!(refused(&mut card, role, &wanted), status, "{wanted:?}");
+    }
+    for counter in [2, 3] {
+        let mut session = open(&mut card, &key(Role::Debit, 1)).unwrap();
+        let id = u8::try_from(counter).unwrap();
+        let spent = transaction(id, counter, 4_000);
+        done(&mut card, &mut session, &Order::Debit(spent));
+        done(&mut card, &mut session, &Order::Confirm(spent.id));
+    }
+    assert_eq!(
+        refused(&mut card, Role::Debit, &debit(4, 2_001)),
+        Status::INSUFFICIENT
+    );
+}
+
+#[test]
+fn what_was_shown_is_what_is_debited() {
+    let mut card = loaded();
+    let debit = transaction(9, 2, 700);
+    let good = desk::view(&debit);
+    let views = [
+        None,
+        Some(View { amount: 70, ..good }),
+        Some(View { counter: 3, ..good }),
+        Some(View {
+            bill: [0; 32],
+            ..good
+        }),
+    ];
+    for shown in views {
+        let mut session = open(&mut card, &key(Role::Debit, 1)).unwrap();
+        if let Some(view) = shown {
+            assert_eq!(card.transmit(&view.command()).unwrap(), [0x90, 0x00]);
+        }
+        let bytes = session.order(&Order::Debit(debit)).unwrap();
+        let answer = card.transmit(&bytes).unwrap();
+        let (_, said) = session.answer(&answer).unwrap();
+        assert!(
+            matches!(said, Said::Refused(Status::NOT_AS_VIEWED)),
+            "{shown:?}: {said:?}"
+        );
+    }
+    assert_eq!(look(&mut card).unwrap().purse.unwrap().balance, 10_000);
+}
+
+/// One view, one debit: what was shown for the first doesn't serve for the next.
+#[test]
+fn a_view_serves_once() {
+    let mut card = loaded();
+    let debit = transaction(9, 2, 700);
+    let mut session = open(&mut card, &key(Role::Debit, 1)).unwrap();
+    done(&mut card, &mut session, &Order::Debit(debit));
+    done(&mut card, &mut session, &Order::Confirm(debit.id));
+    let bytes = session
+        .order(&Order::Debit(transaction(10, 3, 700)))
+        .unwrap();
+    let answer = card.transmit(&bytes).unwrap();
+    let (_, said) = session.answer(&answer).unwrap();
+    assert!(
+        matches!(said, Said::Refused(Status::NOT_AS_VIEWED)),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn the_debit_key_mints_nothing_and_the_admin_key_pays_nothing() {
+    let ticket = vec![1; 100];
+    let load = Order::Load(transaction(9, 2, 1));
+    let refund = Order::Refund(transaction(9, 2, 1));
+    let slot = 0;
+    let part = 0;
+    let put = Order::PutTicket { slot, part, ticket };
+    let forbidden = [
+        (Role::Debit, load),
+        (Role::Debit, refund),
+        (Role::Debit, put),
+        (Role::Debit, Order::PutKey(key(Role::Admin, 2))),
+        (Role::Debit, Order::State(Operation::Block)),
+        (Role::Debit, Order::Limits(Operation::Limits, desk::LIMITS)),
+        (Role::Admin, Order::Debit(transaction(9, 2, 1))),
+    ];
+    for (role, wanted) in forbidden {
+        let mut card = loaded();
+        let before = look(&mut card).unwrap();
+        let session = open(&mut card, &key(role, 1)).unwrap();
+        // 6982 comes bare: to the other end that's in doubt, and a look finds nothing changed.
+        assert_eq!(
+            order(&mut card, session, &wanted).unwrap_err(),
+            Lost::InDoubt,
+            "{wanted:?}"
+        );
+        assert_eq!(look(&mut card).unwrap(), before, "{wanted:?}");
+    }
+}
+
+#[test]
+fn a_blocked_card_pays_and_takes_nothing_but_tells() {
+    let mut card = loaded();
+    let mut admin = open(&mut card, &key(Role::Admin, 1)).unwrap();
+    done(&mut card, &mut admin, &Order::State(Operation::Block));
+    let debit = Order::Debit(transaction(9, 2, 1));
+    assert_eq!(refused(&mut card, Role::Debit, &debit), Status::BLOCKED);
+    let load = Order::Load(transaction(9, 2, 1));
+    assert_eq!(refused(&mut card, Role::Admin, &load), Status::BLOCKED);
+    assert_eq!(look(&mut card).unwrap().purse.unwrap().balance, 10_000);
+}
+
+#[test]
+fn a_void_order_is_never_carried_out() {
+    let mut card = loaded();
+    let mut session = open(&mut card, &key(Role::Debit, 1)).unwrap();
+    let void = Order::Void {
+        id: [9; 16],
+        counter: 2,
+    };
+    done(&mut card, &mut session, &void);
+    let debit = transaction(9, 2, 700);
+    let desk_says = done(&mut card, &mut session, &Order::Debit(debit));
+    // The order's one receipt for ever says "void".
+    let tegata_card::session::Reply::Receipt(receipt) = desk_says else {
+        panic!("{desk_says:?}");
+    };
+    assert_eq!(receipt.kind, tegata_card::receipt::Kind::Void);
+    assert_eq!(look(&mut card).unwrap().purse.unwrap().balance, 10_000);
+}
+
+#[test]
+fn another_centres_card_and_another_card_are_found_out() {
+    let mut card = loaded();
+    let foreign = MasterKey::new(Role::Debit, [0xee; 32]);
+    let foreign = foreign.card_key(desk::CSN, 1).unwrap();
+    let lost = open(&mut card, &foreign).unwrap_err();
+    assert_eq!(lost, Lost::NotOpened(NotOpened::NotProven));
+    let other = Csn::new([9; 10]);
+    let (opening, bytes) = Opening::new(&key(Role::Debit, 1), other, [1; 16]);
+    let answer = card.transmit(&bytes).unwrap();
+    assert_eq!(
+        opening.answer(&answer).unwrap_err(),
+        NotOpened::OtherCard(desk::CSN)
+    );
+}
+
+/// Failures slow a card down, more each time; it's never locked, and one success ends it.
+#[test]
+fn failed_authentications_cost_time_and_never_the_card() {
+    let mut card = loaded();
+    let mut waits = Vec::new();
+    for _attempt in 0..300 {
+        desk::select(&mut card).unwrap();
+        let (_, bytes) = Opening::new(&key(Role::Debit, 1), desk::CSN, [1; 16]);
+        card.transmit(&bytes).unwrap();
+        let mut wrong = vec![0x84, 0x82, 0x33, 0x00, 32];
+        wrong.extend_from_slice(&[0; 33]);
+        card.hardware().paused = 0;
+        assert_eq!(card.transmit(&wrong).unwrap(), [0x63, 0x00]);
+        waits.push(card.hardware().paused);
+    }
+    assert_eq!(waits[..3], [0, 0, 0]);
+    assert!(waits.is_sorted() && waits[299] > 2_000, "{waits:?}");
+    assert!(open(&mut card, &key(Role::Debit, 1)).is_ok());
+    card.hardware().paused = 0;
+    assert!(open(&mut card, &key(Role::Debit, 1)).is_ok());
+    assert_eq!(card.hardware().paused, 0);
+}
+
+/// Whatever bytes come, the card answers with a status and its state stays.
+#[test]
+fn garbage_is_answered_with_a_status_and_changes_nothing() {
+    let mut card = loaded();
+    let before = look(&mut card).unwrap();
+    let mut noise = 7_u64;
+    for length in 0..300 {
+        for class in [0x00, 0x80, 0x84, 0xff] {
+            let mut bytes: Vec<u8> = (0..length)
+                .map(|_| {
+                    noise = noise
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
+                    noise.to_be_bytes()[0]
+                })
+                .collect();
+            if let Some(first) = bytes.first_mut() {
+                *first = class;
+            }
+            let answer = card.transmit(&bytes).unwrap();
+            assert!(answer.len() >= 2 && answer != [0x90, 0x00], "{bytes:02x?}");
+        }
+    }
+    assert_eq!(look(&mut card).unwrap(), before);
+}
