@@ -13,3 +13,4 @@ mod life;
 mod memory;
 mod refusals;
 mod tear;
+mod vectors;

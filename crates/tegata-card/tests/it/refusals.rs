@@ -4,7 +4,8 @@ use tegata_card::apdu::Status;
 use tegata_card::chip::Chip as _;
 use tegata_card::command::{Operation, View};
 use tegata_card::keys::{Csn, MasterKey, Role};
-use tegata_card::session::{NotOpened, Opening, Order, Said};
+use tegata_card::receipt::Receipt;
+use tegata_card::session::{NotOpened, Opening, Order, Reply, Said};
 
 use crate::desk::{self, Card, Lost, done, key, loaded, look, open, order, transaction};
 
@@ -175,6 +176,9 @@ fn another_centres_card_and_another_card_are_found_out() {
     let lost = open(&mut card, &foreign).unwrap_err();
     assert_eq!(lost, Lost::NotOpened(NotOpened::NotProven));
     let other = Csn::new([9; 10]);
+    let sister = MasterKey::new(Role::Debit, [1; 32]).card_key(other, 1);
+    let lost = open(&mut card, &sister.unwrap()).unwrap_err();
+    assert_eq!(lost, Lost::NotOpened(NotOpened::NotProven));
     let (opening, bytes) = Opening::new(&key(Role::Debit, 1), other, [1; 16]);
     let answer = card.transmit(&bytes).unwrap();
     assert_eq!(
@@ -230,4 +234,31 @@ fn garbage_is_answered_with_a_status_and_changes_nothing() {
         }
     }
     assert_eq!(look(&mut card).unwrap(), before);
+}
+
+#[test]
+fn no_bit_of_a_receipt_can_be_altered() {
+    let mut card = loaded();
+    let mut session = open(&mut card, &key(Role::Debit, 1)).unwrap();
+    let debit = Order::Debit(transaction(2, 2, 1_200));
+    let Reply::Receipt(receipt) = done(&mut card, &mut session, &debit) else {
+        panic!("no receipt");
+    };
+    let good = receipt.to_bytes();
+    assert!(desk::receipt_key(1).verify(receipt).is_ok());
+    assert!(desk::receipt_key(2).verify(receipt).is_err());
+    for bit in 0..good.len() * 8 {
+        let mut bad = good.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        let verified = Receipt::parse(&bad).map(|bad| desk::receipt_key(1).verify(bad));
+        assert!(verified.is_none_or(|verdict| verdict.is_err()), "bit {bit}");
+    }
+}
+
+#[test]
+fn keys_have_versions_from_1_to_15() {
+    for (number, fits) in [(0, false), (1, true), (15, true), (16, false)] {
+        let key = MasterKey::new(Role::Debit, [1; 32]).card_key(desk::CSN, number);
+        assert_eq!(key.is_some(), fits, "{number}");
+    }
 }
