@@ -15,7 +15,7 @@ Usage: cargo xtask COMMAND [ARGUMENTS]
                          --help: all of them). `cargo demo` is short for it.
   test [ARGS…]           bring what the tests need, then run every test, those marked ignored
                          included. ARGS go to cargo test (-p tegata-gate; -- part_of_a_name).
-  bench payment|gate|seal [--json]
+  bench payment|gate|seal|card [--json]
                          build optimised and measure.
   soak [ARGS…]           the long tests, optimised: those with `soak` in their names.
   ci                     format, lints, licences and tidiness, then `test`: what a change must pass.
@@ -52,6 +52,7 @@ enum Subject {
     Payment,
     Gate,
     Seal,
+    Card,
 }
 
 impl Command {
@@ -84,11 +85,16 @@ impl Bench {
             [name] if name == "payment" => Subject::Payment,
             [name] if name == "gate" => Subject::Gate,
             [name] if name == "seal" => Subject::Seal,
-            [] => return Err(Stop::usage("`bench` needs a name: payment, gate or seal")),
+            [name] if name == "card" => Subject::Card,
+            [] => {
+                return Err(Stop::usage(
+                    "`bench` needs a name: payment, gate, seal or card",
+                ));
+            }
             [name, ..] => {
                 let name = name.to_string_lossy();
                 return Err(Stop::usage(&format!(
-                    "there is no bench `{name}`: payment, gate or seal"
+                    "there is no bench `{name}`: payment, gate, seal or card"
                 )));
             }
         };
@@ -104,6 +110,7 @@ impl Bench {
             Subject::Payment => "payment",
             Subject::Gate => "gate",
             Subject::Seal => "seal",
+            Subject::Card => "card",
         }
     }
 
@@ -112,7 +119,7 @@ impl Bench {
         match self.subject {
             Subject::Payment => &["tegata-demo", "tegata-guard", "tegata-centre"],
             Subject::Gate => &["tegata-demo", "tegata-guard", "tegata-centre"],
-            Subject::Seal => &["tegata-demo"],
+            Subject::Seal | Subject::Card => &["tegata-demo"],
         }
     }
 

@@ -68,6 +68,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "tegata-demo",
         &[
             "tegata-protocol",
+            "tegata-card",
             "tegata-ledger",
             "tegata-client",
             "tegata-forms",

@@ -6,7 +6,8 @@
 //! turns and the medians count. The ratio is limit ÷ flow: 1.00 would be a program that does
 //! nothing but that.
 //!
-//! [`payment`] drives a centre behind its guard over HTTP, [`gate`] checks tickets as a gate does, [`seal`] seals orders in a browser and opens them.
+//! [`payment`] drives a centre behind its guard over HTTP, [`gate`] checks tickets as a gate does, [`seal`] seals orders in a browser and opens them,
+//! [`card`] pays with a card.
 //! [`primitives`] measures the limits' parts, [`parties`] brings members and shops to life,
 //! [`load`] is the crowd at the door, [`report`] prints.
 
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod card;
 pub mod gate;
 pub mod load;
 pub mod parties;
@@ -41,6 +43,8 @@ enum Subject {
     Payment(payment::Options),
     /// Tickets checked offline by a gate, admissions durable
     Gate(gate::Options),
+    /// Card payments: both ends of the card's protocol
+    Card(card::Options),
     /// Sealed orders: sealed in Chromium, opened by the shop's library
     Seal(seal::Options),
     /// One round of the gate bench, in a process of its own
@@ -53,6 +57,7 @@ pub fn main() -> ExitCode {
     let measured = match Arguments::parse().subject {
         Subject::Payment(options) => payment::run(&options),
         Subject::Gate(options) => gate::run(&options),
+        Subject::Card(options) => card::run(&options),
         Subject::Seal(options) => seal::run(&options),
         Subject::GateRound(options) => gate::round(&options),
     };
