@@ -48,7 +48,7 @@ pub enum State {
     Blank,
     /// In use.
     Active,
-    /// Pays and is loaded no more, until it's unblocked.
+    /// Pays, is loaded and has its tickets punched no more, until it's unblocked.
     Blocked,
     /// Over. Its keys are erased.
     Terminated,

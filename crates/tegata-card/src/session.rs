@@ -185,6 +185,7 @@ impl Opening {
         if !crypto::same(&expected, &shaken.challenge) {
             return Err(NotOpened::NotProven);
         }
+        let [high, middle, low] = shaken.sequence;
         let handshake = scp03::Handshake::new(&self.keys, &self.challenge, &shaken.challenge);
         let proven = handshake.into_host(&shaken.cryptogram);
         let (command, channel) = proven.ok_or(NotOpened::NotProven)?;
@@ -193,6 +194,7 @@ impl Opening {
             csn: self.csn,
             keys: self.keys,
             version: self.version,
+            sequence: u32::from_be_bytes([0, high, middle, low]),
             pending: None,
         };
         Ok((session, command.to_bytes().unwrap_or_default()))
@@ -238,6 +240,7 @@ pub struct Session {
     csn: Csn,
     keys: StaticKeys,
     version: KeyVersion,
+    sequence: u32,
     pending: Option<Pending>,
 }
 
@@ -263,6 +266,14 @@ impl Session {
     #[must_use]
     pub const fn csn(&self) -> Csn {
         self.csn
+    }
+
+    /// How many sessions the card had opened before this one. Each of a card's sessions in which it
+    /// answered anything has a higher number than the one before: a number seen before is an old
+    /// state that was put back, or a copy.
+    #[must_use]
+    pub const fn sequence(&self) -> u32 {
+        self.sequence
     }
 
     /// Under which key.

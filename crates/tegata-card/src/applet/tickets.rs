@@ -5,7 +5,7 @@ use crate::apdu::{Command, Status};
 use crate::applet::{Answer, Applet, Stop, memory};
 use crate::bytes::{Reader, Writer};
 use crate::chip::Hardware;
-use crate::command::{TICKET_LIMIT, TICKET_PART};
+use crate::command::{State, TICKET_LIMIT, TICKET_PART};
 use crate::receipt::{Punch, Punched};
 
 /// The first part of a ticket, until the second comes.
@@ -107,6 +107,9 @@ impl<H: Hardware> Applet<H> {
             None if ticket.is_empty() => return Ok((Vec::new(), Status::OK)),
             Some(_) | None => {}
         }
+        if self.life()?.state != State::Active {
+            return Err(Status::BLOCKED.into());
+        }
         let punch = None;
         self.store_slot(slot, &Slot { ticket, punch })?;
         Ok((Vec::new(), Status::OK))
@@ -138,7 +141,9 @@ impl<H: Hardware> Applet<H> {
         }
         let wanted = Punch::parse(&command.data).ok_or(Status::WRONG_DATA)?;
         let held = self.slot(command.p1)?.ok_or(Status::NO_TICKET)?;
+        let blocked = self.life()?.state != State::Active;
         let (punch, status) = match held.punch {
+            None if blocked => return Err(Status::BLOCKED.into()),
             None => (wanted, Status::OK),
             Some(punch) if punch == wanted => (punch, Status::OK),
             Some(punch) => (punch, Status::PUNCHED),

@@ -141,12 +141,41 @@ fn the_debit_key_mints_nothing_and_the_admin_key_pays_nothing() {
 fn a_blocked_card_pays_and_takes_nothing_but_tells() {
     let mut card = loaded();
     let mut admin = open(&mut card, &key(Role::Admin, 1)).unwrap();
+    let (slot, part, ticket) = (1, 0, vec![1; 9]);
+    done(
+        &mut card,
+        &mut admin,
+        &Order::PutTicket { slot, part, ticket },
+    );
     done(&mut card, &mut admin, &Order::State(Operation::Block));
     let debit = Order::Debit(transaction(9, 2, 1));
     assert_eq!(refused(&mut card, Role::Debit, &debit), Status::BLOCKED);
     let load = Order::Load(transaction(9, 2, 1));
     assert_eq!(refused(&mut card, Role::Admin, &load), Status::BLOCKED);
+    let punch = Order::PunchTicket {
+        slot: 1,
+        punch: desk::punch(1),
+    };
+    assert_eq!(refused(&mut card, Role::Debit, &punch), Status::BLOCKED);
+    let (slot, part, ticket) = (2, 0, vec![1; 9]);
+    let put = Order::PutTicket { slot, part, ticket };
+    assert_eq!(refused(&mut card, Role::Admin, &put), Status::BLOCKED);
     assert_eq!(look(&mut card).unwrap().purse.unwrap().balance, 10_000);
+}
+
+#[test]
+fn each_session_of_a_card_has_a_higher_number() {
+    let mut card = loaded();
+    let first = open(&mut card, &key(Role::Debit, 1)).unwrap().sequence();
+    let copy = card.hardware().clone();
+    let second = open(&mut card, &key(Role::Admin, 1)).unwrap().sequence();
+    assert_eq!(second, first + 1);
+    // An old state that is put back says a number that was said before.
+    let mut card = tegata_card::applet::Applet::new(copy);
+    assert_eq!(
+        open(&mut card, &key(Role::Debit, 1)).unwrap().sequence(),
+        second
+    );
 }
 
 #[test]
