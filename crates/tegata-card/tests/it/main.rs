@@ -11,6 +11,7 @@
 mod desk;
 mod life;
 mod memory;
+mod model;
 mod refusals;
 mod tear;
 mod vectors;
