@@ -11,6 +11,9 @@ use crate::keys::{CardKey, Csn, KeyVersion, Role};
 /// Bytes of a receipt on the wire.
 pub const RECEIPT_LENGTH: usize = 100;
 
+/// Where the order's id stands in a receipt.
+pub(crate) const ID_IN_RECEIPT: usize = 16;
+
 /// What was done.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {

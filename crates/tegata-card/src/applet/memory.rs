@@ -51,6 +51,9 @@ pub(super) fn log(counter: u32) -> usize {
     LOG.saturating_add(usize::try_from(place).unwrap_or(0))
 }
 
+/// Bytes before a page's payload: generation and length.
+const HEAD: usize = 6;
+
 /// What a page holds.
 struct Record {
     generation: u32,
@@ -74,7 +77,7 @@ fn decode(page: usize, contents: &Page) -> Option<Record> {
     let generation = reader.u32()?;
     let length = usize::from(reader.u16()?);
     let payload = reader.slice(length)?.to_vec();
-    let (covered, _) = contents.split_at_checked(length.checked_add(6)?)?;
+    let (covered, _) = contents.split_at_checked(length.checked_add(HEAD)?)?;
     let sound = generation > 0 && reader.u32()? == check_sum(page, covered);
     sound.then_some(Record {
         generation,
@@ -127,6 +130,21 @@ impl<H: Hardware> Memory<H> {
     pub(super) fn read(&mut self, page: usize) -> Result<Option<(u32, Vec<u8>)>, PowerCut> {
         let record = decode(page, &self.0.read(page)?);
         Ok(record.map(|record| (record.generation, record.payload)))
+    }
+
+    /// Might the page hold `wanted` at this place of its payload? A quick look before it's read and
+    /// checked.
+    pub(super) fn may_hold(
+        &mut self,
+        page: usize,
+        place: usize,
+        wanted: &[u8],
+    ) -> Result<bool, PowerCut> {
+        let contents = self.0.read(page)?;
+        let payload = contents
+            .get(HEAD..)
+            .and_then(|payload| payload.get(place..));
+        Ok(payload.is_some_and(|payload| payload.starts_with(wanted)))
     }
 
     /// Writes a page by itself.

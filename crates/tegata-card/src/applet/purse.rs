@@ -13,7 +13,7 @@ use crate::bytes::{Reader, Writer};
 use crate::chip::Hardware;
 use crate::command::{AMOUNT_LIMIT, LOG_LENGTH, Limits, Purse, State, View};
 use crate::keys::Role;
-use crate::receipt::{Kind, Receipt, ReceiptKey, Transaction};
+use crate::receipt::{ID_IN_RECEIPT, Kind, Receipt, ReceiptKey, Transaction};
 
 /// The purse as it lies in memory.
 #[derive(Clone, Copy, Debug)]
@@ -122,6 +122,11 @@ impl<H: Hardware> Applet<H> {
             let Some(counter) = purse.counter.checked_sub(u32::from(back)) else {
                 break;
             };
+            let last = back == 0 && purse.last.is_some();
+            let page = memory::log(counter);
+            if !last && !self.memory.may_hold(page, ID_IN_RECEIPT, &id)? {
+                continue;
+            }
             let receipt = self.logged(purse, counter)?;
             if let Some(receipt) = receipt.filter(|receipt| receipt.transaction.id == id) {
                 return Ok(Some(receipt));

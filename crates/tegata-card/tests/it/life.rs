@@ -69,6 +69,12 @@ fn the_log_keeps_thirty_two_receipts_newest_first() {
         assert_eq!(logged.transaction.counter, 40 - u32::from(back));
         receipt_key(1).verify(logged).unwrap();
     }
+    // An order that the card remembers has its receipt, even if it's said with a new counter.
+    for counter in [9, 25, 40] {
+        let again = transaction(u8::try_from(counter).unwrap(), 41, 1);
+        let known = receipt(done(&mut card, &mut session, &Order::Debit(again)));
+        assert_eq!(known.transaction.counter, counter);
+    }
     // An order of long ago isn't carried out again either: its counter is over.
     let old = Order::Debit(transaction(2, 2, 1));
     let (_, said) = order(&mut card, session, &old).unwrap();
