@@ -2,4 +2,6 @@
 
 pub mod applet;
 pub mod chip;
+pub mod image;
 pub mod link;
+pub mod vpcd;
