@@ -4,4 +4,6 @@ pub mod applet;
 pub mod chip;
 pub mod image;
 pub mod link;
+#[cfg(feature = "pcsc")]
+pub mod reader;
 pub mod vpcd;
