@@ -6,18 +6,26 @@ use std::process::Command;
 use crate::browser::Browser;
 use crate::cargo::{self, Stop, Workspace};
 use crate::compile::{self, Plan};
-use crate::{needs, python};
+use crate::{needs, pcsc, python};
 
 /// Tests that run for hours carry this in their names; only [`soak`] runs them.
 const LONG: &str = "soak";
 
+/// The crate that reaches cards in readers, built so that it does.
+const CARDS: [&str; 4] = ["--package", "tegata-card", "--features", "pcsc"];
+
 /// Brings what tests need, then runs all of them but the long ones: first the plain ones with the
-/// examples in the documentation, then those marked ignored because a bare machine can't run them.
+/// examples in the documentation, then those marked ignored because a bare machine can't run them,
+/// then those with cards in readers, which a bare machine can't even build.
 pub(crate) fn test(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Stop> {
     needs::c_compiler()?;
     let python = python::ready(workspace)?;
     let browser = Browser::ready(workspace)?;
     let asked = Asked::split(arguments);
+    let cards = asked.cards(workspace.cargo("test"));
+    if cards.is_some() {
+        pcsc::ready()?;
+    }
     // Tests that play a whole story start the other packages' programs, which `cargo test` alone
     // wouldn't build.
     eprintln!("Building every program. The first build takes a few minutes; later ones don't.");
@@ -34,6 +42,9 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[OsString]) -> Result<(), 
     };
     cargo::run(&mut told(asked.plain(workspace.cargo("test"))))?;
     cargo::run(&mut told(asked.ignored(workspace.cargo("test"))))?;
+    if let Some(mut cards) = cards {
+        cargo::run(&mut cards)?;
+    }
     eprintln!("All tests passed, those marked ignored included.");
     Ok(())
 }
@@ -68,7 +79,11 @@ pub(crate) fn ci(workspace: &Workspace) -> Result<(), Stop> {
     cargo::run(&mut lint)?;
     let mut tidy = workspace.cargo("test");
     cargo::run(tidy.args(["--package", "xtask", "--test", "tidy", "--locked"]))?;
-    test(workspace, &[])
+    test(workspace, &[])?;
+    let mut lint = workspace.cargo("clippy");
+    lint.args(CARDS)
+        .args(["--all-targets", "--locked", "--", "-D", "warnings"]);
+    cargo::run(&mut lint)
 }
 
 /// The caller's arguments: cargo's before `--`, the test programs' after it.
@@ -110,6 +125,19 @@ impl<'a> Asked<'a> {
         command
     }
 
+    /// The tests with cards in readers, unless the caller asked for other packages or targets.
+    fn cards(&self, mut command: Command) -> Option<Command> {
+        let any = |is: fn(&OsStr) -> bool| self.cargo.iter().any(|argument| is(argument));
+        if any(chooses_target) || (any(chooses_package) && !any(names_cards)) {
+            return None;
+        }
+        command
+            .args(CARDS)
+            .args(["--lib", "--test", "pcsc", "--locked", "--"]);
+        command.args(self.tests);
+        Some(command)
+    }
+
     fn long(&self, mut command: Command) -> Command {
         self.scope(&mut command);
         self.without_examples(&mut command);
@@ -132,6 +160,15 @@ impl<'a> Asked<'a> {
             command.args(["--lib", "--bins", "--tests"]);
         }
     }
+}
+
+/// `-p tegata-card` in any form, not `-p tegata-card-program`.
+fn names_cards(argument: &OsStr) -> bool {
+    let argument = argument.to_string_lossy();
+    let name = argument
+        .trim_start_matches("--package")
+        .trim_start_matches("-p");
+    name.trim_start_matches('=') == "tegata-card"
 }
 
 fn chooses_package(argument: &OsStr) -> bool {
@@ -182,6 +219,36 @@ mod tests {
         assert_eq!(
             words(&[], |a, c| a.long(c)),
             "--workspace --locked --lib --bins --tests --release -- --ignored --nocapture soak"
+        );
+    }
+
+    #[test]
+    fn cards_in_readers_are_tested_unless_something_else_was_asked_for() {
+        let asked = |arguments: &[&str]| {
+            let owned: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+            let cards = Asked::split(&owned).cards(Command::new("cargo"));
+            cards.is_some()
+        };
+        for with in [
+            &[][..],
+            &["-p", "tegata-card"],
+            &["-ptegata-card"],
+            &["--package=tegata-card"],
+            &["-p", "tegata-gate", "-p", "tegata-card", "--", "torn"],
+        ] {
+            assert!(asked(with), "{with:?}");
+        }
+        for without in [
+            &["-p", "tegata-gate"][..],
+            &["-p", "tegata-card-program"],
+            &["-p", "tegata-card", "--test", "it"],
+            &["--lib", "--", "tegata-card"],
+        ] {
+            assert!(!asked(without), "{without:?}");
+        }
+        assert_eq!(
+            words(&["--", "torn"], |a, c| a.cards(c).unwrap()),
+            "--package tegata-card --features pcsc --lib --test pcsc --locked -- torn"
         );
     }
 

@@ -6,7 +6,8 @@
 //! - [`args`] turns the command line into a [`Command`],
 //! - [`cargo`] finds the workspace and starts cargo in it,
 //! - [`compile`] builds programs under one progress line ([`progress`], [`messages`]),
-//! - [`checks`] runs tests and lints, after [`python`] and [`needs`] have seen to what they need.
+//! - [`checks`] runs tests and lints, after [`python`], [`browser`], [`pcsc`] and [`needs`] have seen
+//!   to what they need.
 
 mod args;
 mod browser;
@@ -15,6 +16,7 @@ mod checks;
 mod compile;
 mod messages;
 mod needs;
+mod pcsc;
 mod progress;
 mod python;
 

@@ -1,4 +1,13 @@
-//! The IC card's protocol, both ends.
+//! The IC card's protocol, both ends (`spec/cards.md` has it to the byte).
+//!
+//! [`applet`] is the program on the card, over a memory of pages ([`chip`]); [`session`] the end that
+//! holds a card's keys ([`keys`]) and believes only what comes under a MAC ([`scp03`]); [`receipt`]
+//! what a card says it did. [`link`] is a way from one to the other: in this process, through
+//! a reader (feature `pcsc`), or to a card of software in a reader of software ([`vpcd`], its
+//! memory in a file: [`image`]). [`house`] is what application server and card-key server say.
+//!
+//! Everything but the edges (`reader`, `vpcd`, `image`) is pure: bytes, times and randomness are
+//! arguments. Start with [`session`], then [`applet`].
 #![cfg_attr(
     test,
     allow(
@@ -25,8 +34,12 @@ pub mod chip;
 pub mod command;
 mod crypto;
 pub mod house;
+pub mod image;
 pub mod keys;
 pub mod link;
+#[cfg(feature = "pcsc")]
+pub mod reader;
 pub mod receipt;
 pub mod scp03;
 pub mod session;
+pub mod vpcd;
