@@ -7,9 +7,18 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::map_err_ignore,
+    clippy::wildcard_enum_match_arm,
     reason = "a test may stop at the first surprise"
 )]
 
+#[path = "../it/desk.rs"]
+#[expect(dead_code, reason = "shared with the tests that need no reader")]
+mod desk;
+#[path = "../it/memory.rs"]
+#[expect(dead_code, reason = "shared with the tests that need no reader")]
+mod memory;
+mod paying;
 mod service;
 
 use std::process::{Command, Stdio};
