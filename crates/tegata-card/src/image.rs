@@ -19,7 +19,6 @@ const PRIVATE: u32 = 0o600;
 
 /// Why an image can't be used.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ImageError {
     /// The system refused something.
     #[error("can't {action} the card's image {}", path.display())]

@@ -10,6 +10,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tegata-client", &["tegata-protocol"]),
     ("tegata-program", &[]),
     ("tegata-card", &[]),
+    ("tegata-card-program", &["tegata-card", "tegata-program"]),
     ("tegata-pages", &[]),
     ("tegata-guard", &["tegata-program"]),
     (

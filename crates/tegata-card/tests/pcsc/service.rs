@@ -1,4 +1,8 @@
 //! A `pcscd` of one's own, with two empty virtual readers.
+//!
+//! It insists on a folder `/run/pcscd`, in which only root's notes its process id. Root's also
+//! makes that folder; anybody else's ends at once where it's missing. It can't be kept from USB
+//! readers, so as root unplug real ones while the tests run.
 
 use std::fs;
 use std::net::TcpListener;
