@@ -3,7 +3,6 @@
 //! The library `tegata-card` does the work and needs little; what a program needs besides stands
 //! in this crate, so that whoever uses the library goes without.
 
-mod manufacture;
 mod readers;
 mod virtual_card;
 
