@@ -20,6 +20,9 @@ use crate::apdu::{Command, Status, split_answer};
 use crate::crypto::{self, BLOCK, Block, KeyBytes};
 use crate::keys::{CardKey, KeyVersion, StaticKeys};
 
+/// SCP03, and its options: S16, pseudo-random challenge, MAC and encryption of answers.
+pub(crate) const PROTOCOL: [u8; 2] = [0x03, 0x71];
+
 /// The one security level: commands and answers, MAC and encryption.
 pub const SECURITY_LEVEL: u8 = 0x33;
 

@@ -7,8 +7,10 @@
 //! Session::order ──▶ bytes ──▶ answer ──▶ Session::answer ──▶ Said::Done | Said::Refused
 //!                                                         └──▶ InDoubt: this session is over
 //! ```
-//! [`InDoubt`] consumes the session: only a new one can find out what happened, and in opening it the
-//! card's counter moves on, so that nothing of the old one can still be carried out.
+//! [`InDoubt`] consumes the session: only a new one can find out what happened. Once the card has
+//! *answered under a MAC* in the new one, its SEQ has moved on, and nothing of the old one can still be
+//! carried out; before that nothing is certain, since whoever carries the bytes can forge the bare
+//! answer to EXTERNAL AUTHENTICATE and play the old session later. So read the purse first.
 
 use zeroize::Zeroizing;
 
@@ -18,7 +20,7 @@ use crate::command::{AID, Limits, Operation, Purse, Selected, TICKET_LIMIT, TICK
 use crate::crypto;
 use crate::keys::{CardKey, Csn, KeyVersion, StaticKeys};
 use crate::receipt::{Punch, Punched, Receipt, Transaction};
-use crate::scp03::{self, Challenge, HostChannel, InDoubt};
+use crate::scp03::{self, Challenge, HostChannel, InDoubt, PROTOCOL};
 
 /// The SELECT command.
 #[must_use]
@@ -94,7 +96,9 @@ pub enum Order {
 pub enum Reply {
     /// The purse.
     Purse(Purse),
-    /// A receipt. Its own MAC, under a key that this session doesn't know, nobody has checked yet.
+    /// A receipt of the order's id. Its own MAC, under a key that this session doesn't know, nobody has
+    /// checked yet; and it may be of what was done under that id before, a void for example: compare
+    /// kind and transaction with what was ordered.
     Receipt(Receipt),
     /// A part of a ticket.
     Ticket {
@@ -195,6 +199,7 @@ impl Opening {
             keys: self.keys,
             version: self.version,
             sequence: u32::from_be_bytes([0, high, middle, low]),
+            proven: false,
             pending: None,
         };
         Ok((session, command.to_bytes().unwrap_or_default()))
@@ -204,7 +209,7 @@ impl Opening {
         let mut reader = Reader::new(data);
         let csn = Csn::new(reader.array()?);
         let version = reader.u8()?;
-        let [protocol, _options] = reader.array()?;
+        let protocol = reader.array()?;
         let shaken = Shaken {
             csn,
             challenge: reader.array()?,
@@ -212,7 +217,7 @@ impl Opening {
             sequence: reader.array()?,
         };
         reader.end()?;
-        (version == self.version.wire() && protocol == 0x03).then_some(shaken)
+        (version == self.version.wire() && protocol == PROTOCOL).then_some(shaken)
     }
 }
 
@@ -241,6 +246,7 @@ pub struct Session {
     keys: StaticKeys,
     version: KeyVersion,
     sequence: u32,
+    proven: bool,
     pending: Option<Pending>,
 }
 
@@ -268,12 +274,12 @@ impl Session {
         self.csn
     }
 
-    /// How many sessions the card had opened before this one. Each of a card's sessions in which it
-    /// answered anything has a higher number than the one before: a number seen before is an old
-    /// state that was put back, or a copy.
+    /// How many sessions the card had opened before this one; `None` until it has answered an order.
+    /// Each number is higher than the one before: one that was seen before is an old state that was
+    /// put back, or a copy.
     #[must_use]
-    pub const fn sequence(&self) -> u32 {
-        self.sequence
+    pub fn sequence(&self) -> Option<u32> {
+        self.proven.then_some(self.sequence)
     }
 
     /// Under which key.
@@ -354,14 +360,16 @@ impl Session {
     pub fn answer(mut self, answer: &[u8]) -> Result<(Self, Said), InDoubt> {
         let pending = self.pending.take().ok_or(InDoubt(None))?;
         let (data, status) = self.channel.unwrap(answer)?;
+        self.proven = true;
         let said = self.read(pending, &data, status);
         let said = said.ok_or(InDoubt(Some(status)))?;
         Ok((self, said))
     }
 
     fn read(&self, pending: Pending, data: &Zeroizing<Vec<u8>>, status: Status) -> Option<Said> {
-        if status == Status::PUNCHED {
-            return Some(Said::AlreadyPunched(Punched::parse(data)?));
+        if let (Status::PUNCHED, Pending::Punched(slot)) = (status, pending) {
+            let before = Punched::parse(data).filter(|before| before.slot == slot);
+            return before.map(Said::AlreadyPunched);
         }
         if status != Status::OK {
             return Some(Said::Refused(status));
@@ -402,7 +410,7 @@ fn ticket_part(part: u8, ticket: &[u8]) -> Option<Vec<u8>> {
             let length = u8::try_from(ticket.len()).ok()?;
             Some(Writer::new().u8(length).put(first).into_vec())
         }
-        1 => Some(rest.to_vec()),
+        1 if !rest.is_empty() => Some(rest.to_vec()),
         _ => None,
     }
 }

@@ -17,6 +17,9 @@ impl<H: Hardware> Applet<H> {
             return Err(Status::WRONG_PARAMETERS.into());
         }
         let version = KeyVersion::from_wire(command.p1).ok_or(Status::WRONG_PARAMETERS)?;
+        if self.life()?.state == State::Terminated {
+            return Err(Status::CONDITIONS.into());
+        }
         let pair = match version.role() {
             Role::Transport => return Err(Status::WRONG_PARAMETERS.into()),
             Role::Debit => memory::DEBIT_KEY,
@@ -54,9 +57,20 @@ impl<H: Hardware> Applet<H> {
         Ok((Vec::new(), Status::OK))
     }
 
-    pub(super) fn set_status(&mut self, command: &Command) -> Result<Answer, Stop> {
+    pub(super) fn set_status(&mut self, by: Role, command: &Command) -> Result<Answer, Stop> {
         let operation = Operation::from_wire(command.p1).ok_or(Status::WRONG_PARAMETERS)?;
+        if command.p2 != 0 {
+            return Err(Status::WRONG_PARAMETERS.into());
+        }
+        // The transport key puts a blank card into use, and can do nothing else to any card.
+        if (operation == Operation::Activate) != (by == Role::Transport) {
+            return Err(Status::SECURITY_STATUS.into());
+        }
         let life = self.life()?;
+        // What is in doubt must stay readable under a key that still makes receipts.
+        if operation == Operation::Terminate && !self.is_ratified()? {
+            return Err(Status::UNRATIFIED.into());
+        }
         let next = match operation {
             Operation::Activate => self.activated(life, command)?,
             Operation::Limits => self.limited(life, command)?,
@@ -90,7 +104,7 @@ impl<H: Hardware> Applet<H> {
 
     /// New limits; a currency is for life.
     fn limited(&mut self, life: Life, command: &Command) -> Result<Life, Stop> {
-        if life.state == State::Blank {
+        if matches!(life.state, State::Blank | State::Terminated) {
             return Err(Status::CONDITIONS.into());
         }
         let limits = limits(&command.data).ok_or(Status::WRONG_DATA)?;
@@ -113,15 +127,17 @@ const fn next_state(state: State, operation: Operation) -> Result<State, Status>
     match (state, operation) {
         (State::Active | State::Blocked, Operation::Block) => Ok(State::Blocked),
         (State::Active | State::Blocked, Operation::Unblock) => Ok(State::Active),
-        (State::Active | State::Blocked, Operation::Terminate) => Ok(State::Terminated),
+        (_, Operation::Terminate) => Ok(State::Terminated),
         _ => Err(Status::CONDITIONS),
     }
 }
 
-/// Versions only rise: what was replaced doesn't come back.
+/// Versions only rise: what was replaced doesn't come back. The key that stays beside the new one is
+/// the last that has opened a session; a receipt key opens none, so none stays.
 fn newer(slot: KeySlot, version: KeyVersion) -> Result<Option<CardKey>, Status> {
     if version > slot.current.version() {
-        Ok(Some(slot.current))
+        let proven = slot.previous.unwrap_or(slot.current);
+        Ok(Some(proven).filter(|_| version.role() != Role::Receipt))
     } else {
         Err(Status::WRONG_DATA)
     }

@@ -21,6 +21,8 @@ use crate::bytes::{Reader, Writer};
 use crate::chip::{Hardware, PAGE, Page, PowerCut};
 use crate::command::{LOG_LENGTH, TICKET_SLOTS};
 
+use zeroize::Zeroizing;
+
 /// How many pages the applet uses.
 pub const PAGES: usize = 78;
 
@@ -54,10 +56,13 @@ pub(super) fn log(counter: u32) -> usize {
 /// Bytes before a page's payload: generation and length.
 const HEAD: usize = 6;
 
+/// A record's bytes, erased when dropped: keys are among them.
+pub(super) type Payload = Zeroizing<Vec<u8>>;
+
 /// What a page holds.
 struct Record {
     generation: u32,
-    payload: Vec<u8>,
+    payload: Payload,
 }
 
 fn encode(page: usize, generation: u32, payload: &[u8]) -> Option<Page> {
@@ -76,7 +81,7 @@ fn decode(page: usize, contents: &Page) -> Option<Record> {
     let mut reader = Reader::new(contents);
     let generation = reader.u32()?;
     let length = usize::from(reader.u16()?);
-    let payload = reader.slice(length)?.to_vec();
+    let payload = Zeroizing::new(reader.slice(length)?.to_vec());
     let (covered, _) = contents.split_at_checked(length.checked_add(HEAD)?)?;
     let sound = generation > 0 && reader.u32()? == check_sum(page, covered);
     sound.then_some(Record {
@@ -127,7 +132,7 @@ pub(super) struct Memory<H>(pub(super) H);
 
 impl<H: Hardware> Memory<H> {
     /// The payload of a page by itself, with its generation.
-    pub(super) fn read(&mut self, page: usize) -> Result<Option<(u32, Vec<u8>)>, PowerCut> {
+    pub(super) fn read(&mut self, page: usize) -> Result<Option<(u32, Payload)>, PowerCut> {
         let record = decode(page, &self.0.read(page)?);
         Ok(record.map(|record| (record.generation, record.payload)))
     }
@@ -159,7 +164,7 @@ impl<H: Hardware> Memory<H> {
     }
 
     /// The newest record of a pair.
-    pub(super) fn load(&mut self, pair: Pair) -> Result<Option<Vec<u8>>, PowerCut> {
+    pub(super) fn load(&mut self, pair: Pair) -> Result<Option<Payload>, PowerCut> {
         let (record, _) = self.newest(pair)?;
         Ok(record.map(|record| record.payload))
     }
@@ -184,6 +189,14 @@ impl<H: Hardware> Memory<H> {
     pub(super) fn erase_pair(&mut self, pair: Pair) -> Result<(), PowerCut> {
         self.erase(pair.0)?;
         self.erase(pair.0.saturating_add(1))
+    }
+
+    /// Makes the page that a newer record has replaced all zeros.
+    pub(super) fn erase_older(&mut self, pair: Pair) -> Result<(), PowerCut> {
+        match self.newest(pair)? {
+            (Some(_), older) => self.erase(older),
+            (None, _) => Ok(()),
+        }
     }
 
     /// The newest record, and the page that the next one goes into.

@@ -3,8 +3,8 @@
 //!
 //! [`Applet::transmit`](crate::chip::Chip::transmit) takes a command through `select.rs` (whatever
 //! anybody may send) or, inside a session, through `session.rs` to `purse.rs`, `tickets.rs` or
-//! `admin.rs`. Each command's effect is one page write, the last it makes; `memory.rs` says how
-//! that survives a power cut. Source: JP 2000-142307 (K4-K8), and spec/cards.md.
+//! `admin.rs`. Each command's effect is one page write; what comes before it counts for nothing by
+//! itself, and what comes after it (dead keys are erased) is made good by the next SELECT. Source: JP 2000-142307 (K4-K8), and spec/cards.md.
 
 mod admin;
 mod memory;
@@ -14,8 +14,6 @@ mod session;
 mod tickets;
 
 pub use memory::PAGES;
-
-use zeroize::Zeroize as _;
 
 use crate::apdu::{Command, Status};
 use crate::bytes::{Reader, Writer};
@@ -117,7 +115,7 @@ impl<H: Hardware> Applet<H> {
             .memory
             .read(memory::NUMBER)?
             .ok_or(Status::MEMORY_FAILURE)?;
-        let bytes = <[u8; 10]>::try_from(bytes)
+        let bytes = <[u8; 10]>::try_from(bytes.as_slice())
             .ok()
             .ok_or(Status::MEMORY_FAILURE)?;
         Ok(Csn::new(bytes))
@@ -129,9 +127,8 @@ impl<H: Hardware> Applet<H> {
 
     /// A record that must be there, or the memory is damaged.
     fn stored<T>(&mut self, pair: Pair, parse: fn(&[u8]) -> Option<T>) -> Result<T, Stop> {
-        let mut bytes = self.memory.load(pair)?.ok_or(Status::MEMORY_FAILURE)?;
+        let bytes = self.memory.load(pair)?.ok_or(Status::MEMORY_FAILURE)?;
         let value = parse(&bytes);
-        bytes.zeroize();
         Ok(value.ok_or(Status::MEMORY_FAILURE)?)
     }
 

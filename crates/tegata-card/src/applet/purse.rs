@@ -69,6 +69,10 @@ impl<H: Hardware> Applet<H> {
         self.stored(memory::PURSE, Stored::parse)
     }
 
+    pub(super) fn is_ratified(&mut self) -> Result<bool, Stop> {
+        Ok(self.purse()?.ratified)
+    }
+
     pub(super) fn read_purse(&mut self, command: &Command) -> Result<Answer, Stop> {
         wants_nothing(command)?;
         let life = self.life()?;
@@ -87,7 +91,7 @@ impl<H: Hardware> Applet<H> {
 
     /// The receipt of the transaction `p1` before the last.
     pub(super) fn read_log(&mut self, command: &Command) -> Result<Answer, Stop> {
-        if command.p2 != 0 || command.p1 >= LOG_LENGTH {
+        if command.p2 != 0 || command.p1 >= LOG_LENGTH || !command.data.is_empty() {
             return Err(Status::WRONG_PARAMETERS.into());
         }
         let purse = self.purse()?;

@@ -7,13 +7,13 @@ use crate::bytes::Writer;
 use crate::chip::Hardware;
 use crate::command::{AID, Selected, State, View};
 use crate::keys::{KeyVersion, Role};
-use crate::scp03::{self, Challenge, Handshake};
-
-/// SCP03, and its options: S16, pseudo-random challenge, MAC and encryption of answers.
-const PROTOCOL: [u8; 2] = [0x03, 0x71];
+use crate::scp03::{self, Challenge, Handshake, PROTOCOL};
 
 /// Failures in a row that cost nothing yet.
-const FREE_FAILURES: u8 = 3;
+const FREE_FAILURES: u8 = 2;
+
+/// More aren't counted: from here on an attempt takes 2.56 seconds.
+const MOST_FAILURES: u8 = FREE_FAILURES + 7;
 
 impl<H: Hardware> Applet<H> {
     /// Selects the application, ends what was open, and mends what a power cut left.
@@ -45,8 +45,11 @@ impl<H: Hardware> Applet<H> {
 
     fn shown_version(&mut self, state: State, role: Role) -> Result<KeyVersion, Stop> {
         match state {
-            State::Blank | State::Terminated => Ok(KeyVersion::TRANSPORT),
-            State::Active | State::Blocked => Ok(self.keys(role)?.current.version()),
+            State::Blank => Ok(KeyVersion::TRANSPORT),
+            State::Terminated if role == Role::Debit => Ok(KeyVersion::TRANSPORT),
+            State::Terminated | State::Active | State::Blocked => {
+                Ok(self.keys(role)?.current.version())
+            }
         }
     }
 
@@ -55,8 +58,9 @@ impl<H: Hardware> Applet<H> {
         if state != State::Blank {
             self.memory.erase(memory::TRANSPORT)?;
         }
+        // The admin key stays: under it the card can be asked whether it's really over.
         if state == State::Terminated {
-            for pair in [memory::DEBIT_KEY, memory::ADMIN_KEY, memory::RECEIPT_KEY] {
+            for pair in [memory::DEBIT_KEY, memory::RECEIPT_KEY] {
                 self.memory.erase_pair(pair)?;
             }
         }
@@ -82,6 +86,7 @@ impl<H: Hardware> Applet<H> {
         if sequence.opened >= Sequence::LAST {
             return Err(Status::CONDITIONS.into());
         }
+        self.slow_down(sequence);
         let card = scp03::card_challenge(&keys, sequence.wire(), &AID);
         let handshake = Handshake::new(&keys, &host, &card);
         let writer = Writer::new().put(self.csn()?.as_bytes());
@@ -98,7 +103,7 @@ impl<H: Hardware> Applet<H> {
         let fits = match self.life()?.state {
             State::Blank => role == Role::Transport,
             State::Active | State::Blocked => matches!(role, Role::Debit | Role::Admin),
-            State::Terminated => false,
+            State::Terminated => role == Role::Admin,
         };
         if fits {
             Ok(())
@@ -121,7 +126,7 @@ impl<H: Hardware> Applet<H> {
         };
         let sequence = self.stored(memory::SEQUENCE, Sequence::parse)?;
         let Some(channel) = handshake.into_card(command) else {
-            return self.slow_down(sequence);
+            return self.failed(sequence);
         };
         let opened = sequence.opened.saturating_add(1);
         let next = Sequence {
@@ -139,19 +144,25 @@ impl<H: Hardware> Applet<H> {
         Ok(Vec::new())
     }
 
-    /// A failed authentication costs time, never the card: else anybody near it could kill it.
-    fn slow_down(&mut self, sequence: Sequence) -> Result<Vec<u8>, Stop> {
-        let failures = sequence.failures.saturating_add(1);
-        let failed = Sequence {
-            failures,
-            ..sequence
-        };
-        self.memory.store(memory::SEQUENCE, &failed.to_bytes())?;
-        let doublings = u32::from(failures.saturating_sub(FREE_FAILURES).min(7));
+    /// Failed authentications cost time, never the card: else anybody near it could kill it. The time
+    /// passes before the next attempt's answer, where pulling the card out spares nobody anything.
+    fn slow_down(&mut self, sequence: Sequence) {
+        let doublings = u32::from(sequence.failures.saturating_sub(FREE_FAILURES));
         if doublings > 0 {
-            self.memory
-                .0
-                .pause(20_u16.saturating_mul(2_u16.saturating_pow(doublings)));
+            let millis = 20_u16.saturating_mul(2_u16.saturating_pow(doublings));
+            self.memory.0.pause(millis);
+        }
+    }
+
+    /// Counts a failure, up to the number that slows down most: more would only wear the memory out.
+    fn failed(&mut self, sequence: Sequence) -> Result<Vec<u8>, Stop> {
+        if sequence.failures < MOST_FAILURES {
+            let failures = sequence.failures.saturating_add(1);
+            let failed = Sequence {
+                failures,
+                ..sequence
+            };
+            self.memory.store(memory::SEQUENCE, &failed.to_bytes())?;
         }
         Err(Status::NOT_AUTHENTICATED.into())
     }
@@ -164,11 +175,15 @@ impl<H: Hardware> Applet<H> {
             Role::Transport | Role::Receipt => return Ok(()),
         };
         let slot = self.keys(version.role())?;
-        if slot.previous.is_none() || slot.current.version() != version {
+        if slot.current.version() != version {
             return Ok(());
         }
-        self.memory
-            .store(pair, &KeySlot::only(slot.current).to_bytes())
+        if slot.previous.is_some() {
+            let only = KeySlot::only(slot.current);
+            self.memory.store(pair, &only.to_bytes())?;
+        }
+        // The other page may still hold the one before.
+        Ok(self.memory.erase_older(pair)?)
     }
 
     /// Remembers what the user was shown. Inside a session, but not of it: the PC sends it in clear.
@@ -176,6 +191,10 @@ impl<H: Hardware> Applet<H> {
         let Volatile::Open(session) = &mut self.volatile else {
             return Err(Status::CONDITIONS.into());
         };
+        session.view = None;
+        if command.p1 != 0 || command.p2 != 0 {
+            return Err(Status::WRONG_PARAMETERS.into());
+        }
         session.view = Some(View::parse(&command.data).ok_or(Status::WRONG_LENGTH)?);
         Ok(Vec::new())
     }

@@ -45,7 +45,7 @@ impl<H: Hardware> Applet<H> {
             ins::READ_TICKET => self.read_ticket(command),
             ins::PUNCH_TICKET => self.punch_ticket(command),
             ins::PUT_KEY => self.put_key(session.version, command),
-            ins::STATUS => self.set_status(command),
+            ins::STATUS => self.set_status(session.version.role(), command),
             _ => Err(Status::NO_INSTRUCTION.into()),
         }
     }

@@ -5,7 +5,7 @@ use crate::apdu::{Command, Status};
 use crate::applet::{Answer, Applet, Stop, memory};
 use crate::bytes::{Reader, Writer};
 use crate::chip::Hardware;
-use crate::command::{State, TICKET_LIMIT, TICKET_PART};
+use crate::command::{State, TICKET_LIMIT, TICKET_PART, TICKET_SLOTS};
 use crate::receipt::{Punch, Punched};
 
 /// The first part of a ticket, until the second comes.
@@ -100,15 +100,24 @@ impl<H: Hardware> Applet<H> {
         self.keep_ticket(part.slot, std::mem::take(&mut part.bytes))
     }
 
+    /// Does any slot hold it? A ticket in two slots could be punched twice.
+    fn holds(&mut self, ticket: &[u8]) -> Result<bool, Stop> {
+        for slot in 0..TICKET_SLOTS {
+            if self.slot(slot)?.is_some_and(|held| held.ticket == ticket) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn keep_ticket(&mut self, slot: u8, ticket: Vec<u8>) -> Result<Answer, Stop> {
         match self.slot(slot)? {
             Some(held) if held.ticket == ticket => return Ok((Vec::new(), Status::OK)),
-            Some(_) if !ticket.is_empty() => return Err(Status::SLOT_IN_USE.into()),
             None if ticket.is_empty() => return Ok((Vec::new(), Status::OK)),
+            _ if self.life()?.state != State::Active => return Err(Status::BLOCKED.into()),
+            Some(_) if !ticket.is_empty() => return Err(Status::SLOT_IN_USE.into()),
+            None if self.holds(&ticket)? => return Err(Status::SLOT_IN_USE.into()),
             Some(_) | None => {}
-        }
-        if self.life()?.state != State::Active {
-            return Err(Status::BLOCKED.into());
         }
         let punch = None;
         self.store_slot(slot, &Slot { ticket, punch })?;

@@ -2,7 +2,7 @@
 
 use tegata_card::apdu::Status;
 use tegata_card::chip::Chip as _;
-use tegata_card::command::{Operation, View};
+use tegata_card::command::{Operation, State, View};
 use tegata_card::keys::{Csn, MasterKey, Role};
 use tegata_card::receipt::Receipt;
 use tegata_card::session::{NotOpened, Opening, Order, Reply, Said};
@@ -166,16 +166,179 @@ fn a_blocked_card_pays_and_takes_nothing_but_tells() {
 #[test]
 fn each_session_of_a_card_has_a_higher_number() {
     let mut card = loaded();
-    let first = open(&mut card, &key(Role::Debit, 1)).unwrap().sequence();
+    let number = |card: &mut Card, role| {
+        let session = open(card, &key(role, 1)).unwrap();
+        // Nobody but the relay has said yet that it's open.
+        assert_eq!(session.sequence(), None);
+        let (session, _) = order(card, session, &Order::ReadPurse).unwrap();
+        session.sequence().unwrap()
+    };
+    let first = number(&mut card, Role::Debit);
     let copy = card.hardware().clone();
-    let second = open(&mut card, &key(Role::Admin, 1)).unwrap().sequence();
+    let second = number(&mut card, Role::Admin);
     assert_eq!(second, first + 1);
     // An old state that is put back says a number that was said before.
     let mut card = tegata_card::applet::Applet::new(copy);
+    assert_eq!(number(&mut card, Role::Debit), second);
+}
+
+/// Both parts of a ticket, to a slot each; what the card answers to the last.
+fn put(card: &mut Card, ticket: &[u8], slots: [u8; 2]) -> Result<Said, Lost> {
+    let mut session = open(card, &key(Role::Admin, 1))?;
+    let mut last = None;
+    for (slot, part) in slots.into_iter().zip(0..) {
+        let ticket = ticket.to_vec();
+        let said;
+        (session, said) = order(card, session, &Order::PutTicket { slot, part, ticket })?;
+        last = Some(said);
+    }
+    Ok(last.unwrap())
+}
+
+#[test]
+fn a_slot_holds_one_ticket_and_a_ticket_lies_in_one_slot() {
+    let mut card = loaded();
+    for _again in 0..2 {
+        let said = put(&mut card, &[1; 200], [0, 0]).unwrap();
+        assert!(matches!(said, Said::Done(_)), "{said:?}");
+    }
+    for (ticket, slot) in [([2; 200], 0), ([1; 200], 1)] {
+        let said = put(&mut card, &ticket, [slot, slot]).unwrap();
+        assert!(
+            matches!(said, Said::Refused(Status::SLOT_IN_USE)),
+            "{said:?}"
+        );
+    }
+    // Parts for two slots are no ticket.
     assert_eq!(
-        open(&mut card, &key(Role::Debit, 1)).unwrap().sequence(),
-        second
+        put(&mut card, &[3; 200], [1, 2]).unwrap_err(),
+        Lost::InDoubt
     );
+    assert_eq!(look(&mut card).unwrap().tickets.len(), 1);
+}
+
+#[test]
+fn versions_of_keys_only_rise_and_a_proven_key_stays() {
+    let mut card = loaded();
+    let mut admin = open(&mut card, &key(Role::Admin, 1)).unwrap();
+    for number in [2, 3] {
+        done(
+            &mut card,
+            &mut admin,
+            &Order::PutKey(key(Role::Debit, number)),
+        );
+    }
+    let lower = order(&mut card, admin, &Order::PutKey(key(Role::Debit, 2)));
+    assert_eq!(lower.unwrap_err(), Lost::InDoubt);
+    // Version 2 has opened nothing: 1, which has, stays until 3 does.
+    assert!(open(&mut card, &key(Role::Debit, 1)).is_ok());
+    assert!(open(&mut card, &key(Role::Debit, 3)).is_ok());
+    let stale = Lost::NotOpened(NotOpened::Refused(Status::NO_KEY));
+    for number in [1, 2] {
+        let lost = open(&mut card, &key(Role::Debit, number)).unwrap_err();
+        assert_eq!(lost, stale);
+    }
+}
+
+#[test]
+fn a_key_that_was_replaced_leaves_the_memory() {
+    let mut card = loaded();
+    let mut admin = open(&mut card, &key(Role::Admin, 1)).unwrap();
+    done(&mut card, &mut admin, &Order::PutKey(key(Role::Debit, 2)));
+    let filled = |card: &mut Card| {
+        let bytes = card.hardware().bytes();
+        let pages = bytes[6 * 512..8 * 512].chunks(512);
+        pages
+            .filter(|page| page.iter().any(|&byte| byte != 0))
+            .count()
+    };
+    assert_eq!(filled(&mut card), 2);
+    open(&mut card, &key(Role::Debit, 2)).unwrap();
+    assert_eq!(filled(&mut card), 1);
+}
+
+#[test]
+fn a_card_is_put_into_use_with_all_its_keys_only() {
+    let mut card = desk::blank(crate::memory::Memory::new());
+    let activate = Order::Limits(Operation::Activate, desk::LIMITS);
+    let mut session = open(&mut card, &key(Role::Transport, 1)).unwrap();
+    for role in [Role::Debit, Role::Admin] {
+        done(&mut card, &mut session, &Order::PutKey(key(role, 1)));
+    }
+    let half = order(&mut card, session, &activate);
+    assert_eq!(half.unwrap_err(), Lost::InDoubt, "no receipt key");
+    // Its keys open nothing before it's in use.
+    let refused = Lost::NotOpened(NotOpened::Refused(Status::NO_KEY));
+    open(&mut card, &key(Role::Transport, 1)).unwrap();
+    let (opening, bytes) = Opening::new(&key(Role::Admin, 1), desk::CSN, [1; 16]);
+    let answer = card.transmit(&bytes).unwrap();
+    assert_eq!(
+        Lost::NotOpened(opening.answer(&answer).unwrap_err()),
+        refused
+    );
+    let mut session = open(&mut card, &key(Role::Transport, 1)).unwrap();
+    done(
+        &mut card,
+        &mut session,
+        &Order::PutKey(key(Role::Receipt, 1)),
+    );
+    done(&mut card, &mut session, &activate);
+    // In the same session the transport key can do nothing further.
+    let block = order(&mut card, session, &Order::State(Operation::Block));
+    assert_eq!(block.unwrap_err(), Lost::InDoubt);
+    assert_eq!(desk::select(&mut card).unwrap().state, State::Active);
+}
+
+#[test]
+fn a_card_in_doubt_isnt_terminated_and_a_terminated_one_can_be_asked() {
+    let mut card = loaded();
+    let mut session = open(&mut card, &key(Role::Debit, 1)).unwrap();
+    let debit = transaction(9, 2, 700);
+    done(&mut card, &mut session, &Order::Debit(debit));
+    let terminate = Order::State(Operation::Terminate);
+    let session = open(&mut card, &key(Role::Admin, 1)).unwrap();
+    let (mut session, said) = order(&mut card, session, &terminate).unwrap();
+    assert!(
+        matches!(said, Said::Refused(Status::UNRATIFIED)),
+        "{said:?}"
+    );
+    done(&mut card, &mut session, &Order::Confirm(debit.id));
+    done(&mut card, &mut session, &terminate);
+    // The answer may have been lost: the card is asked, and told again; and does nothing else.
+    let mut session = open(&mut card, &key(Role::Admin, 1)).unwrap();
+    let Reply::Purse(purse) = done(&mut card, &mut session, &Order::ReadPurse) else {
+        panic!("no purse");
+    };
+    assert_eq!((purse.state, purse.balance), (State::Terminated, 9_300));
+    done(&mut card, &mut session, &terminate);
+    let load = Order::Load(transaction(10, 3, 1));
+    let (session, said) = order(&mut card, session, &load).unwrap();
+    assert!(matches!(said, Said::Refused(Status::BLOCKED)), "{said:?}");
+    let unblock = order(&mut card, session, &Order::State(Operation::Unblock));
+    assert_eq!(unblock.unwrap_err(), Lost::InDoubt);
+    let refused = Lost::NotOpened(NotOpened::Refused(Status::NO_KEY));
+    assert_eq!(open(&mut card, &key(Role::Debit, 1)).unwrap_err(), refused);
+}
+
+/// What SEQ says must be what the challenge grew from, and only one protocol is spoken.
+#[test]
+fn an_altered_greeting_opens_nothing() {
+    let mut card = loaded();
+    desk::select(&mut card).unwrap();
+    let greet = |card: &mut Card| {
+        let (opening, bytes) = Opening::new(&key(Role::Debit, 1), desk::CSN, [1; 16]);
+        (opening, card.transmit(&bytes).unwrap())
+    };
+    for at in 0..48 {
+        let (opening, mut greeting) = greet(&mut card);
+        greeting[at] ^= 1;
+        assert!(opening.answer(&greeting).is_err(), "byte {at}");
+    }
+    let (opening, greeting) = greet(&mut card);
+    let (_, mut bytes) = opening.answer(&greeting).unwrap();
+    // Another security level than 33.
+    bytes[2] = 0x03;
+    assert_eq!(card.transmit(&bytes).unwrap(), [0x63, 0x00]);
 }
 
 #[test]
@@ -224,12 +387,12 @@ fn failed_authentications_cost_time_and_never_the_card() {
     for _attempt in 0..300 {
         desk::select(&mut card).unwrap();
         let (_, bytes) = Opening::new(&key(Role::Debit, 1), desk::CSN, [1; 16]);
+        card.hardware().paused = 0;
         card.transmit(&bytes).unwrap();
+        waits.push(card.hardware().paused);
         let mut wrong = vec![0x84, 0x82, 0x33, 0x00, 32];
         wrong.extend_from_slice(&[0; 33]);
-        card.hardware().paused = 0;
         assert_eq!(card.transmit(&wrong).unwrap(), [0x63, 0x00]);
-        waits.push(card.hardware().paused);
     }
     assert_eq!(waits[..3], [0, 0, 0]);
     assert!(waits.is_sorted() && waits[299] > 2_000, "{waits:?}");
