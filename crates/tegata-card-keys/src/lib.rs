@@ -22,6 +22,9 @@
     )
 )]
 
+pub mod cli;
 pub mod house;
 pub mod keys;
+pub mod serve;
+pub mod settings;
 pub mod store;

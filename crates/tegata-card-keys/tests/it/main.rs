@@ -1,0 +1,6 @@
+//! The card-key server against the real applet.
+
+mod losses;
+mod refusals;
+mod tasks;
+mod world;

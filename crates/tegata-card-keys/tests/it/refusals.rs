@@ -1,0 +1,1 @@
+//! Each refusal, and cards that aren't what they were.

@@ -1,0 +1,1 @@
+//! Everything beside money: first keys, states, limits, key changes, tickets.
