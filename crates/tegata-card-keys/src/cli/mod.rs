@@ -5,12 +5,12 @@ use getrandom::SysRng;
 use rand_core::{Rng as _, UnwrapErr};
 use serde_json::json;
 use tegata_card::keys::Csn;
+use tegata_program::config;
 use tegata_program::data::{DataArgs, DataDir, Party};
 use tegata_program::exit::{Exit, Failure, OrExit as _};
 use tegata_program::logs::LogArgs;
 use tegata_program::password::PasswordOnly;
 use tegata_program::serve::{self, Stop};
-use tegata_program::config;
 use zeroize::Zeroizing;
 
 use crate::house::House;
@@ -215,12 +215,18 @@ fn show(one: &One) -> Result<(), Failure> {
     for order in tables.orders_of(one.card).map_err(store_failure)? {
         let what = &order.transaction;
         let id: String = what.id.iter().map(|byte| format!("{byte:02x}")).collect();
-        let (kind, state) = (format!("{:?}", order.kind).to_lowercase(), order.state.word());
+        let (kind, state) = (
+            format!("{:?}", order.kind).to_lowercase(),
+            order.state.word(),
+        );
         let object = json!({
             "order": id, "counter": what.counter, "kind": kind, "amount": what.amount,
             "state": state, "time": what.time,
         });
-        let line = format!("  {:>6}  {kind:<6} {:>10}  {state:<8} {id}", what.counter, what.amount);
+        let line = format!(
+            "  {:>6}  {kind:<6} {:>10}  {state:<8} {id}",
+            what.counter, what.amount
+        );
         one.usual.say(&object, &line);
     }
     Ok(())
@@ -232,7 +238,8 @@ fn deny(one: &One) -> Result<(), Failure> {
     known.ok_or_else(|| unknown(one.card))?;
     let card = store.write(|tables| tables.change_card(one.card, |card| card.denied = true));
     let card = card.map_err(store_failure)?;
-    one.usual.say(&card_json(&card), &format!("{} is denied.", card.csn));
+    one.usual
+        .say(&card_json(&card), &format!("{} is denied.", card.csn));
     Ok(())
 }
 
@@ -254,7 +261,8 @@ fn evidence(usual: &Usual) -> Result<(), Failure> {
 }
 
 fn card_json(card: &CardRecord) -> serde_json::Value {
-    let version = |versions: Versions| json!({ "current": versions.current, "next": versions.next });
+    let version =
+        |versions: Versions| json!({ "current": versions.current, "next": versions.next });
     json!({
         "card": card.csn.to_string(),
         "state": card.state.word(),

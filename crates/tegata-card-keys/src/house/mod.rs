@@ -254,9 +254,11 @@ impl Stage {
     const fn given_up(&self, otherwise: HouseRefusal) -> Response {
         match self {
             Self::Asked(_, Asked::Money(_)) => Response::InDoubt,
-            Self::Opening(..) | Self::Proving(_) | Self::Asked(..) | Self::Ready(_) | Self::Taken => {
-                Response::Refused(otherwise)
-            }
+            Self::Opening(..)
+            | Self::Proving(_)
+            | Self::Asked(..)
+            | Self::Ready(_)
+            | Self::Taken => Response::Refused(otherwise),
         }
     }
 }

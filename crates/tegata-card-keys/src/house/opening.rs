@@ -75,7 +75,13 @@ impl Desk<'_> {
     }
 
     /// INITIALIZE UPDATE was answered.
-    pub(super) fn shaken(&mut self, job: &Job, opening: Opening, door: Door, answer: &[u8]) -> Turn {
+    pub(super) fn shaken(
+        &mut self,
+        job: &Job,
+        opening: Opening,
+        door: Door,
+        answer: &[u8],
+    ) -> Turn {
         match opening.answer(answer) {
             Ok((session, bytes)) => {
                 let stage = Stage::Proving(session);

@@ -14,9 +14,7 @@ impl Desk<'_> {
             return Ok(Response::Checked(false));
         };
         let ours = self.store.read().card(receipt.csn)?.is_some();
-        Ok(Response::Checked(
-            ours && self.verified(receipt).is_some(),
-        ))
+        Ok(Response::Checked(ours && self.verified(receipt).is_some()))
     }
 
     /// What is known of a card.

@@ -47,9 +47,9 @@ impl Desk<'_> {
     }
 
     pub(super) fn activated(&mut self, job: &mut Job) -> Turn {
-        let card = self.store.write(|tables| {
-            tables.change_card(job.csn, |card| card.state = CardState::Active)
-        })?;
+        let card = self
+            .store
+            .write(|tables| tables.change_card(job.csn, |card| card.state = CardState::Active))?;
         job.purse = Some(purse_told(&card, Some(card.balance)));
         Ok(Flow::End(Response::Done(job.done())))
     }

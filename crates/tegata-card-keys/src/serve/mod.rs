@@ -130,7 +130,10 @@ impl Server {
         match stream.peer_cred() {
             Ok(peer) if self.admission.uids.contains(&peer.uid()) => {}
             Ok(peer) => {
-                tracing::warn!(uid = peer.uid(), "refused: this user may not use the socket");
+                tracing::warn!(
+                    uid = peer.uid(),
+                    "refused: this user may not use the socket"
+                );
                 return;
             }
             Err(error) => {

@@ -50,7 +50,11 @@ fn pin(text: &str) -> Option<[u8; 32]> {
     let digits: Vec<u8> = text
         .bytes()
         .filter(|byte| *byte != b':')
-        .map(|byte| char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok()))
+        .map(|byte| {
+            char::from(byte)
+                .to_digit(16)
+                .and_then(|d| u8::try_from(d).ok())
+        })
         .collect::<Option<_>>()?;
     let (pairs, rest) = digits.as_chunks::<2>();
     let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
@@ -200,7 +204,13 @@ mod tests {
     fn pins_are_64_digits_with_or_without_colons() {
         assert_eq!(pin(&"aB".repeat(32)), Some([0xab; 32]));
         assert_eq!(pin(&["AB"; 32].join(":")), Some([0xab; 32]));
-        for wrong in ["", "ab", &"ab".repeat(33), &"zz".repeat(32), &"a".repeat(63)] {
+        for wrong in [
+            "",
+            "ab",
+            &"ab".repeat(33),
+            &"zz".repeat(32),
+            &"a".repeat(63),
+        ] {
             assert_eq!(pin(wrong), None, "{wrong}");
         }
     }

@@ -101,8 +101,7 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn order_in_doubt(&self, csn: Csn) -> Result<Option<MoneyOrder>, StoreError> {
-        let sql =
-            format!("SELECT {COLUMNS} FROM money_order WHERE csn = ?1 AND state = 'pending'");
+        let sql = format!("SELECT {COLUMNS} FROM money_order WHERE csn = ?1 AND state = 'pending'");
         let mut query = self.connection.prepare_cached(&sql)?;
         let found = query.query_row([csn.as_bytes()], |row| Ok(MoneyOrder::read(row)));
         found.optional()?.transpose()

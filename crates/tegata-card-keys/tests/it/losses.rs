@@ -1,8 +1,8 @@
 //! What gets lost: at every APDU of a debit, a load and a refund, and again at every APDU of the job
 //! that finds out. Afterwards card and store agree, and each order was carried out once or never.
 
-use tegata_card::house::{OrderId, Request, Resolved, Response, Task};
 use tegata_card::house::CardNumber;
+use tegata_card::house::{OrderId, Request, Resolved, Response, Task};
 use tegata_card_keys::store::OrderState;
 
 use crate::world::{CSN, Course, LEFT, Left, Mishap, World, money};
@@ -93,10 +93,18 @@ fn said_so(course: &Course, state: OrderState, what: &str) {
     };
     match resolved {
         Some(Resolved::CarriedOut(id, _)) => {
-            assert_eq!((id, state), (OrderId([ORDER; 16]), OrderState::Done), "{what}");
+            assert_eq!(
+                (id, state),
+                (OrderId([ORDER; 16]), OrderState::Done),
+                "{what}"
+            );
         }
         Some(Resolved::Void(id)) => {
-            assert_eq!((id, state), (OrderId([ORDER; 16]), OrderState::Void), "{what}");
+            assert_eq!(
+                (id, state),
+                (OrderId([ORDER; 16]), OrderState::Void),
+                "{what}"
+            );
         }
         None => {}
     }
@@ -107,7 +115,9 @@ fn whatever_is_lost_and_lost_again_card_and_store_agree_afterwards() {
     let mut base = World::loaded();
     let (mut single, mut double, mut done, mut void) = (0, 0, 0, 0);
     for (task, change) in tasks() {
-        let whole = base.fork().run(task.clone(), Some(money(ORDER, AMOUNT)), None);
+        let whole = base
+            .fork()
+            .run(task.clone(), Some(money(ORDER, AMOUNT)), None);
         assert!(matches!(whole.end, Some(Response::Done(_))), "{whole:?}");
         for at in 0..whole.apdus {
             for mishap in mishaps() {

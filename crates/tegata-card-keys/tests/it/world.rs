@@ -17,6 +17,12 @@ use tegata_card_keys::store::{FILE, Store};
 use tempfile::TempDir;
 
 pub(crate) const CSN: [u8; 10] = [7, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+/// Debit, admin, receipt: bytes that don't stand anywhere by chance.
+pub(crate) const MASTERS: [[u8; 32]; 3] = [
+    *b"d0+Wq7~xKv#2mR9!Lp4^Zt6&Bn1*Yc8%",
+    *b"a5=Hs3@eUf)7jG0(Xi2_Ok9$Td4?Pw6/",
+    *b"r1:Vy8;gMb]3nC5[Qa7{Jz0}El2<Su4>",
+];
 pub(crate) const TRANSPORT: [u8; 32] = [0x51; 32];
 
 /// What a page is left as when the power fails during its write.
@@ -33,7 +39,7 @@ pub(crate) const LEFT: [Left; 4] = [Left::Old, Left::New, Left::Half, Left::Garb
 /// A memory of pages.
 #[derive(Clone, Debug)]
 pub(crate) struct Pages {
-    pages: Vec<Page>,
+    pub(crate) pages: Vec<Page>,
     /// The power fails at the write after so many.
     pub(crate) cut: Option<(usize, Left)>,
     pub(crate) was_cut: bool,
@@ -130,7 +136,7 @@ pub(crate) struct World {
 }
 
 pub(crate) fn masters() -> MasterKeys {
-    MasterKeys::new([0xd1; 32], [0xd2; 32], [0xd3; 32])
+    MasterKeys::new(MASTERS[0], MASTERS[1], MASTERS[2])
 }
 
 pub(crate) fn limits() -> CardLimits {
