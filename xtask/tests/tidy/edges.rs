@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tegata-card", &[]),
     ("tegata-pages", &[]),
     ("tegata-guard", &["tegata-program"]),
+    ("tegata-card-keys", &["tegata-card", "tegata-program"]),
     (
         "tegata-forms",
         &["tegata-protocol", "tegata-client", "tegata-program"],
@@ -105,6 +106,11 @@ pub(crate) const FORBIDDEN: &[(&str, &[&str])] = &[
         "tegata-pages",
         &["tegata-protocol", "tegata-ledger", "rusqlite"],
     ),
+    (
+        "tegata-card-keys",
+        &["tegata-protocol", "tegata-ledger", "tegata-centre"],
+    ),
+    ("tegata-centre", &["tegata-card-keys"]),
     ("tegata-gate", &["tegata-ledger", "tegata-centre"]),
     (
         "tegata-wallet",

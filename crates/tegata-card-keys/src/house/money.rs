@@ -65,6 +65,7 @@ impl Desk<'_> {
         let now = self.now;
         self.store.write(|tables| tables.give_order(&order, now))?;
         let counter = order.transaction.counter;
+        tracing::info!(card = %job.csn, counter, ?kind, "an order is given");
         let stage = Stage::Asked(session, Asked::Money(order));
         Ok(Flow::Wait(Response::Ordered { counter, send }, stage))
     }
@@ -145,6 +146,7 @@ impl Desk<'_> {
                         card.balance = came.balance;
                     })
                 })?;
+                tracing::info!(card = %job.csn, counter = came.transaction.counter, "settled");
                 let receipt = came.to_bytes();
                 let stage = Stage::Asked(session, Asked::Settled);
                 return Ok(Flow::Wait(Response::Settled { receipt, send }, stage));

@@ -60,21 +60,22 @@ impl Desk<'_> {
     }
 
     pub(super) fn state_set(&mut self, job: &mut Job) -> Turn {
-        let state = match job.plan {
-            Plan::State(Operation::Block) => CardState::Blocked,
-            Plan::State(Operation::Terminate) => CardState::Terminated,
-            _ => CardState::Active,
+        let Plan::State(operation) = job.plan else {
+            return Ok(Flow::End(Response::InDoubt));
+        };
+        let state = match operation {
+            Operation::Block => CardState::Blocked,
+            Operation::Terminate => CardState::Terminated,
+            Operation::Unblock | Operation::Activate | Operation::Limits => CardState::Active,
         };
         self.changed(job, |card| card.state = state)
     }
 
     pub(super) fn limits_set(&mut self, job: &mut Job) -> Turn {
-        match job.plan {
-            Plan::Limit(limits) | Plan::Personalise { limits, .. } => {
-                self.changed(job, |card| card.limits = limits)
-            }
-            _ => Ok(Flow::End(Response::InDoubt)),
-        }
+        let (Plan::Limit(limits) | Plan::Personalise { limits, .. }) = job.plan else {
+            return Ok(Flow::End(Response::InDoubt));
+        };
+        self.changed(job, |card| card.limits = limits)
     }
 
     fn changed(&mut self, job: &mut Job, change: impl FnOnce(&mut CardRecord)) -> Turn {
@@ -173,12 +174,13 @@ fn put_part(job: &Job, session: Session, part: u8) -> Turn {
 
 /// A part of the ticket is on the card.
 pub(super) fn ticket_put(job: &Job, session: Session, part: u8) -> Turn {
-    match &job.plan {
-        Plan::PutTicket { ticket, .. } if part == 0 && ticket.len() > TICKET_PART => {
-            put_part(job, session, 1)
-        }
-        _ => Ok(Flow::End(Response::Done(job.done()))),
+    if let Plan::PutTicket { ticket, .. } = &job.plan
+        && part == 0
+        && ticket.len() > TICKET_PART
+    {
+        return put_part(job, session, 1);
     }
+    Ok(Flow::End(Response::Done(job.done())))
 }
 
 /// A part of the ticket was read.
@@ -218,22 +220,25 @@ pub(super) fn ticket_read(
 }
 
 fn read_whole(job: &Job, session: Session, head: Head) -> Turn {
-    match &job.plan {
-        Plan::Punch { ticket, .. } if head.bytes != *ticket => refused(HouseRefusal::SlotInUse),
-        Plan::Punch { slot, punch, .. } => {
-            let (slot, punch) = (*slot, *punch);
-            let order = Order::PunchTicket { slot, punch };
-            ask(session, &order, Asked::Punch(head.bytes))
-        }
-        _ => {
-            let told = TicketTold {
-                ticket: head.bytes,
-                punched: head.punched,
-            };
-            Ok(Flow::End(Response::Done(Done {
-                ticket: Some(told),
-                ..job.done()
-            })))
-        }
+    let Plan::Punch {
+        slot,
+        punch,
+        ticket,
+    } = &job.plan
+    else {
+        let told = TicketTold {
+            ticket: head.bytes,
+            punched: head.punched,
+        };
+        return Ok(Flow::End(Response::Done(Done {
+            ticket: Some(told),
+            ..job.done()
+        })));
+    };
+    if head.bytes != *ticket {
+        return refused(HouseRefusal::SlotInUse);
     }
+    let (slot, punch) = (*slot, *punch);
+    let order = Order::PunchTicket { slot, punch };
+    ask(session, &order, Asked::Punch(head.bytes))
 }

@@ -304,7 +304,13 @@ impl World {
                     response = self.say(Request::Order(id, order));
                     continue;
                 }
-                _ => {
+                Response::Done(_)
+                | Response::Refused(_)
+                | Response::InDoubt
+                | Response::Card(_)
+                | Response::Checked(_)
+                | Response::Kept { .. }
+                | Response::Fault => {
                     course.end = Some(response);
                     return course;
                 }

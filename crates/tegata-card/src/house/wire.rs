@@ -80,11 +80,12 @@ where
 {
     let mut length = [0; 4];
     let (first, rest) = length.split_at_mut(1);
-    if let Err(error) = stream.read_exact(first) {
-        return Err(match error.kind() {
-            io::ErrorKind::UnexpectedEof => WireError::Closed,
-            _ => error.into(),
-        });
+    match stream.read_exact(first) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            return Err(WireError::Closed);
+        }
+        Err(error) => return Err(error.into()),
     }
     stream.read_exact(rest)?;
     let length = u32::from_be_bytes(length);
