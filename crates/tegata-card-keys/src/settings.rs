@@ -2,6 +2,7 @@
 //!
 //! ```toml
 //! allow_uid = [990]                          # who else may use the socket: the centre's user
+//! socket = "/run/tegata/card-keys.sock"      # where that user can reach it
 //! listen = "10.0.0.7:7405"                   # for a centre on another machine: TLS both ways
 //! tls_cert = "/etc/tegata/card-keys.pem"
 //! tls_key = "/etc/tegata/card-keys.key"
@@ -27,6 +28,10 @@ pub struct Settings {
     /// A user's number that may use the socket beside our own; may be repeated
     #[arg(long, value_name = "UID")]
     pub allow_uid: Vec<u32>,
+
+    /// Where the socket stands [default: card-keys.sock in the data folder]
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
 
     /// Listen on this address too, with TLS that asks the client for its certificate
     #[arg(long, value_name = "ADDR", requires = "tls_cert")]
@@ -70,6 +75,7 @@ impl Settings {
         }
         Self {
             allow_uid: list(self.allow_uid, others.allow_uid),
+            socket: self.socket.or(others.socket),
             listen: self.listen.or(others.listen),
             tls_cert: self.tls_cert.or(others.tls_cert),
             tls_key: self.tls_key.or(others.tls_key),

@@ -182,13 +182,14 @@ fn serve(arguments: Serve) -> Result<(), Failure> {
     drop(password);
     let house = House::new(keys, open_store(&dir)?, settings.bounds());
     let admission = Admission {
+        socket: settings.socket.clone(),
         connections: settings.connections.unwrap_or(64),
         uids: settings.allow_uid.clone(),
     };
     serve::runtime()?.block_on(async {
         let stop = Stop::on_signals()?;
         let server = Server::bind(house, dir.path(), admission, remote).await?;
-        let socket = dir.path().join(crate::serve::SOCKET).display().to_string();
+        let socket = server.socket().display().to_string();
         let address = server.address().map(|address| address.to_string());
         let object = json!({ "socket": socket, "address": address, "pid": std::process::id() });
         let line = format!("The card-key server is open at {socket}");

@@ -31,9 +31,11 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// Who may come, and how many at once.
+/// Who may come, where, and how many at once.
 #[derive(Clone, Debug)]
 pub struct Admission {
+    /// Where the socket stands, if not in the data folder.
+    pub socket: Option<PathBuf>,
     /// The most connections at once.
     pub connections: usize,
     /// The users that may use the socket beside the folder's owner.
@@ -65,9 +67,16 @@ impl Server {
         mut admission: Admission,
         remote: Option<(SocketAddr, Tls)>,
     ) -> Result<Self, Failure> {
+        let own = folder.join(SOCKET);
+        let socket = admission.socket.clone().unwrap_or(own);
+        // Others get as far as being asked who they are only if somebody else may come at all.
+        let mode = if admission.uids.is_empty() {
+            0o600
+        } else {
+            0o666
+        };
+        let unix = bind_unix(&socket, mode)?;
         admission.uids.push(fs::metadata(folder)?.uid());
-        let socket = folder.join(SOCKET);
-        let unix = bind_unix(&socket)?;
         let remote = match remote {
             Some((address, tls)) => Some((TcpListener::bind(address).await?, tls)),
             None => None,
@@ -80,6 +89,12 @@ impl Server {
             remote,
             open: Arc::new(AtomicUsize::new(0)),
         })
+    }
+
+    /// Where the socket stands.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
     }
 
     /// The address for other machines that was really bound.
@@ -235,7 +250,7 @@ fn answer(house: &Mutex<House>, request: Request) -> Response {
 
 /// Binds under another name until the permissions are right. What a crash left is replaced; the
 /// folder's lock says that nobody listens there.
-fn bind_unix(path: &Path) -> Result<UnixListener, Failure> {
+fn bind_unix(path: &Path, mode: u32) -> Result<UnixListener, Failure> {
     match fs::symlink_metadata(path) {
         Ok(there) if !there.file_type().is_socket() => {
             let what = format!("{} is there and isn't a socket", path.display());
@@ -251,7 +266,7 @@ fn bind_unix(path: &Path) -> Result<UnixListener, Failure> {
         return Err(error.into());
     }
     let listener = UnixListener::bind(&unready)?;
-    fs::set_permissions(&unready, Permissions::from_mode(0o600))?;
+    fs::set_permissions(&unready, Permissions::from_mode(mode))?;
     fs::rename(&unready, path)?;
     Ok(listener)
 }

@@ -219,6 +219,18 @@ fn the_socket_is_its_owners_and_garbage_ends_only_its_own_connection() {
 }
 
 #[test]
+fn another_user_may_knock_only_if_one_is_allowed() {
+    let mut program = Program::new();
+    let socket = program.folder.path().join("elsewhere.sock");
+    program.start(&["--socket", socket.to_str().unwrap(), "--allow-uid", "1"]);
+    let mode = fs::metadata(&socket).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o666);
+    let mut client = HouseClient::connect(&socket, PATIENCE).unwrap();
+    let card = Request::Card(CardNumber(CSN));
+    assert_eq!(client.call(&card).unwrap(), Response::Card(None));
+}
+
+#[test]
 fn init_and_serve_say_what_is_wrong() {
     let program = Program::new();
     let again = program.run(&["init"]);
