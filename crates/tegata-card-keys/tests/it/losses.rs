@@ -171,6 +171,20 @@ fn a_lost_answer_is_found_out_by_the_next_payment_too() {
 }
 
 #[test]
+fn a_lost_confirmation_is_made_up_for_before_the_next_payment() {
+    for mishap in [Mishap::CommandLost, Mishap::ServerGoneBefore] {
+        let mut world = World::loaded();
+        let debit = Task::Debit { read: false };
+        let first = world.run(debit.clone(), Some(money(40, 700)), Some((3, mishap)));
+        assert!(first.receipt.is_some());
+        assert!(!world.select().unwrap().ratified);
+        let second = world.run(debit, Some(money(41, 300)), None);
+        assert!(second.receipt.is_some(), "{second:?}");
+        assert_eq!(world.balance(), 9_000);
+    }
+}
+
+#[test]
 fn debit_bytes_kept_back_do_nothing_after_the_order_is_void() {
     let mut world = World::loaded();
     let id = World::job();

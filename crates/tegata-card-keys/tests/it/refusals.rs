@@ -175,9 +175,11 @@ fn receipts_of_a_copy_are_evidence() {
     let mut world = World::loaded();
     let mut copy = world.fork();
     world.run(DEBIT, Some(money(40, 700)), None);
-    copy.run(DEBIT, Some(money(41, 900)), None);
+    copy.run(DEBIT, Some(money(41, 700)), None);
     world.card = Applet::new(copy.pages());
     assert_eq!(end(&mut world, Task::Read, None), HouseRefusal::RolledBack);
+    let evidence = world.house().store().read().evidence().unwrap();
+    assert_eq!(evidence[0].reason, "receipt_differs");
 }
 
 #[test]

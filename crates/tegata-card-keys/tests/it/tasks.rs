@@ -126,6 +126,25 @@ fn keys_change_whatever_is_lost_and_old_receipts_stay_good() {
 }
 
 #[test]
+fn a_key_that_opened_a_session_unheard_still_opens_the_next() {
+    // The card puts the key away that was before, once the new one has opened a session; here
+    // neither the new key's arrival nor that session was heard of.
+    for (at, task, order) in [
+        (2, Task::Debit { read: true }, Some(money(40, 7))),
+        (3, Task::Load, Some(money(40, 7))),
+    ] {
+        let mut world = World::loaded();
+        let lost = Some((at, Mishap::AnswerLost));
+        world.run(Task::ChangeKeys, None, lost);
+        let lost = Some((1, Mishap::AnswerLost));
+        let unheard = world.run(task.clone(), order.clone(), lost);
+        assert_eq!(unheard.end, Some(Response::InDoubt));
+        let heard = world.run(task, order, None);
+        assert!(heard.receipt.is_some(), "{heard:?}");
+    }
+}
+
+#[test]
 fn states_and_limits_hold_after_a_loss_anywhere() {
     let base = &mut World::loaded();
     let mut tight = limits();
