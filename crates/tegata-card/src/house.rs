@@ -18,6 +18,11 @@
 
 use minicbor::{Decode, Encode};
 
+pub mod client;
+mod wire;
+
+pub use wire::{WireError, decode, encode, receive, send};
+
 /// The most bytes of a frame.
 pub const FRAME_LIMIT: u32 = 4096;
 
@@ -66,8 +71,8 @@ pub struct CardLimits {
     pub offline: u32,
 }
 
-/// What a job is for.
-#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+/// What a job is for. Its `Debug` shows no transport key.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Task {
     /// A blank card gets its keys and goes into use.
     #[n(0)]
@@ -146,6 +151,35 @@ pub enum Task {
         #[cbor(n(4), with = "minicbor::bytes")]
         ticket: Vec<u8>,
     },
+}
+
+impl Task {
+    /// A word for it, for logs.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Personalise { .. } => "personalise",
+            Self::Read => "read",
+            Self::Debit { read: true } => "debit, reading",
+            Self::Debit { read: false } => "debit",
+            Self::Load => "load",
+            Self::Refund => "refund",
+            Self::Block => "block",
+            Self::Unblock => "unblock",
+            Self::Terminate => "terminate",
+            Self::Limit(_) => "limit",
+            Self::ChangeKeys => "change keys",
+            Self::PutTicket { .. } => "put ticket",
+            Self::ReadTicket { .. } => "read ticket",
+            Self::Punch { .. } => "punch",
+        }
+    }
+}
+
+impl std::fmt::Debug for Task {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Task({}, …)", self.name())
+    }
 }
 
 /// An amount to be debited, loaded or refunded; the job says which.
@@ -319,7 +353,8 @@ pub enum Response {
         /// The 100 bytes.
         #[cbor(n(0), with = "minicbor::bytes")]
         receipt: Vec<u8>,
-        /// CONFIRM for the card. If it gets lost, the next job says it again.
+        /// CONFIRM for the card. If it gets lost, the next job says it again; the job ends with
+        /// `Done` whatever is answered to it, since the receipt is kept.
         #[cbor(n(1), with = "minicbor::bytes")]
         send: Vec<u8>,
     },

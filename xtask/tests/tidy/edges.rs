@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tegata-card-program", &["tegata-card", "tegata-program"]),
     ("tegata-pages", &[]),
     ("tegata-guard", &["tegata-program"]),
+    ("tegata-card-keys", &["tegata-card", "tegata-program"]),
     (
         "tegata-forms",
         &["tegata-protocol", "tegata-client", "tegata-program"],
@@ -107,6 +108,11 @@ pub(crate) const FORBIDDEN: &[(&str, &[&str])] = &[
         "tegata-pages",
         &["tegata-protocol", "tegata-ledger", "rusqlite"],
     ),
+    (
+        "tegata-card-keys",
+        &["tegata-protocol", "tegata-ledger", "tegata-centre"],
+    ),
+    ("tegata-centre", &["tegata-card-keys"]),
     ("tegata-gate", &["tegata-ledger", "tegata-centre"]),
     (
         "tegata-wallet",

@@ -1,0 +1,272 @@
+//! The server: a Unix socket for this machine, TLS for another one. A thread for each connection, a
+//! request at a time; the house answers one after the other, since each answer is durable first.
+
+pub mod tls;
+
+use std::fs::{self, Permissions};
+use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use getrandom::SysRng;
+use rand_core::{Rng as _, UnwrapErr};
+use tegata_card::house::{Request, Response, WireError, receive, send};
+use tegata_program::clock;
+use tegata_program::exit::Failure;
+use tegata_program::serve::Stop;
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::house::House;
+use tls::Tls;
+
+/// The socket's name in the data folder.
+pub const SOCKET: &str = "card-keys.sock";
+
+/// How long a connection may be silent, and an answer may wait to be taken.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Who may come, where, and how many at once.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// Where the socket stands, if not in the data folder.
+    pub socket: Option<PathBuf>,
+    /// The most connections at once.
+    pub connections: usize,
+    /// The users that may use the socket beside the folder's owner.
+    pub uids: Vec<u32>,
+}
+
+/// The house as all connections share it.
+type Shared = Arc<Mutex<House>>;
+
+/// The listeners, bound and not yet answered.
+#[derive(Debug)]
+pub struct Server {
+    house: Shared,
+    admission: Admission,
+    unix: UnixListener,
+    socket: PathBuf,
+    remote: Option<(TcpListener, Tls)>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Server {
+    /// Binds the socket in the folder and, if wanted, an address for TLS. Within a runtime only.
+    ///
+    /// # Errors
+    /// [`Failure`], if something can't be bound.
+    pub async fn bind(
+        house: House,
+        folder: &Path,
+        mut admission: Admission,
+        remote: Option<(SocketAddr, Tls)>,
+    ) -> Result<Self, Failure> {
+        let own = folder.join(SOCKET);
+        let socket = admission.socket.clone().unwrap_or(own);
+        // Others get as far as being asked who they are only if somebody else may come at all.
+        let mode = if admission.uids.is_empty() {
+            0o600
+        } else {
+            0o666
+        };
+        let unix = bind_unix(&socket, mode)?;
+        admission.uids.push(fs::metadata(folder)?.uid());
+        let remote = match remote {
+            Some((address, tls)) => Some((TcpListener::bind(address).await?, tls)),
+            None => None,
+        };
+        Ok(Self {
+            house: Arc::new(Mutex::new(house)),
+            admission,
+            unix,
+            socket,
+            remote,
+            open: Arc::new(AtomicUsize::new(0)),
+        })
+    }
+
+    /// Where the socket stands.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The address for other machines that was really bound.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        let (listener, _) = self.remote.as_ref()?;
+        listener.local_addr().ok()
+    }
+
+    /// Answers until it's told to stop. A request that is being answered then is answered.
+    pub async fn run(self, stop: Stop) {
+        loop {
+            tokio::select! {
+                () = stop.wait() => break,
+                come = self.unix.accept() => match come {
+                    Ok((stream, _)) => self.admit_local(stream),
+                    Err(error) => self.pause(&error).await,
+                },
+                come = self.accept_remote() => match come {
+                    Ok((stream, tls)) => self.admit_remote(stream, tls),
+                    Err(error) => self.pause(&error).await,
+                },
+            }
+        }
+        if let Err(error) = fs::remove_file(&self.socket) {
+            tracing::warn!(%error, "the socket couldn't be removed");
+        }
+        // Whatever is being decided becomes durable first.
+        drop(self.house.lock());
+    }
+
+    async fn pause(&self, error: &std::io::Error) {
+        tracing::warn!(%error, "a connection couldn't be taken");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+
+    async fn accept_remote(&self) -> std::io::Result<(tokio::net::TcpStream, Tls)> {
+        match &self.remote {
+            Some((listener, tls)) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((stream, tls.clone()))
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    fn admit_local(&self, stream: tokio::net::UnixStream) {
+        match stream.peer_cred() {
+            Ok(peer) if self.admission.uids.contains(&peer.uid()) => {}
+            Ok(peer) => {
+                tracing::warn!(
+                    uid = peer.uid(),
+                    "refused: this user may not use the socket"
+                );
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "refused: who uses the socket can't be learnt");
+                return;
+            }
+        }
+        let house = Arc::clone(&self.house);
+        self.spawn(move || {
+            let stream = stream.into_std()?;
+            stream.set_nonblocking(false)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_write_timeout(Some(PATIENCE))?;
+            talk(stream, &house)
+        });
+    }
+
+    fn admit_remote(&self, stream: tokio::net::TcpStream, tls: Tls) {
+        let house = Arc::clone(&self.house);
+        self.spawn(move || {
+            let stream = stream.into_std()?;
+            stream.set_nonblocking(false)?;
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(HANDSHAKE))?;
+            stream.set_write_timeout(Some(HANDSHAKE))?;
+            let secure = tls.accept(stream)?;
+            secure.sock.set_read_timeout(Some(PATIENCE))?;
+            secure.sock.set_write_timeout(Some(PATIENCE))?;
+            talk(secure, &house)
+        });
+    }
+
+    /// A thread for a connection, if there's room for one more.
+    fn spawn(&self, serve: impl FnOnce() -> Result<(), WireError> + Send + 'static) {
+        let place = Place::take(&self.open);
+        if place.number > self.admission.connections {
+            tracing::warn!("refused: too many connections");
+            return;
+        }
+        let thread = std::thread::Builder::new().name("card-keys".into());
+        let spawned = thread.spawn(move || {
+            let _place = place;
+            match serve() {
+                Ok(()) | Err(WireError::Closed) => {}
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::info!(error, "a connection ended");
+                }
+            }
+        });
+        if let Err(error) = spawned {
+            tracing::warn!(%error, "no thread for a connection");
+        }
+    }
+}
+
+/// A connection's place among all.
+struct Place {
+    open: Arc<AtomicUsize>,
+    number: usize,
+}
+
+impl Place {
+    fn take(open: &Arc<AtomicUsize>) -> Self {
+        let before = open.fetch_add(1, Ordering::Relaxed);
+        Self {
+            open: Arc::clone(open),
+            number: before.saturating_add(1),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Answers what comes over a connection until it ends.
+fn talk<S: Read + Write>(mut stream: S, house: &Mutex<House>) -> Result<(), WireError> {
+    loop {
+        let request: Request = receive(&mut stream)?;
+        let response = answer(house, request);
+        send(&mut stream, &response)?;
+    }
+}
+
+fn answer(house: &Mutex<House>, request: Request) -> Response {
+    let mut challenge = || {
+        let mut bytes = [0; 16];
+        // A system without randomness stops the program: nothing here would be safe.
+        UnwrapErr(SysRng).fill_bytes(&mut bytes);
+        bytes
+    };
+    // A panic before this one lost its job and no more: the store has transactions.
+    let mut house = house.lock().unwrap_or_else(PoisonError::into_inner);
+    house.answer(request, clock::now(), &mut challenge)
+}
+
+/// Binds under another name until the permissions are right. What a crash left is replaced; the
+/// folder's lock says that nobody listens there.
+fn bind_unix(path: &Path, mode: u32) -> Result<UnixListener, Failure> {
+    match fs::symlink_metadata(path) {
+        Ok(there) if !there.file_type().is_socket() => {
+            let what = format!("{} is there and isn't a socket", path.display());
+            return Err(Failure::usage(what).next("move it away"));
+        }
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+        Ok(_) | Err(_) => {}
+    }
+    let unready = path.with_extension("unready");
+    if let Err(error) = fs::remove_file(&unready)
+        && error.kind() != ErrorKind::NotFound
+    {
+        return Err(error.into());
+    }
+    let listener = UnixListener::bind(&unready)?;
+    fs::set_permissions(&unready, Permissions::from_mode(mode))?;
+    fs::rename(&unready, path)?;
+    Ok(listener)
+}

@@ -1,0 +1,14 @@
+//! The card-key server against the real applet.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests may"
+)]
+
+mod key_file;
+mod losses;
+mod program;
+mod refusals;
+mod tasks;
+mod world;

@@ -1,0 +1,354 @@
+//! Each refusal, and cards that aren't what they were.
+
+use tegata_card::applet::Applet;
+use tegata_card::chip::Chip as _;
+use tegata_card::command::View;
+use tegata_card::house::{
+    CardLimits, CardNumber, HouseRefusal, JobId, Money, OrderId, Request, Resolved, Response, Task,
+};
+use tegata_card::receipt::Receipt;
+use tegata_card_keys::house::{Bounds, House};
+use tegata_card_keys::keys::MasterKeys;
+
+use crate::world::{CSN, Course, MASTERS, Mishap, Pages, World, limits, masters, money, open};
+
+const READING: Task = Task::Debit { read: true };
+const DEBIT: Task = Task::Debit { read: false };
+
+fn refused(course: &Course) -> HouseRefusal {
+    match course.end {
+        Some(Response::Refused(why)) => why,
+        ref other => panic!("not refused: {other:?}"),
+    }
+}
+
+fn end(world: &mut World, task: Task, order: Option<Money>) -> HouseRefusal {
+    refused(&world.run(task, order, None))
+}
+
+#[test]
+fn money_is_refused_for_each_reason_and_nothing_changes() {
+    let mut base = World::loaded();
+    let mut full = limits();
+    full.balance = 10_500;
+    base.done(Task::Limit(full));
+    let euros = Money {
+        currency: "EUR".to_owned(),
+        ..money(40, 5)
+    };
+    let cases = [
+        (DEBIT, money(40, 0), HouseRefusal::WrongAmount),
+        (DEBIT, money(40, 0x8000_0000), HouseRefusal::WrongAmount),
+        (DEBIT, euros, HouseRefusal::WrongCurrency),
+        (DEBIT, money(1, 5), HouseRefusal::OrderKnown),
+        (DEBIT, money(50, 8_001), HouseRefusal::OverDebitLimit),
+        (Task::Load, money(51, 501), HouseRefusal::OverBalanceLimit),
+        (Task::Refund, money(52, 501), HouseRefusal::OverBalanceLimit),
+    ];
+    for (task, order, why) in cases {
+        assert_eq!(end(&mut base, task, Some(order)), why);
+        assert_eq!(base.balance(), 10_000, "{why:?}");
+    }
+    let first = base.run(READING, Some(money(41, 7_000)), None);
+    assert!(matches!(first.end, Some(Response::Done(_))));
+    let why = end(&mut base, DEBIT, Some(money(42, 7_000)));
+    assert_eq!(why, HouseRefusal::Insufficient);
+    // Refused is final, but its number stays used.
+    let again = end(&mut base, DEBIT, Some(money(42, 7)));
+    assert_eq!(again, HouseRefusal::OrderKnown);
+    assert_eq!(base.balance(), 3_000);
+}
+
+#[test]
+fn what_was_shown_is_what_is_debited() {
+    let mut world = World::loaded();
+    world.shown = Some(View {
+        amount: 7,
+        counter: 2,
+        bill: [40; 32],
+    });
+    let why = end(&mut world, DEBIT, Some(money(40, 700)));
+    assert_eq!(why, HouseRefusal::NotAsViewed);
+    assert_eq!(world.balance(), 10_000);
+    world.shown = None;
+    let next = world.run(DEBIT, Some(money(41, 700)), None);
+    assert!(next.receipt.is_some(), "the counter wasn't used up");
+}
+
+#[test]
+fn blocked_denied_terminated_and_unknown_cards_are_told_apart() {
+    let mut world = World::loaded();
+    world.done(Task::Block);
+    assert!(world.done(Task::Read).purse.unwrap().blocked);
+    let why = end(&mut world, READING, Some(money(40, 7)));
+    assert_eq!(why, HouseRefusal::Blocked);
+    world.done(Task::Unblock);
+    assert!(!world.done(Task::Read).purse.unwrap().blocked);
+    let other = Request::Begin(World::job(), CardNumber([1; 10]), Task::Read);
+    let unknown = Response::Refused(HouseRefusal::UnknownCard);
+    assert_eq!(world.say(other), unknown);
+    assert_eq!(world.say(Request::Deny(CardNumber([1; 10]))), unknown);
+    let denied = world.say(Request::Deny(CardNumber(CSN)));
+    assert!(matches!(denied, Response::Card(Some(known)) if known.denied));
+    assert_eq!(end(&mut world, Task::Read, None), HouseRefusal::Denied);
+    // It's ended when it turns up again.
+    world.done(Task::Terminate);
+    assert_eq!(end(&mut world, Task::Read, None), HouseRefusal::Terminated);
+    let task = world.personalise();
+    assert_eq!(end(&mut world, task, None), HouseRefusal::Terminated);
+}
+
+#[test]
+fn a_card_denied_in_the_middle_gets_no_money() {
+    let mut world = World::loaded();
+    let id = World::job();
+    world.select();
+    let mut response = world.say(Request::Begin(id, CardNumber(CSN), DEBIT));
+    while let Response::Send(bytes) = response {
+        let answer = world.card.transmit(&bytes).unwrap();
+        response = world.say(Request::Answer(id, answer));
+    }
+    // By another process, as the operator does it.
+    let mut store = open(world.folder.path());
+    store
+        .write(|tables| tables.change_card(World::csn(), |card| card.denied = true))
+        .unwrap();
+    let answer = world.say(Request::Order(id, money(40, 7)));
+    assert_eq!(answer, Response::Refused(HouseRefusal::Denied));
+}
+
+#[test]
+fn an_old_state_of_the_card_is_found_out_and_is_evidence() {
+    for changed in [false, true] {
+        let mut world = World::loaded();
+        let old = world.pages();
+        let paid = world.run(DEBIT, Some(money(40, 700)), None);
+        assert!(paid.receipt.is_some());
+        world.card = Applet::new(old);
+        if changed {
+            // It pays again from the old state: the same counter, another receipt.
+            let again = world.run(DEBIT, Some(money(41, 300)), None);
+            assert_eq!(refused(&again), HouseRefusal::WrongCounter);
+        }
+        let read = end(&mut world, READING, Some(money(42, 700)));
+        assert_eq!(read, HouseRefusal::RolledBack);
+        assert_eq!(end(&mut world, Task::Read, None), HouseRefusal::Denied);
+        let evidence = world.house().store().read().evidence().unwrap();
+        assert_eq!(evidence.len(), 1);
+        assert_eq!(evidence[0].reason, "counter_behind");
+        assert_eq!(evidence[0].known, paid.receipt.unwrap());
+    }
+}
+
+#[test]
+fn receipts_of_a_copy_are_evidence() {
+    // Two stores let two copies of one card make two receipts with the same counter.
+    let mut world = World::loaded();
+    let mut copy = world.fork();
+    let one = world
+        .run(DEBIT, Some(money(40, 700)), None)
+        .receipt
+        .unwrap();
+    let two = copy.run(DEBIT, Some(money(41, 900)), None).receipt.unwrap();
+    let known = world.say(Request::Submit(one.clone()));
+    let kept = |known, copy_of| Response::Kept { known, copy_of };
+    assert_eq!(known, kept(true, None));
+    assert_eq!(
+        world.say(Request::Check(two.clone())),
+        Response::Checked(true)
+    );
+    let mut forged = two.clone();
+    forged[20] ^= 1;
+    assert_eq!(
+        world.say(Request::Check(forged.clone())),
+        Response::Checked(false)
+    );
+    assert_eq!(world.say(Request::Submit(forged)), Response::Checked(false));
+    let copied = world.say(Request::Submit(two.clone()));
+    assert_eq!(copied, kept(false, Some(one)));
+    assert_eq!(end(&mut world, Task::Read, None), HouseRefusal::Denied);
+    let evidence = world.house().store().read().evidence().unwrap();
+    assert_eq!(evidence[0].reason, "receipt_differs");
+    assert_eq!(evidence[0].came, two);
+    // The copy itself, on the reader of the one whose store knows the other: as many transactions,
+    // another last receipt.
+    let mut world = World::loaded();
+    let mut copy = world.fork();
+    world.run(DEBIT, Some(money(40, 700)), None);
+    copy.run(DEBIT, Some(money(41, 700)), None);
+    world.card = Applet::new(copy.pages());
+    assert_eq!(end(&mut world, Task::Read, None), HouseRefusal::RolledBack);
+    let evidence = world.house().store().read().evidence().unwrap();
+    assert_eq!(evidence[0].reason, "receipt_differs");
+}
+
+#[test]
+fn a_receipt_that_nobody_ordered_denies_the_card() {
+    let mut world = World::loaded();
+    let mut elsewhere = world.fork();
+    let lost = Some((2, Mishap::AnswerLost));
+    elsewhere.run(DEBIT, Some(money(41, 900)), lost);
+    world.card = Applet::new(elsewhere.pages());
+    assert_eq!(end(&mut world, Task::Read, None), HouseRefusal::RolledBack);
+    let evidence = world.house().store().read().evidence().unwrap();
+    assert_eq!(evidence[0].reason, "unknown_order");
+    let came = Receipt::parse(&evidence[0].came).unwrap();
+    assert_eq!(came.transaction.amount, 900);
+}
+
+#[test]
+fn a_lost_receipt_that_comes_by_another_way_ends_the_order() {
+    let mut world = World::loaded();
+    let lost = Some((2, Mishap::AnswerLost));
+    world.run(DEBIT, Some(money(40, 700)), lost);
+    let mut reader = world.fork();
+    let Some(Resolved::CarriedOut(_, receipt)) = reader.done(Task::Read).resolved else {
+        panic!("not carried out");
+    };
+    world.say(Request::Submit(receipt));
+    let Response::Card(Some(known)) = world.say(Request::Card(CardNumber(CSN))) else {
+        panic!("unknown");
+    };
+    assert_eq!(
+        (known.in_doubt, known.balance, known.counter),
+        (None, 9_300, 2)
+    );
+    let next = world.run(DEBIT, Some(money(41, 300)), None);
+    assert!(next.receipt.is_some(), "{next:?}");
+    assert_eq!(world.balance(), 9_000);
+}
+
+#[test]
+fn another_card_and_a_card_without_the_key_are_found_out() {
+    let mut world = World::loaded();
+    let mut good = Applet::new(world.pages());
+    let mut number = CSN;
+    number[9] ^= 1;
+    // In use elsewhere, under keys that look like ours.
+    let mut other = World::blank();
+    other.card = Applet::new(Pages::blank(number));
+    other.select();
+    let id = World::job();
+    let task = other.personalise();
+    let mut response = other.say(Request::Begin(id, CardNumber(number), task));
+    while let Response::Send(bytes) = response {
+        let answer = other.card.transmit(&bytes).unwrap();
+        response = other.say(Request::Answer(id, answer));
+    }
+    assert!(matches!(response, Response::Done(_)), "{response:?}");
+    world.card = other.card;
+    assert_eq!(end(&mut world, DEBIT, None), HouseRefusal::OtherCard);
+    std::mem::swap(&mut world.card, &mut good);
+    world.restart_house_with(MasterKeys::new([1; 32], MASTERS[1], MASTERS[2]));
+    assert_eq!(end(&mut world, DEBIT, None), HouseRefusal::NotProven);
+    // The debit key is right, the receipt key isn't: nothing is believed, and nothing settled.
+    world.restart_house_with(MasterKeys::new(MASTERS[0], MASTERS[1], [3; 32]));
+    let course = world.run(DEBIT, Some(money(40, 700)), None);
+    assert_eq!(
+        (course.end, course.receipt),
+        (Some(Response::InDoubt), None)
+    );
+    assert_eq!(end(&mut world, Task::Read, None), HouseRefusal::Denied);
+}
+
+#[test]
+fn a_blank_card_under_a_known_number_has_a_stale_key() {
+    let mut world = World::loaded();
+    world.card = Applet::new(Pages::blank(CSN));
+    assert_eq!(end(&mut world, Task::Read, None), HouseRefusal::StaleKey);
+    let task = world.personalise();
+    assert_eq!(end(&mut world, task, None), HouseRefusal::Personalised);
+}
+
+#[test]
+fn jobs_end_one_another_grow_old_and_have_an_order() {
+    let mut world = World::loaded();
+    let unknown = Response::Refused(HouseRefusal::JobUnknown);
+    let (one, two) = (JobId([1; 16]), JobId([2; 16]));
+    let begin = |id| Request::Begin(id, CardNumber(CSN), DEBIT);
+    world.say(begin(one));
+    world.say(begin(two));
+    assert_eq!(world.say(Request::Answer(one, vec![])), unknown);
+    let early = world.say(Request::Order(two, money(40, 7)));
+    assert_eq!(early, Response::Refused(HouseRefusal::OutOfTurn));
+    assert_eq!(world.say(Request::Answer(two, vec![])), unknown);
+    world.say(begin(one));
+    world.now += Bounds::default().idle + 1;
+    assert_eq!(world.say(Request::Answer(one, vec![])), unknown);
+    world.say(begin(one));
+    world.say(Request::Abandon(one));
+    assert_eq!(world.say(Request::Abandon(one)), unknown);
+    let store = {
+        world.house = None;
+        open(world.folder.path())
+    };
+    let bounds = Bounds { jobs: 1, idle: 100 };
+    world.house = Some(House::new(masters(), store, bounds));
+    assert!(matches!(world.say(begin(one)), Response::Send(_)));
+    assert!(
+        matches!(world.say(begin(two)), Response::Send(_)),
+        "the same card"
+    );
+    let other = Request::Begin(
+        one,
+        CardNumber([1; 10]),
+        Task::Personalise {
+            transport_key: vec![0; 32],
+            limits: limits(),
+        },
+    );
+    assert_eq!(world.say(other), Response::Fault);
+}
+
+#[test]
+fn two_jobs_of_one_card_dont_mix_their_money() {
+    let mut world = World::loaded();
+    let lost = Some((2, Mishap::CommandLost));
+    let first = world.run_as(JobId([1; 16]), DEBIT, Some(money(40, 700)), lost);
+    assert_eq!(first.end, Some(Response::InDoubt));
+    let second = world.run_as(JobId([2; 16]), Task::Load, Some(money(41, 50)), None);
+    let Some(Response::Opened { resolved, purse }) = second.opened else {
+        panic!("not opened");
+    };
+    assert_eq!(resolved, Some(Resolved::Void(OrderId([40; 16]))));
+    assert_eq!((purse.balance, purse.counter), (Some(10_000), 3));
+    assert_eq!(world.balance(), 10_050);
+}
+
+#[test]
+fn what_cant_be_asked_is_refused_before_the_card_is() {
+    let mut world = World::loaded();
+    let wrong = |limits| Task::Limit(limits);
+    let currency = CardLimits {
+        currency: "yen".to_owned(),
+        ..limits()
+    };
+    let amount = CardLimits {
+        debit: 0x8000_0000,
+        ..limits()
+    };
+    let cases = [
+        wrong(currency),
+        wrong(amount),
+        Task::ReadTicket { slot: 16 },
+        Task::PutTicket {
+            slot: 0,
+            ticket: vec![0; 241],
+        },
+        Task::Personalise {
+            transport_key: vec![0; 31],
+            limits: limits(),
+        },
+    ];
+    for task in cases {
+        let course = world.run(task, None, None);
+        assert_eq!(refused(&course), HouseRefusal::WrongRequest);
+        assert_eq!(course.apdus, 0);
+    }
+    let euros = CardLimits {
+        currency: "EUR".to_owned(),
+        ..limits()
+    };
+    let why = end(&mut world, Task::Limit(euros), None);
+    assert_eq!(why, HouseRefusal::WrongCurrency);
+}
