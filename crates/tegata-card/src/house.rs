@@ -26,6 +26,9 @@ pub use wire::{WireError, decode, encode, receive, send};
 /// The most bytes of a frame.
 pub const FRAME_LIMIT: u32 = 4096;
 
+/// The most receipts in a [`Response::Receipts`]; so many fit a frame.
+pub const RECEIPTS_LIMIT: usize = 32;
+
 /// A job's number: random, chosen by the application server.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
 #[cbor(transparent)]
@@ -51,6 +54,15 @@ pub struct OrderId(
     #[n(0)]
     #[cbor(with = "minicbor::bytes")]
     pub [u8; 16],
+);
+
+/// A card's receipt as it stands on the wire: the 100 bytes of [`crate::receipt::Receipt`].
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Encode, Decode)]
+#[cbor(transparent)]
+pub struct ReceiptBytes(
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    pub Vec<u8>,
 );
 
 /// A card's limits. See [`crate::command::Limits`].
@@ -236,6 +248,39 @@ pub enum Request {
     /// A receipt that came by another way (a gate, a log): check it and keep it.
     #[n(7)]
     Submit(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>),
+    /// The kept receipts of that card whose counter is above this one, VOID ones too: answered with
+    /// [`Response::Receipts`]. Who posts each receipt once asks above the last one that it posted.
+    ///
+    /// There may be a gap: a receipt that was submitted can be ahead of one that hasn't come yet.
+    /// Go on from the last one before the gap, or what comes later is missed.
+    #[n(8)]
+    Receipts(#[n(0)] CardNumber, #[n(1)] u32),
+    /// What became of that order? Answered with [`Response::Found`]. It asks the store, no card: an
+    /// order stays in doubt until a job of its card has found out.
+    #[n(9)]
+    Find(#[n(0)] OrderId),
+}
+
+/// What became of an order for money.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub enum Fate {
+    /// No order of that number was given. It may still be given by a job that is open, or by an
+    /// order that is on its way.
+    #[n(0)]
+    Unknown,
+    /// Nobody can say yet; the next job of its card finds out.
+    #[n(1)]
+    InDoubt,
+    /// It was carried out: the receipt. Final.
+    #[n(2)]
+    CarriedOut(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>),
+    /// It wasn't, and never will be: refused by the card, or void. Final.
+    ///
+    /// A refused order has no receipt, and its counter is free for the next. A void one has a VOID
+    /// receipt of its own unless its counter was used by another transaction: then that one's
+    /// receipt has the counter.
+    #[n(3)]
+    NotCarriedOut,
 }
 
 /// What was found out about an order in doubt. Both are final.
@@ -386,6 +431,13 @@ pub enum Response {
     /// The card-key server can't, for reasons of its own. Nothing is known about the card.
     #[n(10)]
     Fault,
+    /// Kept receipts of the card, their counters rising, at most [`RECEIPTS_LIMIT`]. Fewer: there are
+    /// no more now.
+    #[n(11)]
+    Receipts(#[n(0)] Vec<ReceiptBytes>),
+    /// What became of the order.
+    #[n(12)]
+    Found(#[n(0)] Fate),
 }
 
 macro_rules! refusals {

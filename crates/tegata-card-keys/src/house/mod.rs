@@ -12,7 +12,7 @@
 //! money.rs     DEBIT, LOAD, CONFIRM
 //! tasks.rs     state, limits, keys, tickets
 //! personal.rs  a blank card's first keys
-//! papers.rs    receipts without a session: check, submit; deny, card
+//! papers.rs    without a session: receipts (check, submit, list), orders' fates; deny, card
 //! ```
 
 mod finding;
@@ -205,6 +205,11 @@ impl House {
                 self.desk(now, challenges).deny(csn)
             }
             Request::Submit(bytes) => self.desk(now, challenges).submit(&bytes),
+            Request::Receipts(card, above) => {
+                let csn = Csn::new(card.0);
+                self.desk(now, challenges).receipts(csn, above)
+            }
+            Request::Find(id) => self.desk(now, challenges).find(id),
         };
         answered.unwrap_or_else(|error| {
             tracing::error!(

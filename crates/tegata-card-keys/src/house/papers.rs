@@ -1,6 +1,8 @@
 //! What needs no card on a reader: receipts that came by another way, lost cards, questions.
 
-use tegata_card::house::{HouseRefusal, Known, OrderId, Response};
+use tegata_card::house::{
+    Fate, HouseRefusal, Known, OrderId, RECEIPTS_LIMIT, ReceiptBytes, Response,
+};
 use tegata_card::keys::Csn;
 use tegata_card::receipt::{Kind, Receipt};
 
@@ -30,6 +32,35 @@ impl Desk<'_> {
             in_doubt: doubt.map(|order| OrderId(order.transaction.id)),
             denied: card.denied,
             limits: limits_told(&card),
+        }))
+    }
+
+    /// The kept receipts of a card above a counter.
+    pub(super) fn receipts(&self, csn: Csn, above: u32) -> Result<Response, StoreError> {
+        let tables = self.store.read();
+        if tables.card(csn)?.is_none() {
+            return Ok(Response::Refused(HouseRefusal::UnknownCard));
+        }
+        let receipts = tables.receipts_above(csn, above, RECEIPTS_LIMIT)?;
+        let bytes = receipts.iter().map(|r| ReceiptBytes(r.to_bytes()));
+        Ok(Response::Receipts(bytes.collect()))
+    }
+
+    /// What became of an order.
+    pub(super) fn find(&self, id: OrderId) -> Result<Response, StoreError> {
+        let tables = self.store.read();
+        let Some(order) = tables.order(id.0)? else {
+            return Ok(Response::Found(Fate::Unknown));
+        };
+        Ok(Response::Found(match order.state {
+            OrderState::Pending => Fate::InDoubt,
+            OrderState::Void | OrderState::Refused => Fate::NotCarriedOut,
+            OrderState::Done => {
+                let receipt = tables.receipt(order.csn, order.transaction.counter)?;
+                let its = receipt.filter(|receipt| order.is_met_by(receipt));
+                let its = its.ok_or(StoreError::Damaged("an order's receipt is gone"))?;
+                Fate::CarriedOut(its.to_bytes())
+            }
         }))
     }
 

@@ -177,6 +177,27 @@ impl Tables<'_> {
         bytes.map(parse).transpose()
     }
 
+    /// A card's receipts whose counter is above that one, the lowest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn receipts_above(
+        &self,
+        csn: Csn,
+        above: u32,
+        limit: usize,
+    ) -> Result<Vec<Receipt>, StoreError> {
+        let sql = "SELECT bytes FROM receipt WHERE csn = ?1 AND counter > ?2
+                   ORDER BY counter LIMIT ?3";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = query.query_map(params![csn.as_bytes(), above, limit], |row| {
+            row.get::<_, Vec<u8>>(0)
+        })?;
+        let parse = |bytes: Vec<u8>| Receipt::parse(&bytes).ok_or(StoreError::Damaged("a receipt"));
+        rows.map(|bytes| parse(bytes?)).collect()
+    }
+
     /// Keeps a receipt, if there's none of that card and counter.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! What gets lost: at every APDU of a debit, a load and a refund, and again at every APDU of the job
 //! that finds out. Afterwards card and store agree, and each order was carried out once or never.
 
-use tegata_card::house::CardNumber;
-use tegata_card::house::{OrderId, Request, Resolved, Response, Task};
+use tegata_card::house::{CardNumber, Fate, OrderId, Request, Resolved, Response, Task};
+use tegata_card::receipt::{Kind, Receipt};
 use tegata_card_keys::store::OrderState;
 
 use crate::world::{CSN, Course, LEFT, Left, Mishap, World, money};
@@ -82,7 +82,32 @@ fn agrees(world: &mut World, first: &Course, change: i64, what: &str) -> OrderSt
     if first.receipt.is_some() {
         assert_eq!(state, OrderState::Done, "{what}: it was called settled");
     }
+    told(world, state, what);
     state
+}
+
+/// Who asks afterwards, after a restart too, is told the order's fate and every receipt: VOID ones
+/// and those whose answers were lost are among them.
+fn told(world: &mut World, state: OrderState, what: &str) {
+    world.restart_house();
+    let counter = world.select().unwrap().counter;
+    let receipts = world.receipts(0);
+    let counters: Vec<u32> = receipts.iter().map(|r| r.transaction.counter).collect();
+    assert_eq!(counters, (1..=counter).collect::<Vec<_>>(), "{what}");
+    let of_order = |receipt: &&Receipt| receipt.transaction.id == [ORDER; 16];
+    let own = receipts.iter().find(of_order);
+    let void = own.is_some_and(|receipt| receipt.kind == Kind::Void);
+    match (world.fate(ORDER), state) {
+        (Fate::CarriedOut(bytes), OrderState::Done) => {
+            assert!(!void, "{what}");
+            assert_eq!(own.map(Receipt::to_bytes), Some(bytes), "{what}");
+        }
+        (Fate::NotCarriedOut, OrderState::Void) => assert!(void, "{what}"),
+        (Fate::NotCarriedOut | Fate::Unknown, OrderState::Refused) => {
+            assert!(own.is_none(), "{what}");
+        }
+        (fate, state) => panic!("{what}: {fate:?}, {state:?}"),
+    }
 }
 
 /// What the finding job said must be what the store says.

@@ -8,6 +8,7 @@
 
 mod key_file;
 mod losses;
+mod papers;
 mod program;
 mod refusals;
 mod tasks;

@@ -7,9 +7,11 @@ use tegata_card::applet::{Applet, PAGES, manufacture};
 use tegata_card::chip::{Chip as _, Hardware, PAGE, Page, PowerCut};
 use tegata_card::command::{Selected, View};
 use tegata_card::house::{
-    CardLimits, CardNumber, Done, JobId, Money, OrderId, Request, Response, Task,
+    CardLimits, CardNumber, Done, Fate, JobId, Money, OrderId, ReceiptBytes, Request, Response,
+    Task,
 };
 use tegata_card::keys::Csn;
+use tegata_card::receipt::Receipt;
 use tegata_card::session::{select, selected};
 use tegata_card_keys::house::{Bounds, House};
 use tegata_card_keys::keys::MasterKeys;
@@ -310,6 +312,8 @@ impl World {
                 | Response::Card(_)
                 | Response::Checked(_)
                 | Response::Kept { .. }
+                | Response::Receipts(_)
+                | Response::Found(_)
                 | Response::Fault => {
                     course.end = Some(response);
                     return course;
@@ -378,6 +382,25 @@ impl World {
             Some(Response::Done(done)) => done,
             other => panic!("not done: {other:?}"),
         }
+    }
+
+    /// The kept receipts above that counter.
+    pub(crate) fn receipts(&mut self, above: u32) -> Vec<Receipt> {
+        let said = self.say(Request::Receipts(CardNumber(CSN), above));
+        let Response::Receipts(found) = said else {
+            panic!("no receipts: {said:?}");
+        };
+        let parse = |bytes: &ReceiptBytes| Receipt::parse(&bytes.0).unwrap();
+        found.iter().map(parse).collect()
+    }
+
+    /// What became of the order.
+    pub(crate) fn fate(&mut self, id: u8) -> Fate {
+        let said = self.say(Request::Find(OrderId([id; 16])));
+        let Response::Found(fate) = said else {
+            panic!("not found: {said:?}");
+        };
+        fate
     }
 
     /// The balance as the card says it.

@@ -105,7 +105,9 @@ fn capacity() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::house::{CardNumber, JobId, Request, Response, Task};
+    use crate::house::{
+        CardNumber, Fate, JobId, OrderId, RECEIPTS_LIMIT, ReceiptBytes, Request, Response, Task,
+    };
 
     #[test]
     fn frames_come_back_and_end_cleanly() {
@@ -136,5 +138,28 @@ mod tests {
         // The number 8 in two bytes.
         let other = [&[0x82, 0x18, 0x08][..], &good[2..]].concat();
         assert!(decode::<Response>(&other).is_err());
+    }
+    #[test]
+    fn as_many_receipts_as_may_come_fit_a_frame_and_come_back() {
+        let receipts = vec![ReceiptBytes(vec![0xa5; 100]); RECEIPTS_LIMIT];
+        let responses = [
+            Response::Receipts(receipts),
+            Response::Found(Fate::Unknown),
+            Response::Found(Fate::InDoubt),
+            Response::Found(Fate::CarriedOut(vec![1; 100])),
+            Response::Found(Fate::NotCarriedOut),
+        ];
+        for response in responses {
+            let bytes = encode(&response).unwrap();
+            assert_eq!(decode::<Response>(&bytes).unwrap(), response);
+        }
+        let requests = [
+            Request::Receipts(CardNumber([2; 10]), u32::MAX),
+            Request::Find(OrderId([3; 16])),
+        ];
+        for request in requests {
+            let bytes = encode(&request).unwrap();
+            assert_eq!(decode::<Request>(&bytes).unwrap(), request);
+        }
     }
 }
