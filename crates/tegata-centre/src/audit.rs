@@ -14,6 +14,7 @@ use tegata_ledger::{
 use tegata_protocol::{
     Currency, Digest, PartyNumber, Role, SignedBytes, Unverified, Verified, VerifyingKey,
     book::{Rule, StatementImport},
+    card::{CardLoad, CardOrders, CardPayment, CardRequest},
     envelope::{Body, Message},
     joining::{Registered, Registration},
     order::CardForm,
@@ -133,6 +134,31 @@ impl Auditor {
                 let token = interpret::card(&message, self);
                 token.map(|_| Action::Note).map_err(|code| code.to_string())
             }
+            (EvidenceKind::Party, CardPayment::LABEL) => {
+                let message = self.by_signing::<CardPayment>(record, signed)?;
+                attached(record, None)?;
+                let action = interpret::card_payment(&message, self, time);
+                action.map(|(_, a)| a).map_err(|code| code.to_string())
+            }
+            (EvidenceKind::Party, CardLoad::LABEL) => {
+                let key = |party: &PartyRecord| party.keys.spending;
+                let message = self.verified::<CardLoad>(record, signed, key)?;
+                attached(record, None)?;
+                Ok(interpret::card_load(&message))
+            }
+            (EvidenceKind::Party, CardRequest::LABEL) => {
+                let message = self.by_signing::<CardRequest>(record, signed)?;
+                attached(record, None)?;
+                Ok(interpret::card_request(&message))
+            }
+            (EvidenceKind::Operator, CardOrders::LABEL) => {
+                let message = self.by_signing::<CardOrders>(record, signed)?;
+                if message.from.role() != Role::Centre {
+                    return Err("it isn't signed by an operator".to_owned());
+                }
+                attached(record, None)?;
+                Ok(interpret::card_order(&message, self.currency))
+            }
             (EvidenceKind::Operator, StatementImport::LABEL) => {
                 let message = self.by_signing::<StatementImport>(record, signed)?;
                 if message.from.role() != Role::Centre {
@@ -228,7 +254,10 @@ impl Auditor {
         let message = Unverified::<Message<Rule>>::parse(signed).map_err(|e| e.to_string())?;
         let key = match &message.claimed().body {
             Rule::Appoint(_) => self.keys.register,
-            Rule::ExpireHold(_) => self.keys.receipts,
+            Rule::ExpireHold(_)
+            | Rule::CardReceipt(..)
+            | Rule::CardVoid(_)
+            | Rule::CardCopied(_) => self.keys.receipts,
         };
         let message = message.verify(&key).map_err(|e| e.to_string())?;
         caused(record, &message)?;
@@ -240,7 +269,7 @@ impl Auditor {
             }
             self.enter(operator);
         }
-        interpret::rule(&message.body).map_err(|code| code.to_string())
+        interpret::rule(&message.body, self.currency).map_err(|code| code.to_string())
     }
 }
 

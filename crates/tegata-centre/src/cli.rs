@@ -249,6 +249,7 @@ fn initialise(init: &Init) -> Result<(), Failure> {
         code_valid_days: 60,
         credit_keep_days: 30,
         sealing: None,
+        cards: None,
         pace: PaceSettings::default(),
     };
     settings.check()?;

@@ -16,9 +16,12 @@ use tegata_program::{
     exit::{Exit, Failure, OrExit as _},
 };
 use tegata_protocol::{
-    Amount, PartyNumber, ReplyKey, Role, SealingKey, SignedBytes, Time, Unverified, Validity,
-    Verified, VerifyingKey,
+    Amount, CardNumber, PartyNumber, ReplyKey, Role, SealingKey, SignedBytes, Time, Unverified,
+    Validity, Verified, VerifyingKey,
     book::{Done, Imported},
+    card::{
+        CardAnswer, CardContact, CardLoad, CardLoaded, CardPaid, CardPayment, CardRequest, CardStep,
+    },
     cbor,
     envelope::{Body, Message, Parcel, Reply, Sealed},
     joining::{RecordInquiry, Registered, Registration, SaltedDetails},
@@ -36,12 +39,14 @@ use tokio::sync::oneshot;
 
 mod cards;
 mod checks;
+mod ic_cards;
 
 use checks::{check_claim, check_delivery, may_act, may_send, order, timely};
 
 use crate::{
     audit::ReceiptsSigner,
     credit::CreditLink,
+    ic_card::CardDesk,
     interpret,
     keys::{OperationalKeys, PublicKeys, rng, sign_record},
     pace::{Cost, Paces},
@@ -69,6 +74,9 @@ const SAID: &[u16] = &[
     CardKept::LABEL,
     Imported::LABEL,
     Done::LABEL,
+    CardStep::LABEL,
+    CardPaid::LABEL,
+    CardLoaded::LABEL,
 ];
 
 /// An item of the outbox that isn't anything the centre says.
@@ -138,6 +146,7 @@ pub struct Desk {
     pub(crate) people: People,
     pub(crate) credit: Option<CreditLink>,
     pub(crate) sealing: Option<Sealing>,
+    pub(crate) cards: Option<Arc<CardDesk>>,
     pub(crate) register: LiveRegister,
     pub(crate) paces: Paces,
 }
@@ -172,7 +181,12 @@ enum Step {
     Draft(Box<Draft>, Back, Then),
     /// Nothing changes: answered at once.
     Answer(Vec<u8>, Back),
+    /// Somebody else is asked first, who may take his time.
+    Work(Work, Back),
 }
+
+/// What gives a reply's payload, off the threads that serve everybody.
+type Work = Box<dyn FnOnce() -> Vec<u8> + Send>;
 
 /// What remains to be done once a draft is durable.
 enum Then {
@@ -181,6 +195,8 @@ enum Then {
     SendHead,
     /// A new party is in the register.
     Enter(Box<PartyRecord>, Option<SaltedDetails>),
+    /// A card is over: the card-key server shall know.
+    Deny(CardNumber),
 }
 
 impl Desk {
@@ -205,6 +221,9 @@ impl Desk {
         let sealing = sealing
             .map(|set| Sealing::open(dir, set, now))
             .transpose()?;
+        let cards = house.cards.as_ref();
+        let cards = cards.map(|set| CardDesk::open(dir, set, house.currency, ledger.clone()));
+        let cards = cards.transpose()?.map(Arc::new);
         let paces = Paces::new(house.rates);
         let desk = Self {
             ledger,
@@ -214,6 +233,7 @@ impl Desk {
             people,
             credit,
             sealing,
+            cards,
             register,
             paces,
         };
@@ -225,6 +245,10 @@ impl Desk {
     pub async fn accept(&self, bytes: &[u8], now: Time) -> Answered {
         match self.hear(bytes, now) {
             Ok(Step::Answer(payload, back)) => self.answer(payload, None, &back),
+            Ok(Step::Work(work, back)) => match tokio::task::spawn_blocking(work).await {
+                Ok(payload) => self.answer(payload, None, &back),
+                Err(_) => Answered::Fault,
+            },
             Ok(Step::Draft(draft, back, then)) => self.commit(*draft, back, then, now).await,
             Err(Unheard::Unreadable(why)) => {
                 tracing::info!(%why, "a message that can't be read");
@@ -258,6 +282,11 @@ impl Desk {
             RecordInquiry::LABEL => self.own_record(parcel, reply, now),
             Collect::LABEL => self.collect(parcel, reply, now),
             CardForm::LABEL => self.card(parcel, reply, now),
+            CardPayment::LABEL => self.card_payment(parcel, reply, now),
+            CardContact::LABEL => self.card_contact(parcel, reply, now),
+            CardAnswer::LABEL => self.card_answer(parcel, reply, now),
+            CardLoad::LABEL => self.card_load(parcel, reply, now),
+            CardRequest::LABEL => self.card_request(parcel, reply, now),
             other => Err(Unheard::because(format!("type {other} isn't for a centre"))),
         }
     }
@@ -656,8 +685,9 @@ impl Desk {
                     return Answered::Fault;
                 }
             }
+            Then::Deny(card) if accepted => self.deny_card(card),
             Then::SendHead => head = Some(committed.head.to_vec()),
-            Then::Nothing | Then::Enter(..) => {}
+            Then::Nothing | Then::Enter(..) | Then::Deny(_) => {}
         }
         self.answer(committed.reply.to_vec(), head, back)
     }

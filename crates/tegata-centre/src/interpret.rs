@@ -4,13 +4,15 @@
 //! later, from the evidence alone. So it's pure, and knows no more than the evidence, the time of
 //! the record and the register as it stood.
 
+use tegata_card::receipt::{Kind, Receipt};
 use tegata_ledger::{
-    AccountId, Action, BillKey, Deposit, DepositEntry, HoldOrder, PayOrder, ReleaseReason,
-    StatementKey,
+    AccountId, Action, BillKey, CardAction, CardDeed, CardHold, CardReceipt, CardState, Deposit,
+    DepositEntry, HoldOrder, PayOrder, ReleaseReason, StatementKey,
 };
 use tegata_protocol::{
-    Currency, Digest, PartyNumber, PaymentId, Time, Unverified, Verified,
+    Amount, CardNumber, Currency, Digest, PartyNumber, PaymentId, Role, Time, Unverified, Verified,
     book::{Rule, StatementImport},
+    card::{CardLoad, CardOrder, CardOrders, CardPayment, CardRequest, Change},
     envelope::Message,
     order::{CardForm, CartToken},
     payment::{BillInquiry, Capture, HOLD_SECONDS, Mode, Payment},
@@ -74,20 +76,10 @@ pub fn payment(
     register: &impl Register,
     now: Time,
 ) -> Result<(Verified<Bill>, Action), Code> {
-    let bill = bill_of(&message.body.bill, register)?;
-    let shop = register.party(bill.shop).ok_or(Code::BillInvalid)?;
-    if shop.status != Status::Active || !shop.valid.holds(now) {
-        return Err(Code::BillInvalid);
-    }
-    if message.body.amount != bill.totals.total {
-        return Err(Code::BillDiffers);
-    }
+    let bill = payable(&message.body.bill, message.body.amount, register, now)?;
     // Tickets come with the capture of a hold; money paid at once would buy nothing.
     if message.body.mode == Mode::Pay && bill.delivery == DeliveryKind::Tickets {
         return Err(Code::BillDiffers);
-    }
-    if now >= bill.expires {
-        return Err(Code::BillExpired);
     }
     let currency = bill.totals.total.currency();
     let order = PayOrder {
@@ -106,6 +98,27 @@ pub fn payment(
         Mode::Pay => Action::Pay(order),
     };
     Ok((bill, action))
+}
+
+/// A bill that a shop in force signed, over what the member agreed to, and not yet expired.
+fn payable(
+    signed: &tegata_protocol::SignedBytes,
+    amount: Amount,
+    register: &impl Register,
+    now: Time,
+) -> Result<Verified<Bill>, Code> {
+    let bill = bill_of(signed, register)?;
+    let shop = register.party(bill.shop).ok_or(Code::BillInvalid)?;
+    if shop.status != Status::Active || !shop.valid.holds(now) {
+        return Err(Code::BillInvalid);
+    }
+    if amount != bill.totals.total {
+        return Err(Code::BillDiffers);
+    }
+    if now >= bill.expires {
+        return Err(Code::BillExpired);
+    }
+    Ok(bill)
 }
 
 /// The book's key of a bill.
@@ -183,8 +196,116 @@ pub fn import(message: &Verified<Message<StatementImport>>, currency: Currency) 
     })
 }
 
+/// A member agrees to pay a bill with a card (K3): the money is set aside, and waits for the card.
+///
+/// # Errors
+/// As [`payment`].
+pub fn card_payment(
+    message: &Verified<Message<CardPayment>>,
+    register: &impl Register,
+    now: Time,
+) -> Result<(Verified<Bill>, Action), Code> {
+    let body = &message.body;
+    let bill = payable(&body.bill, body.amount, register, now)?;
+    let currency = bill.totals.total.currency();
+    let action = CardAction::Hold(CardHold {
+        card: body.card,
+        holder: message.from,
+        payment: PaymentId::new(message.digest()),
+        payee: AccountId::shop(bill.shop, currency),
+        amount: bill.totals.total,
+        bill: bill_key(&bill),
+        bill_digest: bill.digest(),
+        expires: now.after(HOLD_SECONDS),
+    });
+    Ok((bill, Action::Card(action)))
+}
+
+/// Prepaid money for a card.
+pub fn card_load(message: &Verified<Message<CardLoad>>) -> Action {
+    Action::Card(CardAction::Load {
+        card: message.body.card,
+        holder: message.from,
+        amount: message.body.amount,
+    })
+}
+
+/// What a member asks for a card without it.
+pub fn card_request(message: &Verified<Message<CardRequest>>) -> Action {
+    let (card, holder) = (message.body.card, Some(message.from));
+    let state = match message.body.change {
+        Change::Block => CardState::Blocked,
+        Change::Unblock => CardState::Active,
+        Change::Lost => CardState::Lost,
+        Change::PayOut => {
+            let into = None;
+            return Action::Card(CardAction::Empty { card, holder, into });
+        }
+    };
+    Action::Card(CardAction::Change {
+        card,
+        holder,
+        state,
+    })
+}
+
+/// What an operator orders about cards. A receipt isn't booked by the operator's word: the card-key
+/// server has to know it.
+pub fn card_order(message: &Verified<Message<CardOrders>>, currency: Currency) -> Action {
+    let action = match &message.body.order {
+        CardOrder::Issue {
+            card,
+            member,
+            index,
+        } => CardAction::Issue {
+            card: *card,
+            holder: *member,
+            index: *index,
+            currency,
+        },
+        CardOrder::Replace(card, into) => CardAction::Empty {
+            card: *card,
+            holder: None,
+            into: Some(*into),
+        },
+        CardOrder::End(card) => CardAction::Change {
+            card: *card,
+            holder: None,
+            state: CardState::Ended,
+        },
+        CardOrder::Submit(_) => return Action::Note,
+    };
+    Action::Card(action)
+}
+
+/// A receipt of a card's, as the book takes it.
+fn receipt(bytes: &[u8], payment: Option<PaymentId>, currency: Currency) -> Option<CardReceipt> {
+    let receipt = Receipt::parse(bytes)?;
+    let done = &receipt.transaction;
+    let deed = match receipt.kind {
+        Kind::Debit => CardDeed::Debit,
+        Kind::Load | Kind::Refund => CardDeed::Load,
+        Kind::Void => CardDeed::Void,
+    };
+    let terminal = PartyNumber::from_wire(u64::from_be_bytes(done.terminal)).ok();
+    Some(CardReceipt {
+        card: CardNumber::from_bytes(*receipt.csn.as_bytes()),
+        counter: done.counter,
+        digest: Digest::of(bytes),
+        deed,
+        amount: Amount::new(done.amount.into(), currency).ok()?,
+        balance: receipt.balance,
+        payment,
+        terminal: terminal.filter(|party| party.role() == Role::Shop),
+    })
+}
+
 /// A rule of the centre's own.
-pub fn rule(rule: &Rule) -> Result<Action, Code> {
+///
+/// # Errors
+/// [`Code::KeyRefused`] for an appointment of nobody, [`Code::IcCardRefuses`] for bytes that are no
+/// receipt.
+pub fn rule(rule: &Rule, currency: Currency) -> Result<Action, Code> {
     match rule {
         Rule::ExpireHold(payment) => Ok(Action::Release {
             payment: *payment,
@@ -198,5 +319,20 @@ pub fn rule(rule: &Rule) -> Result<Action, Code> {
                 record: signed.as_bytes().to_vec(),
             })
         }
+        Rule::CardReceipt(bytes, payment) => {
+            let receipt = receipt(bytes, *payment, currency).ok_or(Code::IcCardRefuses)?;
+            Ok(Action::Card(CardAction::Post(receipt)))
+        }
+        Rule::CardVoid(payment) => Ok(Action::Release {
+            payment: *payment,
+            why: ReleaseReason::Voided {
+                by: PartyNumber::CENTRE,
+            },
+        }),
+        Rule::CardCopied(card) => Ok(Action::Card(CardAction::Change {
+            card: *card,
+            holder: None,
+            state: CardState::Copied,
+        })),
     }
 }

@@ -5,7 +5,8 @@
 //! book; the ledger decides and keeps it; [`replies`] says what is answered and who else is told.
 //! [`audit`] does the same from the evidence alone. [`people`] keeps applications and personal
 //! details apart from all that; [`bank`] reads statement files; [`letter`] makes the letters that
-//! bring numbers and codes; [`credit`] keeps card numbers, with keys that nothing else uses.
+//! bring numbers and codes; [`credit`] keeps card numbers, with keys that nothing else uses; [`ic_card`] signs
+//! debit orders for IC cards, whose keys it never sees.
 #![cfg_attr(
     test,
     allow(
@@ -21,6 +22,7 @@ pub mod bank;
 pub mod cli;
 pub mod credit;
 pub mod desk;
+pub mod ic_card;
 pub mod interpret;
 pub mod keys;
 pub mod letter;

@@ -17,8 +17,9 @@ use tegata_protocol::{
     Digest, PartyNumber, Role, SignedBytes, SigningKey, Suite, Time, Unverified, Verified,
     VerifyingKey,
     book::{Done, ImportedEntry, Rule, StatementImport},
+    card::{CardOrder, CardOrders},
     cbor,
-    envelope::{Message, Parcel},
+    envelope::{Body, Message, Parcel},
     record::{PartyKeys, PartyRecord, Status},
     refusal::{Code, Refusal},
 };
@@ -88,10 +89,24 @@ pub fn sign_import(
         statement: statement.id.as_str().to_owned(),
         entries,
     };
+    let signed = sign_order(operator, body, now);
+    Parcel::with(signed, file.to_vec())
+}
+
+/// Signs an order about cards.
+pub fn sign_card_order(
+    operator: (PartyNumber, &SigningKey),
+    order: CardOrder,
+    now: Time,
+) -> Parcel {
+    Parcel::new(sign_order(operator, CardOrders { order }, now))
+}
+
+fn sign_order<B: Body>(operator: (PartyNumber, &SigningKey), body: B, now: Time) -> SignedBytes {
     let id = tegata_protocol::MessageId::random(&mut rng());
     let (from, to, time) = (operator.0, PartyNumber::CENTRE, now);
     let (not_after, enc_digest, answers) = (None, None, None);
-    let signed = operator.1.sign(&Message {
+    operator.1.sign(&Message {
         from,
         to,
         id,
@@ -100,8 +115,7 @@ pub fn sign_import(
         enc_digest,
         answers,
         body,
-    });
-    Parcel::with(signed, file.to_vec())
+    })
 }
 
 /// An operator's number, by `serial`: `C-00000-…`.
@@ -112,8 +126,8 @@ pub(crate) fn operator_number(serial: u32) -> Result<PartyNumber, tegata_protoco
 /// The first operator, whom `tegata-centre init` makes.
 pub const FIRST_OPERATOR: u32 = 1;
 
-fn check_operator(
-    message: &Message<StatementImport>,
+fn check_operator<B: Body>(
+    message: &Message<B>,
     operator: &PartyRecord,
     now: Time,
 ) -> Result<(), Code> {
@@ -147,7 +161,35 @@ impl Desk {
         let unreadable = |e: &dyn std::fmt::Display| OrderError::Unreadable(e.to_string());
         let parcel: Parcel = cbor::decode(bytes, OPERATOR_LIMIT).map_err(|e| unreadable(&e))?;
         let file = parcel.attached().unwrap_or_default().to_vec();
-        let message = Unverified::<Message<StatementImport>>::parse(parcel.signed);
+        let (label, _) = parcel.signed.label().map_err(|e| unreadable(&e))?;
+        if label == CardOrders::LABEL {
+            let (message, refused) = self.from_operator::<CardOrders>(parcel.signed, now)?;
+            let draft = self.card_order(&message, refused, now)?;
+            let committed = self.ledger.submit_and_wait(draft).map_err(fault)?;
+            let reply = self.signed_reply(&committed)?;
+            self.card_ordered(&message.body.order);
+            return Ok(reply);
+        }
+        let (message, refused) = self.from_operator::<StatementImport>(parcel.signed, now)?;
+        let action = match refused {
+            None => self.check_import(&message, &file)?,
+            Some(code) => Err(code),
+        };
+        let action = action.unwrap_or_else(|code| Action::Refuse(code.number()));
+        let draft = self.import_draft(&message, file, action, now);
+        let committed = self.ledger.submit_and_wait(draft).map_err(fault)?;
+        self.signed_reply(&committed)
+    }
+
+    /// A verified order of a registered operator, and the first reason against it that doesn't need the
+    /// book.
+    fn from_operator<B: Body>(
+        &self,
+        signed: SignedBytes,
+        now: Time,
+    ) -> Result<(Verified<Message<B>>, Option<Code>), OrderError> {
+        let unreadable = |e: &dyn std::fmt::Display| OrderError::Unreadable(e.to_string());
+        let message = Unverified::<Message<B>>::parse(signed);
         let message = message.map_err(|e| unreadable(&e))?;
         let from = message.claimed().from;
         let operator = self.register.recall(from).map_err(unread)?;
@@ -159,14 +201,8 @@ impl Desk {
         if message.to != PartyNumber::CENTRE {
             return Err(unreadable(&"it was signed for somebody else"));
         }
-        let action = match check_operator(&message, &operator, now) {
-            Ok(()) => self.check_import(&message, &file)?,
-            Err(code) => Err(code),
-        };
-        let action = action.unwrap_or_else(|code| Action::Refuse(code.number()));
-        let draft = self.import_draft(&message, file, action, now);
-        let committed = self.ledger.submit_and_wait(draft).map_err(fault)?;
-        self.signed_reply(&committed)
+        let refused = check_operator(&message, &operator, now).err();
+        Ok((message, refused))
     }
 
     /// The outer error is ours: what the order rests on couldn't be read.
@@ -268,10 +304,13 @@ impl Desk {
     fn rule_draft(&self, rule: Rule, now: Time) -> Result<Draft, OrderError> {
         let key = match &rule {
             Rule::Appoint(_) => &self.keys.register,
-            Rule::ExpireHold(_) => &self.keys.receipts,
+            Rule::ExpireHold(_)
+            | Rule::CardReceipt(..)
+            | Rule::CardVoid(_)
+            | Rule::CardCopied(_) => &self.keys.receipts,
         };
         let refused = |code| OrderError::Refused(Refusal::new(code));
-        let action = interpret::rule(&rule).map_err(refused)?;
+        let action = interpret::rule(&rule, self.house.currency).map_err(refused)?;
         let expires = matches!(rule, Rule::ExpireHold(_));
         let (id, from) = (
             tegata_protocol::MessageId::random(&mut rng()),

@@ -6,12 +6,13 @@
 
 use minicbor::{Decode, Encode};
 use tegata_ledger::{
-    BillState as BookBillState, Decision, Destination, Hold, HoldState, OutboxItem, Outcome,
-    Position, Refusal as BookRefusal, Response,
+    BillState as BookBillState, CardState, Decision, Destination, Hold, HoldState, OutboxItem,
+    Outcome, Position, Posted, Refusal as BookRefusal, Response,
 };
 use tegata_protocol::{
     Amount, Currency, Digest, MessageId, PartyNumber, Time,
     book::{Done, Imported, StatementImport},
+    card::{CardLoaded, CardPaid},
     cbor,
     envelope::{Attachment, Body, Message},
     payload_of,
@@ -135,6 +136,16 @@ pub fn code_of(refusal: &BookRefusal) -> Code {
         BookRefusal::HoldNotYours { .. } => Code::HoldNotYours,
         BookRefusal::AmountAboveHold { .. } | BookRefusal::AmountZero => Code::AboveHold,
         BookRefusal::AlreadyRegistered { .. } => Code::AlreadyRegistered,
+        BookRefusal::CardUnknown { .. } | BookRefusal::CardNotYours { .. } => Code::IcCardUnknown,
+        BookRefusal::CardKnown { .. } => Code::IcCardKnown,
+        BookRefusal::CardState { state, .. } => match state {
+            CardState::Active | CardState::Blocked => Code::IcCardBlocked,
+            CardState::Lost | CardState::Copied | CardState::Replaced | CardState::Ended => {
+                Code::IcCardEnded
+            }
+        },
+        BookRefusal::CardInDoubt { .. } => Code::IcCardInDoubt,
+        BookRefusal::HoldAwaitsCard { .. } => Code::HoldUnknown,
         BookRefusal::StatementImported { .. } => Code::StatementImported,
         BookRefusal::EntryTwice { .. } => Code::StatementInvalid,
         BookRefusal::WrongCurrency { .. } => Code::WrongCurrency,
@@ -203,6 +214,9 @@ pub(crate) fn payment(back: Return, bill: &Bill, bill_digest: Digest, d: &Decisi
             | Outcome::Captured { .. }
             | Outcome::Released { .. }
             | Outcome::Bill { .. }
+            | Outcome::Card { .. }
+            | Outcome::CardMoved { .. }
+            | Outcome::Receipt { .. }
             | _ => return foreign(back, d.time),
         };
         let (currency, position) = (hold.amount.currency(), at(d.position));
@@ -234,6 +248,127 @@ pub(crate) fn payment(back: Return, bill: &Bill, bill_digest: Digest, d: &Decisi
     })
 }
 
+/// The reply to a payment by card: the money is set aside. The shop learns of it when the card has paid.
+pub(crate) fn card_payment(back: Return, bill: Digest, d: &Decision) -> Response {
+    respond(back, d, |outcome| {
+        let Outcome::Held { hold, payer } = outcome else {
+            return foreign(back, d.time);
+        };
+        let currency = hold.amount.currency();
+        let receipt = Receipt {
+            payment: hold.payment,
+            bill,
+            mode: Mode::Hold,
+            amount: hold.amount,
+            balance: amount(payer.balance, currency),
+            held: amount(payer.held, currency),
+            hold_expires: Some(hold.expires),
+            position: at(d.position),
+        };
+        Response::reply(back.payload(d.time, receipt))
+    })
+}
+
+/// The reply to whatever moves money between a member's accounts.
+pub(crate) fn card_moved(back: Return, currency: Currency, d: &Decision) -> Response {
+    respond(back, d, |outcome| {
+        let Outcome::CardMoved {
+            number,
+            amount: moved,
+            prepaid,
+            account,
+        } = outcome
+        else {
+            return foreign(back, d.time);
+        };
+        let loaded = CardLoaded {
+            card: *number,
+            amount: *moved,
+            prepaid: amount(prepaid.balance, currency),
+            account: amount(account.balance, currency),
+            position: at(d.position),
+        };
+        Response::reply(back.payload(d.time, loaded))
+    })
+}
+
+/// Whom a card's receipt concerns: a payment that it made, shop and member; one that it didn't make, the
+/// member.
+pub(crate) fn card_receipt(back: Return, d: &Decision) -> Response {
+    respond(back, d, |outcome| {
+        let Outcome::Receipt {
+            number,
+            card,
+            posted,
+            hold,
+            bill,
+            ..
+        } = outcome
+        else {
+            return foreign(back, d.time);
+        };
+        let outbox = match (posted, hold, bill) {
+            (Posted::Funded, Some(hold), Some(bill)) => {
+                let notice = PaidNotice {
+                    payment: hold.payment,
+                    bill: *bill,
+                    transaction: hold.bill.transaction,
+                    mode: Mode::Hold,
+                    amount: hold.amount,
+                    hold_expires: Some(hold.expires),
+                    position: at(d.position),
+                };
+                let paid = CardPaid {
+                    payment: hold.payment,
+                    bill: *bill,
+                    card: *number,
+                    counter: card.counter,
+                    amount: hold.amount,
+                    balance: amount(card.balance.into(), card.currency),
+                    position: at(d.position),
+                };
+                vec![
+                    back.post(hold.bill.shop, d.time, notice),
+                    back.post(card.holder, d.time, paid),
+                ]
+            }
+            (Posted::Voided, Some(hold), _) => given_up(back, hold, d),
+            (Posted::Funded | Posted::Voided | Posted::Noted | Posted::Paid { .. }, ..) => {
+                Vec::new()
+            }
+        };
+        Response {
+            reply: back.payload(d.time, Done {}),
+            outbox,
+        }
+    })
+}
+
+/// A payment that its card never made is given up: the shop never heard of it.
+pub(crate) fn card_void(back: Return, d: &Decision) -> Response {
+    respond(back, d, |outcome| {
+        let Outcome::Released { hold, .. } = outcome else {
+            return foreign(back, d.time);
+        };
+        Response {
+            reply: back.payload(d.time, Done {}),
+            outbox: given_up(back, hold, d),
+        }
+    })
+}
+
+fn given_up(back: Return, hold: &Hold, d: &Decision) -> Vec<OutboxItem> {
+    let closed = HoldClosed {
+        payment: hold.payment,
+        shop: hold.bill.shop,
+        amount: hold.amount,
+        closing: Closing::Voided,
+    };
+    let member = owner(hold.payer.owner);
+    let item = member.map(|m| back.post(m, d.time, closed));
+    item.into_iter().collect()
+}
+
 /// The reply to a capture, and the member's delivery.
 pub(crate) fn capture(back: Return, delivery: &[u8], d: &Decision) -> Response {
     respond(back, d, |outcome| {
@@ -242,7 +377,9 @@ pub(crate) fn capture(back: Return, delivery: &[u8], d: &Decision) -> Response {
         };
         let taken = match hold.state {
             HoldState::Captured(taken) => taken,
-            HoldState::Open | HoldState::Expired | HoldState::Voided => hold.amount,
+            HoldState::Open | HoldState::Awaiting | HoldState::Expired | HoldState::Voided => {
+                hold.amount
+            }
         };
         let (payment, position) = (hold.payment, at(d.position));
         let delivered = Delivered {

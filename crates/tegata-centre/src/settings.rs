@@ -16,6 +16,11 @@
 //! service_address = "https://sealing.example"
 //! forms_address = "https://forms.centre.example"   # leads to the guard, too, and serves nothing else
 //!
+//! [cards]                 # IC cards: where the card-key server is, and what a card may hold
+//! socket = "/run/tegata/card-keys.sock"
+//! balance_limit = "20000"
+//! debit_limit = "10000"
+//!
 //! [pace]                  # messages of one party in a minute; 0: any number
 //! members = 600
 //! shops = 60000
@@ -63,9 +68,66 @@ pub struct Settings {
     /// The sealing of the application form; absent: it's sent as it is, over TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealing: Option<SealingSettings>,
+    /// IC cards; absent: none are issued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cards: Option<CardsSettings>,
     /// How many messages each party may send.
     #[serde(default)]
     pub pace: PaceSettings,
+}
+
+/// IC cards, as they stand in the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardsSettings {
+    /// The card-key server's socket.
+    pub socket: std::path::PathBuf,
+    /// The most that a card may hold, in whole units.
+    #[serde(default = "default_card_balance")]
+    pub balance_limit: String,
+    /// The most that it pays at once.
+    #[serde(default = "default_card_debit")]
+    pub debit_limit: String,
+}
+
+fn default_card_balance() -> String {
+    "20000".to_owned()
+}
+
+fn default_card_debit() -> String {
+    "10000".to_owned()
+}
+
+/// IC cards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CardSettings {
+    /// The card-key server's socket.
+    pub socket: std::path::PathBuf,
+    /// The most that a card may hold, in minor units.
+    pub balance: u32,
+    /// The most that it pays at once, in minor units.
+    pub debit: u32,
+}
+
+impl CardsSettings {
+    fn check(&self, currency: Currency) -> Result<CardSettings, (&'static str, String)> {
+        let amount = |name, text: &str| {
+            let amount = Amount::parse(text, currency).map_err(|e| (name, e.to_string()))?;
+            let minor = u32::try_from(amount.minor())
+                .ok()
+                .filter(|m| *m <= i32::MAX as u32);
+            minor.ok_or((name, "more than a card can count".to_owned()))
+        };
+        let card = CardSettings {
+            socket: self.socket.clone(),
+            balance: amount("balance_limit", &self.balance_limit)?,
+            debit: amount("debit_limit", &self.debit_limit)?,
+        };
+        if card.debit == 0 || card.debit > card.balance {
+            return Err(("debit_limit", "expected 1 to balance_limit".to_owned()));
+        }
+        Ok(card)
+    }
 }
 
 /// Who hands out the keys that seal the application form, and where its frames stand.
@@ -247,6 +309,8 @@ pub struct House {
     pub credit_keep_seconds: u64,
     /// How the application form is sealed, if it is.
     pub sealing: Option<SealedForms>,
+    /// IC cards, if there are any.
+    pub cards: Option<CardSettings>,
     /// How many messages each party may send.
     pub rates: Rates,
 }
@@ -276,6 +340,7 @@ impl Settings {
         short_text(&self.account_owner).map_err(|e| wrong("account_owner", &e))?;
         web_address(&self.address).map_err(|e| wrong("address", &e))?;
         let sealing = self.sealing.as_ref().map(|s| s.check(&self.address));
+        let cards = self.cards.as_ref().map(|s| s.check(currency));
         let days = |n: u32| u64::from(n).saturating_mul(86_400);
         if !(1..=400).contains(&self.credit_keep_days) {
             return Err(wrong("credit_keep_days", &"expected 1 to 400 days"));
@@ -292,6 +357,7 @@ impl Settings {
             code_seconds: days(self.code_valid_days),
             credit_keep_seconds: days(self.credit_keep_days),
             sealing: sealing.transpose().map_err(|(name, e)| wrong(name, &e))?,
+            cards: cards.transpose().map_err(|(name, e)| wrong(name, &e))?,
             rates: self.pace.check().map_err(|e| wrong("burst_seconds", &e))?,
         };
         if house.load_min.minor() > house.load_max.minor() {

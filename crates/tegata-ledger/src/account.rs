@@ -47,7 +47,8 @@ pub struct AccountId {
     /// Whose: a party's number in its wire form, the number of a bank account of ours, or 0.
     #[n(1)]
     pub owner: u64,
-    /// 0; other numbers are kept for stripes that spread a busy shop's credits.
+    /// Of cards: which of its holder's it is. Else 0; other numbers are kept for stripes that spread a
+    /// busy shop's credits.
     #[n(2)]
     pub part: u16,
     /// In which currency.
@@ -81,6 +82,11 @@ impl AccountId {
         Self::new(AccountKind::Bank, number, currency)
     }
 
+    /// What was lost on cards.
+    pub const fn card_loss(currency: Currency) -> Self {
+        Self::new(AccountKind::CardLoss, 0, currency)
+    }
+
     /// Where money waits that nobody could be found for.
     pub const fn suspense(currency: Currency) -> Self {
         Self::new(AccountKind::Suspense, 0, currency)
@@ -90,7 +96,10 @@ impl AccountId {
 /// `Prepaid M-48312-20751 JPY`; accounts of nobody registered have a plain number: `Bank 1 JPY`.
 impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let of_party = matches!(self.kind, AccountKind::Prepaid | AccountKind::Shop);
+        let of_party = matches!(
+            self.kind,
+            AccountKind::Prepaid | AccountKind::Shop | AccountKind::CardShadow
+        );
         match PartyNumber::from_wire(self.owner).ok().filter(|_| of_party) {
             Some(party) => write!(f, "{:?} {party}", self.kind)?,
             None => write!(f, "{:?} {}", self.kind, self.owner)?,

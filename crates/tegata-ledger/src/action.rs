@@ -4,9 +4,11 @@
 //! rules need. The same signed bytes always give the same action, or the audit would disagree.
 
 use minicbor::Encode;
-use tegata_protocol::{Amount, Digest, PartyNumber, PaymentId, Time, TransactionNumber};
+use tegata_protocol::{
+    Amount, CardNumber, Currency, Digest, PartyNumber, PaymentId, Time, TransactionNumber,
+};
 
-use crate::{AccountId, RecordKind};
+use crate::{AccountId, CardHold, CardReceipt, CardState, RecordKind};
 
 /// A bill: its shop and the number that the shop drew for the sale.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Encode)]
@@ -44,7 +46,7 @@ pub struct HoldOrder {
 pub struct PayOrder {
     /// The payment's number: the digest of the member's signed instruction.
     pub payment: PaymentId,
-    /// A prepaid or card account.
+    /// A prepaid account; a card's only in a [`CardHold`].
     pub payer: AccountId,
     /// A shop's account.
     pub payee: AccountId,
@@ -151,6 +153,55 @@ pub enum Action {
         /// The digest of the signed bill.
         bill_digest: Digest,
     },
+    /// What is asked of a card's account.
+    Card(CardAction),
+}
+
+/// What a verified message asks of a card's account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CardAction {
+    /// A card becomes a member's.
+    Issue {
+        /// Which card.
+        card: CardNumber,
+        /// Whose.
+        holder: PartyNumber,
+        /// Which of the holder's cards.
+        index: u16,
+        /// What it holds.
+        currency: Currency,
+    },
+    /// A card may do more, or less, from now on.
+    Change {
+        /// Which card.
+        card: CardNumber,
+        /// Whose it must be, if a member asks.
+        holder: Option<PartyNumber>,
+        /// Its state from now on.
+        state: CardState,
+    },
+    /// Prepaid money is set aside for a card.
+    Load {
+        /// Which card.
+        card: CardNumber,
+        /// Whose it must be.
+        holder: PartyNumber,
+        /// How much.
+        amount: Amount,
+    },
+    /// What a card that is over has left goes to another card of its holder's, or to the prepaid account.
+    Empty {
+        /// Which card.
+        card: CardNumber,
+        /// Whose it must be, if a member asks.
+        holder: Option<PartyNumber>,
+        /// The card that takes its place.
+        into: Option<CardNumber>,
+    },
+    /// Set money aside that a card will pay.
+    Hold(CardHold),
+    /// A card did something.
+    Post(CardReceipt),
 }
 
 impl Action {
@@ -168,6 +219,12 @@ impl Action {
             Self::Capture { .. } => RecordKind::Capture,
             Self::Release { .. } => RecordKind::Release,
             Self::CloseBill { .. } => RecordKind::CloseBill,
+            Self::Card(CardAction::Issue { .. }) => RecordKind::IssueCard,
+            Self::Card(CardAction::Change { .. }) => RecordKind::ChangeCard,
+            Self::Card(CardAction::Load { .. }) => RecordKind::LoadCard,
+            Self::Card(CardAction::Empty { .. }) => RecordKind::EmptyCard,
+            Self::Card(CardAction::Hold(_)) => RecordKind::HoldByCard,
+            Self::Card(CardAction::Post(_)) => RecordKind::PostReceipt,
         }
     }
 }

@@ -352,7 +352,12 @@ fn missing(book: &Working, drafts: &[Draft]) -> Vec<Key> {
 fn statement_entries(effect: Effect) -> Option<(crate::StatementKey, Vec<crate::EntryRecord>)> {
     match effect {
         Effect::Statement(key, _, entries) => Some((key, entries)),
-        Effect::Party(..) | Effect::Hold(_) | Effect::Bill(..) | Effect::Funding(..) => None,
+        Effect::Party(..)
+        | Effect::Hold(_)
+        | Effect::Bill(..)
+        | Effect::Funding(..)
+        | Effect::Card(..)
+        | Effect::Receipt(..) => None,
     }
 }
 

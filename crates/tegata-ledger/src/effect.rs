@@ -4,9 +4,9 @@
 //! nothing can be written that the chain doesn't prove.
 
 use minicbor::Encode;
-use tegata_protocol::{Amount, Digest, PartyNumber, PaymentId, Time};
+use tegata_protocol::{Amount, CardNumber, Digest, PartyNumber, PaymentId, Time};
 
-use crate::{AccountId, BillKey, StatementKey};
+use crate::{AccountId, BillKey, Card, StatementKey};
 
 /// A payment, from its hold on.
 #[derive(Clone, PartialEq, Eq, Debug, Encode)]
@@ -52,6 +52,9 @@ pub enum HoldState {
     /// It was given up; all is free again.
     #[n(3)]
     Voided,
+    /// The money is set aside, but the card that is to pay hasn't yet: nobody may take it.
+    #[n(4)]
+    Awaiting,
 }
 
 /// What the book knows of a bill.
@@ -203,4 +206,10 @@ pub enum Effect {
         #[n(1)] Statement,
         #[n(2)] Vec<EntryRecord>,
     ),
+    /// A card.
+    #[n(6)]
+    Card(#[n(0)] CardNumber, #[n(1)] Card),
+    /// The digests of all receipts of a card with this counter: more than one, and it was copied.
+    #[n(7)]
+    Receipt(#[n(0)] CardNumber, #[n(1)] u32, #[n(2)] Vec<Digest>),
 }

@@ -85,6 +85,7 @@ mod account;
 mod action;
 pub mod audit;
 pub mod bench;
+mod card;
 mod committer;
 mod draft;
 mod effect;
@@ -98,8 +99,10 @@ mod working;
 
 pub use account::{Account, AccountId, AccountKind, Leg};
 pub use action::{
-    Action, BillKey, Deposit, DepositEntry, HoldOrder, PayOrder, ReleaseReason, StatementKey,
+    Action, BillKey, CardAction, Deposit, DepositEntry, HoldOrder, PayOrder, ReleaseReason,
+    StatementKey,
 };
+pub use card::{Card, CardDeed, CardHold, CardReceipt, CardState, Posted};
 pub use draft::{Committed, Decision, Draft, Fault, OutboxItem, Response};
 pub use effect::{
     Bill, BillState, Destination, Effect, EntryRecord, Funding, FundingState, Hold, HoldState,

@@ -83,6 +83,18 @@ numbered! {
         Release = 10,
         /// [`Action::CloseBill`](crate::Action::CloseBill).
         CloseBill = 11,
+        /// [`CardAction::Issue`](crate::CardAction::Issue).
+        IssueCard = 12,
+        /// [`CardAction::Change`](crate::CardAction::Change).
+        ChangeCard = 13,
+        /// [`CardAction::Load`](crate::CardAction::Load).
+        LoadCard = 14,
+        /// [`CardAction::Empty`](crate::CardAction::Empty).
+        EmptyCard = 15,
+        /// [`CardAction::Hold`](crate::CardAction::Hold).
+        HoldByCard = 16,
+        /// [`CardAction::Post`](crate::CardAction::Post).
+        PostReceipt = 17,
     }
 }
 

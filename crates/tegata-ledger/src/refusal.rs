@@ -1,8 +1,8 @@
 //! Why the book says no.
 
-use tegata_protocol::{Amount, PartyNumber, PaymentId};
+use tegata_protocol::{Amount, CardNumber, PartyNumber, PaymentId};
 
-use crate::{AccountId, BillKey, StatementKey};
+use crate::{AccountId, BillKey, CardState, StatementKey};
 
 /// The book's refusal of an action. Nothing changed; the refusal itself is recorded and final.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -152,6 +152,62 @@ pub enum Refusal {
         /// The account.
         account: AccountId,
     },
+    /// No such card.
+    #[error("no card {card} was issued")]
+    CardUnknown {
+        /// Which.
+        card: CardNumber,
+    },
+    /// Another member's card.
+    #[error("card {card} isn't {party}'s")]
+    CardNotYours {
+        /// Which.
+        card: CardNumber,
+        /// Who asked.
+        party: PartyNumber,
+    },
+    /// The number or the holder's index is taken.
+    #[error("card {card} was issued before, or its holder has one of that index")]
+    CardKnown {
+        /// Which.
+        card: CardNumber,
+    },
+    /// Its state doesn't allow it.
+    #[error("card {card} is {state:?}")]
+    CardState {
+        /// Which.
+        card: CardNumber,
+        /// Its state.
+        state: CardState,
+    },
+    /// Something waits for the card that isn't known to have been done or not.
+    #[error("payments wait for card {card}")]
+    CardInDoubt {
+        /// Which.
+        card: CardNumber,
+    },
+    /// The card hasn't paid yet, so nobody may take the money.
+    #[error("payment {payment} waits for a card that hasn't paid yet")]
+    HoldAwaitsCard {
+        /// The payment.
+        payment: PaymentId,
+    },
+    /// The very same receipt is in the book.
+    #[error("receipt {counter} of card {card} is in the book")]
+    ReceiptKnown {
+        /// Which card.
+        card: CardNumber,
+        /// The transaction's number on it.
+        counter: u32,
+    },
+    /// The receipt isn't of the payment that it's said to be of.
+    #[error("receipt {counter} of card {card} isn't of that payment")]
+    ReceiptDiffers {
+        /// Which card.
+        card: CardNumber,
+        /// The transaction's number on it.
+        counter: u32,
+    },
     /// An account would hold more than an amount can be.
     #[error("account {account} would hold more than an account can")]
     Overflow {
@@ -187,6 +243,14 @@ impl Refusal {
             Self::WrongCurrency { .. } => 20,
             Self::WrongAccount { .. } => 21,
             Self::Overflow { .. } => 22,
+            Self::CardUnknown { .. } => 23,
+            Self::CardNotYours { .. } => 24,
+            Self::CardKnown { .. } => 25,
+            Self::CardState { .. } => 26,
+            Self::CardInDoubt { .. } => 27,
+            Self::HoldAwaitsCard { .. } => 28,
+            Self::ReceiptKnown { .. } => 29,
+            Self::ReceiptDiffers { .. } => 30,
         }
     }
 }

@@ -4,14 +4,17 @@
 
 use std::collections::BTreeMap;
 
-use tegata_protocol::{Amount, Change, Digest, MAX_MINOR, PartyNumber, PaymentId, Time};
-
-use crate::{
-    Account, AccountId, AccountKind, Action, Bill, BillKey, BillState, Effect, EntryRecord,
-    Funding, FundingState, Hold, HoldOrder, HoldState, Key, Leg, PayOrder, Refusal, ReleaseReason,
-    Working,
+use tegata_protocol::{
+    Amount, CardNumber, Change, Digest, MAX_MINOR, PartyNumber, PaymentId, Time,
 };
 
+use crate::{
+    Account, AccountId, AccountKind, Action, Bill, BillKey, BillState, Card, Effect, EntryRecord,
+    Funding, FundingState, Hold, HoldOrder, HoldState, Key, Leg, PayOrder, Posted, Refusal,
+    ReleaseReason, Working,
+};
+
+mod cards;
 mod deposit;
 
 /// What an accepted action did, for the reply.
@@ -82,6 +85,39 @@ pub enum Outcome {
         /// Its state.
         state: BillState,
     },
+    /// A card as it is from now on.
+    Card {
+        /// Which.
+        number: CardNumber,
+        /// The card.
+        card: Card,
+    },
+    /// Money was moved to or from a card's account.
+    CardMoved {
+        /// Which card.
+        number: CardNumber,
+        /// How much.
+        amount: Amount,
+        /// The other account now: the prepaid one, or the other card's.
+        prepaid: Account,
+        /// The card's account now.
+        account: Account,
+    },
+    /// A card's receipt is in the book.
+    Receipt {
+        /// Which card.
+        number: CardNumber,
+        /// The card as it is from now on.
+        card: Card,
+        /// What became of it.
+        posted: Posted,
+        /// The payment's hold as it is from now on.
+        hold: Option<Hold>,
+        /// The digest of its bill.
+        bill: Option<Digest>,
+        /// There was another receipt with this counter.
+        copied: bool,
+    },
 }
 
 /// A decision in favour: the outcome, and what it changed.
@@ -148,6 +184,7 @@ pub(crate) fn needs(book: &Working, action: &Action, want: &mut impl FnMut(Key))
             }
         }
         Action::CloseBill { bill, .. } => want(Key::Bill(*bill)),
+        Action::Card(action) => cards::needs(book, action, want),
     }
 }
 
@@ -192,7 +229,13 @@ impl<'b> Attempt<'b> {
                 },
             ),
             Action::Deposit(deposit) => self.deposit(deposit),
-            Action::Hold(order) => self.place(order),
+            Action::Hold(order) => {
+                check_kind(
+                    order.pay.payer,
+                    order.pay.payer.kind == AccountKind::Prepaid,
+                )?;
+                self.place(order, HoldState::Open)
+            }
             Action::Pay(pay) => self.pay(pay),
             Action::Capture {
                 payment,
@@ -201,6 +244,7 @@ impl<'b> Attempt<'b> {
             } => self.capture(*payment, *payee_party, *amount),
             Action::Release { payment, why } => self.release(*payment, *why),
             Action::CloseBill { bill, bill_digest } => self.close_bill(*bill, *bill_digest),
+            Action::Card(action) => self.run_card(action),
         }
     }
 
@@ -237,7 +281,7 @@ impl<'b> Attempt<'b> {
     }
 
     /// Sets `pay.amount` aside, if bill and balance allow.
-    fn place(&mut self, order: &HoldOrder) -> Result<Outcome, Refusal> {
+    fn place(&mut self, order: &HoldOrder, state: HoldState) -> Result<Outcome, Refusal> {
         let pay = &order.pay;
         self.check_order(pay)?;
         if order.expires <= self.now {
@@ -246,13 +290,14 @@ impl<'b> Attempt<'b> {
             });
         }
         let payer = self.post(pay.payer, Change::NONE, pay.amount.credit())?;
-        let hold = self.new_hold(pay, order.expires, HoldState::Open);
+        let hold = self.new_hold(pay, order.expires, state);
         self.set_bill(pay, BillState::Held(pay.payment));
         Ok(Outcome::Held { hold, payer })
     }
 
     /// Pays `pay.amount` at once, if bill and balance allow.
     fn pay(&mut self, pay: &PayOrder) -> Result<Outcome, Refusal> {
+        check_kind(pay.payer, pay.payer.kind == AccountKind::Prepaid)?;
         self.check_order(pay)?;
         let payer = self.post(pay.payer, pay.amount.debit(), Change::NONE)?;
         let payee = self.post(pay.payee, pay.amount.credit(), Change::NONE)?;
@@ -284,11 +329,6 @@ impl<'b> Attempt<'b> {
 
     /// What a payment must be whatever the balance: right accounts, a new number, a payable bill.
     fn check_order(&self, pay: &PayOrder) -> Result<(), Refusal> {
-        let payer_fits = matches!(
-            pay.payer.kind,
-            AccountKind::Prepaid | AccountKind::CardShadow
-        );
-        check_kind(pay.payer, payer_fits)?;
         check_kind(pay.payee, pay.payee.kind == AccountKind::Shop)?;
         check_kind(pay.payee, pay.payee.owner == pay.bill.shop.wire())?;
         check_currency(pay.amount, pay.payer)?;
@@ -326,6 +366,9 @@ impl<'b> Attempt<'b> {
         amount: Amount,
     ) -> Result<Outcome, Refusal> {
         let hold = self.open_hold(payment, Some(party))?;
+        if hold.state == HoldState::Awaiting {
+            return Err(Refusal::HoldAwaitsCard { payment });
+        }
         if self.now >= hold.expires {
             return Err(Refusal::HoldExpired { payment });
         }
@@ -375,7 +418,7 @@ impl<'b> Attempt<'b> {
             return Err(Refusal::HoldNotYours { payment, party });
         }
         match hold.state {
-            HoldState::Open => Ok(hold.clone()),
+            HoldState::Open | HoldState::Awaiting => Ok(hold.clone()),
             HoldState::Captured(_) => Err(Refusal::HoldAlreadyCaptured { payment }),
             HoldState::Expired | HoldState::Voided => Err(Refusal::HoldClosed { payment }),
         }

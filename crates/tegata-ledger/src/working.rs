@@ -6,11 +6,11 @@
 
 use std::{cell::Cell, collections::HashMap, hash::Hash};
 
-use tegata_protocol::{Digest, PartyNumber, PaymentId};
+use tegata_protocol::{CardNumber, Digest, PartyNumber, PaymentId};
 
 use crate::{
-    Account, AccountId, Bill, BillKey, Effect, Funding, Hold, MessageKey, Position, Statement,
-    StatementKey,
+    Account, AccountId, Bill, BillKey, Card, Effect, Funding, Hold, MessageKey, Position,
+    Statement, StatementKey,
 };
 
 /// Something that an action needs to know.
@@ -30,6 +30,10 @@ pub enum Key {
     Party(PartyNumber),
     /// A bank statement.
     Statement(StatementKey),
+    /// A card.
+    Card(CardNumber),
+    /// The receipts of a card with this counter.
+    Receipt(CardNumber, u32),
 }
 
 /// A message that was received before.
@@ -134,6 +138,8 @@ pub struct Working {
     fundings: Shelf<String, Funding>,
     parties: Shelf<PartyNumber, Vec<u8>>,
     statements: Shelf<StatementKey, Statement>,
+    cards: Shelf<CardNumber, Card>,
+    receipts: Shelf<(CardNumber, u32), Vec<Digest>>,
     whole: bool,
     missed: Cell<bool>,
 }
@@ -187,6 +193,8 @@ impl Working {
             fundings: Shelf::new(),
             parties: Shelf::new(),
             statements: Shelf::new(),
+            cards: Shelf::new(),
+            receipts: Shelf::new(),
             whole,
             missed: Cell::new(false),
         }
@@ -199,6 +207,8 @@ impl Working {
     shelf!(fundings: String => Funding, funding, load_funding, changed_fundings, fundings);
     shelf!(parties: PartyNumber => Vec<u8>, party, load_party, changed_parties, parties);
     shelf!(statements: StatementKey => Statement, statement, load_statement, changed_statements, statements);
+    shelf!(cards: CardNumber => Card, card, load_card, changed_cards, cards);
+    shelf!(receipts: (CardNumber, u32) => Vec<Digest>, receipts_at, load_receipts, changed_receipts, receipts);
 
     /// Is this key here, or known to be absent?
     pub fn has(&self, key: &Key) -> bool {
@@ -211,6 +221,8 @@ impl Working {
                 Key::Funding(k) => self.fundings.has(k),
                 Key::Party(k) => self.parties.has(k),
                 Key::Statement(k) => self.statements.has(k),
+                Key::Card(k) => self.cards.has(k),
+                Key::Receipt(card, counter) => self.receipts.has(&(*card, *counter)),
             }
     }
 
@@ -239,6 +251,10 @@ impl Working {
                 self.fundings.put(reference, funding.clone());
             }
             Effect::Statement(key, statement, _) => self.statements.put(key, statement.clone()),
+            Effect::Card(number, card) => self.cards.put(number, *card),
+            Effect::Receipt(card, counter, digests) => {
+                self.receipts.put(&(*card, *counter), digests.clone());
+            }
         }
     }
 }

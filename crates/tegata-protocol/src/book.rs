@@ -108,6 +108,19 @@ pub enum Rule {
     /// An operator is entered in the register: the signed record of a centre-role party.
     #[n(1)]
     Appoint(#[n(0)] SignedBytes),
+    /// A card made a receipt, as the card-key server verified it: 100 bytes, and the payment that it's
+    /// of, if it's of one.
+    #[n(2)]
+    CardReceipt(
+        #[cbor(n(0), with = "minicbor::bytes")] Vec<u8>,
+        #[n(1)] Option<PaymentId>,
+    ),
+    /// The card-key server's word: the card never did this payment, and never will.
+    #[n(3)]
+    CardVoid(#[n(0)] PaymentId),
+    /// The card-key server's word: this card was copied.
+    #[n(4)]
+    CardCopied(#[n(0)] crate::CardNumber),
 }
 
 impl Body for Rule {

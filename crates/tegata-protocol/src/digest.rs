@@ -70,6 +70,10 @@ byte_string!(
     MessageId, 16
 );
 byte_string!(
+    /// An IC card's number, printed on it in hexadecimal (K1).
+    CardNumber, 10
+);
+byte_string!(
     /// The first eight bytes of SHA-256 of a public key: enough to find it, not to trust it.
     KeyId, 8
 );

@@ -6,7 +6,8 @@
 //! pure: bytes, time and randomness come in as arguments; it opens no socket, no file, no clock.
 //!
 //! Start with [`envelope`], then follow a purchase: [`joining`], [`prepaid`], [`purchase`],
-//! [`payment`], [`ticket`]; sealed web orders are in [`order`].
+//! [`payment`], [`ticket`]; sealed web orders are in [`order`],
+//! IC cards in [`card`].
 #![cfg_attr(
     test,
     allow(
@@ -30,6 +31,7 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod book;
+pub mod card;
 pub mod cbor;
 mod digest;
 pub mod envelope;
@@ -49,7 +51,7 @@ pub mod ticket;
 mod time;
 mod xwing;
 
-pub use digest::{Digest, KeyId, MessageId, PaymentId};
+pub use digest::{CardNumber, Digest, KeyId, MessageId, PaymentId};
 pub use malformed::Malformed;
 pub use money::{Amount, ArithmeticError, Change, Currency, MAX_MINOR};
 pub use number::{PartyNumber, Role, SeriesId, TransactionNumber};

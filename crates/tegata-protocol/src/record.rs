@@ -107,6 +107,8 @@ pub struct CentreKeys {
     pub receipts: VerifyingKey,
     /// Verifies lists: programs' digests, revocations. A centre that hands out none has none.
     pub lists: Option<VerifyingKey>,
+    /// Verifies orders to debit a card. A centre without cards may have none.
+    pub debit_orders: Option<VerifyingKey>,
     /// Everything for the centre is sealed to it.
     pub opening: SealingKey,
     /// When the first of them ends.
@@ -166,6 +168,7 @@ impl CentreKeys {
             register: verifying(Purpose::Register)?,
             receipts: verifying(Purpose::Receipts)?,
             lists: verifying(Purpose::Lists).ok(),
+            debit_orders: verifying(Purpose::DebitOrders).ok(),
             opening: opening.ok_or(CertificateError::Missing(Purpose::Opening))?,
             until: held.iter().map(|c| c.valid.until()).min().unwrap_or(now),
         })

@@ -264,6 +264,55 @@ codes! {
     /// The credit link can't use the card number.
     CardRefused = 730, "card_refused", Mend,
         "The card number can't be right, or was sealed for another order. Type it again.";
+
+    /// No such card, or another member's.
+    IcCardUnknown = 800, "ic_card_unknown", Mend,
+        "This card isn't one of yours. Use the card that the centre gave you.";
+    /// It's blocked.
+    IcCardBlocked = 801, "ic_card_blocked", Mend,
+        "This card is blocked. Unblock it in your wallet, or ask the centre.";
+    /// It was reported lost, replaced, copied or ended.
+    IcCardEnded = 802, "ic_card_ended", Mend,
+        "This card is out of use: reported lost, replaced, copied or ended. Ask the centre.";
+    /// Another card lies on the reader.
+    IcCardChanged = 803, "ic_card_changed", Mend,
+        "Another card lies on the reader. Put the first one back and begin again; nothing was paid.";
+    /// It doesn't know the keys that it should.
+    IcCardUnproven = 804, "ic_card_unproven", Mend,
+        "The card on the reader doesn't prove to be the one it says. Don't use it.";
+    /// The card said no.
+    IcCardRefuses = 805, "ic_card_refuses", Mend,
+        "The card refused, and nothing changed on it.";
+    /// Less on the card than is to be paid.
+    IcCardInsufficient = 806, "ic_card_insufficient", Mend,
+        "There isn't enough on the card. Load it and pay again.";
+    /// Above a limit of the card's.
+    IcCardLimit = 807, "ic_card_limit", Mend,
+        "That is more than the card may hold, or pay at once.";
+    /// What the PC told the card isn't what was ordered.
+    IcCardNotAsShown = 808, "ic_card_not_as_shown", Mend,
+        "The card was asked for something other than what was shown. Nothing was paid; use another computer.";
+    /// The member said no at the second question.
+    IcCardDeclined = 809, "ic_card_declined", Mend,
+        "You declined. Nothing was paid.";
+    /// No such contact, or its step is over.
+    IcCardContactOver = 810, "ic_card_contact_over", Mend,
+        "This contact with the card is over. Begin again; what was in doubt is found out then.";
+    /// The payment isn't waiting for a card.
+    IcCardNotDue = 811, "ic_card_not_due", Mend,
+        "This payment isn't waiting for the card: it was made, given up, or ran out. See the bill.";
+    /// The card-key server can't be reached.
+    IcCardService = 812, "ic_card_service", Later,
+        "The centre can't reach its card service now. Try again in a minute.";
+    /// A transaction of that card is in doubt.
+    IcCardInDoubt = 813, "ic_card_in_doubt", Later,
+        "A payment with this card is in doubt. Put the card on a reader first, or wait half an hour.";
+    /// A number that is in use.
+    IcCardKnown = 814, "ic_card_known", Mend,
+        "A card with this number was issued before.";
+    /// A slot or ticket that doesn't fit.
+    IcCardTicket = 815, "ic_card_ticket", Mend,
+        "The card has no such ticket, or that slot holds another one.";
 }
 
 impl fmt::Display for Code {

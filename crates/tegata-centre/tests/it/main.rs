@@ -18,6 +18,7 @@ mod credit;
 mod day;
 mod faults;
 mod folders;
+mod ic_cards;
 mod joining;
 mod kill;
 mod limits;

@@ -30,7 +30,9 @@ use tegata_ledger::{
 use tegata_program::{data::DataDir, password::Password};
 use tegata_protocol::{
     Amount, Currency, Digest, MessageId, OpeningKey, PartyNumber, PaymentId, ReplyKey, Role,
-    SignedBytes, SigningKey, Suite, Time, TransactionNumber, Unverified, cbor,
+    SignedBytes, SigningKey, Suite, Time, TransactionNumber, Unverified,
+    card::CardLoad,
+    cbor,
     envelope::{Body, Envelope, Message, Parcel, Reply, Sealed},
     joining::{Claim, Details, Registered, Registration, SaltedDetails, Slip},
     payment::{Capture, Captured, Collect, Mailbox, Mode, Payment, Receipt},
@@ -342,7 +344,7 @@ impl Party {
     /// The key that signs messages of this type.
     fn key_for<B: Body>(&self) -> &SigningKey {
         match &self.spending {
-            Some(spending) if B::LABEL == Payment::LABEL => spending,
+            Some(spending) if [Payment::LABEL, CardLoad::LABEL].contains(&B::LABEL) => spending,
             _ => &self.signing,
         }
     }

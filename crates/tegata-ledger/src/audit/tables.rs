@@ -3,6 +3,8 @@
 
 use std::{collections::HashMap, fmt::Debug, hash::Hash};
 
+use tegata_protocol::CardNumber;
+
 use super::{Audit, AuditError, Report};
 use crate::{
     AccountId, BillKey, StatementKey,
@@ -60,6 +62,15 @@ pub(super) fn compare(reader: &mut dyn Reader, audit: &mut Audit) -> Result<(), 
         statement_row,
         |after| reader.statements(after, PAGE),
     )?;
+    let row = |number: &CardNumber| number.to_string();
+    check(report, "card", &mut copied(book.cards()), row, |after| {
+        reader.cards(after, PAGE)
+    })?;
+    let row = |(card, counter): &(CardNumber, u32)| format!("{card} {counter}");
+    let expected = &mut copied(book.receipts());
+    check(report, "card_receipt", expected, row, |after| {
+        reader.receipts(after, PAGE)
+    })?;
     compare_entries(reader, audit)
 }
 

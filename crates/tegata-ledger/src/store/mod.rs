@@ -6,12 +6,12 @@
 //! particular to one database: SQLite is the first implementation, and whatever comes next has to
 //! pass the same battery of tests (`tests/it/battery.rs`).
 
-use tegata_protocol::{Digest, MessageId, PartyNumber, PaymentId, Time};
+use tegata_protocol::{CardNumber, Digest, MessageId, PartyNumber, PaymentId, Time};
 
 use crate::{
-    Account, AccountId, Bill, BillKey, EntryRecord, Evidence, Funding, Hold, Key, KnownMessage,
-    MessageKey, OutboxItem, Position, Record, RecordKind, Statement, StatementKey, Verdict,
-    Working,
+    Account, AccountId, Bill, BillKey, Card, EntryRecord, Evidence, Funding, Hold, Key,
+    KnownMessage, MessageKey, OutboxItem, Position, Record, RecordKind, Statement, StatementKey,
+    Verdict, Working,
 };
 
 mod sqlite;
@@ -231,6 +231,38 @@ pub trait Reader: Send {
         limit: u32,
     ) -> Result<Vec<(StatementKey, Statement)>, StoreError>;
 
+    /// A card.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn card(&mut self, number: &CardNumber) -> Result<Option<Card>, StoreError>;
+
+    /// Cards in the order of their numbers, beyond `after`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn cards(
+        &mut self,
+        after: Option<&CardNumber>,
+        limit: u32,
+    ) -> Result<Vec<(CardNumber, Card)>, StoreError>;
+
+    /// A member's cards by their index.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn cards_of(&mut self, holder: PartyNumber) -> Result<Vec<(CardNumber, Card)>, StoreError>;
+
+    /// The digests of cards' receipts by card and counter, beyond `after`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn receipts(
+        &mut self,
+        after: Option<&(CardNumber, u32)>,
+        limit: u32,
+    ) -> Result<Vec<CardReceipts>, StoreError>;
+
     /// A statement's entries in their order.
     ///
     /// # Errors
@@ -262,6 +294,9 @@ pub trait Reader: Send {
     /// [`StoreError`].
     fn counts(&mut self, from: Time, until: Time) -> Result<Vec<DayCount>, StoreError>;
 }
+
+/// The digests of all receipts of a card with one counter.
+pub type CardReceipts = ((CardNumber, u32), Vec<Digest>);
 
 /// What a message was answered.
 #[derive(Clone, PartialEq, Eq, Debug)]

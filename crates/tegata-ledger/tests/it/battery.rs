@@ -84,7 +84,8 @@ impl Clerk {
                 | Action::ExpectFunding { .. }
                 | Action::Pay(_)
                 | Action::Release { .. }
-                | Action::CloseBill { .. } => {}
+                | Action::CloseBill { .. }
+                | Action::Card(_) => {}
             }
         }
         let mut book = Working::partial();
@@ -161,7 +162,12 @@ impl Clerk {
 fn statement_of(effect: Effect) -> Option<(tegata_ledger::StatementKey, Vec<EntryRecord>)> {
     match effect {
         Effect::Statement(key, _, entries) => Some((key, entries)),
-        Effect::Party(..) | Effect::Hold(_) | Effect::Bill(..) | Effect::Funding(..) => None,
+        Effect::Party(..)
+        | Effect::Hold(_)
+        | Effect::Bill(..)
+        | Effect::Funding(..)
+        | Effect::Card(..)
+        | Effect::Receipt(..) => None,
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod audit_bites;
 mod battery;
+mod cards;
 mod committer;
 mod faults;
 mod kill;

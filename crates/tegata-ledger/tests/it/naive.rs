@@ -35,7 +35,7 @@ impl Naive {
         let of = self.payments.iter().filter(|p| p.order.payer == account);
         let gone: u64 = of
             .map(|p| match p.state {
-                HoldState::Open => p.order.amount.minor(),
+                HoldState::Open | HoldState::Awaiting => p.order.amount.minor(),
                 HoldState::Captured(amount) => amount.minor(),
                 HoldState::Expired | HoldState::Voided => 0,
             })
@@ -116,6 +116,7 @@ impl Naive {
                 }
             }),
             Action::CloseBill { bill, bill_digest } => self.close(*bill, *bill_digest),
+            Action::Card(_) => unreachable!("cards have tests of their own"),
         }
     }
 

@@ -124,7 +124,7 @@ fn check_book(book: &Working, moved: &BTreeMap<AccountId, Account>) {
     for (_, hold) in book.holds() {
         let bill = book.bill(&hold.bill).unwrap();
         match hold.state {
-            HoldState::Open => {
+            HoldState::Open | HoldState::Awaiting => {
                 *open.entry(hold.payer).or_default() += hold.amount.credit().minor();
                 assert_eq!(bill.state, BillState::Held(hold.payment));
             }

@@ -6,14 +6,16 @@
 use std::path::{Path, PathBuf};
 
 use tegata_ledger::{
-    AccountId, Action, BillKey, Committed, Decision, Deposit, DepositEntry, Draft, Evidence,
-    EvidenceKind, Fault, Head, HeadSigner, HoldOrder, Ledger, MessageKey, OpenError, OutboxItem,
-    Outcome, PayOrder, ReleaseReason, Response, StatementKey,
+    AccountId, AccountKind, Action, BillKey, CardAction, CardDeed, CardHold, CardReceipt,
+    CardState, Committed, Decision, Deposit, DepositEntry, Draft, Evidence, EvidenceKind, Fault,
+    Head, HeadSigner, HoldOrder, Ledger, MessageKey, OpenError, OutboxItem, Outcome, PayOrder,
+    ReleaseReason, Response, StatementKey,
     audit::{self, Heads, Report},
     store::{SqliteStore, Store},
 };
 use tegata_protocol::{
-    Amount, Currency, Digest, MessageId, PartyNumber, PaymentId, Role, Time, TransactionNumber,
+    Amount, CardNumber, Currency, Digest, MessageId, PartyNumber, PaymentId, Role, Time,
+    TransactionNumber,
 };
 
 pub(crate) fn member(n: u32) -> PartyNumber {
@@ -30,6 +32,21 @@ pub(crate) fn purse(n: u32) -> AccountId {
 
 pub(crate) fn till(n: u32) -> AccountId {
     AccountId::shop(shop(n), Currency::JPY)
+}
+
+pub(crate) fn card(n: u32) -> CardNumber {
+    let mut bytes = [0; 10];
+    bytes[6..].copy_from_slice(&n.to_be_bytes());
+    CardNumber::from_bytes(bytes)
+}
+
+/// The account of that card of the member's.
+pub(crate) fn shadow(n: u32, index: u16) -> AccountId {
+    AccountId {
+        kind: AccountKind::CardShadow,
+        part: index,
+        ..purse(n)
+    }
 }
 
 pub(crate) fn bank() -> AccountId {
@@ -84,6 +101,10 @@ pub(crate) fn action_of(evidence: &[u8]) -> Result<Action, String> {
             party: member(small(word()?)?),
             record: evidence.to_vec(),
         },
+        "joinshop" => Action::Register {
+            party: shop(small(word()?)?),
+            record: evidence.to_vec(),
+        },
         "renew" => Action::Replace {
             party: member(small(word()?)?),
             record: evidence.to_vec(),
@@ -133,6 +154,52 @@ pub(crate) fn action_of(evidence: &[u8]) -> Result<Action, String> {
                 bill_digest: Digest::of(txn.as_bytes()),
             }
         }
+        "issue" => Action::Card(CardAction::Issue {
+            card: card(small(word()?)?),
+            holder: member(small(word()?)?),
+            index: u16::try_from(small(word()?)?).unwrap(),
+            currency: Currency::JPY,
+        }),
+        "change" => Action::Card(CardAction::Change {
+            card: card(small(word()?)?),
+            holder: Some(member(small(word()?)?)),
+            state: CardState::from_number(u8::try_from(small(word()?)?).unwrap()).unwrap(),
+        }),
+        "load" => Action::Card(CardAction::Load {
+            card: card(small(word()?)?),
+            holder: member(small(word()?)?),
+            amount: yen(number(word()?)?),
+        }),
+        "empty" => Action::Card(CardAction::Empty {
+            card: card(small(word()?)?),
+            holder: Some(member(small(word()?)?)),
+            into: Some(small(word()?)?).filter(|n| *n > 0).map(card),
+        }),
+        "tap" => {
+            let (card, n) = (card(small(word()?)?), small(word()?)?);
+            let pay = pay_of(evidence, [&n.to_string(), word()?, word()?, word()?])?;
+            Action::Card(CardAction::Hold(CardHold {
+                card,
+                holder: member(n),
+                payment: pay.payment,
+                payee: pay.payee,
+                amount: pay.amount,
+                bill: pay.bill,
+                bill_digest: pay.bill_digest,
+                expires: Time::from_secs(number(word()?)?),
+            }))
+        }
+        "receipt" => Action::Card(CardAction::Post(CardReceipt {
+            card: card(small(word()?)?),
+            counter: small(word()?)?,
+            deed: CardDeed::from_number(u8::try_from(small(word()?)?).unwrap()).unwrap(),
+            amount: yen(number(word()?)?),
+            balance: small(word()?)?,
+            payment: Some(word()?).filter(|w| *w != "0").map(id).transpose()?,
+            terminal: Some(small(word()?)?).filter(|n| *n > 0).map(shop),
+            // What comes last makes the bytes differ, and nothing else.
+            digest: Digest::of(text.split_once(' ').unwrap_or_default().1.as_bytes()),
+        })),
         other => return Err(format!("{other:?} isn't an order")),
     })
 }

@@ -2,7 +2,8 @@
 
 use rusqlite::{Row, types::FromSql, types::ValueRef};
 use tegata_protocol::{
-    Amount, Currency, Digest, MessageId, PartyNumber, PaymentId, Time, TransactionNumber,
+    Amount, CardNumber, Currency, Digest, MessageId, PartyNumber, PaymentId, Time,
+    TransactionNumber,
 };
 
 use crate::{Position, store::StoreError};
@@ -111,6 +112,11 @@ impl<'r, 's> Cells<'r, 's> {
     pub(super) fn message(&mut self) -> Result<MessageId, StoreError> {
         let bytes = self.bytes()?;
         MessageId::from_slice(&bytes).ok_or_else(|| self.damaged("not 16 bytes"))
+    }
+
+    pub(super) fn card(&mut self) -> Result<CardNumber, StoreError> {
+        let bytes: Vec<u8> = self.take()?;
+        CardNumber::from_slice(&bytes).ok_or_else(|| self.damaged("not a card's number"))
     }
 
     pub(super) fn party(&mut self) -> Result<PartyNumber, StoreError> {

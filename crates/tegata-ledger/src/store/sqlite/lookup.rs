@@ -1,14 +1,14 @@
 //! Looking one thing up by its key: for readers, and for the committer's recall.
 
 use rusqlite::{Connection, Params, params};
-use tegata_protocol::{PartyNumber, PaymentId};
+use tegata_protocol::{CardNumber, Digest, PartyNumber, PaymentId};
 
 use super::{
     cells::{Cells, Table, integer, position_number},
     failed, rows,
 };
 use crate::{
-    Account, AccountId, Bill, BillKey, Funding, Hold, KnownMessage, MessageKey, Position,
+    Account, AccountId, Bill, BillKey, Card, Funding, Hold, KnownMessage, MessageKey, Position,
     Statement, StatementKey,
     store::{StoreError, Tip},
 };
@@ -150,6 +150,34 @@ pub(super) fn statement(
     let values = [key.account.as_str(), key.id.as_str()];
     let found = find(connection, sql, rows::STATEMENT, values, rows::statement)?;
     Ok(found.map(|(_, statement)| statement))
+}
+
+pub(super) fn card(
+    connection: &Connection,
+    number: &CardNumber,
+) -> Result<Option<Card>, StoreError> {
+    let sql = concat!(
+        "SELECT ",
+        rows::card_columns!(),
+        " FROM card WHERE number = ?1"
+    );
+    let found = find(connection, sql, rows::CARD, [number.as_bytes()], rows::card)?;
+    Ok(found.map(|(_, card)| card))
+}
+
+pub(super) fn receipts(
+    connection: &Connection,
+    card: &CardNumber,
+    counter: u32,
+) -> Result<Option<Vec<Digest>>, StoreError> {
+    let sql = concat!(
+        "SELECT ",
+        rows::receipt_columns!(),
+        " FROM card_receipt WHERE card = ?1 AND counter = ?2"
+    );
+    let values = params![card.as_bytes(), counter];
+    let found = find(connection, sql, rows::RECEIPT, values, rows::receipts)?;
+    Ok(found.map(|(_, digests)| digests))
 }
 
 /// The last number of a party's outbox; 0 when it's empty.

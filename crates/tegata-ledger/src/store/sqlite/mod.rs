@@ -22,7 +22,7 @@ use writer::SqliteWriter;
 const APPLICATION_ID: i64 = 0x5467_4c64;
 
 /// The steps that lead to today's schema, each run once, in order, never changed afterwards.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("cards.sql")];
 
 /// The book in a SQLite file.
 #[derive(Debug, Clone)]

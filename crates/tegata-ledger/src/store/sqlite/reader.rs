@@ -3,7 +3,7 @@
 use std::fmt;
 
 use rusqlite::{Connection, Params, params};
-use tegata_protocol::{PartyNumber, PaymentId, Time};
+use tegata_protocol::{CardNumber, PartyNumber, PaymentId, Time};
 
 use super::{
     cells::{integer, position_number},
@@ -12,11 +12,11 @@ use super::{
     rows,
 };
 use crate::{
-    Account, AccountId, Bill, BillKey, EntryRecord, Funding, Hold, Leg, MessageKey, Position,
+    Account, AccountId, Bill, BillKey, Card, EntryRecord, Funding, Hold, Leg, MessageKey, Position,
     RecordKind, Statement, StatementKey,
     store::{
-        DayCount, Reader, StoreError, StoredOutboxItem, StoredRecord, StoredReply, SuspenseEntry,
-        Tip,
+        CardReceipts, DayCount, Reader, StoreError, StoredOutboxItem, StoredRecord, StoredReply,
+        SuspenseEntry, Tip,
     },
 };
 
@@ -212,7 +212,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::hold_columns!(),
-            " FROM hold WHERE state = 0 AND payer_kind = ?1 AND payer_owner = ?2 \
+            " FROM hold WHERE state IN (0, 4) AND payer_kind = ?1 AND payer_owner = ?2 \
              AND payer_part = ?3 AND currency = ?4 ORDER BY expires, payment"
         );
         self.holds_where(sql, lookup::account_key(payer)?)
@@ -222,7 +222,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::hold_columns!(),
-            " FROM hold WHERE state = 0 AND expires <= ?1 ORDER BY expires, payment LIMIT ?2"
+            " FROM hold WHERE state IN (0, 4) AND expires <= ?1 ORDER BY expires, payment LIMIT ?2"
         );
         let now = i64::try_from(now.secs()).unwrap_or(i64::MAX);
         self.holds_where(sql, params![now, limit])
@@ -311,6 +311,50 @@ impl Reader for SqliteReader {
             values,
             rows::statement,
         )
+    }
+
+    fn card(&mut self, number: &CardNumber) -> Result<Option<Card>, StoreError> {
+        lookup::card(&self.connection, number)
+    }
+
+    fn cards(
+        &mut self,
+        after: Option<&CardNumber>,
+        limit: u32,
+    ) -> Result<Vec<(CardNumber, Card)>, StoreError> {
+        let sql = concat!(
+            "SELECT ",
+            rows::card_columns!(),
+            " FROM card WHERE number > ?1 ORDER BY number LIMIT ?2"
+        );
+        let after = after.map_or(&[][..], |number| number.as_bytes());
+        let values = params![after, limit];
+        list(&self.connection, sql, rows::CARD, values, rows::card)
+    }
+
+    fn cards_of(&mut self, holder: PartyNumber) -> Result<Vec<(CardNumber, Card)>, StoreError> {
+        let sql = concat!(
+            "SELECT ",
+            rows::card_columns!(),
+            " FROM card WHERE holder = ?1 ORDER BY idx"
+        );
+        let values = [integer(holder.wire(), "a party's number")?];
+        list(&self.connection, sql, rows::CARD, values, rows::card)
+    }
+
+    fn receipts(
+        &mut self,
+        after: Option<&(CardNumber, u32)>,
+        limit: u32,
+    ) -> Result<Vec<CardReceipts>, StoreError> {
+        let sql = concat!(
+            "SELECT ",
+            rows::receipt_columns!(),
+            " FROM card_receipt WHERE (card, counter) > (?1, ?2) ORDER BY card, counter LIMIT ?3"
+        );
+        let (card, counter) = after.map_or((&[][..], 0), |(card, n)| (card.as_bytes(), *n));
+        let values = params![card, counter, limit];
+        list(&self.connection, sql, rows::RECEIPT, values, rows::receipts)
     }
 
     fn entries(&mut self, statement: &StatementKey) -> Result<Vec<EntryRecord>, StoreError> {

@@ -1,13 +1,13 @@
 //! How each thing of the book stands in a row: its columns in one order, read one to one. Two
 //! different rows never read as the same value, so that the audit sees every change of a column.
 
-use tegata_protocol::{Change, Digest, PaymentId};
+use tegata_protocol::{CardNumber, Change, Digest, PaymentId};
 
 use super::cells::{Cells, Table};
 use crate::{
-    Account, AccountId, AccountKind, Bill, BillKey, BillState, Destination, EntryRecord, Evidence,
-    EvidenceKind, Funding, FundingState, Hold, HoldState, KnownMessage, Leg, MessageKey,
-    OutboxItem, Record, RecordKind, Statement, StatementKey, SuspenseReason, Verdict,
+    Account, AccountId, AccountKind, Bill, BillKey, BillState, Card, CardState, Destination,
+    EntryRecord, Evidence, EvidenceKind, Funding, FundingState, Hold, HoldState, KnownMessage, Leg,
+    MessageKey, OutboxItem, Record, RecordKind, Statement, StatementKey, SuspenseReason, Verdict,
     store::{StoreError, StoredOutboxItem},
 };
 
@@ -59,6 +59,14 @@ pub(super) const ENTRY: Table = Table {
     name: "statement_entry",
     keys: 3,
 };
+pub(super) const CARD: Table = Table {
+    name: "card",
+    keys: 1,
+};
+pub(super) const RECEIPT: Table = Table {
+    name: "card_receipt",
+    keys: 2,
+};
 pub(super) const OUTBOX: Table = Table {
     name: "outbox",
     keys: 2,
@@ -84,6 +92,8 @@ columns! {
                        used_account, used_id, used_idx";
     statement_columns = "account, id, bank_owner, bank_part, currency, entries, total, imported";
     entry_columns = "account, id, idx, amount, currency, referenced, reference, party, reason";
+    card_columns = "number, holder, idx, currency, state, counter, balance";
+    receipt_columns = "card, counter, digests";
     outbox_columns = "position, idx, party, number, kind, bytes";
 }
 
@@ -189,6 +199,7 @@ pub(super) fn hold_state_columns(state: &HoldState) -> (i64, u64) {
         HoldState::Captured(amount) => (1, amount.minor()),
         HoldState::Expired => (2, 0),
         HoldState::Voided => (3, 0),
+        HoldState::Awaiting => (4, 0),
     }
 }
 
@@ -221,6 +232,7 @@ pub(super) fn hold(c: &mut Cells<'_, '_>) -> Result<Hold, StoreError> {
         (1, _) => HoldState::Captured(captured),
         (2, true) => HoldState::Expired,
         (3, true) => HoldState::Voided,
+        (4, true) => HoldState::Awaiting,
         _ => return Err(c.damaged("state and captured amount don't go together")),
     };
     Ok(Hold {
@@ -354,6 +366,33 @@ pub(super) fn entry(c: &mut Cells<'_, '_>) -> Result<(StatementKey, EntryRecord)
         destination,
     };
     Ok((key, entry))
+}
+
+pub(super) fn card(c: &mut Cells<'_, '_>) -> Result<(CardNumber, Card), StoreError> {
+    let number = c.card()?;
+    let card = Card {
+        holder: c.party()?,
+        index: c.number()?,
+        currency: c.currency()?,
+        state: c.numbered(CardState::from_number)?,
+        counter: c.number()?,
+        balance: c.number()?,
+    };
+    Ok((number, card))
+}
+
+/// A card's number and a counter.
+type ReceiptKey = (CardNumber, u32);
+
+pub(super) fn receipts(c: &mut Cells<'_, '_>) -> Result<(ReceiptKey, Vec<Digest>), StoreError> {
+    let key = (c.card()?, c.number()?);
+    let bytes = c.bytes()?;
+    let (digests, rest) = bytes.as_chunks::<32>();
+    if digests.is_empty() || !rest.is_empty() {
+        return Err(c.damaged("not a row of digests"));
+    }
+    let digests = digests.iter().copied().map(Digest::from_bytes);
+    Ok((key, digests.collect()))
 }
 
 pub(super) fn outbox(c: &mut Cells<'_, '_>) -> Result<(u64, StoredOutboxItem), StoreError> {

@@ -3,15 +3,15 @@
 use std::{collections::HashMap, fmt};
 
 use rusqlite::{Connection, Params, params};
-use tegata_protocol::{Digest, PartyNumber};
+use tegata_protocol::{CardNumber, Digest, PartyNumber};
 
 use super::{
     cells::{Cells, Table, integer, position_number},
     failed, lookup, rows,
 };
 use crate::{
-    Account, AccountId, Bill, BillKey, Destination, EntryRecord, Funding, FundingState, Hold, Key,
-    Leg, OutboxItem, Position, Record, Statement, StatementKey, Verdict, Working,
+    Account, AccountId, Bill, BillKey, Card, Destination, EntryRecord, Funding, FundingState, Hold,
+    Key, Leg, OutboxItem, Position, Record, Statement, StatementKey, Verdict, Working,
     store::{Entry, StoreError, Tip, Writer},
 };
 
@@ -90,6 +90,11 @@ impl SqliteWriter {
             Key::Statement(key) => {
                 book.load_statement(key.clone(), lookup::statement(c, key)?);
             }
+            Key::Card(number) => book.load_card(*number, lookup::card(c, number)?),
+            Key::Receipt(card, counter) => {
+                let found = lookup::receipts(c, card, *counter)?;
+                book.load_receipts((*card, *counter), found);
+            }
         }
         Ok(())
     }
@@ -115,6 +120,12 @@ impl SqliteWriter {
         }
         for changed in book.changed_statements() {
             self.write_statement(changed.key, changed.value)?;
+        }
+        for changed in book.changed_cards() {
+            self.write_card(changed.key, changed.value, changed.stored)?;
+        }
+        for changed in book.changed_receipts() {
+            self.write_receipts(*changed.key, changed.value, changed.stored)?;
         }
         Ok(())
     }
@@ -387,6 +398,49 @@ impl SqliteWriter {
             integer(statement.imported.secs(), "a time")?,
         ];
         one(self.run(sql, "write a statement", values)?)
+    }
+
+    fn write_card(&self, number: &CardNumber, card: &Card, stored: bool) -> Result<(), StoreError> {
+        let sql = if stored {
+            "UPDATE card SET holder = ?2, idx = ?3, currency = ?4, state = ?5, counter = ?6, \
+             balance = ?7 WHERE number = ?1"
+        } else {
+            concat!(
+                "INSERT INTO card (",
+                rows::card_columns!(),
+                ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+            )
+        };
+        let values = params![
+            number.as_bytes(),
+            integer(card.holder.wire(), "a party's number")?,
+            card.index,
+            card.currency.code(),
+            card.state.number(),
+            card.counter,
+            card.balance,
+        ];
+        one(self.run(sql, "write a card", values)?)
+    }
+
+    fn write_receipts(
+        &self,
+        (card, counter): (CardNumber, u32),
+        digests: &[Digest],
+        stored: bool,
+    ) -> Result<(), StoreError> {
+        let sql = if stored {
+            "UPDATE card_receipt SET digests = ?3 WHERE card = ?1 AND counter = ?2"
+        } else {
+            concat!(
+                "INSERT INTO card_receipt (",
+                rows::receipt_columns!(),
+                ") VALUES (?1, ?2, ?3)"
+            )
+        };
+        let digests: Vec<u8> = digests.iter().flat_map(|d| *d.as_bytes()).collect();
+        let values = params![card.as_bytes(), counter, digests];
+        one(self.run(sql, "write a card's receipt", values)?)
     }
 
     fn write_statement_entry(

@@ -1,0 +1,285 @@
+//! The application server (K10): what the centre does about IC cards. It signs debit orders and keeps
+//! the book; the keys of the cards are the card-key server's, and only bytes that nobody here can read
+//! pass between that server and a card.
+//!
+//! ```text
+//! member's PC ◀── CardStep / CardAnswer ──▶ Contact ◀── house::Request / Response ──▶ card-key server
+//!                                              │
+//!                                              ▼ receipts, once each: Rule::CardReceipt
+//!                                            book ──▶ shop's notice, member's notice
+//! ```
+//! - [`contact`]: what a card lies on the reader for, step by step. In memory only: whatever gets lost,
+//!   the next contact finds out, and the book is right without it.
+//! - [`papers`]: brings the book up to date with the card-key server's receipts. That server's word is
+//!   what the book's rules rest on; each receipt counts once there.
+//! - [`stock`]: cards from the manufacturer that nobody has yet, with the keys that they come under.
+
+use std::{
+    collections::HashMap,
+    os::unix::net::UnixStream,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tegata_card::house::{CardLimits, HouseRefusal, Request, Response, client::HouseClient};
+use tegata_ledger::Ledger;
+use tegata_program::{data::DataDir, exit::Failure};
+use tegata_protocol::{
+    CardNumber, Currency, Digest, PartyNumber, SignedBytes, SigningKey, Time,
+    card::{Answered, CardStep, Errand, Next},
+    refusal::{Code, Refusal},
+};
+
+mod contact;
+pub(crate) mod papers;
+pub mod stock;
+
+use contact::Contact;
+use stock::Stock;
+
+use crate::{keys::OperationalKeys, settings::CardSettings};
+
+/// How long the card-key server may take for one answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A contact that nobody has gone on with for so long is forgotten, in seconds.
+const CONTACT_SECONDS: u64 = 600;
+
+/// Why nothing can be said about a card now. The centre's fault, or its card-key server's.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CardFault {
+    /// The card-key server can't be reached, or has failed.
+    #[error("the card-key server doesn't answer: {0}")]
+    Service(String),
+    /// The book can't be read or written.
+    #[error("{0}")]
+    Book(String),
+}
+
+/// What the centre needs for cards. Shared by its threads.
+pub(crate) struct CardDesk {
+    ledger: Ledger,
+    receipts: SigningKey,
+    debit_orders: SigningKey,
+    settings: CardSettings,
+    currency: Currency,
+    stock: Stock,
+    contacts: Mutex<HashMap<CardNumber, Arc<Open>>>,
+}
+
+/// A contact that is open: whose it is can be seen while somebody works on it.
+struct Open {
+    id: Digest,
+    member: PartyNumber,
+    contact: Mutex<Contact>,
+}
+
+impl Open {
+    fn lock(&self) -> MutexGuard<'_, Contact> {
+        self.contact.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for CardDesk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CardDesk({:?})", self.settings)
+    }
+}
+
+impl CardDesk {
+    /// Opens it in the centre's folder.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub(crate) fn open(
+        dir: &DataDir,
+        settings: &CardSettings,
+        currency: Currency,
+        ledger: Ledger,
+    ) -> Result<Self, Failure> {
+        let keys = OperationalKeys::open(dir)?;
+        Ok(Self {
+            ledger,
+            receipts: keys.receipts,
+            debit_orders: keys.debit_orders,
+            settings: settings.clone(),
+            currency,
+            stock: Stock::open(dir)?,
+            contacts: Mutex::default(),
+        })
+    }
+
+    /// The most that a card may hold, in minor units.
+    pub(crate) fn balance_limit(&self) -> u32 {
+        self.settings.balance
+    }
+
+    fn limits(&self) -> CardLimits {
+        CardLimits {
+            currency: self.currency.code().to_owned(),
+            balance: self.settings.balance,
+            debit: self.settings.debit,
+            offline: 0,
+        }
+    }
+
+    fn connect(&self) -> Result<House, CardFault> {
+        Ok(House {
+            client: HouseClient::connect(&self.settings.socket, PATIENCE).map_err(service)?,
+        })
+    }
+
+    /// A card lies on a reader: the first step. A contact with that card before it is over, if the card
+    /// is this member's.
+    pub(crate) fn begin(
+        &self,
+        (id, member): (Digest, PartyNumber),
+        card: CardNumber,
+        errand: Errand,
+        now: Time,
+    ) -> CardStep {
+        let refused = |code| CardStep {
+            contact: id,
+            step: 1,
+            next: Next::Refused(Refusal::new(code)),
+        };
+        match self.standing(card) {
+            Ok(Some(standing)) if standing.card.holder == member => {}
+            Ok(_) => return refused(Code::IcCardUnknown),
+            Err(error) => {
+                tracing::error!(%card, %error, "a card can't be looked up");
+                return refused(Code::IcCardService);
+            }
+        }
+        let open = {
+            let mut contacts = self.contacts.lock().unwrap_or_else(PoisonError::into_inner);
+            // One that somebody works on just now isn't old.
+            let young = |c: &Contact| now < c.touched.after(CONTACT_SECONDS);
+            contacts.retain(|_, c| c.contact.try_lock().map_or(true, |c| young(&c)));
+            if let Some(known) = contacts.get(&card).filter(|open| open.id == id) {
+                let known = Arc::clone(known);
+                drop(contacts);
+                return known.lock().last_step();
+            }
+            let contact = Mutex::new(Contact::new((id, member), card, errand, now));
+            let open = Arc::new(Open {
+                id,
+                member,
+                contact,
+            });
+            contacts.insert(card, Arc::clone(&open));
+            open
+        };
+        let mut contact = open.lock();
+        contact.start(self, now)
+    }
+
+    /// What the card, or the member, said to the step before.
+    pub(crate) fn go_on(
+        &self,
+        (id, member): (Digest, PartyNumber),
+        (step, answered): (u32, &Answered),
+        now: Time,
+    ) -> CardStep {
+        let over = || CardStep {
+            contact: id,
+            step: step.saturating_add(1),
+            next: Next::Refused(Refusal::new(Code::IcCardContactOver)),
+        };
+        let found = {
+            let contacts = self.contacts.lock().unwrap_or_else(PoisonError::into_inner);
+            let open = contacts.values().find(|c| (c.id, c.member) == (id, member));
+            open.cloned()
+        };
+        let Some(open) = found else { return over() };
+        let mut contact = open.lock();
+        let step = contact.answer(self, step, answered, now);
+        step.unwrap_or_else(over)
+    }
+
+    /// A card that is over shall open no session any more, wherever it turns up.
+    ///
+    /// # Errors
+    /// [`CardFault`]: it must be tried again.
+    pub(crate) fn deny(&self, card: CardNumber) -> Result<(), CardFault> {
+        let mut house = self.connect()?;
+        match house.call(&Request::Deny(number(card)))? {
+            Response::Card(_) | Response::Refused(HouseRefusal::UnknownCard) => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// One question that needs no card.
+    pub(crate) fn ask(&self, request: &Request) -> Result<Response, CardFault> {
+        self.connect()?.call(request)
+    }
+
+    fn sign_order(&self, order: &tegata_protocol::card::DebitOrder) -> SignedBytes {
+        self.debit_orders.sign(order)
+    }
+}
+
+/// A connection to the card-key server.
+struct House {
+    client: HouseClient<UnixStream>,
+}
+
+impl House {
+    fn call(&mut self, request: &Request) -> Result<Response, CardFault> {
+        match self.client.call(request).map_err(service)? {
+            Response::Fault => Err(CardFault::Service(
+                "it reports a fault of its own".to_owned(),
+            )),
+            response => Ok(response),
+        }
+    }
+}
+
+fn service(e: impl std::fmt::Display) -> CardFault {
+    CardFault::Service(e.to_string())
+}
+
+fn book(e: impl std::fmt::Display) -> CardFault {
+    CardFault::Book(e.to_string())
+}
+
+fn unexpected(response: &Response) -> CardFault {
+    CardFault::Service(format!("it gave an answer that doesn't fit: {response:?}"))
+}
+
+/// A card's number on the wire to the card-key server.
+pub(crate) fn number(card: CardNumber) -> tegata_card::house::CardNumber {
+    tegata_card::house::CardNumber(*card.as_bytes())
+}
+
+/// The code by which a member learns what the card-key server, or the card, refused.
+pub(crate) fn refusal_of(refusal: HouseRefusal) -> Refusal {
+    let code = match refusal {
+        HouseRefusal::UnknownCard => Code::IcCardUnknown,
+        HouseRefusal::Denied | HouseRefusal::Terminated | HouseRefusal::RolledBack => {
+            Code::IcCardEnded
+        }
+        HouseRefusal::Blocked => Code::IcCardBlocked,
+        HouseRefusal::NotProven => Code::IcCardUnproven,
+        HouseRefusal::OtherCard => Code::IcCardChanged,
+        HouseRefusal::Insufficient => Code::IcCardInsufficient,
+        HouseRefusal::OverDebitLimit
+        | HouseRefusal::OverBalanceLimit
+        | HouseRefusal::WrongAmount => Code::IcCardLimit,
+        HouseRefusal::NotAsViewed => Code::IcCardNotAsShown,
+        HouseRefusal::OrderKnown | HouseRefusal::JobUnknown | HouseRefusal::OutOfTurn => {
+            Code::IcCardContactOver
+        }
+        HouseRefusal::SlotInUse | HouseRefusal::NoTicket | HouseRefusal::Punched => {
+            Code::IcCardTicket
+        }
+        HouseRefusal::WrongCurrency
+        | HouseRefusal::WrongCounter
+        | HouseRefusal::StaleKey
+        | HouseRefusal::WrongRequest
+        | HouseRefusal::Personalised
+        | HouseRefusal::NoMoreKeys
+        | HouseRefusal::Worn => Code::IcCardRefuses,
+    };
+    Refusal::because(code, refusal.code())
+}

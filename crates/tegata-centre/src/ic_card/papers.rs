@@ -1,0 +1,203 @@
+//! Brings the book up to date with what cards did: the card-key server's receipts, each posted once.
+//!
+//! It doesn't matter what got lost before: a centre that was killed between a card's debit and its
+//! posting finds the receipt here the next time, and posts it then.
+
+use tegata_card::{
+    house::{Fate, OrderId, Request, Response},
+    receipt::Receipt,
+};
+use tegata_ledger::{
+    Card, Committed, Draft, EvidenceKind, Fault, Hold, HoldState, MessageKey, Verdict,
+};
+use tegata_protocol::{
+    Amount, CardNumber, Digest, MessageId, PartyNumber, PaymentId, Time,
+    book::{Done, Rule},
+    envelope::Message,
+};
+
+use super::{CardDesk, CardFault, House, book, number, unexpected};
+use crate::{
+    desk::evidence,
+    interpret,
+    keys::rng,
+    replies::{self, Return},
+};
+
+/// The order's number on the card: the beginning of the payment's.
+pub(crate) fn order_id(payment: PaymentId) -> OrderId {
+    let mut id = [0; 16];
+    for (to, from) in id.iter_mut().zip(payment.digest().as_bytes()) {
+        *to = *from;
+    }
+    OrderId(id)
+}
+
+/// How a card stands in the book.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    pub(crate) card: Card,
+    /// What is still to be written on it, in minor units.
+    pub(crate) owed: u32,
+    /// Payments that wait for it.
+    pub(crate) awaiting: Vec<Hold>,
+}
+
+impl Standing {
+    pub(crate) fn amount(&self, minor: u32) -> Amount {
+        let currency = self.card.currency;
+        Amount::new(minor.into(), currency).unwrap_or(Amount::zero(currency))
+    }
+}
+
+impl CardDesk {
+    /// How a card stands in the book; `None` if it wasn't issued.
+    pub(crate) fn standing(&self, number: CardNumber) -> Result<Option<Standing>, CardFault> {
+        let Some(card) = self.ledger.read(|b| b.card(&number)).map_err(book)? else {
+            return Ok(None);
+        };
+        let id = card.account();
+        let account = self.ledger.read(|b| b.account(&id)).map_err(book)?;
+        let holds = self.ledger.read(|b| b.holds_of(&id)).map_err(book)?;
+        let waits = |hold: &Hold| hold.state == HoldState::Awaiting;
+        let awaiting: Vec<Hold> = holds.into_iter().filter(waits).collect();
+        // On the card is what is available, and what waits for it to be taken off.
+        let waiting: i64 = awaiting.iter().map(|h| h.amount.credit().minor()).sum();
+        let available = account.unwrap_or_default().available();
+        let should = available.saturating_add(waiting);
+        let owed = should.saturating_sub(i64::from(card.balance));
+        if owed < 0 {
+            tracing::error!(card = %number, owed, "a card holds more than its account");
+        }
+        Ok(Some(Standing {
+            card,
+            owed: u32::try_from(owed.max(0)).unwrap_or(u32::MAX),
+            awaiting,
+        }))
+    }
+
+    /// Posts every receipt of a card that the book doesn't have, and gives up payments of which the
+    /// card-key server knows that the card never made them.
+    pub(super) fn catch_up(
+        &self,
+        house: &mut House,
+        card: CardNumber,
+        now: Time,
+    ) -> Result<(), CardFault> {
+        loop {
+            let Some(standing) = self.standing(card)? else {
+                return Ok(());
+            };
+            let after = standing.card.counter;
+            let receipts = match house.call(&Request::Receipts(number(card), after))? {
+                Response::Receipts(receipts) => receipts,
+                other => return Err(unexpected(&other)),
+            };
+            if receipts.is_empty() {
+                return self.give_up(house, &standing, now);
+            }
+            for receipt in &receipts {
+                self.post(&receipt.0, now)?;
+            }
+            // A receipt that moves nothing on would be asked for without end.
+            let moved = self.standing(card)?.map_or(after, |s| s.card.counter);
+            if moved <= after {
+                return Err(CardFault::Service("it repeats receipts".to_owned()));
+            }
+        }
+    }
+
+    fn give_up(&self, house: &mut House, standing: &Standing, now: Time) -> Result<(), CardFault> {
+        for hold in &standing.awaiting {
+            match house.call(&Request::Find(order_id(hold.payment)))? {
+                Response::Found(Fate::NotCarriedOut) => {
+                    self.carry_out(Rule::CardVoid(hold.payment), now)?;
+                }
+                Response::Found(Fate::Unknown | Fate::InDoubt | Fate::CarriedOut(_)) => {}
+                other => return Err(unexpected(&other)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Posts a receipt that the card-key server has verified. One that the book has changes nothing.
+    pub(crate) fn post(&self, bytes: &[u8], now: Time) -> Result<(), CardFault> {
+        let receipt = Receipt::parse(bytes);
+        let receipt = receipt.ok_or_else(|| book("a receipt can't be read"))?;
+        let payment = self.payment_of(&receipt)?;
+        self.carry_out(Rule::CardReceipt(bytes.to_vec(), payment), now)
+    }
+
+    /// Posts a receipt, unless the book has it: asking again is no record.
+    pub(crate) fn post_new(&self, bytes: &[u8], now: Time) -> Result<(), CardFault> {
+        let receipt = Receipt::parse(bytes);
+        let receipt = receipt.ok_or_else(|| book("a receipt can't be read"))?;
+        let card = CardNumber::from_bytes(*receipt.csn.as_bytes());
+        // The key before it, so that the first one that follows is it, if it's there.
+        let before = (card, receipt.transaction.counter.saturating_sub(1));
+        let found = self
+            .ledger
+            .read(|b| b.receipts(Some(&before), 1))
+            .map_err(book)?;
+        let known = found.iter().any(|((c, n), digests)| {
+            (*c, *n) == (card, receipt.transaction.counter) && digests.contains(&Digest::of(bytes))
+        });
+        if known { Ok(()) } else { self.post(bytes, now) }
+    }
+
+    /// The payment whose number begins as the order's id does.
+    fn payment_of(&self, receipt: &Receipt) -> Result<Option<PaymentId>, CardFault> {
+        let id = receipt.transaction.id;
+        let mut first = [0; 32];
+        for (to, from) in first.iter_mut().zip(id) {
+            *to = from;
+        }
+        let before = PaymentId::new(Digest::from_bytes(first));
+        let found = self.ledger.read(|b| b.holds(Some(&before), 1));
+        let found = found.map_err(book)?.pop().map(|hold| hold.payment);
+        Ok(found.filter(|payment| order_id(*payment).0 == id))
+    }
+
+    /// Carries out a rule that rests on the card-key server's word. What the book refuses was done
+    /// before, by another thread or before a crash; it's told in the log.
+    pub(crate) fn carry_out(&self, rule: Rule, now: Time) -> Result<(), CardFault> {
+        let action = interpret::rule(&rule, self.currency).map_err(book)?;
+        let (id, from) = (MessageId::random(&mut rng()), PartyNumber::CENTRE);
+        let (not_after, enc_digest, answers) = (None, None, None);
+        let said = rule.clone();
+        let signed = self.receipts.sign(&Message {
+            from,
+            to: from,
+            id,
+            time: now,
+            not_after,
+            enc_digest,
+            answers,
+            body: rule,
+        });
+        let back = Return {
+            to: from,
+            answers: signed.digest(),
+        };
+        let evidence = evidence(EvidenceKind::Centre, &signed, None);
+        let key = MessageKey { party: from, id };
+        let draft = Draft::new(key, evidence, action, now, move |d| match &said {
+            Rule::CardReceipt(..) => replies::card_receipt(back, d),
+            Rule::CardVoid(_) => replies::card_void(back, d),
+            Rule::CardCopied(_) | Rule::ExpireHold(_) | Rule::Appoint(_) => {
+                replies::fixed(back, Done {}, d)
+            }
+        });
+        let committed: Committed = self
+            .ledger
+            .submit_and_wait(draft)
+            .map_err(|e: Fault| book(e))?;
+        if let Verdict::Refused(code) = committed.verdict {
+            tracing::warn!(
+                code,
+                "what a card did was refused by the book, or known to it"
+            );
+        }
+        Ok(())
+    }
+}

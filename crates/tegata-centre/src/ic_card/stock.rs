@@ -1,0 +1,148 @@
+//! Cards that came from the manufacturer: `DIR/card-stock.txt`, a line for each with number and
+//! transport key, in hexadecimal. It's the file that comes with the cards; only the centre's user may
+//! read it. A card's key is of no use any more once the card has keys of ours, and goes then.
+
+use std::sync::{Mutex, PoisonError};
+
+use tegata_program::{
+    data::DataDir,
+    exit::{Exit, Failure},
+};
+use tegata_protocol::CardNumber;
+use zeroize::Zeroizing;
+
+const FILE: &str = "card-stock.txt";
+
+/// A card that nobody has yet.
+#[derive(Clone)]
+pub struct NewCard {
+    /// Its number.
+    pub card: CardNumber,
+    key: Zeroizing<[u8; 32]>,
+}
+
+impl std::fmt::Debug for NewCard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "NewCard({}, …)", self.card)
+    }
+}
+
+/// Reads a manufacturer's list.
+///
+/// # Errors
+/// The line that isn't one.
+pub fn parse(text: &str) -> Result<Vec<NewCard>, String> {
+    let mut cards: Vec<NewCard> = Vec::new();
+    for (line, text) in (1..).zip(text.lines()) {
+        if text.trim().is_empty() {
+            continue;
+        }
+        let wrong = || {
+            format!(
+                "line {line}: expected a card's number and its key, 20 and 64 hexadecimal digits"
+            )
+        };
+        let (card, key) = text.trim().split_once(' ').ok_or_else(wrong)?;
+        let card = CardNumber::from_hex(card).ok_or_else(wrong)?;
+        let key = tegata_protocol::Digest::from_hex(key.trim()).ok_or_else(wrong)?;
+        if cards.iter().any(|c| c.card == card) {
+            return Err(format!("line {line}: card {card} stands here twice"));
+        }
+        let key = Zeroizing::new(*key.as_bytes());
+        cards.push(NewCard { card, key });
+    }
+    Ok(cards)
+}
+
+/// The stock of a centre.
+pub(crate) struct Stock {
+    dir: DataDir,
+    // One change at a time: the file is replaced as a whole.
+    busy: Mutex<()>,
+}
+
+impl Stock {
+    pub(crate) fn open(dir: &DataDir) -> Result<Self, Failure> {
+        let stock = Self {
+            dir: DataDir::open_existing(dir.path(), crate::cli::PARTY)?,
+            busy: Mutex::default(),
+        };
+        stock.read()?;
+        Ok(stock)
+    }
+
+    fn read(&self) -> Result<Vec<NewCard>, Failure> {
+        let bytes = Zeroizing::new(self.dir.read_optional(FILE)?.unwrap_or_default());
+        let text = String::from_utf8_lossy(&bytes);
+        parse(&text).map_err(|why| Failure::new(Exit::Damaged, format!("{FILE}: {why}")))
+    }
+
+    fn write(&self, cards: &[NewCard]) -> Result<(), Failure> {
+        let mut text = Zeroizing::new(String::new());
+        for new in cards {
+            let key = tegata_protocol::Digest::from_bytes(*new.key);
+            text.push_str(&format!("{} {key}\n", new.card));
+        }
+        Ok(self.dir.write_atomic(FILE, text.as_bytes())?)
+    }
+
+    /// Adds cards; those that are there already stay as they are. Says how many were new.
+    pub(crate) fn add(&self, new: &[NewCard]) -> Result<usize, Failure> {
+        let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cards = self.read()?;
+        let before = cards.len();
+        for one in new {
+            if !cards.iter().any(|c| c.card == one.card) {
+                cards.push(one.clone());
+            }
+        }
+        self.write(&cards)?;
+        Ok(cards.len().saturating_sub(before))
+    }
+
+    /// The key under which a new card was delivered.
+    pub(crate) fn key(&self, card: CardNumber) -> Result<Option<Vec<u8>>, Failure> {
+        let found = self.read()?.into_iter().find(|c| c.card == card);
+        Ok(found.map(|c| c.key.to_vec()))
+    }
+
+    /// Forgets a card's key.
+    pub(crate) fn forget(&self, card: CardNumber) -> Result<(), Failure> {
+        let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cards = self.read()?;
+        let before = cards.len();
+        cards.retain(|c| c.card != card);
+        if cards.len() < before {
+            self.write(&cards)?;
+        }
+        Ok(())
+    }
+}
+
+/// Adds a manufacturer's list to the stock in this folder.
+///
+/// # Errors
+/// [`Failure`].
+pub fn add(dir: &DataDir, cards: &[NewCard]) -> Result<usize, Failure> {
+    Stock::open(dir)?.add(cards)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_taken_whole_or_refused_with_its_line() {
+        let key = "11".repeat(32);
+        let good = format!("00000000000000000001 {key}\n\n00000000000000000002 {key}\n");
+        assert_eq!(parse(&good).unwrap().len(), 2);
+        for (bad, says) in [
+            (format!("{good}0003 {key}"), "line 4: expected"),
+            (format!("{good}00000000000000000001 {key}"), "line 4: card"),
+            ("00000000000000000001".to_owned(), "line 1: expected"),
+        ] {
+            let why = parse(&bad).unwrap_err();
+            assert!(why.contains(says), "{why}");
+        }
+    }
+}
