@@ -30,6 +30,7 @@ use crate::{
 
 mod bank;
 mod credit;
+mod ic_cards;
 mod letters;
 
 /// The centre's data folder.
@@ -74,6 +75,9 @@ enum Command {
     /// Card numbers that shops pass on, sealed
     #[command(subcommand)]
     Credit(credit::CreditCommand),
+    /// IC cards: stock, issue, replacement, end
+    #[command(subcommand)]
+    Cards(ic_cards::CardsCommand),
     /// Verify the whole book again from its evidence
     Audit(Audit),
     /// Show accounts and what they add up to
@@ -199,6 +203,7 @@ pub fn main() -> Result<(), Failure> {
         Command::Programs(command) => programs::main(command, now()),
         Command::Bank(command) => bank::main(command),
         Command::Credit(command) => credit::main(&command),
+        Command::Cards(command) => ic_cards::main(command),
         Command::Audit(arguments) => audit(&arguments),
         Command::Accounts(shown) => accounts(&shown),
         Command::Erase(arguments) => erase(&arguments),
@@ -313,6 +318,7 @@ async fn tick(desk: Arc<Desk>) {
             desk.expire_holds(now());
             if second % 3600 == 0 {
                 desk.delete_old_cards(now());
+                desk.deny_cards();
             }
         };
         let ticked = tokio::task::spawn_blocking(work).await;

@@ -163,14 +163,14 @@ impl Desk {
         let file = parcel.attached().unwrap_or_default().to_vec();
         let (label, _) = parcel.signed.label().map_err(|e| unreadable(&e))?;
         if label == CardOrders::LABEL {
-            let (message, refused) = self.from_operator::<CardOrders>(parcel.signed, now)?;
+            let (message, refused) = self.operators::<CardOrders>(parcel.signed, now)?;
             let draft = self.card_order(&message, refused, now)?;
             let committed = self.ledger.submit_and_wait(draft).map_err(fault)?;
             let reply = self.signed_reply(&committed)?;
             self.card_ordered(&message.body.order);
             return Ok(reply);
         }
-        let (message, refused) = self.from_operator::<StatementImport>(parcel.signed, now)?;
+        let (message, refused) = self.operators::<StatementImport>(parcel.signed, now)?;
         let action = match refused {
             None => self.check_import(&message, &file)?,
             Some(code) => Err(code),
@@ -183,7 +183,7 @@ impl Desk {
 
     /// A verified order of a registered operator, and the first reason against it that doesn't need the
     /// book.
-    fn from_operator<B: Body>(
+    fn operators<B: Body>(
         &self,
         signed: SignedBytes,
         now: Time,

@@ -160,11 +160,11 @@ fn show_entries(
 }
 
 /// One HTTP request over the operators' socket.
-fn send_order(socket: &Path, body: &[u8]) -> Result<Vec<u8>, Failure> {
+pub(super) fn send_order(socket: &Path, body: &[u8]) -> Result<Vec<u8>, Failure> {
     use std::io::{Read as _, Write as _};
     let unreachable = |e: std::io::Error| {
         Failure::new(Exit::Unreachable, format!("the centre isn't running ({e})"))
-            .next("start tegata-centre serve, then import again")
+            .next("start tegata-centre serve, then try again")
     };
     let mut stream = std::os::unix::net::UnixStream::connect(socket).map_err(unreachable)?;
     let head = format!(

@@ -190,6 +190,14 @@ impl Desk {
         std::thread::spawn(deny);
     }
 
+    /// Tells the card-key server again of every card that is over: it may have been away when it was told.
+    pub fn deny_cards(&self) {
+        let Some(cards) = &self.cards else { return };
+        if let Err(error) = cards.deny_all() {
+            tracing::warn!(%error, "cards that are over can't be denied now; tried again in an hour");
+        }
+    }
+
     /// Takes an operator's order about cards.
     pub(crate) fn card_order(
         &self,
@@ -264,16 +272,14 @@ fn order_fault(fault: CardFault) -> OrderError {
 
 /// Has the card-key server verify a receipt, and posts it.
 fn submit(cards: &CardDesk, receipt: &[u8], now: Time) -> Result<Result<(), Code>, CardFault> {
-    Ok(match cards.ask(&Request::Submit(receipt.to_vec()))? {
-        Response::Kept { copy_of, .. } => {
-            if let Some(first) = copy_of {
-                // The book may not have the first one yet, by which this one is a second.
-                cards.post_new(&first, now)?;
-            }
-            cards.post_new(receipt, now)?;
-            Ok(())
-        }
-        Response::Checked(_) | Response::Refused(_) => Err(Code::IcCardUnproven),
-        other => return Err(CardFault::Service(format!("{other:?}"))),
-    })
+    let response = cards.ask(&Request::Submit(receipt.to_vec()))?;
+    let Response::Kept { copy_of, .. } = response else {
+        return Ok(Err(Code::IcCardUnproven));
+    };
+    if let Some(first) = copy_of {
+        // The book may not have the first one yet, by which this one is a second.
+        cards.post_new(&first, now)?;
+    }
+    cards.post_new(receipt, now)?;
+    Ok(Ok(()))
 }

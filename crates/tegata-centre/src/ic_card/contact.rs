@@ -205,13 +205,12 @@ impl Contact {
     fn plan_all(&mut self, desk: &CardDesk, now: Time) -> Result<Next, Stop> {
         let standing = self.standing(desk)?;
         let mut house = desk.connect()?;
-        let known = match house.call(&Request::Card(number(self.card)))? {
-            Response::Card(known) => known,
-            other => return Err(unexpected(&other).into()),
+        let Response::Card(known) = house.call(&Request::Card(number(self.card)))? else {
+            return Err(unexpected("a card").into());
         };
-        let Some(_known) = known else {
+        if known.is_none() {
             return self.plan_first(standing.card.state);
-        };
+        }
         desk.catch_up(&mut house, self.card, now)?;
         let standing = self.standing(desk)?;
         if standing.card.state.is_over() {
@@ -469,13 +468,13 @@ impl Contact {
             }
             Response::InDoubt if self.results.in_doubt => Err(Stop::InDoubt),
             Response::InDoubt => Err(gone()),
-            other @ (Response::Ordered { .. }
+            Response::Ordered { .. }
             | Response::Card(_)
             | Response::Checked(_)
             | Response::Kept { .. }
             | Response::Receipts(_)
             | Response::Found(_)
-            | Response::Fault) => Err(unexpected(&other).into()),
+            | Response::Fault => Err(unexpected("a session").into()),
         }
     }
 
@@ -557,24 +556,23 @@ impl Contact {
         let terminal = hold.bill.shop.wire().to_be_bytes();
         let money = Money { terminal, ..money? };
         self.results.in_doubt = true;
-        match house.call(&Request::Order(id, money))? {
-            Response::Ordered { counter, send } => {
-                let order = DebitOrder {
-                    card: self.card,
-                    payment,
-                    bill,
-                    shop: hold.bill.shop,
-                    amount: hold.amount,
-                    counter,
-                    balance: balance.map(|minor| standing.amount(minor)),
-                    issued: now,
-                    command: CardBytes(send),
-                };
-                self.waiting = Waiting::Agreement(Job::Pay(payment, read), id);
-                Ok(Next::Agree(desk.sign_order(&order)))
-            }
-            other => self.respond(desk, house, (Job::Pay(payment, read), id), other, now),
-        }
+        let response = house.call(&Request::Order(id, money))?;
+        let Response::Ordered { counter, send } = response else {
+            return self.respond(desk, house, (Job::Pay(payment, read), id), response, now);
+        };
+        let order = DebitOrder {
+            card: self.card,
+            payment,
+            bill,
+            shop: hold.bill.shop,
+            amount: hold.amount,
+            counter,
+            balance: balance.map(|minor| standing.amount(minor)),
+            issued: now,
+            command: CardBytes(send),
+        };
+        self.waiting = Waiting::Agreement(Job::Pay(payment, read), id);
+        Ok(Next::Agree(desk.sign_order(&order)))
     }
 
     fn order_load(
@@ -593,14 +591,13 @@ impl Contact {
         let owed = standing.amount(standing.owed);
         let money = self.money(order, owed, self.id, now)?;
         self.results.in_doubt = true;
-        match house.call(&Request::Order(id, money))? {
-            Response::Ordered { send: bytes, .. } => {
-                self.results.loaded = standing.owed;
-                self.waiting = Waiting::Bytes(Job::Load, id);
-                Ok(send(bytes))
-            }
-            other => self.respond(desk, house, (Job::Load, id), other, now),
-        }
+        let response = house.call(&Request::Order(id, money))?;
+        let Response::Ordered { send: bytes, .. } = response else {
+            return self.respond(desk, house, (Job::Load, id), response, now);
+        };
+        self.results.loaded = standing.owed;
+        self.waiting = Waiting::Bytes(Job::Load, id);
+        Ok(send(bytes))
     }
 
     fn money(&self, id: OrderId, amount: Amount, bill: Digest, now: Time) -> Result<Money, Stop> {

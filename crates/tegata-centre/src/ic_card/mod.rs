@@ -203,9 +203,37 @@ impl CardDesk {
     /// [`CardFault`]: it must be tried again.
     pub(crate) fn deny(&self, card: CardNumber) -> Result<(), CardFault> {
         let mut house = self.connect()?;
-        match house.call(&Request::Deny(number(card)))? {
-            Response::Card(_) | Response::Refused(HouseRefusal::UnknownCard) => Ok(()),
-            other => Err(unexpected(&other)),
+        let response = house.call(&Request::Deny(number(card)))?;
+        let told = matches!(
+            response,
+            Response::Card(_) | Response::Refused(HouseRefusal::UnknownCard)
+        );
+        if told {
+            Ok(())
+        } else {
+            Err(unexpected("a card that is over"))
+        }
+    }
+
+    /// The same for all cards that are over and that the card-key server still lets in.
+    ///
+    /// # Errors
+    /// [`CardFault`] of the first that can't be told.
+    pub(crate) fn deny_all(&self) -> Result<(), CardFault> {
+        let mut after = None;
+        loop {
+            let page = self.ledger.read(|b| b.cards(after.as_ref(), 500));
+            let page = page.map_err(book)?;
+            let Some((last, _)) = page.last() else {
+                return Ok(());
+            };
+            after = Some(*last);
+            for (card, _) in page.iter().filter(|(_, c)| c.state.is_over()) {
+                let known = self.ask(&Request::Card(number(*card)))?;
+                if matches!(known, Response::Card(Some(known)) if !known.denied) {
+                    self.deny(*card)?;
+                }
+            }
         }
     }
 
@@ -226,12 +254,11 @@ struct House {
 
 impl House {
     fn call(&mut self, request: &Request) -> Result<Response, CardFault> {
-        match self.client.call(request).map_err(service)? {
-            Response::Fault => Err(CardFault::Service(
-                "it reports a fault of its own".to_owned(),
-            )),
-            response => Ok(response),
+        let response = self.client.call(request).map_err(service)?;
+        if response == Response::Fault {
+            return Err(service("it reports a fault of its own"));
         }
+        Ok(response)
     }
 }
 
@@ -243,8 +270,10 @@ fn book(e: impl std::fmt::Display) -> CardFault {
     CardFault::Book(e.to_string())
 }
 
-fn unexpected(response: &Response) -> CardFault {
-    CardFault::Service(format!("it gave an answer that doesn't fit: {response:?}"))
+fn unexpected(asked: &str) -> CardFault {
+    CardFault::Service(format!(
+        "asked about {asked}, it gave an answer that doesn't fit"
+    ))
 }
 
 /// A card's number on the wire to the card-key server.

@@ -89,9 +89,9 @@ impl CardDesk {
                 return Ok(());
             };
             let after = standing.card.counter;
-            let receipts = match house.call(&Request::Receipts(number(card), after))? {
-                Response::Receipts(receipts) => receipts,
-                other => return Err(unexpected(&other)),
+            let asked = Request::Receipts(number(card), after);
+            let Response::Receipts(receipts) = house.call(&asked)? else {
+                return Err(unexpected("receipts"));
             };
             if receipts.is_empty() {
                 return self.give_up(house, &standing, now);
@@ -109,12 +109,12 @@ impl CardDesk {
 
     fn give_up(&self, house: &mut House, standing: &Standing, now: Time) -> Result<(), CardFault> {
         for hold in &standing.awaiting {
-            match house.call(&Request::Find(order_id(hold.payment)))? {
-                Response::Found(Fate::NotCarriedOut) => {
-                    self.carry_out(Rule::CardVoid(hold.payment), now)?;
-                }
-                Response::Found(Fate::Unknown | Fate::InDoubt | Fate::CarriedOut(_)) => {}
-                other => return Err(unexpected(&other)),
+            let asked = Request::Find(order_id(hold.payment));
+            let Response::Found(fate) = house.call(&asked)? else {
+                return Err(unexpected("an order"));
+            };
+            if fate == Fate::NotCarriedOut {
+                self.carry_out(Rule::CardVoid(hold.payment), now)?;
             }
         }
         Ok(())

@@ -375,9 +375,10 @@ impl Attempt<'_> {
 /// What the book knows of a card after this receipt of it.
 fn after_receipt(card: Card, receipt: &CardReceipt, copied: bool) -> Card {
     if copied {
-        let state = match card.state {
-            CardState::Active | CardState::Blocked => CardState::Copied,
-            over => over,
+        let state = if card.state.is_over() {
+            card.state
+        } else {
+            CardState::Copied
         };
         return Card { state, ..card };
     }

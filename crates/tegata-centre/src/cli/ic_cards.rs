@@ -1,0 +1,217 @@
+//! `tegata-centre cards`: IC cards, from the manufacturer's list to their end.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use tegata_ledger::{Card, CardState};
+use tegata_program::{
+    data::DataDir,
+    exit::{Exit, Failure, OrExit as _},
+    password::PasswordOnly,
+};
+use tegata_protocol::{
+    CardNumber, PartyNumber,
+    card::{CardBytes, CardOrder},
+    cbor,
+};
+
+use super::{OPERATOR_KEY, PARTY, Shown, bank::send_order, now, open_book, print};
+use crate::{
+    ic_card::stock,
+    keys::SealedKeyFile,
+    operator::{FIRST_OPERATOR, operator_number, sign_card_order},
+};
+
+/// The most cards that are listed.
+const LISTED: u32 = 1_000_000;
+
+#[derive(Subcommand, Debug)]
+pub(super) enum CardsCommand {
+    /// Take a manufacturer's list of new cards into stock: a line for each with number and key
+    Add {
+        /// The list; `tegata-card virtual` writes one beside its image
+        file: PathBuf,
+        /// The centre's data folder
+        #[arg(long, env = "TEGATA_DATA")]
+        data: PathBuf,
+    },
+    /// Give a card to a member; it goes into use at its first contact with the member's wallet
+    Issue {
+        /// The card's number, 20 hexadecimal digits
+        card: String,
+        /// The member's number
+        member: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Move a lost or worn card's money to another card of the same member; the first is over
+    Replace {
+        /// The card that is over
+        card: String,
+        /// The card that takes its place; issue it first
+        with: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// End a card; its money stays in its account, and its member can have it paid out
+    End {
+        /// The card's number
+        card: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Hand in a card's receipt that came by another way: from its log, or a gate
+    Submit {
+        /// The 100 bytes in hexadecimal
+        receipt: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// List the cards with what is on them
+    List(Shown),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct By {
+    /// The centre's data folder; the centre must be running
+    #[arg(long, env = "TEGATA_DATA")]
+    data: PathBuf,
+    /// The operator's password
+    #[command(flatten)]
+    password: PasswordOnly,
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// [`Failure`], with the exit code.
+pub(super) fn main(command: CardsCommand) -> Result<(), Failure> {
+    match command {
+        CardsCommand::Add { file, data } => add(&file, &data),
+        CardsCommand::Issue { card, member, by } => issue(&card, &member, &by),
+        CardsCommand::Replace { card, with, by } => {
+            let (old, new) = (number(&card)?, number(&with)?);
+            order(&by, CardOrder::Replace(old, new))?;
+            println!("card {new} has what card {old} had; {old} is over");
+            Ok(())
+        }
+        CardsCommand::End { card, by } => {
+            let card = number(&card)?;
+            order(&by, CardOrder::End(card))?;
+            println!("card {card} is over");
+            Ok(())
+        }
+        CardsCommand::Submit { receipt, by } => submit(&receipt, &by),
+        CardsCommand::List(shown) => list(&shown),
+    }
+}
+
+fn number(text: &str) -> Result<CardNumber, Failure> {
+    let number = CardNumber::from_hex(text.trim());
+    number.ok_or_else(|| {
+        Failure::usage(format!("{text:?} isn't a card's number"))
+            .next("give the 20 hexadecimal digits that are printed on it")
+    })
+}
+
+fn add(file: &Path, data: &Path) -> Result<(), Failure> {
+    let dir = DataDir::open_existing(data, PARTY)?;
+    let text = std::fs::read_to_string(file)
+        .or_exit(Exit::Usage)
+        .or_doing(format!("reading {}", file.display()))?;
+    let cards = stock::parse(&text).map_err(|why| {
+        Failure::usage(format!("{}: {why}", file.display())).next("nothing was taken")
+    })?;
+    let new = stock::add(&dir, &cards)?;
+    let known = cards.len().saturating_sub(new);
+    println!("{new} card(s) are in stock now, {known} were before");
+    println!("next: tegata-centre cards issue CARD MEMBER");
+    Ok(())
+}
+
+fn issue(card: &str, member: &str, by: &By) -> Result<(), Failure> {
+    let card = number(card)?;
+    let member: PartyNumber = member.parse().or_exit(Exit::Usage)?;
+    let dir = DataDir::open_existing(&by.data, PARTY)?;
+    let theirs = open_book(&dir)?.cards_of(member).or_exit(Exit::Damaged)?;
+    let index = u16::try_from(theirs.len()).or_exit(Exit::Refused)?;
+    order(
+        by,
+        CardOrder::Issue {
+            card,
+            member,
+            index,
+        },
+    )?;
+    println!("card {card} is {member}'s now");
+    println!("next: {member} lays it on a reader: tegata-wallet card show");
+    Ok(())
+}
+
+fn submit(receipt: &str, by: &By) -> Result<(), Failure> {
+    let receipt: String = receipt.split_whitespace().collect();
+    let (pairs, rest) = receipt.as_bytes().as_chunks::<2>();
+    let digit = |pair: &[u8; 2]| {
+        let pair = std::str::from_utf8(pair).ok()?;
+        u8::from_str_radix(pair, 16).ok()
+    };
+    let bytes: Option<Vec<u8>> = pairs.iter().map(digit).collect();
+    let bytes = bytes.filter(|_| rest.is_empty());
+    let bytes = bytes.ok_or_else(|| Failure::usage("a receipt is 200 hexadecimal digits"))?;
+    order(by, CardOrder::Submit(CardBytes(bytes)))?;
+    println!("the receipt is the card's, and in the book");
+    Ok(())
+}
+
+/// Signs an order and hands it to the running centre.
+fn order(by: &By, order: CardOrder) -> Result<(), Failure> {
+    let dir = DataDir::open_existing(&by.data, PARTY)?;
+    let key = SealedKeyFile::open(&dir, OPERATOR_KEY, &by.password.read()?)?;
+    let operator = (operator_number(FIRST_OPERATOR)?, &key);
+    let parcel = sign_card_order(operator, order, now());
+    send_order(&dir.file("operator.sock")?, &cbor::encode(&parcel))?;
+    Ok(())
+}
+
+fn list(shown: &Shown) -> Result<(), Failure> {
+    let dir = DataDir::open_existing(&shown.data, PARTY)?;
+    let mut book = open_book(&dir)?;
+    let cards = book.cards(None, LISTED).or_exit(Exit::Damaged)?;
+    let mut lines = Vec::new();
+    let mut json = Vec::new();
+    for (number, card) in cards {
+        let account = book.account(&card.account()).or_exit(Exit::Damaged)?;
+        let account = account.unwrap_or_default();
+        json.push(serde_json::json!({
+            "card": number.to_string(), "member": card.holder.to_string(),
+            "state": word(&card), "on_card": card.balance, "counter": card.counter,
+            "account": account.balance, "held": account.held,
+            "currency": card.currency.code(),
+        }));
+        lines.push(format!(
+            "{number}  {}  {:<8}  on it {:>8}  account {:>8}, held {}",
+            card.holder,
+            word(&card),
+            card.balance,
+            account.balance,
+            account.held
+        ));
+    }
+    if lines.is_empty() {
+        lines.push("no card was issued yet".to_owned());
+    }
+    print(shown, &json.into(), &lines.join("\n"));
+    Ok(())
+}
+
+/// The word that stands in JSON and lists.
+const fn word(card: &Card) -> &'static str {
+    match card.state {
+        CardState::Active => "active",
+        CardState::Blocked => "blocked",
+        CardState::Lost => "lost",
+        CardState::Copied => "copied",
+        CardState::Replaced => "replaced",
+        CardState::Ended => "ended",
+    }
+}
