@@ -18,13 +18,14 @@ use rustls::{
 };
 use sha2::{Digest as _, Sha256};
 use tegata_card::house::WireError;
+use tegata_card::house::client::{CertificatePin, NotAPin};
 use tegata_program::exit::{Failure, OrExit as _};
 
 /// Which clients are taken.
 #[derive(Clone, Debug)]
 pub enum Clients {
     /// Those with one of these certificates, by SHA-256.
-    Pinned(Vec<[u8; 32]>),
+    Pinned(Vec<CertificatePin>),
     /// Those whom an authority in this file certified.
     CertifiedBy(PathBuf),
 }
@@ -36,30 +37,11 @@ impl Clients {
     /// [`Failure`] naming the one that isn't a pin.
     pub fn pinned(pins: &[String]) -> Result<Self, Failure> {
         let pins = pins.iter().map(|text| {
-            pin(text).ok_or_else(|| {
-                let what = format!("client_pin {text}: a SHA-256 has 64 hexadecimal digits");
-                Failure::usage(what)
-                    .next("openssl x509 -in client.pem -noout -fingerprint -sha256 shows it")
-            })
+            let pin = text.parse();
+            pin.map_err(|error: NotAPin| Failure::usage(format!("client_pin {text}: {error}")))
         });
         Ok(Self::Pinned(pins.collect::<Result<_, _>>()?))
     }
-}
-
-fn pin(text: &str) -> Option<[u8; 32]> {
-    let digits: Vec<u8> = text
-        .bytes()
-        .filter(|byte| *byte != b':')
-        .map(|byte| {
-            char::from(byte)
-                .to_digit(16)
-                .and_then(|d| u8::try_from(d).ok())
-        })
-        .collect::<Option<_>>()?;
-    let (pairs, rest) = digits.as_chunks::<2>();
-    let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
-    rest.is_empty().then_some(())?;
-    bytes.try_into().ok()
 }
 
 /// Our certificate and its key.
@@ -149,7 +131,7 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
 /// key of a pinned certificate is the centre.
 #[derive(Debug)]
 struct Pinned {
-    pins: Vec<[u8; 32]>,
+    pins: Vec<CertificatePin>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -165,7 +147,7 @@ impl ClientCertVerifier for Pinned {
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let digest: [u8; 32] = Sha256::digest(end_entity.as_ref()).into();
-        if self.pins.contains(&digest) {
+        if self.pins.contains(&CertificatePin::new(digest)) {
             Ok(ClientCertVerified::assertion())
         } else {
             let unknown = CertificateError::ApplicationVerificationFailure;
@@ -193,25 +175,5 @@ impl ClientCertVerifier for Pinned {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pins_are_64_digits_with_or_without_colons() {
-        assert_eq!(pin(&"aB".repeat(32)), Some([0xab; 32]));
-        assert_eq!(pin(&["AB"; 32].join(":")), Some([0xab; 32]));
-        for wrong in [
-            "",
-            "ab",
-            &"ab".repeat(33),
-            &"zz".repeat(32),
-            &"a".repeat(63),
-        ] {
-            assert_eq!(pin(wrong), None, "{wrong}");
-        }
     }
 }
