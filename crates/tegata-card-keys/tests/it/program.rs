@@ -19,7 +19,7 @@ use tegata_card::house::client::{
     CertificatePin, ConnectError, HouseClient, Remote, Server, Trust,
 };
 use tegata_card::house::{
-    CardNumber, FRAME_LIMIT, JobId, OrderId, Request, Resolved, Response, Task,
+    CardNumber, FRAME_LIMIT, HouseRefusal, JobId, OrderId, Request, Resolved, Response, Task,
 };
 use tegata_card::session::select;
 use tempfile::TempDir;
@@ -426,4 +426,66 @@ fn a_socket_is_found_and_its_server_speaks() {
     let (error, text) = why_not(&server);
     assert!(matches!(error, ConnectError::Socket { .. }), "{error:?}");
     assert!(text.contains("Start it"), "{text}");
+}
+
+/// May it do what the application server may, or what a gate may?
+fn rights(server: &Server) -> (bool, bool) {
+    let mut client = server.connect(PATIENCE).unwrap();
+    let not_permitted = Response::Refused(HouseRefusal::NotPermitted);
+    let card = client.call(&Request::Card(CardNumber(CSN))).unwrap();
+    let read = begin(JobId([2; 16]), Task::ReadTicket { slot: 1 });
+    let read = client.call(&read).unwrap();
+    (card != not_permitted, read != not_permitted)
+}
+
+#[test]
+fn who_comes_by_the_gates_socket_or_pin_is_a_gate() {
+    let both = (true, true);
+    let gate = (false, true);
+    let (ca, member) = (file("ca.pem"), pin("member").to_string());
+    let ca = ca.to_str().unwrap();
+    for known in [
+        // Certified by the centre's authority too: a gate all the same.
+        ["--client-ca", ca],
+        ["--client-pin", &pin("client").to_string()],
+    ] {
+        let mut program = Program::new();
+        let gates = program.folder.path().join("gates.sock");
+        let clients = [
+            &known[..],
+            &[
+                "--gate-pin",
+                &member,
+                "--gate-socket",
+                gates.to_str().unwrap(),
+            ],
+        ];
+        let address = program.start_tls(&clients.concat());
+        assert_eq!(rights(&Server::Socket(program.socket())), both);
+        assert_eq!(rights(&Server::Socket(gates.clone())), gate);
+        let mode = fs::metadata(&gates).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600);
+        let trust = || Trust::Pinned(pin("server"));
+        assert_eq!(rights(&remote(&address, "member", trust())), gate);
+        if known[0] == "--client-pin" {
+            assert_eq!(rights(&remote(&address, "client", trust())), both);
+        }
+        let stranger = why_not(&remote(&address, "stranger", trust())).0;
+        assert!(
+            matches!(stranger, ConnectError::NotLetIn { .. }),
+            "{stranger:?}"
+        );
+        assert_eq!(program.terminate(), Some(0));
+        assert!(!gates.exists() && !program.socket().exists());
+    }
+}
+
+#[test]
+fn gates_alone_may_come_from_elsewhere() {
+    let mut program = Program::new();
+    let address = program.start_tls(&["--gate-pin", &pin("member").to_string()]);
+    let trust = || Trust::Pinned(pin("server"));
+    assert_eq!(rights(&remote(&address, "member", trust())), (false, true));
+    let other = why_not(&remote(&address, "client", trust())).0;
+    assert!(matches!(other, ConnectError::NotLetIn { .. }), "{other:?}");
 }
