@@ -13,6 +13,8 @@
 //! A job ends with `Done`, `Refused` or `InDoubt`. In doubt, the next job of that card finds out
 //! first, and says so in `Opened` and `Done` (`resolved`), before anything new is begun.
 //!
+//! A gate's connection may begin `ReadTicket` and `Punch`, answer and abandon, and nothing else.
+//!
 //! On the wire: a frame is a length (u32, big-endian, at most [`FRAME_LIMIT`]) and deterministic
 //! CBOR. One request, one response, in order; several connections are served side by side.
 
@@ -519,4 +521,6 @@ refusals! {
     NoMoreKeys = 24, "card_no_more_keys", "The card's keys can't be changed again. Replace the card.";
     /// The card is damaged, or can open no session any more.
     Worn = 25, "card_worn", "The card can't be used any more. Replace it.";
+    /// This kind of client may not ask that.
+    NotPermitted = 26, "card_not_permitted", "A gate's connection may have tickets read and punched, and nothing else. The centre can do more.";
 }

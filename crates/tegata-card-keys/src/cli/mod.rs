@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::house::House;
 use crate::keys::{self, KeyFileError, MasterKeys};
-use crate::serve::{Admission, Server};
+use crate::serve::Server;
 use crate::settings::Settings;
 use crate::store::{self, CardRecord, Store, StoreError, Versions};
 
@@ -176,22 +176,22 @@ fn serve(arguments: Serve) -> Result<(), Failure> {
     let dir = arguments.usual.existing()?;
     let _lock = dir.lock()?;
     let settings = arguments.settings.or(config::load(&dir, "card-keys")?);
-    let remote = settings.remote()?;
+    let (admission, remote) = (settings.admission()?, settings.remote()?);
     let password = arguments.password.read()?;
     let keys = keys::open(&dir.file(keys::FILE)?, &password).map_err(key_failure)?;
     drop(password);
     let house = House::new(keys, open_store(&dir)?, settings.bounds());
-    let admission = Admission {
-        socket: settings.socket.clone(),
-        connections: settings.connections.unwrap_or(64),
-        uids: settings.allow_uid.clone(),
-    };
     serve::runtime()?.block_on(async {
         let stop = Stop::on_signals()?;
         let server = Server::bind(house, dir.path(), admission, remote).await?;
         let socket = server.socket().display().to_string();
         let address = server.address().map(|address| address.to_string());
-        let object = json!({ "socket": socket, "address": address, "pid": std::process::id() });
+        let gates = server
+            .gate_socket()
+            .map(|socket| socket.display().to_string());
+        let object = json!({
+            "socket": socket, "gate_socket": gates, "address": address, "pid": std::process::id(),
+        });
         let line = format!("The card-key server is open at {socket}");
         arguments.usual.say(&object, &line);
         server.run(stop).await;

@@ -7,6 +7,7 @@
 //! any point the next job of that card reads the purse and finds out (`finding.rs`).
 //!
 //! ```text
+//! clients.rs   who may ask what
 //! opening.rs   INITIALIZE UPDATE, EXTERNAL AUTHENTICATE
 //! finding.rs   READ PURSE, READ LOG, CONFIRM, VOID: what became of an order in doubt
 //! money.rs     DEBIT, LOAD, CONFIRM
@@ -15,6 +16,7 @@
 //! papers.rs    without a session: receipts (check, submit, list), orders' fates; deny, card
 //! ```
 
+mod clients;
 mod finding;
 mod money;
 mod opening;
@@ -35,6 +37,7 @@ use tegata_card::session::{Opening, Order, Reply, Said, Session};
 
 use crate::keys::MasterKeys;
 use crate::store::{CardRecord, CardState, Evidence, MoneyOrder, Reason, Store, StoreError};
+pub use clients::Client;
 use plan::Plan;
 
 /// Where sixteen random bytes for each session come from.
@@ -71,6 +74,8 @@ pub struct House {
 #[derive(Debug)]
 struct Job {
     csn: Csn,
+    /// Who began it; nobody else may go on with it.
+    client: Client,
     plan: Plan,
     stage: Stage,
     resolved: Option<Resolved>,
@@ -165,23 +170,56 @@ impl House {
         &self.store
     }
 
-    /// Answers a request at `now`, seconds since 1970.
-    pub fn answer(&mut self, request: Request, now: u64, challenges: Challenges<'_>) -> Response {
+    /// Answers a request of `client` at `now`, seconds since 1970.
+    pub fn answer(
+        &mut self,
+        client: Client,
+        request: Request,
+        now: u64,
+        challenges: Challenges<'_>,
+    ) -> Response {
         let idle = self.bounds.idle;
         self.jobs
             .retain(|_, job| now.saturating_sub(job.touched) <= idle);
-        let answered = match request {
+        if !client.may_ask(&request) {
+            tracing::warn!(?client, "refused: this client may not ask that");
+            return Response::Refused(HouseRefusal::NotPermitted);
+        }
+        // To another client a job is unknown, and stays as it is.
+        if let Some(id) = clients::job_of(&request)
+            && self.jobs.get(&id).is_some_and(|job| job.client != client)
+        {
+            return Response::Refused(HouseRefusal::JobUnknown);
+        }
+        let answered = self.answer_permitted(client, request, now, challenges);
+        answered.unwrap_or_else(|error| {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a request couldn't be answered"
+            );
+            Response::Fault
+        })
+    }
+
+    fn answer_permitted(
+        &mut self,
+        client: Client,
+        request: Request,
+        now: u64,
+        challenges: Challenges<'_>,
+    ) -> Result<Response, StoreError> {
+        match request {
             Request::Begin(id, card, task) => {
                 let csn = Csn::new(card.0);
-                tracing::info!(card = %csn, task = task.name(), "a job begins");
+                tracing::info!(card = %csn, task = task.name(), ?client, "a job begins");
                 // One job per card: once another session is opened, this one's bytes are dead.
                 self.jobs
                     .retain(|other, job| *other != id && job.csn != csn);
                 if self.jobs.len() >= self.bounds.jobs {
                     tracing::warn!(jobs = self.jobs.len(), "no room for another job");
-                    return Response::Fault;
+                    return Ok(Response::Fault);
                 }
-                let begun = self.desk(now, challenges).begin(csn, task);
+                let begun = self.desk(now, challenges).begin(client, csn, task);
                 begun.map(|(job, flow)| self.after(id, job, flow))
             }
             Request::Answer(id, bytes) => self.turn(id, now, challenges, |desk, job, stage| {
@@ -210,14 +248,7 @@ impl House {
                 self.desk(now, challenges).receipts(csn, above)
             }
             Request::Find(id) => self.desk(now, challenges).find(id),
-        };
-        answered.unwrap_or_else(|error| {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "a request couldn't be answered"
-            );
-            Response::Fault
-        })
+        }
     }
 
     const fn desk<'d>(&'d mut self, now: u64, challenges: Challenges<'d>) -> Desk<'d> {
@@ -275,10 +306,15 @@ impl Stage {
 
 impl Job {
     fn done(&self) -> Done {
-        Done {
-            resolved: self.resolved.clone(),
-            purse: self.purse.clone(),
-            ..Done::default()
+        match self.client {
+            Client::Application => Done {
+                resolved: self.resolved.clone(),
+                purse: self.purse.clone(),
+                ..Done::default()
+            },
+            // What is on a purse and what was paid is no gate's business. The application server
+            // can ask for receipts and orders' fates at any time.
+            Client::Gate => Done::default(),
         }
     }
 }

@@ -7,12 +7,17 @@ use tegata_card::keys::{CardKey, Csn, Role};
 use tegata_card::session::{NotOpened, Opening, Order, Session};
 
 use super::plan::Plan;
-use super::{Asked, Desk, Door, Flow, Job, Stage, Turn, ask, refused};
+use super::{Asked, Client, Desk, Door, Flow, Job, Stage, Turn, ask, refused};
 use crate::store::{CardRecord, CardState, StoreError};
 
 impl Desk<'_> {
     /// Begins a job, unless what is known of the card says no.
-    pub(super) fn begin(&mut self, csn: Csn, task: Task) -> Result<(Job, Flow), StoreError> {
+    pub(super) fn begin(
+        &mut self,
+        client: Client,
+        csn: Csn,
+        task: Task,
+    ) -> Result<(Job, Flow), StoreError> {
         let card = self.store.read().card(csn)?;
         let plan = Plan::new(task);
         let why = match &plan {
@@ -21,6 +26,7 @@ impl Desk<'_> {
         };
         let mut job = Job {
             csn,
+            client,
             plan: plan.unwrap_or(Plan::Read),
             stage: Stage::Taken,
             resolved: None,

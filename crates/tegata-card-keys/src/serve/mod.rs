@@ -20,7 +20,7 @@ use tegata_program::exit::Failure;
 use tegata_program::serve::Stop;
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::house::House;
+use crate::house::{Client, House};
 use tls::Tls;
 
 /// The socket's name in the data folder.
@@ -40,6 +40,17 @@ pub struct Admission {
     pub connections: usize,
     /// The users that may use the socket beside the folder's owner.
     pub uids: Vec<u32>,
+    /// The gates' socket, if they have one.
+    pub gates: Option<Gates>,
+}
+
+/// The socket over which tickets are read and punched, and nothing else.
+#[derive(Clone, Debug)]
+pub struct Gates {
+    /// Where it stands.
+    pub socket: PathBuf,
+    /// The users that may use it beside the folder's owner.
+    pub uids: Vec<u32>,
 }
 
 /// The house as all connections share it.
@@ -49,43 +60,94 @@ type Shared = Arc<Mutex<House>>;
 #[derive(Debug)]
 pub struct Server {
     house: Shared,
-    admission: Admission,
-    unix: UnixListener,
-    socket: PathBuf,
+    connections: usize,
+    own: Door,
+    gates: Option<Door>,
     remote: Option<(TcpListener, Tls)>,
     open: Arc<AtomicUsize>,
 }
 
+/// A socket, bound.
+#[derive(Debug)]
+struct Door {
+    listener: UnixListener,
+    path: PathBuf,
+    client: Client,
+    uids: Vec<u32>,
+}
+
+impl Door {
+    /// `owner` may come in too, whoever else may.
+    fn bind(
+        path: PathBuf,
+        client: Client,
+        mut uids: Vec<u32>,
+        owner: u32,
+    ) -> Result<Self, Failure> {
+        // Others get as far as being asked who they are only if somebody else may come at all.
+        let mode = if uids.is_empty() { 0o600 } else { 0o666 };
+        let listener = bind_unix(&path, mode)?;
+        uids.push(owner);
+        Ok(Self {
+            listener,
+            path,
+            client,
+            uids,
+        })
+    }
+
+    fn lets_in(&self, stream: &tokio::net::UnixStream) -> bool {
+        match stream.peer_cred() {
+            Ok(peer) if self.uids.contains(&peer.uid()) => true,
+            Ok(peer) => {
+                let (uid, client) = (peer.uid(), self.client);
+                tracing::warn!(uid, ?client, "refused: this user may not use the socket");
+                false
+            }
+            Err(error) => {
+                tracing::warn!(%error, "refused: who uses the socket can't be learnt");
+                false
+            }
+        }
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::warn!(%error, "the socket couldn't be removed");
+        }
+    }
+}
+
 impl Server {
-    /// Binds the socket in the folder and, if wanted, an address for TLS. Within a runtime only.
+    /// Binds the socket in the folder and, if wanted, one for gates and an address for TLS. Within a
+    /// runtime only.
     ///
     /// # Errors
     /// [`Failure`], if something can't be bound.
     pub async fn bind(
         house: House,
         folder: &Path,
-        mut admission: Admission,
+        admission: Admission,
         remote: Option<(SocketAddr, Tls)>,
     ) -> Result<Self, Failure> {
-        let own = folder.join(SOCKET);
-        let socket = admission.socket.clone().unwrap_or(own);
-        // Others get as far as being asked who they are only if somebody else may come at all.
-        let mode = if admission.uids.is_empty() {
-            0o600
-        } else {
-            0o666
+        let owner = fs::metadata(folder)?.uid();
+        let path = admission.socket.unwrap_or_else(|| folder.join(SOCKET));
+        let own = Door::bind(path, Client::Application, admission.uids, owner)?;
+        let gates = match admission.gates {
+            Some(gates) => Some(Door::bind(gates.socket, Client::Gate, gates.uids, owner)?),
+            None => None,
         };
-        let unix = bind_unix(&socket, mode)?;
-        admission.uids.push(fs::metadata(folder)?.uid());
         let remote = match remote {
             Some((address, tls)) => Some((TcpListener::bind(address).await?, tls)),
             None => None,
         };
         Ok(Self {
             house: Arc::new(Mutex::new(house)),
-            admission,
-            unix,
-            socket,
+            connections: admission.connections,
+            own,
+            gates,
             remote,
             open: Arc::new(AtomicUsize::new(0)),
         })
@@ -94,7 +156,13 @@ impl Server {
     /// Where the socket stands.
     #[must_use]
     pub fn socket(&self) -> &Path {
-        &self.socket
+        &self.own.path
+    }
+
+    /// Where the gates' socket stands.
+    #[must_use]
+    pub fn gate_socket(&self) -> Option<&Path> {
+        self.gates.as_ref().map(|door| door.path.as_path())
     }
 
     /// The address for other machines that was really bound.
@@ -109,8 +177,12 @@ impl Server {
         loop {
             tokio::select! {
                 () = stop.wait() => break,
-                come = self.unix.accept() => match come {
-                    Ok((stream, _)) => self.admit_local(stream),
+                come = self.own.listener.accept() => match come {
+                    Ok((stream, _)) => self.admit_local(&self.own, stream),
+                    Err(error) => self.pause(&error).await,
+                },
+                come = self.accept_gate() => match come {
+                    Ok((stream, door)) => self.admit_local(door, stream),
                     Err(error) => self.pause(&error).await,
                 },
                 come = self.accept_remote() => match come {
@@ -119,11 +191,12 @@ impl Server {
                 },
             }
         }
-        if let Err(error) = fs::remove_file(&self.socket) {
-            tracing::warn!(%error, "the socket couldn't be removed");
-        }
+        let Self {
+            house, own, gates, ..
+        } = self;
+        drop((own, gates));
         // Whatever is being decided becomes durable first.
-        drop(self.house.lock());
+        drop(house.lock());
     }
 
     async fn pause(&self, error: &std::io::Error) {
@@ -141,28 +214,27 @@ impl Server {
         }
     }
 
-    fn admit_local(&self, stream: tokio::net::UnixStream) {
-        match stream.peer_cred() {
-            Ok(peer) if self.admission.uids.contains(&peer.uid()) => {}
-            Ok(peer) => {
-                tracing::warn!(
-                    uid = peer.uid(),
-                    "refused: this user may not use the socket"
-                );
-                return;
+    async fn accept_gate(&self) -> std::io::Result<(tokio::net::UnixStream, &Door)> {
+        match &self.gates {
+            Some(door) => {
+                let (stream, _) = door.listener.accept().await?;
+                Ok((stream, door))
             }
-            Err(error) => {
-                tracing::warn!(%error, "refused: who uses the socket can't be learnt");
-                return;
-            }
+            None => std::future::pending().await,
         }
-        let house = Arc::clone(&self.house);
+    }
+
+    fn admit_local(&self, door: &Door, stream: tokio::net::UnixStream) {
+        if !door.lets_in(&stream) {
+            return;
+        }
+        let (house, client) = (Arc::clone(&self.house), door.client);
         self.spawn(move || {
             let stream = stream.into_std()?;
             stream.set_nonblocking(false)?;
             stream.set_read_timeout(Some(PATIENCE))?;
             stream.set_write_timeout(Some(PATIENCE))?;
-            talk(stream, &house)
+            talk(stream, client, &house)
         });
     }
 
@@ -174,17 +246,17 @@ impl Server {
             stream.set_nodelay(true)?;
             stream.set_read_timeout(Some(HANDSHAKE))?;
             stream.set_write_timeout(Some(HANDSHAKE))?;
-            let secure = tls.accept(stream)?;
+            let (client, secure) = tls.accept(stream)?;
             secure.sock.set_read_timeout(Some(PATIENCE))?;
             secure.sock.set_write_timeout(Some(PATIENCE))?;
-            talk(secure, &house)
+            talk(secure, client, &house)
         });
     }
 
     /// A thread for a connection, if there's room for one more.
     fn spawn(&self, serve: impl FnOnce() -> Result<(), WireError> + Send + 'static) {
         let place = Place::take(&self.open);
-        if place.number > self.admission.connections {
+        if place.number > self.connections {
             tracing::warn!("refused: too many connections");
             return;
         }
@@ -228,15 +300,19 @@ impl Drop for Place {
 }
 
 /// Answers what comes over a connection until it ends.
-fn talk<S: Read + Write>(mut stream: S, house: &Mutex<House>) -> Result<(), WireError> {
+fn talk<S: Read + Write>(
+    mut stream: S,
+    client: Client,
+    house: &Mutex<House>,
+) -> Result<(), WireError> {
     loop {
         let request: Request = receive(&mut stream)?;
-        let response = answer(house, request);
+        let response = answer(house, client, request);
         send(&mut stream, &response)?;
     }
 }
 
-fn answer(house: &Mutex<House>, request: Request) -> Response {
+fn answer(house: &Mutex<House>, client: Client, request: Request) -> Response {
     let mut challenge = || {
         let mut bytes = [0; 16];
         // A system without randomness stops the program: nothing here would be safe.
@@ -245,7 +321,7 @@ fn answer(house: &Mutex<House>, request: Request) -> Response {
     };
     // A panic before this one lost its job and no more: the store has transactions.
     let mut house = house.lock().unwrap_or_else(PoisonError::into_inner);
-    house.answer(request, clock::now(), &mut challenge)
+    house.answer(client, request, clock::now(), &mut challenge)
 }
 
 /// Binds under another name until the permissions are right. What a crash left is replaced; the

@@ -1,5 +1,6 @@
 //! TLS 1.3 for a centre on another machine. Both sides show a certificate; ours takes clients whose
-//! certificate is pinned, or was issued by an authority of the operator's own.
+//! certificate is pinned, or was issued by an authority of the operator's own. Gates have pins of their
+//! own, by which they're told from the centre.
 
 use std::fmt;
 use std::net::TcpStream;
@@ -7,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
@@ -18,48 +21,40 @@ use rustls::{
 };
 use sha2::{Digest as _, Sha256};
 use tegata_card::house::WireError;
+use tegata_card::house::client::{CertificatePin, NotAPin};
 use tegata_program::exit::{Failure, OrExit as _};
 
-/// Which clients are taken.
+use crate::house::Client;
+
+/// Which clients are taken, and as what.
 #[derive(Clone, Debug)]
-pub enum Clients {
-    /// Those with one of these certificates, by SHA-256.
-    Pinned(Vec<[u8; 32]>),
+pub struct Clients {
+    /// Application servers.
+    pub application: Application,
+    /// Gates: those with one of these certificates. Whoever is pinned here is a gate, whatever
+    /// authority has certified it.
+    pub gates: Vec<CertificatePin>,
+}
+
+/// Which application servers are taken.
+#[derive(Clone, Debug)]
+pub enum Application {
+    /// Those with one of these certificates; with none of them nobody.
+    Pinned(Vec<CertificatePin>),
     /// Those whom an authority in this file certified.
     CertifiedBy(PathBuf),
 }
 
-impl Clients {
-    /// Reads pins of 64 hexadecimal digits; colons between them are allowed.
-    ///
-    /// # Errors
-    /// [`Failure`] naming the one that isn't a pin.
-    pub fn pinned(pins: &[String]) -> Result<Self, Failure> {
-        let pins = pins.iter().map(|text| {
-            pin(text).ok_or_else(|| {
-                let what = format!("client_pin {text}: a SHA-256 has 64 hexadecimal digits");
-                Failure::usage(what)
-                    .next("openssl x509 -in client.pem -noout -fingerprint -sha256 shows it")
-            })
-        });
-        Ok(Self::Pinned(pins.collect::<Result<_, _>>()?))
-    }
-}
-
-fn pin(text: &str) -> Option<[u8; 32]> {
-    let digits: Vec<u8> = text
-        .bytes()
-        .filter(|byte| *byte != b':')
-        .map(|byte| {
-            char::from(byte)
-                .to_digit(16)
-                .and_then(|d| u8::try_from(d).ok())
-        })
-        .collect::<Option<_>>()?;
-    let (pairs, rest) = digits.as_chunks::<2>();
-    let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
-    rest.is_empty().then_some(())?;
-    bytes.try_into().ok()
+/// Reads pins of 64 hexadecimal digits; colons between them are allowed.
+///
+/// # Errors
+/// [`Failure`] naming the setting and the one that isn't a pin.
+pub fn pins(setting: &str, pins: &[String]) -> Result<Vec<CertificatePin>, Failure> {
+    let pins = pins.iter().map(|text| {
+        let pin = text.parse();
+        pin.map_err(|error: NotAPin| Failure::usage(format!("{setting} {text}: {error}")))
+    });
+    pins.collect()
 }
 
 /// Our certificate and its key.
@@ -73,7 +68,10 @@ pub struct Files<'f> {
 
 /// Ready to take connections.
 #[derive(Clone)]
-pub struct Tls(Arc<ServerConfig>);
+pub struct Tls {
+    config: Arc<ServerConfig>,
+    gates: Arc<[CertificatePin]>,
+}
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -91,47 +89,68 @@ impl Tls {
         let key = PrivateKeyDer::from_pem_file(files.key);
         let key = key.or_doing(format!("reading {}", files.key.display()))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier: Arc<dyn ClientCertVerifier> = match clients {
-            Clients::Pinned(pins) => Arc::new(Pinned {
-                pins: pins.clone(),
-                algorithms: provider.signature_verification_algorithms,
-            }),
-            Clients::CertifiedBy(file) => {
-                let mut roots = RootCertStore::empty();
-                for root in certificates(file)? {
-                    roots
-                        .add(root)
-                        .or_doing(format!("reading {}", file.display()))?;
-                }
-                WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider))
-                    .build()
-                    .or_doing(format!("reading {}", file.display()))?
-            }
+        let (known, authority) = match &clients.application {
+            Application::Pinned(pins) => (pins.as_slice(), None),
+            Application::CertifiedBy(file) => (&[][..], Some(authority(file, &provider)?)),
+        };
+        let verifier = Verifier {
+            known: [known, &clients.gates].concat(),
+            authority,
+            algorithms: provider.signature_verification_algorithms,
         };
         let config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .or_doing("setting up TLS")?
-            .with_client_cert_verifier(verifier)
+            .with_client_cert_verifier(Arc::new(verifier))
             .with_single_cert(chain, key)
             .or_doing(format!("using {}", files.cert.display()))?;
-        Ok(Self(Arc::new(config)))
+        Ok(Self {
+            config: Arc::new(config),
+            gates: clients.gates.as_slice().into(),
+        })
     }
 
-    /// Shakes hands; the stream's timeouts must be set.
+    /// Shakes hands, and tells as what the client is taken; the stream's timeouts must be set.
     ///
     /// # Errors
     /// [`WireError::Io`], also for a client that isn't taken.
     pub fn accept(
         &self,
         mut stream: TcpStream,
-    ) -> Result<StreamOwned<ServerConnection, TcpStream>, WireError> {
-        let connection = ServerConnection::new(Arc::clone(&self.0));
+    ) -> Result<(Client, StreamOwned<ServerConnection, TcpStream>), WireError> {
+        let connection = ServerConnection::new(Arc::clone(&self.config));
         let mut connection = connection.map_err(std::io::Error::other)?;
         while connection.is_handshaking() {
             connection.complete_io(&mut stream)?;
         }
-        Ok(StreamOwned::new(connection, stream))
+        let shown = connection.peer_certificates().and_then(<[_]>::first);
+        // The verifier wants one; without it nobody would be taken for the one who may do all.
+        let shown = shown.ok_or_else(|| std::io::Error::other("no certificate was shown"))?;
+        let client = if self.gates.contains(&pin_of(shown)) {
+            Client::Gate
+        } else {
+            Client::Application
+        };
+        Ok((client, StreamOwned::new(connection, stream)))
     }
+}
+
+fn pin_of(certificate: &CertificateDer<'_>) -> CertificatePin {
+    CertificatePin::new(Sha256::digest(certificate.as_ref()).into())
+}
+
+fn authority(
+    file: &Path,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, Failure> {
+    let reading = || format!("reading {}", file.display());
+    let mut roots = RootCertStore::empty();
+    for root in certificates(file)? {
+        roots.add(root).or_doing(reading())?;
+    }
+    WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(provider))
+        .build()
+        .or_doing(reading())
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
@@ -145,15 +164,17 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
     Ok(chain)
 }
 
-/// Takes the certificates that it knows. What else they say is nobody's business: whoever has the
-/// key of a pinned certificate is the centre.
+/// Takes the certificates that it knows, and those of an authority, if there is one. What else a
+/// known one says is nobody's business: whoever has its key is the centre, or that gate.
 #[derive(Debug)]
-struct Pinned {
-    pins: Vec<[u8; 32]>,
+struct Verifier {
+    known: Vec<CertificatePin>,
+    authority: Option<Arc<dyn ClientCertVerifier>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ClientCertVerifier for Pinned {
+impl ClientCertVerifier for Verifier {
+    // Named to nobody: a client with a known certificate would think that it's not asked for.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }
@@ -161,15 +182,18 @@ impl ClientCertVerifier for Pinned {
     fn verify_client_cert(
         &self,
         end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _now: UnixTime,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let digest: [u8; 32] = Sha256::digest(end_entity.as_ref()).into();
-        if self.pins.contains(&digest) {
-            Ok(ClientCertVerified::assertion())
-        } else {
-            let unknown = CertificateError::ApplicationVerificationFailure;
-            Err(Error::InvalidCertificate(unknown))
+        if self.known.contains(&pin_of(end_entity)) {
+            return Ok(ClientCertVerified::assertion());
+        }
+        match &self.authority {
+            Some(authority) => authority.verify_client_cert(end_entity, intermediates, now),
+            None => {
+                let unknown = CertificateError::ApplicationVerificationFailure;
+                Err(Error::InvalidCertificate(unknown))
+            }
         }
     }
 
@@ -193,25 +217,5 @@ impl ClientCertVerifier for Pinned {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pins_are_64_digits_with_or_without_colons() {
-        assert_eq!(pin(&"aB".repeat(32)), Some([0xab; 32]));
-        assert_eq!(pin(&["AB"; 32].join(":")), Some([0xab; 32]));
-        for wrong in [
-            "",
-            "ab",
-            &"ab".repeat(33),
-            &"zz".repeat(32),
-            &"a".repeat(63),
-        ] {
-            assert_eq!(pin(wrong), None, "{wrong}");
-        }
     }
 }

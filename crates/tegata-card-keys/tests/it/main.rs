@@ -6,6 +6,7 @@
     reason = "tests may"
 )]
 
+mod gates;
 mod key_file;
 mod losses;
 mod papers;

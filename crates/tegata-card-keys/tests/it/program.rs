@@ -10,14 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use sha2::{Digest as _, Sha256};
 use tegata_card::applet::Applet;
 use tegata_card::chip::Chip as _;
-use tegata_card::house::client::HouseClient;
+use tegata_card::house::client::{
+    CertificatePin, ConnectError, HouseClient, Remote, Server, Trust,
+};
 use tegata_card::house::{
-    CardNumber, FRAME_LIMIT, JobId, OrderId, Request, Resolved, Response, Task,
+    CardNumber, FRAME_LIMIT, HouseRefusal, JobId, OrderId, Request, Resolved, Response, Task,
 };
 use tegata_card::session::select;
 use tempfile::TempDir;
@@ -254,62 +256,236 @@ fn file(name: &str) -> PathBuf {
         .join(name)
 }
 
-fn connect(address: &str, name: &str) -> HouseClient<StreamOwned<ClientConnection, TcpStream>> {
-    let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_file(file("server.pem")).unwrap())
-        .unwrap();
+/// The card-key server's address, and us with the certificate of that name.
+fn remote(address: &str, name: &str, trust: Trust) -> Server {
+    Server::Remote(Remote {
+        address: address.to_owned(),
+        trust,
+        cert: file(&format!("{name}.pem")),
+        key: file(&format!("{name}.key")),
+    })
+}
+
+fn by_authority() -> Trust {
+    Trust::CertifiedBy {
+        authority: file("server.pem"),
+        name: Some("card-keys.example".to_owned()),
+    }
+}
+
+fn pin(name: &str) -> CertificatePin {
     let cert = CertificateDer::from_pem_file(file(&format!("{name}.pem"))).unwrap();
-    let key = PrivateKeyDer::from_pem_file(file(&format!("{name}.key"))).unwrap();
+    CertificatePin::new(Sha256::digest(cert.as_ref()).into())
+}
+
+fn tls_arguments() -> Vec<String> {
+    let path = |name| file(name).to_str().unwrap().to_owned();
+    let (cert, key) = (path("server.pem"), path("server.key"));
+    let words = ["--listen", "127.0.0.1:0", "--tls-cert", &cert, "--tls-key"];
+    let mut words = words.map(str::to_owned).to_vec();
+    words.push(key);
+    words
+}
+
+impl Program {
+    /// Listens on an address too; where, is returned.
+    fn start_tls(&mut self, clients: &[&str]) -> String {
+        let tls = tls_arguments();
+        let words: Vec<&str> = tls.iter().map(String::as_str).collect();
+        self.start(&[&words, clients].concat());
+        self.address.clone().unwrap()
+    }
+}
+
+fn ask(server: &Server) -> Result<Response, ConnectError> {
+    let mut client = server.connect(PATIENCE)?;
+    Ok(client.call(&Request::Card(CardNumber(CSN))).unwrap())
+}
+
+fn why_not(server: &Server) -> (ConnectError, String) {
+    let error = ask(server).unwrap_err();
+    let text = error.to_string();
+    (error, text)
+}
+
+#[test]
+fn another_machine_comes_in_with_its_own_certificate_only() {
+    let ca = file("ca.pem").to_str().unwrap().to_owned();
+    let pinned = ["--client-pin".to_owned(), pin("client").to_string()];
+    let certified = ["--client-ca".to_owned(), ca];
+    for (clients, good, bad) in [
+        (pinned, "client", ["stranger", "member"]),
+        (certified, "member", ["stranger", "client"]),
+    ] {
+        let mut program = Program::new();
+        let clients = clients.each_ref().map(String::as_str);
+        let address = program.start_tls(&clients);
+        for trust in [by_authority(), Trust::Pinned(pin("server"))] {
+            let said = ask(&remote(&address, good, trust)).unwrap();
+            assert_eq!(said, Response::Card(None), "{good}");
+        }
+        for stranger in bad {
+            let (error, text) = why_not(&remote(&address, stranger, by_authority()));
+            assert!(matches!(error, ConnectError::NotLetIn { .. }), "{error:?}");
+            assert!(text.contains(&format!("{stranger}.pem")), "{text}");
+            assert!(text.contains("`client_pin`"), "{text}");
+        }
+        // Somebody without a certificate at all gets no word.
+        assert!(
+            bare(&address)
+                .call(&Request::Abandon(JobId([0; 16])))
+                .is_err()
+        );
+    }
+}
+
+/// TLS without a certificate of ours.
+fn bare(address: &str) -> HouseClient<StreamOwned<ClientConnection, TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    let server = CertificateDer::from_pem_file(file("server.pem")).unwrap();
+    roots.add(server).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
         .with_root_certificates(roots)
-        .with_client_auth_cert(vec![cert], key)
-        .unwrap();
-    let server = ServerName::try_from("card-keys.example").unwrap();
-    let connection = ClientConnection::new(Arc::new(config), server).unwrap();
+        .with_no_client_auth();
+    let name = ServerName::try_from("card-keys.example").unwrap();
+    let connection = ClientConnection::new(Arc::new(config), name).unwrap();
     let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     HouseClient::over(StreamOwned::new(connection, stream))
 }
 
 #[test]
-fn another_machine_comes_in_with_its_own_certificate_only() {
-    let client = CertificateDer::from_pem_file(file("client.pem")).unwrap();
-    let pin: String = Sha256::digest(client.as_ref())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let (cert, key, ca) = (file("server.pem"), file("server.key"), file("ca.pem"));
-    let path = |path: &Path| path.to_str().unwrap().to_owned();
-    let tls = [
-        "--listen".to_owned(),
-        "127.0.0.1:0".to_owned(),
-        "--tls-cert".to_owned(),
-        path(&cert),
-        "--tls-key".to_owned(),
-        path(&key),
-    ];
-    let pinned = ["--client-pin".to_owned(), pin];
-    let certified = ["--client-ca".to_owned(), path(&ca)];
-    for (clients, good, bad) in [
-        (pinned, "client", ["stranger", "member"]),
-        (certified, "member", ["stranger", "client"]),
+fn another_server_than_the_one_named_is_told_nothing() {
+    let mut program = Program::new();
+    let address = program.start_tls(&["--client-pin", &pin("client").to_string()]);
+    let certified = |authority: &str, name: Option<&str>| Trust::CertifiedBy {
+        authority: file(authority),
+        name: name.map(str::to_owned),
+    };
+    for trust in [
+        Trust::Pinned(pin("stranger")),
+        certified("stranger.pem", Some("card-keys.example")),
+        certified("server.pem", Some("other.example")),
+        // Its certificate doesn't bear the address.
+        certified("server.pem", None),
+    ] {
+        let (error, text) = why_not(&remote(&address, "client", trust));
+        assert!(
+            matches!(error, ConnectError::AnotherServer { .. }),
+            "{error:?}"
+        );
+        assert!(text.contains(&address), "{text}");
+        assert!(text.contains("somebody is in between"), "{text}");
+    }
+    let (error, text) = why_not(&remote(&address, "none", by_authority()));
+    assert!(matches!(error, ConnectError::File { .. }), "{error:?}");
+    assert!(text.contains("none.pem"), "{text}");
+}
+
+#[test]
+fn who_is_silent_is_not_waited_for() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let server = remote(&address, "client", Trust::Pinned(pin("server")));
+    let error = server.connect(Duration::from_millis(50)).unwrap_err();
+    assert!(matches!(error, ConnectError::Silent { .. }), "{error:?}");
+    // Nor one that says a byte now and then.
+    let dribbling = std::thread::spawn(move || {
+        let (mut stream, _) = silent.accept().unwrap();
+        // The first one is the connection that was given up above.
+        let (mut second, _) = silent.accept().unwrap();
+        drop(stream.write_all(b"\x16"));
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let mut byte = 0x16_u8;
+        while second.write_all(&[byte]).is_ok() {
+            // A record of 16 KiB, one byte at a time.
+            byte = if byte == 0x16 { 3 } else { 0x3f };
+            receiver.recv_timeout(Duration::from_millis(10)).ok();
+        }
+        drop(sender);
+    });
+    let error = server.connect(Duration::from_millis(200)).unwrap_err();
+    assert!(matches!(error, ConnectError::Silent { .. }), "{error:?}");
+    dribbling.join().unwrap();
+    // And nobody at all.
+    let (error, text) = why_not(&server);
+    assert!(matches!(error, ConnectError::Address { .. }), "{error:?}");
+    assert!(text.contains("see that it runs"), "{text}");
+}
+
+#[test]
+fn a_socket_is_found_and_its_server_speaks() {
+    let mut program = Program::new();
+    program.start(&[]);
+    let server = Server::Socket(program.socket());
+    assert_eq!(ask(&server).unwrap(), Response::Card(None));
+    program.kill();
+    let (error, text) = why_not(&server);
+    assert!(matches!(error, ConnectError::Socket { .. }), "{error:?}");
+    assert!(text.contains("Start it"), "{text}");
+}
+
+/// May it do what the application server may, or what a gate may?
+fn rights(server: &Server) -> (bool, bool) {
+    let mut client = server.connect(PATIENCE).unwrap();
+    let not_permitted = Response::Refused(HouseRefusal::NotPermitted);
+    let card = client.call(&Request::Card(CardNumber(CSN))).unwrap();
+    let read = begin(JobId([2; 16]), Task::ReadTicket { slot: 1 });
+    let read = client.call(&read).unwrap();
+    (card != not_permitted, read != not_permitted)
+}
+
+#[test]
+fn who_comes_by_the_gates_socket_or_pin_is_a_gate() {
+    let both = (true, true);
+    let gate = (false, true);
+    let (ca, member) = (file("ca.pem"), pin("member").to_string());
+    let ca = ca.to_str().unwrap();
+    for known in [
+        // Certified by the centre's authority too: a gate all the same.
+        ["--client-ca", ca],
+        ["--client-pin", &pin("client").to_string()],
     ] {
         let mut program = Program::new();
-        let arguments: Vec<&str> = tls.iter().chain(&clients).map(String::as_str).collect();
-        program.start(&arguments);
-        let address = program.address.clone().unwrap();
-        let card = Request::Card(CardNumber(CSN));
-        let said = connect(&address, good).call(&card);
-        assert_eq!(said.unwrap(), Response::Card(None), "{good}");
-        for stranger in bad {
-            assert!(
-                connect(&address, stranger).call(&card).is_err(),
-                "{stranger}"
-            );
+        let gates = program.folder.path().join("gates.sock");
+        let clients = [
+            &known[..],
+            &[
+                "--gate-pin",
+                &member,
+                "--gate-socket",
+                gates.to_str().unwrap(),
+            ],
+        ];
+        let address = program.start_tls(&clients.concat());
+        assert_eq!(rights(&Server::Socket(program.socket())), both);
+        assert_eq!(rights(&Server::Socket(gates.clone())), gate);
+        let mode = fs::metadata(&gates).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600);
+        let trust = || Trust::Pinned(pin("server"));
+        assert_eq!(rights(&remote(&address, "member", trust())), gate);
+        if known[0] == "--client-pin" {
+            assert_eq!(rights(&remote(&address, "client", trust())), both);
         }
+        let stranger = why_not(&remote(&address, "stranger", trust())).0;
+        assert!(
+            matches!(stranger, ConnectError::NotLetIn { .. }),
+            "{stranger:?}"
+        );
+        assert_eq!(program.terminate(), Some(0));
+        assert!(!gates.exists() && !program.socket().exists());
     }
+}
+
+#[test]
+fn gates_alone_may_come_from_elsewhere() {
+    let mut program = Program::new();
+    let address = program.start_tls(&["--gate-pin", &pin("member").to_string()]);
+    let trust = || Trust::Pinned(pin("server"));
+    assert_eq!(rights(&remote(&address, "member", trust())), (false, true));
+    let other = why_not(&remote(&address, "client", trust())).0;
+    assert!(matches!(other, ConnectError::NotLetIn { .. }), "{other:?}");
 }

@@ -13,7 +13,7 @@ use tegata_card::house::{
 use tegata_card::keys::Csn;
 use tegata_card::receipt::Receipt;
 use tegata_card::session::{select, selected};
-use tegata_card_keys::house::{Bounds, House};
+use tegata_card_keys::house::{Bounds, Client, House};
 use tegata_card_keys::keys::MasterKeys;
 use tegata_card_keys::store::{FILE, Store};
 use tempfile::TempDir;
@@ -129,6 +129,8 @@ pub(crate) struct World {
     pub(crate) folder: TempDir,
     pub(crate) house: Option<House>,
     pub(crate) card: Applet<Pages>,
+    /// Who asks.
+    pub(crate) client: Client,
     pub(crate) now: u64,
     /// Everything that passed between house and application server.
     pub(crate) traffic: Vec<u8>,
@@ -169,6 +171,7 @@ impl World {
             folder,
             house: None,
             card: Applet::new(Pages::blank(CSN)),
+            client: Client::Application,
             now: 1_700_000_000,
             traffic: Vec::new(),
             shown: None,
@@ -199,6 +202,7 @@ impl World {
             folder,
             house: None,
             card: Applet::new(self.pages()),
+            client: self.client,
             now: self.now,
             traffic: Vec::new(),
             shown: None,
@@ -244,7 +248,7 @@ impl World {
         self.now += 1;
         let now = self.now;
         let house = self.house.as_mut().unwrap();
-        let response = house.answer(request, now, &mut challenge);
+        let response = house.answer(self.client, request, now, &mut challenge);
         let bytes = tegata_card::house::encode(&response).unwrap();
         self.traffic.extend_from_slice(&bytes);
         response

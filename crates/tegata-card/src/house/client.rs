@@ -1,4 +1,7 @@
-//! How the application server asks: one connection, one request at a time, never for ever.
+//! How the application server and gates ask: one connection, one request at a time, never for ever.
+//!
+//! [`Server`] says where the card-key server is and leads there; with the feature `tls` to another
+//! machine too.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -7,6 +10,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Request, Response, WireError, receive, send};
+
+mod server;
+#[cfg(feature = "tls")]
+mod tls;
+
+pub use server::{CertificatePin, ConnectError, NotAPin, ReadWrite, Remote, Server, Trust};
 
 /// A connection to the card-key server over any stream: a Unix socket, or TLS to another machine.
 ///
