@@ -10,6 +10,8 @@ use tegata_card::helper;
 use tegata_card::image::FileMemory;
 use tegata_card::link::{Link, LinkError};
 #[cfg(feature = "pcsc")]
+use tegata_card::reader::CardInReader;
+#[cfg(feature = "pcsc")]
 use tegata_program::exit::Exit;
 use tegata_program::exit::Failure;
 
@@ -101,18 +103,71 @@ fn in_reader(wanted: Option<&str>, within: Duration) -> Result<(), Failure> {
 
     let connected = Readers::open().and_then(|readers| {
         let reader = readers.wait_for_card(wanted, within)?;
-        // The other program asks for a card anew; it doesn't wait here for one that was pulled out.
-        readers.connect(&reader, Duration::ZERO)
+        readers.connect(&reader, within)
     });
-    let mut card = connected.map_err(|error| {
-        let why = match &error {
-            ReaderError::NoCard => LinkError::Gone,
-            _ => LinkError::Unusable(error.to_string()),
+    // pcscd looks for cards a few times a second only, so it may take a card that has just left for the
+    // one that came in its place. A reset finds the one that is there.
+    let awake = connected.map_err(LentError::Reader).and_then(|mut card| {
+        let reset = card.reset().map(|()| card.set_patience(Duration::ZERO));
+        reset.map(|()| card).map_err(LentError::Link)
+    });
+    let card = awake.map_err(|error| {
+        let (why, failure) = match error {
+            LentError::Link(why) => (why.clone(), Failure::from(why)),
+            LentError::Reader(ReaderError::NoCard) => {
+                (LinkError::Gone, Failure::from(ReaderError::NoCard))
+            }
+            LentError::Reader(error) => {
+                (LinkError::Unusable(error.to_string()), Failure::from(error))
+            }
         };
-        refuse(&why, image::as_failure(error, Exit::Unreachable, NEXT))
+        refuse(&why, Failure::new(Exit::Unreachable, failure).next(NEXT))
     })?;
     let description = format!("PC/SC, reader \"{}\"", card.reader());
-    lend(&mut card, &description)
+    lend(&mut InReader(Some(card)), &description)
+}
+
+/// Why no card is lent.
+#[cfg(feature = "pcsc")]
+enum LentError {
+    Reader(tegata_card::reader::ReaderError),
+    Link(LinkError),
+}
+
+/// A card in a reader until it's gone; whoever wants it back starts this program again.
+#[cfg(feature = "pcsc")]
+struct InReader(Option<CardInReader>);
+
+#[cfg(feature = "pcsc")]
+impl InReader {
+    fn with<T>(
+        &mut self,
+        act: impl FnOnce(&mut CardInReader) -> Result<T, LinkError>,
+    ) -> Result<T, LinkError> {
+        let mut card = self.0.take().ok_or(LinkError::Gone)?;
+        match act(&mut card) {
+            // At once: the other program may end this one right after it's told.
+            Err(LinkError::Gone) => {
+                card.let_go();
+                Err(LinkError::Gone)
+            }
+            answered => {
+                self.0 = Some(card);
+                answered
+            }
+        }
+    }
+}
+
+#[cfg(feature = "pcsc")]
+impl Link for InReader {
+    fn reset(&mut self) -> Result<(), LinkError> {
+        self.with(CardInReader::reset)
+    }
+
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, LinkError> {
+        self.with(|card| card.transmit(command))
+    }
 }
 
 #[cfg(feature = "pcsc")]
