@@ -31,7 +31,7 @@ use tegata_protocol::{
     record::{Certificate, Certificates, ChainHead, PartyRecord, ProgramDigest},
     refusal::Refusal,
     ticket::{
-        Admission, CheckData, Presentation, SealedPresentation, SeriesRecord, SeriesSecret, Ticket,
+        Admission, CardUse, CheckData, Presentation, SealedPresentation, SeriesRecord, SeriesSecret, Ticket,
     },
 };
 
@@ -88,7 +88,7 @@ exchange!(
 );
 exchange!(
     /// Tickets and what gates have.
-    ticket: Ticket, SeriesRecord, Message<CheckData>, Presentation, Admission
+    ticket: Ticket, SeriesRecord, Message<CheckData>, Presentation, Admission, CardUse
 );
 exchange!(
     /// Imports and rules.

@@ -12,7 +12,14 @@ use crate::{needs, pcsc, python};
 const LONG: &str = "soak";
 
 /// The crate that reaches cards in readers, built so that it does.
-const CARDS: [&str; 4] = ["--package", "tegata-card", "--features", "pcsc"];
+const CARDS: [&str; 6] = [
+    "--package",
+    "tegata-card",
+    "--package",
+    "tegata-card-program",
+    "--features",
+    "pcsc",
+];
 
 /// Brings what tests need, then runs all of them but the long ones: first the plain ones with the
 /// examples in the documentation, then those marked ignored because a bare machine can't run them,
@@ -248,7 +255,7 @@ mod tests {
         }
         assert_eq!(
             words(&["--", "torn"], |a, c| a.cards(c).unwrap()),
-            "--package tegata-card --features pcsc --lib --test pcsc --locked -- torn"
+            "--package tegata-card --package tegata-card-program --features pcsc --lib --test pcsc --locked -- torn"
         );
     }
 

@@ -1,8 +1,11 @@
-//! `tegata-card`: a card made of software for people to try, and what is in the readers.
+//! `tegata-card`: a card made of software for people to try, what is in the readers, and a reader for
+//! programs that must not link the system's card library.
 //!
 //! The library `tegata-card` does the work and needs little; what a program needs besides stands
 //! in this crate, so that whoever uses the library goes without.
 
+mod image;
+mod reader;
 mod readers;
 mod virtual_card;
 
@@ -31,6 +34,8 @@ struct Arguments {
 enum Command {
     Virtual(virtual_card::Arguments),
     Readers(readers::Arguments),
+    Reader(reader::Arguments),
+    Make(image::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -38,5 +43,7 @@ fn main() -> ExitCode {
     exit::run(PROGRAM, || match arguments.command {
         Command::Virtual(arguments) => virtual_card::run(&arguments),
         Command::Readers(arguments) => readers::run(&arguments),
+        Command::Reader(arguments) => reader::run(&arguments),
+        Command::Make(arguments) => image::run(&arguments),
     })
 }

@@ -32,9 +32,15 @@ pub(crate) fn run(_: &Arguments) -> Result<(), Failure> {
 
 #[cfg(not(feature = "pcsc"))]
 pub(crate) fn run(_: &Arguments) -> Result<(), Failure> {
+    Err(built_without())
+}
+
+/// What this build can't do.
+#[cfg(not(feature = "pcsc"))]
+pub(crate) fn built_without() -> Failure {
     let what = "this program was built without card readers";
     let next = "cargo build --package tegata-card-program --features pcsc";
-    Err(Failure::usage(what).next(next))
+    Failure::usage(what).next(next)
 }
 
 #[cfg(feature = "pcsc")]

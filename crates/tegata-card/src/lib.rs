@@ -3,10 +3,12 @@
 //! [`applet`] is the program on the card, over a memory of pages ([`chip`]); [`session`] the end that
 //! holds a card's keys ([`keys`]) and believes only what comes under a MAC ([`scp03`]); [`receipt`]
 //! what a card says it did. [`link`] is a way from one to the other: in this process, through
-//! a reader (feature `pcsc`), or to a card of software in a reader of software ([`vpcd`], its
-//! memory in a file: [`image`]). [`house`] is what application server and card-key server say.
+//! a reader (feature `pcsc`), through a process that has the reader ([`helper`]), or to a card of
+//! software in a reader of software ([`vpcd`], its memory in a file: [`image`]). [`house`] is what
+//! application server and card-key server say.
 //!
-//! Everything but the edges (`reader`, `vpcd`, `image`, [`house::client`]) is pure: bytes, times and randomness are
+//! Everything but the edges (`reader`, `helper`, `vpcd`, `image`, [`house::client`]) is pure: bytes, times
+//! and randomness are
 //! arguments. Start with [`session`], then [`applet`].
 #![cfg_attr(
     test,
@@ -33,6 +35,7 @@ mod bytes;
 pub mod chip;
 pub mod command;
 mod crypto;
+pub mod helper;
 pub mod house;
 pub mod image;
 pub mod keys;

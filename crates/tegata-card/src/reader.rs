@@ -270,6 +270,13 @@ impl CardInReader {
         text(&self.reader)
     }
 
+    /// Gives up a card that is gone, and leaves its reader as it is. Dropping it would reset the reader,
+    /// find no card, and pcsc-lite would overlook a card that comes back at once.
+    pub fn let_go(self) {
+        // What can't be disconnected is dropped.
+        drop(self.card.disconnect(Disposition::LeaveCard));
+    }
+
     /// Changes how long a reset waits for a card that is gone.
     pub const fn set_patience(&mut self, patience: Duration) {
         self.patience = patience;

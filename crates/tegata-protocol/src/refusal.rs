@@ -210,6 +210,33 @@ codes! {
     /// Admitted before.
     AlreadyUsed = 610, "already_used", Mend,
         "This ticket was used already.";
+    /// The card-key server can't be asked, so nobody can say whether the card is genuine.
+    CardUnprovable = 611, "card_unprovable", Later,
+        "The card can't be proven: the card-key server doesn't answer. Try again when it does.";
+    /// Not one of our cards.
+    CardForeign = 612, "card_foreign", Mend,
+        "This card isn't one of ours.";
+    /// It doesn't prove its number.
+    CardUnproven = 613, "card_unproven", Mend,
+        "This card doesn't prove to be the one that it says.";
+    /// Reported lost, or copied.
+    CardDenied = 614, "card_denied", Mend,
+        "This card was reported lost, or was copied.";
+    /// Blocked.
+    CardBlocked = 615, "card_blocked", Mend,
+        "This card is blocked. The centre can unblock it.";
+    /// No longer in use.
+    CardEnded = 616, "card_ended", Mend,
+        "This card is no longer in use.";
+    /// No ticket on it.
+    CardEmpty = 617, "card_empty", Mend,
+        "There's no ticket on this card.";
+    /// Taken away too early.
+    CardGone = 618, "card_gone", Later,
+        "The card was taken away too early. Lay it on the reader again.";
+    /// Another card came in between.
+    CardChanged = 619, "card_changed", Later,
+        "Another card came in between. Lay one card on the reader, and leave it there.";
 
     /// Not a token of this shop's.
     TokenInvalid = 700, "token_invalid", Mend,

@@ -151,6 +151,17 @@ pub struct Admissible {
     pub evidence: SignedBytes,
 }
 
+/// A ticket on a card that may be punched and admitted, if its serial wasn't before.
+#[derive(Clone, Debug)]
+pub struct AdmissibleCard {
+    /// Its serial.
+    pub serial: Serial,
+    /// What it's good for.
+    pub contents: Contents,
+    /// The ticket.
+    pub ticket: SignedBytes,
+}
+
 /// A presentation that isn't admitted.
 #[derive(Clone, Debug)]
 pub struct Rejection {
@@ -228,7 +239,11 @@ impl Checker {
         let shown = sealed
             .open(&self.event_key)
             .map_err(|_e| Code::TicketMalformed)?;
-        let Genuine { ticket, serial } = self.genuine(shown.claimed(), others)?;
+        let signed = shown.claimed().ticket.clone();
+        let Genuine { ticket, serial } = self.genuine(signed, others)?;
+        if shown.claimed().event != self.series.series {
+            return Err(Code::WrongEvent.into());
+        }
         let refuse = |code| Rejection {
             code,
             serial: Some(serial),
@@ -242,13 +257,42 @@ impl Checker {
             .map_err(refuse)
     }
 
-    /// Is the ticket signed by this series' issuer, and does its serial open?
-    fn genuine(
+    /// Decides about a ticket that lies on a card, which has proven in a session that its number is
+    /// `card` (T6). The session is the holder's proof; a ticket of another holder isn't admitted by it,
+    /// and neither is one with a keyword, since a card can't give one.
+    ///
+    /// # Errors
+    /// [`Rejection`], with the first reason that holds; a missing keyword isn't a wrong one, and
+    /// counts for nothing.
+    pub fn check_card(
         &self,
-        shown: &Presentation,
+        (card, ticket): ([u8; 10], SignedBytes),
         others: &[&SeriesRecord],
-    ) -> Result<Genuine, Rejection> {
-        let ticket = Unverified::<Ticket>::parse(shown.ticket.clone());
+        list: &impl CheckList,
+        now: Time,
+    ) -> Result<AdmissibleCard, Rejection> {
+        let Genuine { ticket, serial } = self.genuine(ticket, others)?;
+        let refuse = |code| Rejection {
+            code,
+            serial: Some(serial),
+        };
+        Self::check_state(&ticket, serial, list, now).map_err(refuse)?;
+        if ticket.holder != Holder::Card(card) {
+            return Err(refuse(Code::WrongHolder));
+        }
+        if ticket.keyword.is_some() {
+            return Err(refuse(Code::WrongKeyword));
+        }
+        Ok(AdmissibleCard {
+            serial,
+            contents: ticket.contents.clone(),
+            ticket: ticket.signed().clone(),
+        })
+    }
+
+    /// Is the ticket signed by this series' issuer, and does its serial open?
+    fn genuine(&self, ticket: SignedBytes, others: &[&SeriesRecord]) -> Result<Genuine, Rejection> {
+        let ticket = Unverified::<Ticket>::parse(ticket);
         let ticket = ticket.map_err(|_e| Code::TicketMalformed)?;
         let batch = ticket.key().ok_or(Code::TicketMalformed)?;
         let Some(key) = self.series.batch(batch).copied() else {
@@ -262,9 +306,7 @@ impl Checker {
             .into());
         };
         let ticket = ticket.verify(&key).map_err(|_e| Code::TicketForged)?;
-        if (ticket.issuer, ticket.series) != (self.series.issuer, self.series.series)
-            || shown.event != self.series.series
-        {
+        if (ticket.issuer, ticket.series) != (self.series.issuer, self.series.series) {
             return Err(Code::WrongEvent.into());
         }
         let opened = self
@@ -310,7 +352,7 @@ impl Checker {
                 (held.digest(), held.signed().clone())
             }
             Holder::Bearer => (shown.digest(), shown.into_signed()),
-            // A card proves itself in a session of its own, not by a presentation.
+            // A card proves itself in a session of its own ([`Self::check_card`]), not by a presentation.
             Holder::Card(_) => return Err(Code::WrongHolder),
         };
         if let Some(tag) = &ticket.keyword {

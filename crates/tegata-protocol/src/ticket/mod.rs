@@ -9,14 +9,16 @@
 use minicbor::{Decode, Encode};
 
 pub use check::{
-    Admissible, CHECK_DATA_LIMIT, CheckData, CheckList, Checker, FRESH_SECONDS, KEYWORD_TRIES,
-    Rejection, SerialSet,
+    Admissible, AdmissibleCard, CHECK_DATA_LIMIT, CheckData, CheckList, Checker, FRESH_SECONDS,
+    KEYWORD_TRIES, Rejection, SerialSet,
 };
 pub use presentation::{PRESENTATION_LIMIT, Presentation, SealedPresentation};
 pub use serial::{EncryptedSerial, KeywordTag, Serial, SerialKey, SeriesSecret};
 pub use series::SeriesRecord;
 
-use crate::{Digest, Document, Malformed, PartyNumber, SeriesId, Time, Validity, VerifyingKey};
+use crate::{
+    Digest, Document, Malformed, PartyNumber, SeriesId, SignedBytes, Time, Validity, VerifyingKey,
+};
 
 mod check;
 mod presentation;
@@ -259,6 +261,35 @@ impl Document for Ticket {
     }
 }
 
+/// The most bytes of a signed ticket that a card's slot holds (`spec/cards.md`).
+pub const CARD_TICKET_LIMIT: usize = 240;
+
+/// A ticket on a card, and the card's word that it was punched: what a gate keeps where a holder with
+/// a key shows a presentation (T6). The gate's log key signs it: that the card-key server proved the
+/// card and verified the word is the gate's testimony.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(array)]
+pub struct CardUse {
+    /// The signed [`Ticket`], as the card told it.
+    #[n(0)]
+    pub ticket: SignedBytes,
+    /// The card's number.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub card: [u8; 10],
+    /// The card's word: key version, slot, punch, MAC.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub punch: [u8; 46],
+}
+
+impl Document for CardUse {
+    const LABEL: u16 = 65;
+    const LIMIT: usize = 512;
+
+    fn check(&self) -> Result<(), Malformed> {
+        Ok(())
+    }
+}
+
 /// A gate's signed record of one decision about a presentation: the evidence of use.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 #[cbor(map)]
@@ -275,7 +306,7 @@ pub struct Admission {
     /// The serial that was used up.
     #[n(3)]
     pub serial: Serial,
-    /// SHA-256 of the opened presentation's signed bytes.
+    /// SHA-256 of the opened presentation's signed bytes, or of the [`CardUse`]'s.
     #[n(4)]
     pub presentation: Digest,
     /// When.

@@ -17,7 +17,7 @@ use tegata_protocol::{
     purchase::{Bill, Delivery, Offer, PurchaseRequest},
     record::{Certificate, ChainHead, PartyRecord, ProgramDigest},
     refusal::Refusal,
-    ticket::{Admission, CheckData, Presentation, SeriesRecord, Ticket},
+    ticket::{Admission, CardUse, CheckData, Presentation, SeriesRecord, Ticket},
 };
 
 /// A kind of signed thing, by its name in the specification.
@@ -115,6 +115,7 @@ kinds! {
     SeriesRecord = "series-record",
     Presentation = "presentation",
     Admission = "admission",
+    CardUse = "card-use",
     OrderKey = "order-key",
     CartToken = "cart-token",
     ProgramEntry = "program-entry",

@@ -198,3 +198,78 @@ fn a_bearer_ticket_needs_its_keyword() {
     assert!(check(&show(Some(keyword.clone())), &GOOD).is_ok());
     assert_eq!(refused(&show(None), &GOOD), Code::WrongKeyword);
 }
+
+const CARD: [u8; 10] = [0x5A; 10];
+
+fn check_card(card: [u8; 10], series: u32, holder: Holder, list: &List) -> Result<Serial, Code> {
+    check_card_with(card, series, holder, None, list)
+}
+
+fn check_card_with(
+    card: [u8; 10],
+    series: u32,
+    holder: Holder,
+    keyword: Option<&str>,
+    list: &List,
+) -> Result<Serial, Code> {
+    let batch = town::signing(20);
+    let keyword = keyword.map(|k| Keyword::new(k).unwrap());
+    let ticket = batch.sign(&town::ticket(series, &batch, holder, keyword.as_ref()));
+    let checker = Checker::new(town::series(1, &batch, event_key()), town::secret());
+    let checked = checker.check_card((card, ticket), &[], list, town::NOW);
+    checked
+        .map(|a| a.serial)
+        .map_err(|rejection| rejection.code)
+}
+
+/// T6: the session proved a card; the ticket must be that very card's.
+#[test]
+fn a_card_admits_its_own_tickets_and_no_others() {
+    let own = || Holder::Card(CARD);
+    assert_eq!(check_card(CARD, 1, own(), &GOOD), Ok(Serial::new(41)));
+    let other = check_card([0x5B; 10], 1, own(), &GOOD);
+    assert_eq!(other, Err(Code::WrongHolder));
+    let keys = town::holder(&town::signing(30));
+    assert_eq!(check_card(CARD, 1, keys, &GOOD), Err(Code::WrongHolder));
+    let bearer = check_card_with(CARD, 1, Holder::Bearer, Some("sakura99"), &GOOD);
+    assert_eq!(bearer, Err(Code::WrongHolder));
+    assert_eq!(check_card(CARD, 2, own(), &GOOD), Err(Code::WrongEvent));
+    let cancelled = List {
+        cancelled: true,
+        ..GOOD
+    };
+    let refused = check_card([0x5B; 10], 1, own(), &cancelled);
+    assert_eq!(refused, Err(Code::Cancelled), "in the order of the page");
+    let unissued = List {
+        issued: false,
+        ..GOOD
+    };
+    assert_eq!(
+        check_card(CARD, 1, own(), &unissued),
+        Err(Code::NotActivated)
+    );
+    // A keyword that nobody can give isn't passed over.
+    let with_keyword = check_card_with(CARD, 1, own(), Some("sakura99"), &GOOD);
+    assert_eq!(with_keyword, Err(Code::WrongKeyword));
+}
+
+#[test]
+fn a_card_with_an_altered_or_foreign_ticket_is_told_so() {
+    let batch = town::signing(20);
+    let checker = Checker::new(town::series(1, &batch, event_key()), town::secret());
+    let check = |bytes: Vec<u8>| {
+        let ticket = tegata_protocol::SignedBytes::new(bytes);
+        let checked = checker.check_card((CARD, ticket), &[], &GOOD, town::NOW);
+        checked
+            .map(|a| a.serial)
+            .map_err(|rejection| rejection.code)
+    };
+    let ticket = town::ticket(1, &batch, Holder::Card(CARD), None);
+    let mut bytes = batch.sign(&ticket).into_bytes();
+    assert!(check(bytes.clone()).is_ok());
+    *bytes.last_mut().unwrap() ^= 1;
+    assert_eq!(check(bytes), Err(Code::TicketForged));
+    let foreign = town::signing(21).sign(&ticket).into_bytes();
+    assert_eq!(check(foreign), Err(Code::TicketForged));
+    assert_eq!(check(b"Dear diary,".to_vec()), Err(Code::TicketMalformed));
+}

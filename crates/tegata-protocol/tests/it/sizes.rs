@@ -6,7 +6,8 @@ use tegata_protocol::{
     payment::DELIVERY_LIMIT,
     purchase::{Delivery, KEYWORD_LIMIT, Keyword, MAX_QUANTITY},
     ticket::{
-        Bet, Contents, PRESENTATION_LIMIT, Presentation, Serial, SeriesRecord, Ticket, Wager,
+        Bet, CARD_TICKET_LIMIT, Contents, Holder, PRESENTATION_LIMIT, Presentation, Serial,
+        SeriesRecord, Ticket, Wager,
     },
 };
 
@@ -53,6 +54,26 @@ fn the_longest_keyword_fits_the_qr_code() {
     let series = town::series(1, &batch, town::opening_compact(9));
     let sealed = shown.seal(&town::signing(30), &series, &mut town::rng());
     assert!(sealed.unwrap().len() <= PRESENTATION_LIMIT);
+}
+
+/// T6: whatever a ticket is good for, it fits a card's slot, without the keyword that it can't have there.
+#[test]
+fn the_longest_ticket_fits_a_cards_slot() {
+    let keyword = Keyword::new("sakura99").unwrap();
+    let ticket = Ticket {
+        holder: Holder::Card([0xFF; 10]),
+        keyword: None,
+        ..longest_ticket(&keyword)
+    };
+    let signed = town::signing(20).sign(&ticket);
+    println!("{} of {CARD_TICKET_LIMIT} bytes", signed.as_bytes().len());
+    assert!(signed.as_bytes().len() <= CARD_TICKET_LIMIT);
+    let with_keyword = Ticket {
+        keyword: longest_ticket(&keyword).keyword,
+        ..ticket
+    };
+    let length = town::signing(20).sign(&with_keyword).as_bytes().len();
+    println!("{length} with a keyword");
 }
 
 /// A series record whose signed form is as long as it may be.

@@ -33,8 +33,8 @@ use tegata_protocol::{
     },
     refusal::{Code, Refusal},
     ticket::{
-        Admission, Bet, CheckData, Contents, Holder, Presentation, Ride, Seat, Serial, SerialSet,
-        SeriesRecord, SeriesSecret, Stay, Ticket, Wager,
+        Admission, Bet, CardUse, CheckData, Contents, Holder, Presentation, Ride, Seat, Serial,
+        SerialSet, SeriesRecord, SeriesSecret, Stay, Ticket, Wager,
     },
 };
 

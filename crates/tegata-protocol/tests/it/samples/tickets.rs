@@ -97,6 +97,11 @@ pub(super) fn shown() -> Vec<Sample> {
         time: town::NOW,
         previous: Digest::from_bytes([0; 32]),
     };
+    let card_use = CardUse {
+        ticket: town::signing(BATCH).sign(&self::ticket(Holder::Card([0x5A; 10]), seat())),
+        card: [0x5A; 10],
+        punch: [0x2E; 46],
+    };
     vec![
         document("series-record", "", SHOP, &series_record()),
         show("", None, None),
@@ -104,6 +109,7 @@ pub(super) fn shown() -> Vec<Sample> {
         show("with the gate's challenge", Some([9; 8]), None),
         request("check-data", SHOP, town::shop(), gate(), data),
         document("admission", "", GATE, &admission),
+        document("card-use", "", GATE, &card_use),
     ]
 }
 
