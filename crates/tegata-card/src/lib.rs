@@ -8,8 +8,7 @@
 //! application server and card-key server say.
 //!
 //! Everything but the edges (`reader`, `helper`, `vpcd`, `image`, [`house::client`]) is pure: bytes, times
-//! and randomness are
-//! arguments. Start with [`session`], then [`applet`].
+//! and randomness are arguments. Start with [`session`], then [`applet`].
 #![cfg_attr(
     test,
     allow(

@@ -17,7 +17,11 @@
 //! forms_address = "https://forms.centre.example"   # leads to the guard, too, and serves nothing else
 //!
 //! [cards]                 # IC cards: where the card-key server is, and what a card may hold
-//! socket = "/run/tegata/card-keys.sock"
+//! socket = "/run/tegata/card-keys.sock"     # or, on another machine, TLS both ways:
+//! #address = "10.0.0.7:7405"
+//! #pin = "SHA-256 of its certificate"        # or: authority = "/etc/tegata/card-keys-ca.pem"
+//! #tls_cert = "/etc/tegata/centre.pem"
+//! #tls_key = "/etc/tegata/centre.key"
 //! balance_limit = "20000"
 //! debit_limit = "10000"
 //!
@@ -28,9 +32,10 @@
 //! burst_seconds = 60      # how many seconds' worth may come at once
 //! ```
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tegata_card::house::client::{NotAPin, Remote, Server, Trust};
 use tegata_program::{config, data::DataDir, exit::Failure, pace::Rate};
 use tegata_protocol::{Amount, Currency};
 
@@ -81,7 +86,23 @@ pub struct Settings {
 #[serde(deny_unknown_fields)]
 pub struct CardsSettings {
     /// The card-key server's socket.
-    pub socket: std::path::PathBuf,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<PathBuf>,
+    /// Its address on another machine, `HOST:PORT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The SHA-256 of its certificate, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
+    /// Or the authority that issued it, PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<PathBuf>,
+    /// Our certificate for it, PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key, PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
     /// The most that a card may hold, in whole units.
     #[serde(default = "default_card_balance")]
     pub balance_limit: String,
@@ -101,8 +122,8 @@ fn default_card_debit() -> String {
 /// IC cards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CardSettings {
-    /// The card-key server's socket.
-    pub socket: std::path::PathBuf,
+    /// Where the card-key server is.
+    pub server: Server,
     /// The most that a card may hold, in minor units.
     pub balance: u32,
     /// The most that it pays at once, in minor units.
@@ -110,6 +131,38 @@ pub struct CardSettings {
 }
 
 impl CardsSettings {
+    fn server(&self) -> Result<Server, (&'static str, String)> {
+        let (socket, address) = (&self.socket, &self.address);
+        let (Some(address), None) = (address, socket) else {
+            let socket = socket.clone().filter(|_| address.is_none());
+            let one = || ("cards", "give socket or address, one of them".to_owned());
+            return socket.map(Server::Socket).ok_or_else(one);
+        };
+        let trust = match (&self.pin, &self.authority) {
+            (Some(pin), None) => {
+                let pin = pin.parse();
+                Trust::Pinned(pin.map_err(|e: NotAPin| ("pin", e.to_string()))?)
+            }
+            (None, Some(authority)) => Trust::CertifiedBy {
+                authority: authority.clone(),
+                name: None,
+            },
+            (None, None) | (Some(_), Some(_)) => {
+                return Err(("pin", "give pin or authority, one of them".to_owned()));
+            }
+        };
+        let file = |file: &Option<PathBuf>, name| {
+            let missing = (name, "TLS to the card-key server needs it".to_owned());
+            file.clone().ok_or(missing)
+        };
+        Ok(Server::Remote(Remote {
+            address: address.clone(),
+            trust,
+            cert: file(&self.tls_cert, "tls_cert")?,
+            key: file(&self.tls_key, "tls_key")?,
+        }))
+    }
+
     fn check(&self, currency: Currency) -> Result<CardSettings, (&'static str, String)> {
         let amount = |name, text: &str| {
             let amount = Amount::parse(text, currency).map_err(|e| (name, e.to_string()))?;
@@ -119,7 +172,7 @@ impl CardsSettings {
             minor.ok_or((name, "more than a card can count".to_owned()))
         };
         let card = CardSettings {
-            socket: self.socket.clone(),
+            server: self.server()?,
             balance: amount("balance_limit", &self.balance_limit)?,
             debit: amount("debit_limit", &self.debit_limit)?,
         };

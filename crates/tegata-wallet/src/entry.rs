@@ -62,6 +62,36 @@ pub enum Entry {
     /// the mailbox.
     #[n(14)]
     Confirmed(#[n(0)] u64, #[n(1)] Confirmed),
+    /// An IC card paid a bill. With the item's number in the mailbox.
+    #[n(15)]
+    CardPaid(#[n(0)] u64, #[n(1)] CardPaid),
+    /// Prepaid money was moved to an IC card's account, or back.
+    #[n(16)]
+    CardLoaded(#[n(0)] CardLoaded),
+}
+
+/// An IC card paid a bill.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct CardPaid {
+    /// What the centre says.
+    #[n(0)]
+    pub paid: tegata_protocol::card::CardPaid,
+    /// The shop, if the bill is known here.
+    #[n(1)]
+    pub shop: Option<PartyNumber>,
+}
+
+/// Prepaid money for an IC card, or back from one that is over.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct CardLoaded {
+    /// What the centre says.
+    #[n(0)]
+    pub loaded: tegata_protocol::card::CardLoaded,
+    /// Back to the prepaid account?
+    #[n(1)]
+    pub paid_out: bool,
 }
 
 /// The centre entered the member in its register.
@@ -193,6 +223,8 @@ impl Entry {
             Self::Restored => 12,
             Self::Met(_) => 13,
             Self::Confirmed(..) => 14,
+            Self::CardPaid(..) => 15,
+            Self::CardLoaded(_) => 16,
         }
     }
 
@@ -213,6 +245,8 @@ impl Entry {
             Self::Restored => "restored",
             Self::Met(_) => "met",
             Self::Confirmed(..) => "order_confirmed",
+            Self::CardPaid(..) => "card_paid",
+            Self::CardLoaded(_) => "card_loaded",
         }
     }
 }

@@ -60,6 +60,9 @@ pub enum WalletError {
     /// A bill that a shop's page named isn't one to pay.
     #[error("this bill isn't paid: {0}")]
     Unfit(#[from] Unfit),
+    /// An IC card, or what reads it.
+    #[error(transparent)]
+    Card(#[from] crate::ic_card::CardTrouble),
     /// What was typed isn't what it should be.
     #[error(transparent)]
     Input(#[from] Malformed),
@@ -256,6 +259,9 @@ pub enum Unpayable {
     /// Its hold was closed, or the centre refused it for good.
     #[error("it is closed")]
     Closed,
+    /// Its money waits for an IC card.
+    #[error("its money is set aside, and waits for your card")]
+    AtCard,
 }
 
 impl Unpayable {
@@ -268,6 +274,7 @@ impl Unpayable {
             Self::Paid | Self::Delivered | Self::Confirmed => "bill_paid",
             Self::Funds => "insufficient_funds",
             Self::Closed => "bill_closed",
+            Self::AtCard => "bill_at_card",
         }
     }
 
@@ -280,6 +287,7 @@ impl Unpayable {
             Self::Confirmed => "nothing more to pay: the shop's page says when it sends the goods",
             Self::Paid => "nothing more to pay; `tegata-wallet bills` shows it",
             Self::Delivered => "nothing more to pay: see `tegata-wallet tickets`",
+            Self::AtCard => "put the card on the reader: `tegata-wallet card pay BILL`",
         }
     }
 }
@@ -318,12 +326,14 @@ impl WalletError {
             | Self::Unfit(_)
             | Self::MayCount
             | Self::Picture(_) => Exit::Refused,
+            Self::Card(trouble) => trouble.exit(),
         }
     }
 
     /// What to do next, where the message doesn't say it already.
     pub const fn next(&self) -> Option<&'static str> {
         match self {
+            Self::Card(trouble) => trouble.next(),
             Self::InDoubt { .. } => {
                 Some("run `tegata-wallet send`: it sends the same signed message again")
             }

@@ -5,7 +5,7 @@
 //! with [`wallet`] (vault, state and history together) and [`sending`] (what happens to a signed
 //! message until its answer has come); then follow a purchase: [`joining`], [`prepaid`],
 //! [`buying`], [`paying`], [`mailbox`], [`tickets`]; what was ordered on a shop's page begins in
-//! [`web_bill`]. [`cli`] is the program.
+//! [`web_bill`]; IC cards are in [`ic_card`]. [`cli`] is the program.
 #![cfg_attr(
     test,
     allow(
@@ -20,6 +20,7 @@ pub mod buying;
 pub mod cli;
 pub mod entry;
 mod error;
+pub mod ic_card;
 pub mod joining;
 pub mod mailbox;
 pub mod page;
@@ -27,6 +28,7 @@ pub mod paying;
 pub mod prepaid;
 pub mod restoring;
 pub mod sending;
+mod speech;
 pub mod state;
 pub mod tickets;
 pub mod vault;

@@ -71,7 +71,15 @@ impl Wallet {
     }
 
     fn pending_payment(&self, bill: Digest) -> Option<Digest> {
-        let pays = |p: &&Pending| matches!(&p.what, Instruction::Pay(o) if o.bill == bill);
+        let pays = |p: &&Pending| match &p.what {
+            Instruction::Pay(order) => order.bill == bill,
+            Instruction::PayByCard(order) => order.bill == bill,
+            Instruction::Register
+            | Instruction::Load
+            | Instruction::Order(_)
+            | Instruction::Inquire
+            | Instruction::LoadCard(_) => false,
+        };
         self.state.pending.iter().find(pays).map(Pending::digest)
     }
 
@@ -115,7 +123,12 @@ impl Wallet {
         self.settle(digest, Some(prepared), now)
     }
 
-    fn payable(&self, digest: Digest, mode: Mode, now: Time) -> Result<PaymentOrder, WalletError> {
+    pub(crate) fn payable(
+        &self,
+        digest: Digest,
+        mode: Mode,
+        now: Time,
+    ) -> Result<PaymentOrder, WalletError> {
         let kept = self.state.bill(digest).ok_or(WalletError::NoSuch {
             what: "bill",
             wanted: digest.to_string(),
@@ -126,6 +139,7 @@ impl Wallet {
             BillStatus::Open if mode == Mode::Pay => only_by_hold(bill.delivery),
             BillStatus::Open | BillStatus::InDoubt => None,
             BillStatus::Held => Some(Unpayable::Held),
+            BillStatus::AtCard => Some(Unpayable::AtCard),
             BillStatus::Paid => Some(Unpayable::Paid),
             BillStatus::Delivered => Some(Unpayable::Delivered),
             BillStatus::Confirmed => Some(Unpayable::Confirmed),
@@ -233,7 +247,7 @@ impl Wallet {
     }
 
     /// Keeps a head that verifies and covers the receipt.
-    fn keep_head(
+    pub(crate) fn keep_head(
         &self,
         head: Option<SignedBytes>,
         receipt: &Receipt,

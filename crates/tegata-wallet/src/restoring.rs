@@ -213,7 +213,8 @@ fn first_aside(past: &[Dated]) -> Option<u64> {
         } else if let Entry::Loaded(item, _)
         | Entry::Delivered(item, _)
         | Entry::Confirmed(item, _)
-        | Entry::HoldClosed(item, _) = &dated.entry
+        | Entry::HoldClosed(item, _)
+        | Entry::CardPaid(item, _) = &dated.entry
         {
             aside.remove(item);
         }
@@ -264,6 +265,13 @@ impl State {
                 self.seen(item);
                 self.close(closed.payment, BillStatus::Closed);
             }
+            Entry::CardPaid(item, card) => {
+                self.seen(item);
+                self.change(card.paid.bill, |bill| {
+                    bill.payment = Some(card.paid.payment);
+                    bill.status = BillStatus::Held;
+                });
+            }
             Entry::TicketReceived(ticket) => self.tickets.push(ticket),
             Entry::SetAside(item, _) => self.seen(item),
             Entry::Met(shop) => self.know_shop(shop),
@@ -271,6 +279,7 @@ impl State {
             | Entry::LoadAsked(_)
             | Entry::Refused(_)
             | Entry::Shown(_)
+            | Entry::CardLoaded(_)
             | Entry::Restored => {}
         }
     }

@@ -8,6 +8,7 @@
 use tegata_client::{Answer, CallError, Callee, Caller, Prepared};
 use tegata_protocol::{
     Digest, PartyNumber, PaymentId, SignedBytes, Time, Verified,
+    card::CardLoaded,
     envelope::{Body, Message},
     joining::Registered,
     payment::Receipt,
@@ -41,6 +42,10 @@ pub enum Settled {
     Paid(Digest),
     /// A question was answered with a bill nobody asked for.
     Answered,
+    /// The money for the bill of this digest waits for the card.
+    AtCard(Digest),
+    /// Money was moved to a card's account.
+    CardLoaded(tegata_protocol::card::CardLoaded),
 }
 
 /// A verified reply, and what came beside it.
@@ -139,6 +144,15 @@ impl Wallet {
                 let centre = centre.ok_or(WalletError::NotRegistered)?;
                 self.take_receipt(&pending, *order, reply, &centre, now)
             }
+            Instruction::PayByCard(order) => {
+                let reply = self.ask::<Receipt>(&pending, &callee, &prepared, now)?;
+                let centre = centre.ok_or(WalletError::NotRegistered)?;
+                self.take_card_receipt(&pending, *order, reply, &centre, now)
+            }
+            Instruction::LoadCard(card) => {
+                let reply = self.ask::<CardLoaded>(&pending, &callee, &prepared, now)?;
+                self.take_card_load(&pending, *card, &reply.0, now)
+            }
             Instruction::Inquire => {
                 self.ask::<Offer>(&pending, &callee, &prepared, now)?;
                 self.drop_pending(&pending);
@@ -197,8 +211,14 @@ impl Wallet {
         now: Time,
     ) -> Result<WalletError, WalletError> {
         self.drop_pending(pending);
-        if let Instruction::Pay(order) = &pending.what {
-            self.reopen(order.bill, refusal.code);
+        match &pending.what {
+            Instruction::Pay(order) => self.reopen(order.bill, refusal.code),
+            Instruction::PayByCard(order) => self.reopen(order.bill, refusal.code),
+            Instruction::Register
+            | Instruction::Load
+            | Instruction::Order(_)
+            | Instruction::Inquire
+            | Instruction::LoadCard(_) => {}
         }
         let entry = Entry::Refused(Refused {
             by: pending.to,

@@ -7,8 +7,8 @@
 use minicbor::{Decode, Encode};
 use tegata_client::Callee;
 use tegata_protocol::{
-    Amount, Currency, Digest, Malformed, MessageId, PartyNumber, PaymentId, SealingKey, SeriesId,
-    SignedBytes, Time, Verified, VerifyingKey, cbor,
+    Amount, CardNumber, Currency, Digest, Malformed, MessageId, PartyNumber, PaymentId, SealingKey,
+    SeriesId, SignedBytes, Time, Verified, VerifyingKey, cbor,
     envelope::Parcel,
     order::OrderReceipt,
     payment::Mode,
@@ -85,6 +85,9 @@ pub struct State {
     /// Orders made on shops' pages, paid and confirmed, oldest first.
     #[cbor(n(17), skip_if = "Vec::is_empty")]
     pub orders: Vec<KeptOrder>,
+    /// IC cards that were on this wallet's readers, as the centre last told of them.
+    #[cbor(n(18), skip_if = "Vec::is_empty")]
+    pub ic_cards: Vec<KnownIcCard>,
 }
 
 impl State {
@@ -109,6 +112,7 @@ impl State {
             balance: None,
             outbox: Outbox::default(),
             orders: Vec::new(),
+            ic_cards: Vec::new(),
         }
     }
 
@@ -285,6 +289,9 @@ pub enum BillStatus {
     /// The shop confirmed the order and has its money; the goods come by post.
     #[n(6)]
     Confirmed,
+    /// The money is set aside, and the card has still to pay.
+    #[n(7)]
+    AtCard,
 }
 
 impl BillStatus {
@@ -298,6 +305,7 @@ impl BillStatus {
             Self::Delivered => "delivered",
             Self::Closed => "closed",
             Self::Confirmed => "confirmed",
+            Self::AtCard => "at_card",
         }
     }
 
@@ -564,6 +572,12 @@ pub enum Instruction {
     /// A question in words (T1, step 212).
     #[n(4)]
     Inquire,
+    /// Payment of a bill with an IC card (K3).
+    #[n(5)]
+    PayByCard(#[n(0)] CardOrder),
+    /// Prepaid money for an IC card.
+    #[n(6)]
+    LoadCard(#[n(0)] CardNumber),
 }
 
 impl Instruction {
@@ -575,6 +589,8 @@ impl Instruction {
             Self::Order(_) => "order",
             Self::Pay(_) => "payment",
             Self::Inquire => "inquiry",
+            Self::PayByCard(_) => "card payment",
+            Self::LoadCard(_) => "card load",
         }
     }
 }
@@ -592,6 +608,42 @@ pub struct PaymentOrder {
     /// Held or paid.
     #[n(2)]
     pub mode: Mode,
+}
+
+/// What an agreement to pay with a card says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct CardOrder {
+    /// The digest of the signed bill.
+    #[n(0)]
+    pub bill: Digest,
+    /// How much.
+    #[n(1)]
+    pub amount: Amount,
+    /// With which card.
+    #[n(2)]
+    pub card: CardNumber,
+}
+
+/// An IC card, as the centre last told of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct KnownIcCard {
+    /// Its number.
+    #[n(0)]
+    pub card: CardNumber,
+    /// What was on it.
+    #[n(1)]
+    pub balance: Amount,
+    /// What was still to be written on it.
+    #[n(2)]
+    pub owed: Amount,
+    /// Was it blocked?
+    #[n(3)]
+    pub blocked: bool,
+    /// When it was so.
+    #[n(4)]
+    pub as_of: Time,
 }
 
 /// Entries on their way to the history, written with the state that they belong to.

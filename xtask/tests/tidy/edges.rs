@@ -23,6 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "tegata-protocol",
             "tegata-ledger",
+            "tegata-card",
             "tegata-client",
             "tegata-forms",
             "tegata-program",
@@ -52,6 +53,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "tegata-wallet",
         &[
             "tegata-protocol",
+            "tegata-card",
             "tegata-client",
             "tegata-program",
             "tegata-pages",
@@ -116,7 +118,7 @@ pub(crate) const FORBIDDEN: &[(&str, &[&str])] = &[
     ("tegata-gate", &["tegata-ledger", "tegata-centre"]),
     (
         "tegata-wallet",
-        &["tegata-ledger", "tegata-centre", "rusqlite"],
+        &["tegata-ledger", "tegata-centre", "rusqlite", "pcsc"],
     ),
     ("tegata-shop", &["tegata-ledger", "tegata-centre"]),
     (

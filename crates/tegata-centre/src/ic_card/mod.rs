@@ -16,12 +16,14 @@
 
 use std::{
     collections::HashMap,
-    os::unix::net::UnixStream,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tegata_card::house::{CardLimits, HouseRefusal, Request, Response, client::HouseClient};
+use tegata_card::house::{
+    CardLimits, HouseRefusal, Request, Response,
+    client::{HouseClient, ReadWrite},
+};
 use tegata_ledger::Ledger;
 use tegata_program::{data::DataDir, exit::Failure};
 use tegata_protocol::{
@@ -125,7 +127,7 @@ impl CardDesk {
 
     fn connect(&self) -> Result<House, CardFault> {
         Ok(House {
-            client: HouseClient::connect(&self.settings.socket, PATIENCE).map_err(service)?,
+            client: self.settings.server.connect(PATIENCE).map_err(service)?,
         })
     }
 
@@ -249,7 +251,7 @@ impl CardDesk {
 
 /// A connection to the card-key server.
 struct House {
-    client: HouseClient<UnixStream>,
+    client: HouseClient<Box<dyn ReadWrite + Send>>,
 }
 
 impl House {
@@ -302,6 +304,7 @@ pub(crate) fn refusal_of(refusal: HouseRefusal) -> Refusal {
         HouseRefusal::SlotInUse | HouseRefusal::NoTicket | HouseRefusal::Punched => {
             Code::IcCardTicket
         }
+        HouseRefusal::NotPermitted => Code::IcCardService,
         HouseRefusal::WrongCurrency
         | HouseRefusal::WrongCounter
         | HouseRefusal::StaleKey

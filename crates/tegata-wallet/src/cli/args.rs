@@ -73,6 +73,8 @@ pub(super) enum Command {
     Bills(BillsArgs),
     /// Pay a bill (A and B)
     Pay(PayArgs),
+    /// Your IC card: show, load, pay with it, tickets on it (A; B to load)
+    Card(super::card::CardArgs),
     /// List your tickets (A)
     Tickets(OpenArgs),
     /// Show a ticket as a QR code, good for a minute (A; B if its key stands under B)

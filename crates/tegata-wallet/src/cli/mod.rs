@@ -2,6 +2,7 @@
 
 mod args;
 mod ask;
+mod card;
 mod catalogue;
 mod draw;
 mod join;

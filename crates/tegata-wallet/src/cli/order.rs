@@ -80,7 +80,7 @@ pub(super) fn pay(folder: &Path, args: &PayArgs, out: &Output, now: Time) -> Res
 }
 
 /// The bill at an address: what a QR code on a shop's page holds. It's checked, then kept.
-fn named_by(
+pub(super) fn named_by(
     wallet: &mut Wallet,
     address: &str,
     out: &Output,

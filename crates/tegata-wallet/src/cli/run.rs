@@ -19,7 +19,7 @@ use super::{
         ServeArgs,
     },
     ask::Given,
-    catalogue, draw, join, order,
+    card, catalogue, draw, join, order,
 };
 use crate::{
     buying,
@@ -28,7 +28,7 @@ use crate::{
     sending::Settled,
     state::KeptBill,
     vault::Words,
-    view::{BalanceView, BillView, ReferenceView, RefusalView, history_csv},
+    view::{BalanceView, BillView, CardLoadedView, ReferenceView, RefusalView, history_csv},
     wallet::{Access, Wallet},
 };
 
@@ -56,6 +56,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Inquire(args) => inquire(folder, &args, &out, now),
         Command::Bills(args) => bills(folder, &args, &out),
         Command::Pay(args) => order::pay(folder, &args, &out, now),
+        Command::Card(args) => card::card(folder, &args, &out, now),
         Command::Tickets(args) => tickets(folder, &args, &out),
         Command::Show(args) => order::show(folder, &args, &out, now),
         Command::ExportTicket(args) => export_ticket(folder, &args, &out),
@@ -240,6 +241,10 @@ fn told(wallet: &Wallet, settled: &Settled) -> String {
             paid.map_or_else(|e| e.to_string(), |view| view.to_string())
         }
         Settled::Answered => "the shop answered".to_owned(),
+        Settled::AtCard(_) => {
+            "the money is set aside; put the card on the reader: `card pay`".to_owned()
+        }
+        Settled::CardLoaded(loaded) => CardLoadedView::from(loaded).to_string(),
     }
 }
 

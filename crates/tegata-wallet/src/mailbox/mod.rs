@@ -14,15 +14,16 @@ mod delivery;
 use tegata_client::Caller;
 use tegata_protocol::{
     Amount, MessageId, PartyNumber, SignedBytes, Time, Unverified, Verified,
+    card::CardPaid,
     envelope::{Body, Message},
-    payment::{Collect, Delivered, HoldClosed, Item, Mailbox},
+    payment::{Closing, Collect, Delivered, HoldClosed, Item, Mailbox},
     prepaid::PrepaidCard,
 };
 
 use crate::{
-    entry::{Closed, Entry},
+    entry::{self, Closed, Entry},
     error::WalletError,
-    state::{BillStatus, KeptCard, KeptOrder, KeptTicket, KnownBalance, SetAside},
+    state::{BillStatus, KeptBill, KeptCard, KeptOrder, KeptTicket, KnownBalance, SetAside},
     wallet::{Centre, Wallet, chance},
 };
 
@@ -37,6 +38,8 @@ pub struct Collected {
     pub orders: Vec<KeptOrder>,
     /// Holds that were closed without a delivery.
     pub closed: Vec<Closed>,
+    /// Payments that IC cards made.
+    pub card_payments: Vec<CardPaid>,
     /// What didn't verify.
     pub aside: Vec<SetAside>,
     /// Items that said nothing new.
@@ -51,8 +54,14 @@ impl Collected {
             && tickets
             && self.orders.is_empty()
             && self.closed.is_empty()
+            && self.card_payments.is_empty()
             && self.aside.is_empty()
     }
+}
+
+/// Was it agreed to pay with a card, and has the card still to do it?
+fn waits_for_card(bill: &KeptBill) -> bool {
+    matches!(bill.status, BillStatus::AtCard | BillStatus::InDoubt)
 }
 
 /// What one item changes.
@@ -198,6 +207,10 @@ impl Wallet {
                 let message = self.read_item(&item.signed, centre)?;
                 Ok(self.take_closing(item.number, &message, collected))
             }
+            CardPaid::LABEL => {
+                let message = self.read_item(&item.signed, centre)?;
+                Ok(self.take_card_payment(item.number, &message, collected))
+            }
             other => Err(format!("a message of type {other}, which no member gets")),
         }
     }
@@ -259,6 +272,11 @@ impl Wallet {
         let bill = bills.find(|b| b.payment == Some(payment));
         match bill {
             Some(bill) if bill.status == BillStatus::Closed => return Taken::Known,
+            // The card never paid, so the shop was never told: the bill may still be paid.
+            Some(bill) if waits_for_card(bill) && closed.closing == Closing::Voided => {
+                (bill.status, bill.payment) = (BillStatus::Open, None);
+                return Taken::Known;
+            }
             Some(bill) => bill.status = BillStatus::Closed,
             None => {}
         }
@@ -273,9 +291,27 @@ impl Wallet {
         Taken::New(vec![Entry::HoldClosed(item, closed)])
     }
 
+    fn take_card_payment(
+        &mut self,
+        item: u64,
+        message: &Message<CardPaid>,
+        collected: &mut Collected,
+    ) -> Taken {
+        let paid = message.body.clone();
+        let shop = self.state.bill(paid.bill).and_then(|kept| kept.shop().ok());
+        self.card_has_paid(paid.payment);
+        collected.card_payments.push(paid.clone());
+        Taken::New(vec![Entry::CardPaid(item, entry::CardPaid { paid, shop })])
+    }
+
     /// Learns what an item says of the account: what it holds, if it says so, and what is no longer
     /// held. Items come in the book's order, but an answer may have told something newer.
-    fn learn_balance(&mut self, balance: Option<Amount>, freed: Option<Amount>, as_of: Time) {
+    pub(crate) fn learn_balance(
+        &mut self,
+        balance: Option<Amount>,
+        freed: Option<Amount>,
+        as_of: Time,
+    ) {
         let known = self.state.balance;
         let Some(balance) = balance.or(known.map(|b| b.balance)) else {
             return;

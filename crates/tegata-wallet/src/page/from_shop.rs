@@ -211,8 +211,13 @@ fn stand(seen: &WebBill, now: Time) -> Stand {
             Err(error) => Stand::Refused(error),
         },
         Some(BillStatus::InDoubt) => Stand::InDoubt,
+        // The card page is where it goes on; here there's nothing more to agree to.
         Some(
-            BillStatus::Held | BillStatus::Paid | BillStatus::Delivered | BillStatus::Confirmed,
+            BillStatus::AtCard
+            | BillStatus::Held
+            | BillStatus::Paid
+            | BillStatus::Delivered
+            | BillStatus::Confirmed,
         ) => Stand::Done,
         Some(BillStatus::Closed) => Stand::Closed,
     }

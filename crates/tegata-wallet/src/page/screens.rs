@@ -199,6 +199,7 @@ fn why(t: Texts<'_>, error: &WalletError) -> String {
             Unpayable::Held => "why.held",
             Unpayable::Paid | Unpayable::Delivered => "why.paid",
             Unpayable::Closed => "why.closed",
+            Unpayable::AtCard => "why.at_card",
         },
         WalletError::NotRegistered => "why.not_registered",
         WalletError::NeedsKeyword => "why.keyword",
@@ -394,6 +395,7 @@ pub(super) fn status_key(status: &str) -> &'static str {
         "paid" => "status.paid",
         "delivered" => "status.delivered",
         "confirmed" => "status.confirmed",
+        "at_card" => "status.at_card",
         _ => "status.closed",
     }
 }
@@ -549,6 +551,8 @@ fn kind_key(kind: &str) -> &'static str {
         "hold_closed" => "kind.hold_closed",
         "met" => "kind.met",
         "order_confirmed" => "kind.order_confirmed",
+        "card_paid" => "kind.card_paid",
+        "card_loaded" => "kind.card_loaded",
         _ => "kind.restored",
     }
 }

@@ -234,6 +234,7 @@ impl fmt::Display for PaidView {
         let (what, then) = match self.status {
             "held" => ("held for", "the shop delivers; then run `collect`"),
             "paid" => ("paid for", "the shop has been told"),
+            "at_card" => ("set aside for", "put the card on the reader: `card pay`"),
             "confirmed" => ("paid for", "the shop has confirmed the order"),
             _ => ("settled for", "see `status`"),
         };
@@ -333,7 +334,7 @@ impl Wallet {
         for kept in &self.state.bills {
             let payable = match kept.status {
                 BillStatus::Open => self.bill(kept)?.expires > now,
-                BillStatus::InDoubt => true,
+                BillStatus::InDoubt | BillStatus::AtCard => true,
                 BillStatus::Held
                 | BillStatus::Paid
                 | BillStatus::Delivered

@@ -8,7 +8,7 @@ use tegata_protocol::{Digest, prepaid::Funding};
 
 use super::{AmountView, TimeView, short};
 use crate::{
-    entry::Entry,
+    entry::{CardLoaded, CardPaid, Entry},
     error::WalletError,
     page,
     state::{Dated, KeptBill, KeptOrder},
@@ -166,9 +166,23 @@ impl Wallet {
                 view.amount = Some(closed.amount.into());
                 view.id = Some(closed.payment.to_string());
             }
+            Entry::CardPaid(_, card) => self.describe_card_payment(card, view),
+            Entry::CardLoaded(card) => describe_card_load(card, view),
             Entry::Restored => view.saying = say("say.restored", []),
             Entry::Met(shop) => view.saying = plain(format!("{} ({})", shop.name, shop.number)),
         }
+    }
+
+    fn describe_card_payment(&self, card: &CardPaid, view: &mut EntryView) {
+        let shop = card.shop.map(|shop| self.name_of(shop));
+        let values = [
+            ("shop", shop.unwrap_or_else(|| "-".to_owned())),
+            ("card", card.paid.card.to_string()),
+            ("left", card.paid.balance.to_string()),
+        ];
+        view.saying = say("say.card_paid", values);
+        view.amount = Some(card.paid.amount.into());
+        view.id = Some(card.paid.payment.to_string());
     }
 
     /// The ticket's event and contents; its id when it isn't here.
@@ -207,13 +221,24 @@ impl Wallet {
     }
 }
 
+fn describe_card_load(card: &CardLoaded, view: &mut EntryView) {
+    let key = match card.paid_out {
+        true => "say.card_paid_out",
+        false => "say.card_loaded",
+    };
+    view.saying = say(key, [("card", card.loaded.card.to_string())]);
+    view.amount = Some(card.loaded.amount.into());
+    view.balance = Some(card.loaded.prepaid.into());
+}
+
 /// What was refused; history keeps it as a word.
 fn refused_key(what: &str) -> &'static str {
     match what {
         "registration" => "say.refused_registration",
         "load" => "say.refused_load",
         "order" => "say.refused_order",
-        "payment" => "say.refused_payment",
+        "payment" | "card payment" | "card" => "say.refused_payment",
+        "card load" => "say.refused_load",
         _ => "say.refused_inquiry",
     }
 }

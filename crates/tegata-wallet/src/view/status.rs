@@ -6,7 +6,8 @@ use serde::Serialize;
 use tegata_protocol::{Time, payment::Closing};
 
 use super::{
-    AmountView, BalanceView, BillView, CardView, OrderView, ReferenceView, TicketView, TimeView,
+    AmountView, BalanceView, BillView, CardPaidView, CardView, OrderView, ReferenceView,
+    TicketView, TimeView,
 };
 use crate::{
     entry::Closed,
@@ -88,6 +89,7 @@ pub struct CollectedView {
     tickets: Vec<TicketView>,
     orders: Vec<OrderView>,
     closed: Vec<ClosedView>,
+    card_payments: Vec<CardPaidView>,
     aside: Vec<AsideView>,
     known: u64,
 }
@@ -98,6 +100,7 @@ impl fmt::Display for CollectedView {
         lines.extend(self.tickets.iter().map(|t| format!("Ticket {t}")));
         lines.extend(self.orders.iter().map(ToString::to_string));
         lines.extend(self.closed.iter().map(ToString::to_string));
+        lines.extend(self.card_payments.iter().map(ToString::to_string));
         lines.extend(self.aside.iter().map(ToString::to_string));
         if lines.is_empty() {
             lines.push("Nothing new.".to_owned());
@@ -231,6 +234,11 @@ impl Wallet {
             tickets: tickets.collect::<Result<_, _>>()?,
             orders: orders.collect::<Result<_, _>>()?,
             closed: collected.closed.iter().map(ClosedView::from).collect(),
+            card_payments: collected
+                .card_payments
+                .iter()
+                .map(CardPaidView::from)
+                .collect(),
             aside: collected.aside.iter().map(AsideView::from).collect(),
             known: collected.known,
         })

@@ -1,0 +1,393 @@
+//! `card`: what is done with an IC card on this machine's reader.
+
+use std::{ffi::OsString, path::Path, path::PathBuf, time::Duration};
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use tegata_card::helper::{Helper, Patience};
+use tegata_program::{
+    clock,
+    exit::{Exit, Failure},
+    password::{PasswordA, PasswordB},
+};
+use tegata_protocol::{
+    Amount, CardNumber, Digest, Time,
+    card::{Change, Errand},
+};
+
+use super::{
+    ask,
+    run::{Output, failure, open},
+};
+use crate::{
+    error::WalletError,
+    ic_card::{CardTalk, Talk, card_on},
+    speech,
+    view::{AgreementView, CardLoadedView, IcCardView},
+    wallet::{Access, Wallet},
+};
+
+/// How long one command to a card may take.
+const ANSWER: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The card is reached through the program tegata-card, which runs beside this one and holds no keys.
+With --image FILE it's a card made of software (`tegata-card make`), for trying.
+
+A payment asks twice: whether to pay the bill, and, once the centre has ordered it, whether to take
+it off the card. What you see at the second question is what the card compares; if this machine or
+anybody on the way altered the amount, the card takes nothing off.")]
+pub(super) struct CardArgs {
+    #[command(subcommand)]
+    command: CardCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum CardCommand {
+    /// Read the card; write on it what is owed to it; put a new card into use
+    Show(ReadArgs),
+    /// Pay a bill with the card
+    Pay(PayArgs),
+    /// Move prepaid money to the card (B)
+    Load(LoadArgs),
+    /// Write a ticket on the card that it was bought for
+    Ticket(TicketArgs),
+    /// Read the tickets on the card
+    Tickets(ReadArgs),
+    /// Stop the card for now
+    Block(ChangeArgs),
+    /// Let it pay again
+    Unblock(ChangeArgs),
+    /// Report it lost: it's over for ever, its money stays yours
+    Lost(ChangeArgs),
+    /// Have the money of a card that is over paid back to your prepaid account
+    PayOut(ChangeArgs),
+}
+
+#[derive(Debug, Args)]
+struct ReaderArgs {
+    /// Which reader, by its name or a part of it [default: the one with a card]
+    #[arg(long, value_name = "NAME-PART", conflicts_with = "image")]
+    reader: Option<String>,
+    /// Instead of a reader: the image of a card made of software
+    #[arg(long, value_name = "FILE", env = "TEGATA_CARD_IMAGE")]
+    image: Option<PathBuf>,
+    /// How many seconds to wait for a card
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    wait: u16,
+    /// The program that has the readers [default: tegata-card beside this one]
+    #[arg(long, value_name = "FILE", env = "TEGATA_CARD_PROGRAM")]
+    card_program: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct ReadArgs {
+    #[command(flatten)]
+    reader: ReaderArgs,
+    #[command(flatten)]
+    a: PasswordA,
+}
+
+#[derive(Debug, Args)]
+struct PayArgs {
+    /// The bill's id (its beginning will do) or transaction number; or the address of a shop's bill
+    #[arg(required_unless_present = "last")]
+    bill: Option<String>,
+    /// The newest bill
+    #[arg(long, conflicts_with = "bill")]
+    last: bool,
+    /// Don't have the card's balance read
+    #[arg(long)]
+    no_balance: bool,
+    /// Agree to both questions without being asked
+    #[arg(long)]
+    yes: bool,
+    /// Read the amounts aloud
+    #[arg(long)]
+    speak: bool,
+    #[command(flatten)]
+    reader: ReaderArgs,
+    #[command(flatten)]
+    a: PasswordA,
+}
+
+#[derive(Debug, Args)]
+struct LoadArgs {
+    /// How much, in whole units: 5000 or 12.50
+    amount: String,
+    /// Which card, by the beginning of its number [default: the only one]
+    #[arg(long, value_name = "NUMBER")]
+    card: Option<String>,
+    #[command(flatten)]
+    a: PasswordA,
+    #[command(flatten)]
+    b: PasswordB,
+}
+
+#[derive(Debug, Args)]
+struct TicketArgs {
+    /// The ticket's id; its beginning will do
+    ticket: String,
+    /// The slot, 0 to 15
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..16))]
+    slot: u8,
+    #[command(flatten)]
+    reader: ReaderArgs,
+    #[command(flatten)]
+    a: PasswordA,
+}
+
+#[derive(Debug, Args)]
+struct ChangeArgs {
+    /// Which card, by the beginning of its number [default: the only one]
+    #[arg(long, value_name = "NUMBER")]
+    card: Option<String>,
+    #[command(flatten)]
+    a: PasswordA,
+}
+
+pub(super) fn card(folder: &Path, args: &CardArgs, out: &Output, now: Time) -> Result<(), Failure> {
+    match &args.command {
+        CardCommand::Show(args) => show(folder, args, out, now),
+        CardCommand::Pay(args) => pay(folder, args, out, now),
+        CardCommand::Load(args) => load(folder, args, out, now),
+        CardCommand::Ticket(args) => ticket(folder, args, out, now),
+        CardCommand::Tickets(args) => tickets(folder, args, out, now),
+        CardCommand::Block(args) => change(folder, args, Change::Block, out, now),
+        CardCommand::Unblock(args) => change(folder, args, Change::Unblock, out, now),
+        CardCommand::Lost(args) => change(folder, args, Change::Lost, out, now),
+        CardCommand::PayOut(args) => change(folder, args, Change::PayOut, out, now),
+    }
+}
+
+impl ReaderArgs {
+    /// Starts the program that has the reader, and waits for a card.
+    fn open(&self) -> Result<Helper, Failure> {
+        let program = match &self.card_program {
+            Some(program) => program.clone(),
+            None => beside("tegata-card")?,
+        };
+        let mut arguments: Vec<OsString> = vec!["reader".into()];
+        if let Some(reader) = &self.reader {
+            arguments.extend(["--reader".into(), reader.into()]);
+        }
+        if let Some(image) = &self.image {
+            arguments.extend(["--image".into(), image.into()]);
+        }
+        arguments.extend(["--wait".into(), self.wait.to_string().into()]);
+        let hello = Duration::from_secs(u64::from(self.wait).saturating_add(10));
+        let patience = Patience {
+            hello,
+            answer: ANSWER,
+        };
+        Helper::start(&program, &arguments, patience).map_err(|e| {
+            Failure::new(Exit::Unreachable, e.to_string())
+                .next("put one card on the reader; `tegata-card readers` lists readers and cards")
+        })
+    }
+}
+
+/// A program of ours that lies beside this one.
+fn beside(name: &str) -> Result<PathBuf, Failure> {
+    let own = std::env::current_exe()?;
+    Ok(own.with_file_name(name))
+}
+
+/// A contact outlasts the moment at which the program started.
+fn moment() -> Time {
+    Time::from_secs(clock::now())
+}
+
+fn show(folder: &Path, args: &ReadArgs, out: &Output, now: Time) -> Result<(), Failure> {
+    let (mut wallet, _) = open(folder, Access::Writing, &args.a)?;
+    let mut link = args.reader.open()?;
+    out.note(&format!("The card is reached by {}.", link.description()));
+    let talk = wallet
+        .card_begin(&mut link, Errand::Look, now)
+        .map_err(|e| out.failed(e))?;
+    done(&wallet, &talk, out)
+}
+
+/// What a contact without a question came to.
+fn done(wallet: &Wallet, talk: &CardTalk, out: &Output) -> Result<(), Failure> {
+    match &talk.talk {
+        Talk::Done(_) => {
+            let known = wallet.ic_cards().iter().find(|c| c.card == talk.card);
+            let view = known.map(IcCardView::from);
+            let text = view.as_ref().map(ToString::to_string).unwrap_or_default();
+            out.value(&view, &text)
+        }
+        Talk::Refused(_) | Talk::InDoubt | Talk::Asking(_) => Err(ended(talk, out)),
+    }
+}
+
+/// How a contact ended that didn't do what was wanted.
+fn ended(talk: &CardTalk, out: &Output) -> Failure {
+    match &talk.talk {
+        Talk::Refused(refusal) => out.failed(WalletError::Refused {
+            by: "the centre".to_owned(),
+            what: "card",
+            refusal: refusal.clone(),
+        }),
+        Talk::InDoubt | Talk::Asking(_) | Talk::Done(_) => Failure::new(
+            Exit::Unreachable,
+            "nobody can say yet what the card did; nothing is lost, and nothing is taken twice",
+        )
+        .next("put the same card on the reader and run this again: it's found out then"),
+    }
+}
+
+fn pay(folder: &Path, args: &PayArgs, out: &Output, now: Time) -> Result<(), Failure> {
+    let (mut wallet, _) = open(folder, Access::Writing, &args.a)?;
+    let bill = find_bill(&mut wallet, args, out, now)?;
+    let view = wallet.view_bill(bill).map_err(failure)?;
+    out.note(&view.to_string());
+    if !args.yes {
+        ask::consent("Pay this with your card?")?;
+    }
+    let mut link = args.reader.open()?;
+    let card = card_on(&mut link).map_err(|e| out.failed(e.into()))?;
+    let payment = wallet
+        .agree_by_card(bill, card, moment())
+        .map_err(|e| out.failed(e))?;
+    let errand = Errand::Pay(payment, !args.no_balance);
+    let talk = wallet.card_begin(&mut link, errand, moment());
+    let mut talk = talk.map_err(|e| out.failed(e))?;
+    if let Talk::Asking(agreement) = &talk.talk {
+        let view = AgreementView::from(&**agreement);
+        out.note(&view.to_string());
+        if args.speak {
+            speech::aloud(&speech::agreement(agreement, speech::language()));
+        }
+        let agreed = args.yes || ask::agreed("Take this off the card?")? == Some(true);
+        wallet
+            .card_answer(&mut talk, &mut link, agreed, moment())
+            .map_err(|e| out.failed(e))?;
+    }
+    let Talk::Done(report) = &talk.talk else {
+        return Err(ended(&talk, out));
+    };
+    if report.paid != Some(payment) {
+        return Err(ended(&talk, out));
+    }
+    let value = json!({
+        "payment": payment.to_string(), "card": card.to_string(), "link": link.description(),
+        "balance": crate::view::AmountView::from(report.balance), "counter": report.counter,
+    });
+    let left = report.balance;
+    let text = format!("Paid with card {card}; {left} left on it.\nThe shop has been told.");
+    if args.speak {
+        speech::aloud(&speech::paid(left, speech::language()));
+    }
+    out.value(&value, &text)
+}
+
+fn find_bill(
+    wallet: &mut Wallet,
+    args: &PayArgs,
+    out: &Output,
+    now: Time,
+) -> Result<Digest, Failure> {
+    let address = args.bill.as_ref().filter(|bill| bill.contains("://"));
+    let bill = match (&args.bill, address) {
+        (_, Some(address)) => super::order::named_by(wallet, address, out, now),
+        (Some(wanted), None) => wallet.find_bill(wanted),
+        (None, None) => wallet.last_bill(),
+    };
+    bill.map_err(|e| out.failed(e))
+}
+
+fn load(folder: &Path, args: &LoadArgs, out: &Output, now: Time) -> Result<(), Failure> {
+    let (mut wallet, given) = open(folder, Access::Writing, &args.a)?;
+    let currency = wallet.currency(now).map_err(|e| out.failed(e))?;
+    let amount = Amount::parse(&args.amount, currency);
+    let amount = amount.map_err(|e| failure(WalletError::Input(e)))?;
+    let card = chosen(&wallet, args.card.as_deref())?;
+    let b = given.b(wallet.form(), &args.a, &args.b)?;
+    let loaded = wallet.load_card(card, amount, &b, now);
+    let view = CardLoadedView::from(&loaded.map_err(|e| out.failed(e))?);
+    out.value(&view, &view.to_string())
+}
+
+fn chosen(wallet: &Wallet, wanted: Option<&str>) -> Result<CardNumber, Failure> {
+    wallet.find_ic_card(wanted).map_err(failure)
+}
+
+fn change(
+    folder: &Path,
+    args: &ChangeArgs,
+    change: Change,
+    out: &Output,
+    now: Time,
+) -> Result<(), Failure> {
+    let (mut wallet, _) = open(folder, Access::Writing, &args.a)?;
+    let card = chosen(&wallet, args.card.as_deref())?;
+    let done = wallet.change_card(card, change, now);
+    done.map_err(|e| out.failed(e))?;
+    let (word, text) = match change {
+        Change::Block => ("blocked", "It pays nothing until you unblock it."),
+        Change::Unblock => ("unblocked", "It pays again."),
+        Change::Lost => (
+            "lost",
+            "It's over for ever; its money is yours. Ask the centre for another card, or run \
+             `tegata-wallet card pay-out`.",
+        ),
+        Change::PayOut => ("paid_out", "What it had is in your prepaid account."),
+    };
+    let value = json!({ "card": card.to_string(), "state": word });
+    out.value(&value, &format!("Card {card}: {word}. {text}"))
+}
+
+fn ticket(folder: &Path, args: &TicketArgs, out: &Output, now: Time) -> Result<(), Failure> {
+    let (mut wallet, _) = open(folder, Access::Writing, &args.a)?;
+    let kept = wallet.find_ticket(&args.ticket).map_err(failure)?.clone();
+    let mut link = args.reader.open()?;
+    let errand = Errand::PutTicket(args.slot, kept.signed.clone());
+    let talk = wallet
+        .card_begin(&mut link, errand, now)
+        .map_err(|e| out.failed(e))?;
+    let Talk::Done(_) = &talk.talk else {
+        return Err(ended(&talk, out));
+    };
+    let (card, slot) = (talk.card.to_string(), args.slot);
+    let value = json!({
+        "ticket": kept.digest().to_string(), "card": card, "slot": slot, "link": link.description(),
+    });
+    let text =
+        format!("The ticket is on card {card}, slot {slot}. Lay the card on the gate's reader.");
+    out.value(&value, &text)
+}
+
+fn tickets(folder: &Path, args: &ReadArgs, out: &Output, now: Time) -> Result<(), Failure> {
+    let (mut wallet, _) = open(folder, Access::Writing, &args.a)?;
+    let mut link = args.reader.open()?;
+    let (mut found, mut lines) = (Vec::new(), Vec::new());
+    for slot in 0..tegata_protocol::card::CARD_SLOTS {
+        let talk = wallet.card_begin(&mut link, Errand::ReadTicket(slot), now);
+        let talk = talk.map_err(|e| out.failed(e))?;
+        match &talk.talk {
+            Talk::Done(report) => {
+                let Some(told) = &report.ticket else { continue };
+                let id = told.ticket.digest();
+                let known = wallet.state().tickets.iter().find(|t| t.digest() == id);
+                let view = known.and_then(|kept| wallet.view_ticket(kept).ok());
+                let what = view
+                    .as_ref()
+                    .map_or_else(|| id.to_string(), ToString::to_string);
+                let used = if told.punched { ", used" } else { "" };
+                lines.push(format!("Slot {slot}: {what}{used}"));
+                found.push(json!({
+                    "slot": slot, "ticket": id.to_string(), "punched": told.punched,
+                }));
+            }
+            Talk::Refused(refusal)
+                if refusal.code == tegata_protocol::refusal::Code::IcCardTicket => {}
+            Talk::Refused(_) | Talk::InDoubt | Talk::Asking(_) => return Err(ended(&talk, out)),
+        }
+    }
+    if lines.is_empty() {
+        lines.push("No tickets on this card.".to_owned());
+    }
+    out.value(&json!({ "tickets": found }), &lines.join("\n"))
+}
