@@ -39,6 +39,7 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[OsString]) -> Result<(), 
     compile::build(
         workspace,
         &Plan {
+            features: &[],
             packages: &[],
             release: false,
         },
@@ -63,6 +64,7 @@ pub(crate) fn soak(workspace: &Workspace, arguments: &[OsString]) -> Result<(), 
     compile::build(
         workspace,
         &Plan {
+            features: &[],
             packages: &[],
             release: true,
         },

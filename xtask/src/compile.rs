@@ -18,6 +18,8 @@ use crate::progress::{Screen, Tally};
 pub(crate) struct Plan {
     /// The packages that hold them; none means the whole workspace.
     pub(crate) packages: &'static [&'static str],
+    /// What is to be built into them, as `package/feature`.
+    pub(crate) features: &'static [&'static str],
     /// Optimised, or as quickly as possible.
     pub(crate) release: bool,
 }
@@ -78,6 +80,9 @@ fn select(command: &mut Command, plan: &Plan) {
     }
     for package in plan.packages {
         command.args(["--package", package]);
+    }
+    if !plan.features.is_empty() {
+        command.args(["--features", &plan.features.join(",")]);
     }
 }
 

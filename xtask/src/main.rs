@@ -34,6 +34,9 @@ const TOWN: &[&str] = &[
     "tegata-shop",
     "tegata-wallet",
     "tegata-gate",
+    "tegata-sealing",
+    "tegata-card-keys",
+    "tegata-card-program",
 ];
 
 fn main() -> ExitCode {
@@ -66,6 +69,11 @@ fn demo(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Stop> {
     );
     let plan = compile::Plan {
         packages: TOWN,
+        // A real card service where there is one; else the demonstration's card is in its process.
+        features: match pcsc::is_there() {
+            true => &["tegata-card-program/pcsc"],
+            false => &[],
+        },
         release: false,
     };
     let programs = compile::build(workspace, &plan)?;
@@ -82,6 +90,7 @@ fn run_bench(workspace: &Workspace, bench: &Bench) -> Result<(), Stop> {
     );
     let plan = compile::Plan {
         packages: bench.packages(),
+        features: &[],
         release: true,
     };
     let programs = compile::build(workspace, &plan)?;

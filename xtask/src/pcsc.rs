@@ -45,7 +45,8 @@ pub(crate) fn ready() -> Result<(), Stop> {
     )))
 }
 
-fn is_there() -> bool {
+/// Is all of it here already?
+pub(crate) fn is_there() -> bool {
     [SERVICE, DRIVER]
         .iter()
         .all(|file| Path::new(file).exists())

@@ -17,6 +17,7 @@
 
 pub mod bench;
 pub mod browser;
+mod card;
 pub mod map;
 pub mod processes;
 pub mod recorder;

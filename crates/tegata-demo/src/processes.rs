@@ -25,6 +25,8 @@ const STEP: Duration = Duration::from_millis(20);
 pub struct Programs {
     folder: PathBuf,
     ending: Ending,
+    /// What the programs find in their environment besides: the way to the card service.
+    pub environment: Vec<(String, OsString)>,
 }
 
 /// Told once that the town is to end; from then on no program is started.
@@ -55,6 +57,9 @@ impl Programs {
             "tegata-shop",
             "tegata-wallet",
             "tegata-gate",
+            "tegata-sealing",
+            "tegata-card-keys",
+            "tegata-card",
         ];
         let programs = Self::holding(&town, "cargo demo")?;
         Ok(Self { ending, ..programs })
@@ -65,6 +70,7 @@ impl Programs {
         Self {
             folder,
             ending: Ending::default(),
+            environment: Vec::new(),
         }
     }
 
@@ -81,6 +87,7 @@ impl Programs {
         let programs = Self {
             folder,
             ending: Ending::default(),
+            environment: Vec::new(),
         };
         for name in names {
             let path = programs.path(name);
@@ -111,6 +118,7 @@ impl Programs {
         self.check()?;
         let mut command = Command::new(self.path(name));
         command.args(arguments).stdin(Stdio::null());
+        command.envs(self.environment.iter().cloned());
         let output = command
             .output()
             .with_context(|| format!("running {name}"))?;
@@ -132,6 +140,7 @@ impl Programs {
         let mut command = Command::new(self.path(name));
         command
             .args(arguments.iter().map(OsString::from))
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null());
         command.stdout(log.try_clone()?).stderr(log);
         let child = command

@@ -19,6 +19,7 @@ use tegata_protocol::{
 };
 
 use crate::{
+    card::Card,
     processes::pause,
     sealed,
     town::{Given, Letter, Member, Town},
@@ -36,6 +37,7 @@ pub struct Story<'a> {
     ticket: String,
     with_keyword: String,
     shown: String,
+    card: Option<Card>,
     /// Aiko, who buys.
     pub aiko: Option<Member>,
     /// Botan, who looks on.
@@ -52,6 +54,7 @@ impl<'a> Story<'a> {
             ticket: String::new(),
             with_keyword: String::new(),
             shown: String::new(),
+            card: None,
             aiko: None,
             botan: None,
         }
@@ -73,6 +76,7 @@ impl<'a> Story<'a> {
             .context("the bill is paid and the ticket comes")?;
         self.keyword().context("a ticket with a keyword")?;
         self.sealed_order().context("a sealed web order")?;
+        self.card_payment().context("a card pays")?;
         self.three_answers()
             .context("three requests get three answers")?;
         self.show().context("the ticket is shown as a QR code")?;
@@ -427,6 +431,36 @@ impl<'a> Story<'a> {
              who gets the parcel.",
             short(paid["payment"].as_str().unwrap_or_default())
         ));
+        Ok(())
+    }
+
+    /// Aiko's IC card pays for a second order (K1-K11).
+    fn card_payment(&mut self) -> anyhow::Result<()> {
+        let aiko = self.aiko()?;
+        let number = self.town.number_of(&aiko)?;
+        let card = self.town.issue_card(&number)?;
+        self.town.recorder.about("card");
+        let load = ["card", "load", "3000", "--card", &card.number];
+        self.town.wallet(&aiko, Given::Both, &load)?.json()?;
+        let shown = self.town.with_card(&aiko, &card, &["show"])?.json()?;
+        ensure!(
+            shown["balance"]["minor"] == 3000,
+            "the card wasn't loaded: {shown}"
+        );
+        let keys = CentreKeys::verify(&self.root_key()?, &self.certificates()?, now())?;
+        let ordered = sealed::place(self.town, &keys.register)?;
+        let pay = ["pay", &ordered.bill, "--yes"];
+        let paid = self.town.with_card(&aiko, &card, &pay)?.json()?;
+        sealed::wait_until(&ordered, "Paid, thank you")?;
+        self.say(&format!(
+            "The centre gave Aiko an IC card that holds no private key; she loaded it and paid the next \
+             order with it, through {}: the card-key server opened the session, the centre signed the \
+             debit order, her wallet compared and showed it, the card took off what was shown ({} left) \
+             and its receipt is in the book.",
+            text(&paid, "link")?,
+            paid["balance"]["text"].as_str().unwrap_or_default(),
+        ));
+        self.card = Some(card);
         Ok(())
     }
 

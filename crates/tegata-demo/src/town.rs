@@ -51,6 +51,8 @@ pub struct Town {
     pub wallet_port: Option<u16>,
     /// What the shop's owner wrote into its settings.
     pub shop_settings: String,
+    /// The card service, if this machine has one: it ends with the town.
+    pub(crate) card_service: Option<crate::card::Service>,
 }
 
 /// A member: a wallet's folder and passwords, and the addresses that it uses.
@@ -109,6 +111,7 @@ impl Town {
             sealing: None,
             wallet_port: None,
             shop_settings: String::new(),
+            card_service: None,
         };
         town.found_centre(limits)?;
         Ok(town)
@@ -158,6 +161,7 @@ impl Town {
         if limits == Limits::Off {
             self.lift_limits()?;
         }
+        self.open_card_keys()?;
         self.start_centre()
     }
 
@@ -517,6 +521,7 @@ impl Town {
         while let Some(mut server) = self.servers.pop() {
             server.stop();
         }
+        self.card_service = None;
     }
 }
 

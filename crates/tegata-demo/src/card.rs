@@ -1,0 +1,200 @@
+//! The town's IC cards: a card-key server, and a card of software in a real card service's virtual
+//! reader; where there's no card service, in the process that reads it.
+
+use std::{
+    ffi::OsString,
+    fs,
+    net::TcpListener,
+    os::{fd::OwnedFd, unix::net::UnixListener},
+    path::Path,
+    process::{Child, Command},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+
+use crate::{
+    processes::{Ended, pause},
+    town::{Given, Member, Town},
+};
+
+/// The card service and its virtual reader's driver, where Debian's packages have them.
+const SERVICE: &str = "/usr/sbin/pcscd";
+const DRIVER: &str = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so";
+
+/// Starts the service as if systemd did, with its socket as descriptor 3: beside others, as any user.
+const START: &str = r#"exec 3<&0 </dev/null
+LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" --foreground --config "$@""#;
+
+/// A card of software, and the way to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Card {
+    /// Its number.
+    pub(crate) number: String,
+    image: String,
+    /// In the card service's reader?
+    in_reader: bool,
+}
+
+impl Card {
+    /// How a program is told where the card is.
+    pub(crate) fn arguments(&self) -> Vec<&str> {
+        match self.in_reader {
+            true => vec!["--wait", "20"],
+            false => vec!["--image", &self.image],
+        }
+    }
+}
+
+/// A card service of the town's own; it ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Service {
+    child: Child,
+    port: u16,
+}
+
+impl Service {
+    /// Starts it, if it's installed; gives the environment by which programs find it, too.
+    fn start(folder: &Path) -> anyhow::Result<Option<(Self, OsString)>> {
+        if ![SERVICE, DRIVER]
+            .iter()
+            .all(|file| Path::new(file).exists())
+        {
+            return Ok(None);
+        }
+        let configuration = folder.join("readers");
+        fs::create_dir_all(&configuration)?;
+        let port = two_free_ports()?;
+        let reader = format!(
+            "FRIENDLYNAME \"Town\"\nDEVICENAME /dev/null:{port}\nLIBPATH {DRIVER}\nCHANNELID {port}\n"
+        );
+        fs::write(configuration.join("vpcd"), reader)?;
+        let path = folder.join("pcscd.sock");
+        let socket = UnixListener::bind(&path)?;
+        let mut start = Command::new("/bin/sh");
+        start.args(["-c", START, SERVICE]).arg(&configuration);
+        let log = fs::File::create(folder.join("logs/pcscd.log"))?;
+        let child = start
+            .stdin(OwnedFd::from(socket))
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn();
+        let child = child.context("starting pcscd")?;
+        Ok(Some((Self { child, port }, path.into_os_string())))
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The driver takes a port and the one after it.
+fn two_free_ports() -> anyhow::Result<u16> {
+    for _ in 0..100 {
+        let first = TcpListener::bind(("0.0.0.0", 0))?;
+        let port = first.local_addr()?.port();
+        if port < u16::MAX && TcpListener::bind(("0.0.0.0", port + 1)).is_ok() {
+            return Ok(port);
+        }
+    }
+    anyhow::bail!("no two free ports beside each other")
+}
+
+impl Town {
+    /// Sets up the card-key server; the centre's settings name it.
+    pub(crate) fn open_card_keys(&mut self) -> anyhow::Result<()> {
+        let (data, password) = (self.path("card-keys"), self.password("card keys")?);
+        let init = ["init", "--data", &data, "--password-file", &password];
+        self.programs.run("tegata-card-keys", &init)?.done()?;
+        let socket = self.folder.join("card-keys/card-keys.sock");
+        let log = self.folder.join("logs/card-keys.log");
+        let serve = ["serve", "--data", &data, "--password-file", &password];
+        let mut server = self.programs.start("tegata-card-keys", &serve, &log)?;
+        server.wait_for(|| socket.exists().then_some(()))?;
+        self.servers.push(server);
+        let file = self.folder.join("centre/centre.toml");
+        let settings = fs::read_to_string(&file)?;
+        let cards = format!(
+            "{settings}\n[cards]\nsocket = {:?}\n",
+            socket.display().to_string()
+        );
+        fs::write(&file, cards).with_context(|| format!("writing {}", file.display()))
+    }
+
+    /// A new card from the manufacturer becomes this member's, and lies on the reader from now on.
+    pub(crate) fn issue_card(&mut self, member: &str) -> anyhow::Result<Card> {
+        let image = self.path("aiko.card");
+        let make = ["make", "--image", &image];
+        self.programs.run("tegata-card", &make)?.done()?;
+        let key = format!("{image}.key");
+        let list = fs::read_to_string(&key)?;
+        let number = list.split_whitespace().next().context("no card number")?;
+        let (centre, password) = (self.path("centre"), self.password("operator")?);
+        self.centre(&["cards", "add", &key, "--data", &centre])?
+            .done()?;
+        let issue = ["cards", "issue", number, member, "--data", &centre];
+        self.centre(&[&issue[..], &["--password-file", &password]].concat())?
+            .done()?;
+        let number = number.to_ascii_lowercase();
+        let in_reader = self.put_in_reader(&image)?;
+        Ok(Card {
+            number,
+            image,
+            in_reader,
+        })
+    }
+
+    /// Puts the card into the card service's virtual reader, if there are such things here and the
+    /// program was built with them.
+    fn put_in_reader(&mut self, image: &str) -> anyhow::Result<bool> {
+        let folder = self.folder.clone();
+        let Some((service, socket)) = Service::start(&folder)? else {
+            return Ok(false);
+        };
+        self.programs
+            .environment
+            .push(("PCSCLITE_CSOCK_NAME".to_owned(), socket));
+        let vpcd = format!("127.0.0.1:{}", service.port);
+        let log = folder.join("logs/card.log");
+        let insert = ["virtual", "--image", image, "--vpcd", &vpcd];
+        for _ in 0..50 {
+            let mut card = self.programs.start("tegata-card", &insert, &log)?;
+            pause(Duration::from_millis(200));
+            let readers = self.programs.run("tegata-card", &["readers"])?;
+            if readers.code == Some(0) && readers.stdout.contains("Tegata card") {
+                self.servers.push(card);
+                self.card_service = Some(service);
+                return Ok(true);
+            }
+            card.stop();
+            if readers.stderr.contains("without card readers") {
+                break;
+            }
+        }
+        self.programs.environment.clear();
+        Ok(false)
+    }
+
+    /// Runs a wallet's command with the card on its reader.
+    pub(crate) fn with_card(
+        &self,
+        member: &Member,
+        card: &Card,
+        arguments: &[&str],
+    ) -> anyhow::Result<Ended> {
+        let mut all = vec!["card"];
+        all.extend(arguments);
+        all.extend(card.arguments());
+        self.wallet(member, Given::A, &all)
+    }
+
+    /// A member's number, as the wallet knows it.
+    pub(crate) fn number_of(&self, member: &Member) -> anyhow::Result<String> {
+        let status = self.wallet(member, Given::A, &["status"])?.json()?;
+        let number = status["number"].as_str().context("no number");
+        number.map(str::to_owned)
+    }
+}
