@@ -11,6 +11,10 @@ use tegata_protocol::{
     Amount, Currency, Digest, Document, KeyId, Malformed, OpeningKey, PartyNumber, SealingKey,
     SignedBytes, SigningKey, Suite, Time, Unverified, VerifyingKey,
     book::{Done, Imported, Rule, StatementImport},
+    card::{
+        CardAnswer, CardContact, CardLoad, CardLoaded, CardOrders, CardPaid, CardPayment,
+        CardRequest, CardStep, DebitOrder,
+    },
     cbor,
     envelope::{Message, Reply, Sealed},
     joining::{
@@ -93,6 +97,13 @@ exchange!(
 exchange!(
     /// Imports and rules.
     book: Message<StatementImport>, Message<Rule>, Message<Imported>, Message<Done>
+);
+
+exchange!(
+    /// Paying with cards.
+    card: DebitOrder, Message<CardPayment>, Message<CardContact>, Message<CardAnswer>,
+    Message<CardStep>, Message<CardPaid>, Message<CardLoad>, Message<CardLoaded>,
+    Message<CardRequest>, Message<CardOrders>
 );
 
 exchange!(

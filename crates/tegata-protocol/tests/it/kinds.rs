@@ -3,6 +3,10 @@
 use tegata_protocol::{
     Document, Malformed, SignedBytes, Unverified, VerifyingKey,
     book::{Done, Imported, Rule, StatementImport},
+    card::{
+        CardAnswer, CardContact, CardLoad, CardLoaded, CardOrders, CardPaid, CardPayment,
+        CardRequest, CardStep, DebitOrder,
+    },
     envelope::{Body, Message},
     joining::{Possession, RecordInquiry, Registered, Registration},
     order::{
@@ -120,6 +124,7 @@ kinds! {
     CartToken = "cart-token",
     ProgramEntry = "program-entry",
     OrderReceipt = "order-receipt",
+    DebitOrder = "debit-order",
     }
     messages {
     Refusal = "refusal",
@@ -157,5 +162,14 @@ kinds! {
     MadeKeys = "made-keys",
     CardForm = "card-form",
     CardKept = "card-kept",
+    CardPayment = "card-payment",
+    CardContact = "card-contact",
+    CardAnswer = "card-answer",
+    CardStep = "card-step",
+    CardPaid = "card-paid",
+    CardLoad = "card-load",
+    CardLoaded = "card-loaded",
+    CardRequest = "card-request",
+    CardOrders = "card-orders",
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     samples::{self, Sample},
 };
 
+mod cards;
 mod encodings;
 mod fields;
 mod orders;
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Vec<Defect> {
     defects.extend(signatures::all());
     defects.extend(fields::all());
     defects.extend(orders::all());
+    defects.extend(cards::all());
     defects
 }
 

@@ -4,10 +4,15 @@
 use std::sync::LazyLock;
 
 use tegata_protocol::{
-    Amount, Currency, Digest, Document, KeyId, MessageId, OpeningKey, PartyNumber, PaymentId, Role,
-    SealingKey, SeriesId, SignedBytes, SigningKey, Suite, Time, TransactionNumber, Validity,
-    VerifyingKey,
+    Amount, CardNumber, Currency, Digest, Document, KeyId, MessageId, OpeningKey, PartyNumber,
+    PaymentId, Role, SealingKey, SeriesId, SignedBytes, SigningKey, Suite, Time, TransactionNumber,
+    Validity, VerifyingKey,
     book::{Done, Imported, ImportedEntry, Rule, StatementImport},
+    card::{
+        Answered, CardAnswer, CardBytes, CardContact, CardLoad, CardLoaded, CardOrder, CardOrders,
+        CardPaid, CardPayment, CardReport, CardRequest, CardStep, CardTicket, Change, DebitOrder,
+        Errand, Next,
+    },
     envelope::{Attachment, Body, Message},
     joining::{
         ActivationCode, Claim, Details, RecordInquiry, Registered, Registration, SaltedDetails,
@@ -43,11 +48,13 @@ use crate::{
     town,
 };
 
+mod cards;
 mod orders;
 mod parties;
 mod tickets;
 mod trade;
 
+use cards::cards;
 use orders::orders;
 pub(crate) use orders::{ORDER, ORDER_SEED, cart_lines, order_form, order_key, sealed_order};
 use parties::{REFERENCE, identities, joining, prepaid};
@@ -72,6 +79,7 @@ pub(crate) const GATE: u8 = 8;
 pub(crate) const GATE_OPENING: u8 = 13;
 pub(crate) const OPERATOR: u8 = 14;
 pub(crate) const OPERATOR_OPENING: u8 = 15;
+pub(crate) const DEBIT_ORDERS: u8 = 7;
 pub(crate) const SERVICE: u8 = 17;
 pub(crate) const SERVICE_OPENING: u8 = 18;
 pub(crate) const CREDIT: u8 = 19;
@@ -212,6 +220,7 @@ fn make_all() -> Vec<Sample> {
     samples.extend(shown());
     samples.extend(book());
     samples.extend(orders());
+    samples.extend(cards());
     samples
 }
 

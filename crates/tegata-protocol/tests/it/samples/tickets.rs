@@ -141,12 +141,25 @@ pub(super) fn book() -> Vec<Sample> {
     );
     let appoint = Rule::Appoint(town::signing(REGISTER).sign(&appointed));
     let appoint = plain(centre, centre, Rule::LABEL, appoint);
-    let expire = plain(centre, centre, Rule::LABEL, Rule::ExpireHold(payment_id()));
+    let rule = |note, rule| {
+        let message = plain(centre, centre, Rule::LABEL, rule);
+        document("rule", note, RECEIPTS, &message)
+    };
     let import = plain(operator_number, centre, StatementImport::LABEL, import);
     vec![
         document("statement-import", "", OPERATOR, &import),
-        document("rule", "a hold expires", RECEIPTS, &expire),
+        rule("a hold expires", Rule::ExpireHold(payment_id())),
         document("rule", "an operator is appointed", REGISTER, &appoint),
+        rule(
+            "a card paid",
+            Rule::CardReceipt(cards::receipt(), Some(payment_id())),
+        ),
+        rule(
+            "a card was loaded",
+            Rule::CardReceipt(cards::receipt(), None),
+        ),
+        rule("a card never paid", Rule::CardVoid(payment_id())),
+        rule("a card was copied", Rule::CardCopied(cards::CARD)),
         reply("imported", RECEIPTS, centre, operator_number, imported),
         reply("done", RECEIPTS, centre, centre, Done {}),
     ]
