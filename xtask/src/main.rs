@@ -70,7 +70,7 @@ fn demo(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Stop> {
     let plan = compile::Plan {
         packages: TOWN,
         // A real card service where there is one; else the demonstration's card is in its process.
-        features: match pcsc::is_there() {
+        features: match pcsc::serves_cards() {
             true => &["tegata-card-program/pcsc"],
             false => &[],
         },

@@ -45,14 +45,18 @@ pub(crate) fn ready() -> Result<(), Stop> {
     )))
 }
 
-/// Is all of it here already?
-pub(crate) fn is_there() -> bool {
-    [SERVICE, DRIVER]
-        .iter()
-        .all(|file| Path::new(file).exists())
+fn is_there() -> bool {
+    serves_cards()
         && ["pcsc_scan", "opensc-tool"]
             .into_iter()
             .all(|name| find_program(name).is_some())
+}
+
+/// Can programs be built here that use card readers, and is there a virtual one?
+pub(crate) fn serves_cards() -> bool {
+    [SERVICE, DRIVER]
+        .iter()
+        .all(|file| Path::new(file).exists())
         && has_headers()
 }
 

@@ -139,12 +139,12 @@ pub fn code_of(refusal: &BookRefusal) -> Code {
         BookRefusal::CardUnknown { .. } | BookRefusal::CardNotYours { .. } => Code::IcCardUnknown,
         BookRefusal::CardKnown { .. } => Code::IcCardKnown,
         BookRefusal::CardState { state, .. } => match state {
-            CardState::Active | CardState::Blocked => Code::IcCardBlocked,
+            CardState::Active => Code::IcCardInUse,
+            CardState::Blocked => Code::IcCardBlocked,
             CardState::Lost | CardState::Copied | CardState::Replaced | CardState::Ended => {
                 Code::IcCardEnded
             }
         },
-        BookRefusal::CardInDoubt { .. } => Code::IcCardInDoubt,
         BookRefusal::HoldAwaitsCard { .. } => Code::HoldUnknown,
         BookRefusal::StatementImported { .. } => Code::StatementImported,
         BookRefusal::EntryTwice { .. } => Code::StatementInvalid,
@@ -332,10 +332,16 @@ pub(crate) fn card_receipt(back: Return, d: &Decision) -> Response {
                     back.post(card.holder, d.time, paid),
                 ]
             }
-            (Posted::Voided, Some(hold), _) => given_up(back, hold, d),
-            (Posted::Funded | Posted::Voided | Posted::Noted | Posted::Paid { .. }, ..) => {
-                Vec::new()
-            }
+            (Posted::Voided, Some(hold), _) => given_up(back, (hold, Closing::Voided), d),
+            (Posted::Late, Some(hold), _) => given_up(back, (hold, Closing::Expired), d),
+            (
+                Posted::Funded
+                | Posted::Voided
+                | Posted::Late
+                | Posted::Noted
+                | Posted::Paid { .. },
+                ..,
+            ) => Vec::new(),
         };
         Response {
             reply: back.payload(d.time, Done {}),
@@ -352,17 +358,17 @@ pub(crate) fn card_void(back: Return, d: &Decision) -> Response {
         };
         Response {
             reply: back.payload(d.time, Done {}),
-            outbox: given_up(back, hold, d),
+            outbox: given_up(back, (hold, Closing::Voided), d),
         }
     })
 }
 
-fn given_up(back: Return, hold: &Hold, d: &Decision) -> Vec<OutboxItem> {
+fn given_up(back: Return, (hold, closing): (&Hold, Closing), d: &Decision) -> Vec<OutboxItem> {
     let closed = HoldClosed {
         payment: hold.payment,
         shop: hold.bill.shop,
         amount: hold.amount,
-        closing: Closing::Voided,
+        closing,
     };
     let member = owner(hold.payer.owner);
     let item = member.map(|m| back.post(m, d.time, closed));
@@ -412,6 +418,9 @@ fn owner(wire: u64) -> Option<PartyNumber> {
 
 /// The reply to an inquiry about a bill.
 pub(crate) fn inquiry(back: Return, bill: Digest, d: &Decision) -> Response {
+    if let Err(BookRefusal::HoldAwaitsCard { .. }) = d.result {
+        return Response::reply(back.refusal(d.time, Refusal::new(Code::BillOpen)));
+    }
     respond(back, d, |outcome| {
         let Outcome::Bill { state, .. } = outcome else {
             return foreign(back, d.time);

@@ -140,6 +140,9 @@ pub enum Posted {
     Funded,
     /// The payment is given up: the card didn't make it.
     Voided,
+    /// The card paid when the hold's time was over: the payment is given up, and what was taken off is
+    /// owed to the card again.
+    Late,
     /// Nothing was waiting for it. What a debit took off is owed to the card again.
     Noted,
     /// An offline debit: the shop was paid, and so much of it was lost.

@@ -180,12 +180,6 @@ pub enum Refusal {
         /// Its state.
         state: CardState,
     },
-    /// Something waits for the card that isn't known to have been done or not.
-    #[error("payments wait for card {card}")]
-    CardInDoubt {
-        /// Which.
-        card: CardNumber,
-    },
     /// The card hasn't paid yet, so nobody may take the money.
     #[error("payment {payment} waits for a card that hasn't paid yet")]
     HoldAwaitsCard {
@@ -247,10 +241,9 @@ impl Refusal {
             Self::CardNotYours { .. } => 24,
             Self::CardKnown { .. } => 25,
             Self::CardState { .. } => 26,
-            Self::CardInDoubt { .. } => 27,
-            Self::HoldAwaitsCard { .. } => 28,
-            Self::ReceiptKnown { .. } => 29,
-            Self::ReceiptDiffers { .. } => 30,
+            Self::HoldAwaitsCard { .. } => 27,
+            Self::ReceiptKnown { .. } => 28,
+            Self::ReceiptDiffers { .. } => 29,
         }
     }
 }

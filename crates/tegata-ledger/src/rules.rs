@@ -183,7 +183,14 @@ pub(crate) fn needs(book: &Working, action: &Action, want: &mut impl FnMut(Key))
                 want(Key::Account(hold.payee));
             }
         }
-        Action::CloseBill { bill, .. } => want(Key::Bill(*bill)),
+        Action::CloseBill { bill, .. } => {
+            let key = Key::Bill(*bill);
+            let known = book.has(&key).then(|| book.bill(bill)).flatten();
+            want(key);
+            if let Some(BillState::Held(payment)) = known.map(|bill| bill.state) {
+                want(Key::Hold(payment));
+            }
+        }
         Action::Card(action) => cards::needs(book, action, want),
     }
 }
@@ -437,6 +444,10 @@ impl<'b> Attempt<'b> {
 
     fn close_bill(&mut self, bill: BillKey, digest: Digest) -> Result<Outcome, Refusal> {
         let state = match self.known_bill(bill, digest)? {
+            // Whether the card pays isn't decided yet.
+            Some(BillState::Held(payment)) if self.awaits_card(payment) => {
+                return Err(Refusal::HoldAwaitsCard { payment });
+            }
             None | Some(BillState::Free) => {
                 let state = BillState::Closed;
                 self.effects
@@ -446,6 +457,11 @@ impl<'b> Attempt<'b> {
             Some(taken) => taken,
         };
         Ok(Outcome::Bill { bill, state })
+    }
+
+    fn awaits_card(&self, payment: PaymentId) -> bool {
+        let hold = self.book.hold(&payment);
+        hold.is_some_and(|hold| hold.state == HoldState::Awaiting)
     }
 
     /// Adds a leg, unless the account can't bear it.

@@ -331,15 +331,15 @@ codes! {
     /// The card-key server can't be reached.
     IcCardService = 812, "ic_card_service", Later,
         "The centre can't reach its card service now. Try again in a minute.";
-    /// A transaction of that card is in doubt.
-    IcCardInDoubt = 813, "ic_card_in_doubt", Later,
-        "A payment with this card is in doubt. Put the card on a reader first, or wait half an hour.";
     /// A number that is in use.
     IcCardKnown = 814, "ic_card_known", Mend,
         "A card with this number was issued before.";
     /// A slot or ticket that doesn't fit.
     IcCardTicket = 815, "ic_card_ticket", Mend,
         "The card has no such ticket, or that slot holds another one.";
+    /// It's in use, and that can't be done then.
+    IcCardInUse = 816, "ic_card_in_use", Mend,
+        "This card is in use. Report it lost, or have the centre end it, first.";
 }
 
 impl fmt::Display for Code {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tegata_card::house::{Request, Response};
 use tegata_ledger::{Action, Draft, EvidenceKind, MessageKey};
 use tegata_protocol::{
-    Amount, CardNumber, ReplyKey, Role, Time, Verified,
+    Amount, CardNumber, PartyNumber, ReplyKey, Role, Time, Verified,
     book::Done,
     card::{
         CardAnswer, CardContact, CardLoad, CardOrder, CardOrders, CardPayment, CardRequest,
@@ -74,7 +74,8 @@ impl Desk {
                 return Ok(Err(Code::NotOffered));
             };
             let body = &heard.message.body;
-            let fits = holds_more(cards, body.card, body.amount).map_err(fault)?;
+            let whose = (body.card, heard.message.from);
+            let fits = holds_more(cards, whose, body.amount).map_err(fault)?;
             Ok(match fits {
                 true => Ok(interpret::card_load(&heard.message)),
                 false => Err(Code::IcCardLimit),
@@ -251,9 +252,14 @@ impl Desk {
 }
 
 /// Would the card's account still fit on the card?
-fn holds_more(cards: &CardDesk, card: CardNumber, amount: Amount) -> Result<bool, CardFault> {
-    let Some(standing) = cards.standing(card)? else {
-        // The book refuses it.
+fn holds_more(
+    cards: &CardDesk,
+    (card, member): (CardNumber, PartyNumber),
+    amount: Amount,
+) -> Result<bool, CardFault> {
+    let standing = cards.standing(card)?;
+    let Some(standing) = standing.filter(|s| s.card.holder == member) else {
+        // The book refuses it, and says nothing of what somebody else's card holds.
         return Ok(true);
     };
     let sum = u64::from(standing.card.balance)

@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 
 use tegata_card::{
     command::State as CardPower,
-    house::{Done, JobId, Money, OrderId, Request, Response, Task},
+    house::{Done, Fate, HouseRefusal, JobId, Money, OrderId, Request, Response, Task},
     session::{select, selected},
 };
 use tegata_ledger::{CardState, Hold, HoldState};
@@ -77,7 +77,7 @@ struct Results {
     ticket: Option<CardTicket>,
     declined: bool,
     /// An order of this contact has left, and nobody knows yet what the card did.
-    in_doubt: bool,
+    ordered: Option<OrderId>,
     blocked: bool,
 }
 
@@ -154,7 +154,7 @@ impl Contact {
     /// The first step.
     pub(super) fn start(&mut self, desk: &CardDesk, now: Time) -> CardStep {
         let next = self.plan_all(desk, now);
-        let next = self.settled(next);
+        let next = self.settled(desk, next);
         self.step(next)
     }
 
@@ -176,22 +176,26 @@ impl Contact {
         self.touched = now;
         self.answered = Some(answered.clone());
         let next = self.advance(desk, answered, now);
-        let next = self.settled(next);
+        let next = self.settled(desk, next);
         Some(self.step(next))
     }
 
     /// What is said when it has stopped.
-    fn settled(&mut self, next: Result<Next, Stop>) -> Next {
+    fn settled(&mut self, desk: &CardDesk, next: Result<Next, Stop>) -> Next {
         let stop = match next {
             Ok(next) => return next,
             Err(stop) => stop,
         };
         self.waiting = Waiting::Over;
+        if self.results.paid.is_some() {
+            // What went wrong came after the receipt: the member has paid, and shall hear so.
+            return self.report(desk).map_or(Next::InDoubt, Next::Done);
+        }
         match stop {
             Stop::InDoubt => Next::InDoubt,
             Stop::Fault(fault) => {
                 tracing::error!(card = %self.card, error = %fault, "a contact with a card ends");
-                if self.results.in_doubt {
+                if self.results.ordered.is_some() {
                     Next::InDoubt
                 } else {
                     Next::Refused(Refusal::new(Code::IcCardService))
@@ -208,10 +212,17 @@ impl Contact {
         let Response::Card(known) = house.call(&Request::Card(number(self.card)))? else {
             return Err(unexpected("a card").into());
         };
-        if known.is_none() {
+        // A card whose key is still in stock hasn't been put into use, or not to its end.
+        let new = desk.stock.key(self.card);
+        let new = new.map_err(|e| super::book(format!("the stock: {e:?}")))?;
+        if known.is_none() || new.is_some() {
             return self.plan_first(standing.card.state);
         }
         desk.catch_up(&mut house, self.card, now)?;
+        if known.is_some_and(|known| known.denied) && !standing.card.state.is_over() {
+            // It found a copy, or was told of a loss, and the book hasn't heard of it.
+            desk.carry_out(Rule::CardCopied(self.card), now)?;
+        }
         let standing = self.standing(desk)?;
         if standing.card.state.is_over() {
             desk.deny(self.card)?;
@@ -271,7 +282,7 @@ impl Contact {
             HoldState::Awaiting => Ok(None),
             HoldState::Open | HoldState::Captured(_) => {
                 self.results.paid = Some(payment);
-                self.results.in_doubt = false;
+                self.results.ordered = None;
                 self.waiting = Waiting::Over;
                 Ok(Some(Next::Done(self.report(desk)?)))
             }
@@ -291,8 +302,13 @@ impl Contact {
             return self.select();
         }
         self.waiting = Waiting::Over;
-        if self.results.declined {
-            return Err(Code::IcCardDeclined.into());
+        if let (true, Errand::Pay(payment, _)) = (self.results.declined, &self.errand) {
+            // Whoever says no after the card has paid, has paid.
+            let hold = self.hold(desk, *payment)?;
+            if !matches!(hold.state, HoldState::Open | HoldState::Captured(_)) {
+                return Err(Code::IcCardDeclined.into());
+            }
+            self.results.paid = Some(*payment);
         }
         Ok(Next::Done(self.report(desk)?))
     }
@@ -457,16 +473,8 @@ impl Contact {
                 Ok(send(confirm))
             }
             Response::Done(done) => self.job_done(desk, house, job, done, now),
-            Response::Refused(refusal) => {
-                use tegata_card::house::HouseRefusal::RolledBack;
-                if refusal == RolledBack {
-                    desk.carry_out(Rule::CardCopied(self.card), now)?;
-                }
-                desk.catch_up(house, self.card, now)?;
-                (self.results.in_doubt, self.results.loaded) = (false, 0);
-                Err(Stop::Refused(refusal_of(refusal)))
-            }
-            Response::InDoubt if self.results.in_doubt => Err(Stop::InDoubt),
+            Response::Refused(refusal) => self.refused(desk, house, (&job, refusal), now),
+            Response::InDoubt if self.results.ordered.is_some() => Err(Stop::InDoubt),
             Response::InDoubt => Err(gone()),
             Response::Ordered { .. }
             | Response::Card(_)
@@ -478,8 +486,48 @@ impl Contact {
         }
     }
 
+    /// The card-key server refuses, by itself or in the card's name. While an order is out that needn't
+    /// be the last word about it.
+    fn refused(
+        &mut self,
+        desk: &CardDesk,
+        house: &mut House,
+        (job, refusal): (&Job, HouseRefusal),
+        now: Time,
+    ) -> Result<Next, Stop> {
+        if refusal == HouseRefusal::RolledBack {
+            desk.carry_out(Rule::CardCopied(self.card), now)?;
+        }
+        if refusal == HouseRefusal::Personalised && *job == Job::Personalise {
+            self.forget_stock(desk)?;
+            return self.plan_all(desk, now);
+        }
+        desk.catch_up(house, self.card, now)?;
+        if let Some(order) = self.results.ordered {
+            let Response::Found(fate) = house.call(&Request::Find(order))? else {
+                return Err(unexpected("an order").into());
+            };
+            match fate {
+                Fate::InDoubt => return Err(Stop::InDoubt),
+                Fate::CarriedOut(_) => {
+                    self.note_settled(desk, job)?;
+                    return self.next_job(desk);
+                }
+                Fate::Unknown | Fate::NotCarriedOut => {}
+            }
+        }
+        (self.results.ordered, self.results.loaded) = (None, 0);
+        Err(Stop::Refused(refusal_of(refusal)))
+    }
+
+    fn forget_stock(&self, desk: &CardDesk) -> Result<(), Stop> {
+        let forgotten = desk.stock.forget(self.card);
+        let fault = |e| super::book(format!("the stock: {e:?}"));
+        forgotten.map_err(fault).map_err(Stop::from)
+    }
+
     fn note_settled(&mut self, desk: &CardDesk, job: &Job) -> Result<(), Stop> {
-        self.results.in_doubt = false;
+        self.results.ordered = None;
         if let Job::Pay(payment, _) = job {
             let hold = self.hold(desk, *payment)?;
             // Nobody can deliver any more: what was taken off is owed to the card.
@@ -503,8 +551,7 @@ impl Contact {
         desk.catch_up(house, self.card, now)?;
         match job {
             Job::Personalise => {
-                let forgotten = desk.stock.forget(self.card);
-                forgotten.map_err(|e| super::book(format!("the stock: {e:?}")))?;
+                self.forget_stock(desk)?;
                 // Now it's a card like any other, with whatever is owed to it.
                 return self.plan_all(desk, now);
             }
@@ -555,7 +602,7 @@ impl Contact {
         let money = self.money(order_id(payment), hold.amount, bill, now);
         let terminal = hold.bill.shop.wire().to_be_bytes();
         let money = Money { terminal, ..money? };
-        self.results.in_doubt = true;
+        self.results.ordered = Some(order_id(payment));
         let response = house.call(&Request::Order(id, money))?;
         let Response::Ordered { counter, send } = response else {
             return self.respond(desk, house, (Job::Pay(payment, read), id), response, now);
@@ -583,19 +630,22 @@ impl Contact {
         now: Time,
     ) -> Result<Next, Stop> {
         let standing = self.standing(desk)?;
-        if standing.owed == 0 {
+        // No more than it may hold; the rest stays owed to it.
+        let room = desk.balance_limit().saturating_sub(standing.card.balance);
+        let owed = standing.owed.min(room);
+        if owed == 0 {
             house.call(&Request::Abandon(id))?;
             return self.next_job(desk);
         }
         let order = OrderId(random());
-        let owed = standing.amount(standing.owed);
+        self.results.loaded = owed;
+        let owed = standing.amount(owed);
         let money = self.money(order, owed, self.id, now)?;
-        self.results.in_doubt = true;
+        self.results.ordered = Some(order);
         let response = house.call(&Request::Order(id, money))?;
         let Response::Ordered { send: bytes, .. } = response else {
             return self.respond(desk, house, (Job::Load, id), response, now);
         };
-        self.results.loaded = standing.owed;
         self.waiting = Waiting::Bytes(Job::Load, id);
         Ok(send(bytes))
     }

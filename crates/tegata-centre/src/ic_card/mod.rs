@@ -153,26 +153,25 @@ impl CardDesk {
                 return refused(Code::IcCardService);
             }
         }
-        let open = {
-            let mut contacts = self.contacts.lock().unwrap_or_else(PoisonError::into_inner);
-            // One that somebody works on just now isn't old.
-            let young = |c: &Contact| now < c.touched.after(CONTACT_SECONDS);
-            contacts.retain(|_, c| c.contact.try_lock().map_or(true, |c| young(&c)));
-            if let Some(known) = contacts.get(&card).filter(|open| open.id == id) {
-                let known = Arc::clone(known);
-                drop(contacts);
-                return known.lock().last_step();
-            }
-            let contact = Mutex::new(Contact::new((id, member), card, errand, now));
-            let open = Arc::new(Open {
-                id,
-                member,
-                contact,
-            });
-            contacts.insert(card, Arc::clone(&open));
-            open
-        };
+        let mut contacts = self.contacts.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that somebody works on just now isn't old.
+        let young = |c: &Contact| now < c.touched.after(CONTACT_SECONDS);
+        contacts.retain(|_, c| c.contact.try_lock().map_or(true, |c| young(&c)));
+        if let Some(known) = contacts.get(&card).filter(|open| open.id == id) {
+            let known = Arc::clone(known);
+            drop(contacts);
+            return known.lock().last_step();
+        }
+        let contact = Mutex::new(Contact::new((id, member), card, errand, now));
+        let open = Arc::new(Open {
+            id,
+            member,
+            contact,
+        });
+        // Locked before anybody else can find it: the same message again waits for the first step.
         let mut contact = open.lock();
+        contacts.insert(card, Arc::clone(&open));
+        drop(contacts);
         contact.start(self, now)
     }
 
@@ -183,10 +182,11 @@ impl CardDesk {
         (step, answered): (u32, &Answered),
         now: Time,
     ) -> CardStep {
+        // It may have been one of before a restart, with an order out: only a new contact can tell.
         let over = || CardStep {
             contact: id,
             step: step.saturating_add(1),
-            next: Next::Refused(Refusal::new(Code::IcCardContactOver)),
+            next: Next::InDoubt,
         };
         let found = {
             let contacts = self.contacts.lock().unwrap_or_else(PoisonError::into_inner);

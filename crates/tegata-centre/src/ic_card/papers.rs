@@ -84,26 +84,27 @@ impl CardDesk {
         card: CardNumber,
         now: Time,
     ) -> Result<(), CardFault> {
+        let Some(standing) = self.standing(card)? else {
+            return Ok(());
+        };
+        let mut after = standing.card.counter;
         loop {
-            let Some(standing) = self.standing(card)? else {
-                return Ok(());
-            };
-            let after = standing.card.counter;
             let asked = Request::Receipts(number(card), after);
             let Response::Receipts(receipts) = house.call(&asked)? else {
                 return Err(unexpected("receipts"));
             };
-            if receipts.is_empty() {
-                return self.give_up(house, &standing, now);
-            }
+            let mut last = after;
             for receipt in &receipts {
-                self.post(&receipt.0, now)?;
+                last = last.max(self.post_new(&receipt.0, now)?);
             }
-            // A receipt that moves nothing on would be asked for without end.
-            let moved = self.standing(card)?.map_or(after, |s| s.card.counter);
-            if moved <= after {
-                return Err(CardFault::Service("it repeats receipts".to_owned()));
+            if last <= after {
+                break;
             }
+            after = last;
+        }
+        match self.standing(card)? {
+            Some(standing) => self.give_up(house, &standing, now),
+            None => Ok(()),
         }
     }
 
@@ -113,8 +114,10 @@ impl CardDesk {
             let Response::Found(fate) = house.call(&asked)? else {
                 return Err(unexpected("an order"));
             };
-            if fate == Fate::NotCarriedOut {
-                self.carry_out(Rule::CardVoid(hold.payment), now)?;
+            match fate {
+                Fate::NotCarriedOut => self.carry_out(Rule::CardVoid(hold.payment), now)?,
+                Fate::CarriedOut(receipt) => drop(self.post_new(&receipt, now)?),
+                Fate::Unknown | Fate::InDoubt => {}
             }
         }
         Ok(())
@@ -128,8 +131,8 @@ impl CardDesk {
         self.carry_out(Rule::CardReceipt(bytes.to_vec(), payment), now)
     }
 
-    /// Posts a receipt, unless the book has it: asking again is no record.
-    pub(crate) fn post_new(&self, bytes: &[u8], now: Time) -> Result<(), CardFault> {
+    /// Posts a receipt, unless the book has it: asking again is no record. Gives its counter.
+    pub(crate) fn post_new(&self, bytes: &[u8], now: Time) -> Result<u32, CardFault> {
         let receipt = Receipt::parse(bytes);
         let receipt = receipt.ok_or_else(|| book("a receipt can't be read"))?;
         let card = CardNumber::from_bytes(*receipt.csn.as_bytes());
@@ -142,7 +145,10 @@ impl CardDesk {
         let known = found.iter().any(|((c, n), digests)| {
             (*c, *n) == (card, receipt.transaction.counter) && digests.contains(&Digest::of(bytes))
         });
-        if known { Ok(()) } else { self.post(bytes, now) }
+        if !known {
+            self.post(bytes, now)?;
+        }
+        Ok(receipt.transaction.counter)
     }
 
     /// The payment whose number begins as the order's id does.

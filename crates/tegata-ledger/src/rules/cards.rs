@@ -305,6 +305,11 @@ impl Attempt<'_> {
             (CardDeed::Debit | CardDeed::Void, Some(hold)) if hold.state != HoldState::Awaiting => {
                 Ok((Posted::Noted, Some(hold)))
             }
+            (CardDeed::Debit, Some(hold)) if self.now >= hold.expires => {
+                self.post(hold.payer, Change::NONE, hold.amount.debit())?;
+                let hold = self.end_hold(hold, HoldState::Expired, BillState::Free);
+                Ok((Posted::Late, Some(hold)))
+            }
             (CardDeed::Debit, Some(hold)) => {
                 let state = HoldState::Open;
                 let hold = Hold { state, ..hold };

@@ -79,12 +79,12 @@ fn money_waits_for_the_card_and_is_captured_after_its_receipt_only() {
     let mut book = Book::founded();
     let payment = book.does("tap 1 1 1 200 7 500", 100);
     assert_eq!(book.state(payment), HoldState::Awaiting);
-    book.refuses(&format!("capture {payment} 1 200"), 101, 28);
+    book.refuses(&format!("capture {payment} 1 200"), 101, 27);
     let receipt = format!("receipt 1 2 1 200 400 {payment} 1 a");
     let outcome = book.decide(&receipt, 102).unwrap();
     let funded = |o: &Outcome| matches!(o, Outcome::Receipt { posted: Posted::Funded, bill: Some(_), hold: Some(h), .. } if h.state == HoldState::Open);
     assert!(funded(&outcome), "{outcome:?}");
-    book.refuses(&receipt, 103, 29);
+    book.refuses(&receipt, 103, 28);
     assert_eq!(book.owed(1, shadow(1, 0)), 0);
     book.does(&format!("capture {payment} 1 150"), 104);
     assert_eq!(book.account(till(1)).balance, 150);
@@ -118,6 +118,27 @@ fn what_is_given_up_is_on_the_card_or_owed_to_it() {
     );
     assert_eq!(book.owed(1, shadow(1, 0)), 200);
     assert_eq!(book.account(till(1)).balance, 0);
+}
+
+#[test]
+fn who_pays_too_late_has_it_back_and_the_bill_isnt_closed_while_the_card_is_out() {
+    let mut book = Book::founded();
+    let payment = book.does("tap 1 1 1 200 7 500", 100);
+    book.refuses("close 1 7", 400, 27);
+    let outcome = book.decide(&format!("receipt 1 2 1 200 400 {payment} 1 d"), 500);
+    assert!(
+        matches!(
+            outcome,
+            Ok(Outcome::Receipt {
+                posted: Posted::Late,
+                ..
+            })
+        ),
+        "{outcome:?}"
+    );
+    assert_eq!(book.state(payment), HoldState::Expired);
+    assert_eq!(book.owed(1, shadow(1, 0)), 200);
+    book.does("close 1 7", 501);
 }
 
 #[test]
@@ -189,18 +210,18 @@ fn two_receipts_of_one_counter_say_copy_and_the_excess_is_lost_by_the_centre() {
     );
     assert_eq!(book.card(1).state, CardState::Copied);
     book.refuses("tap 1 1 1 10 7 500", 103, 26);
-    book.refuses("receipt 1 2 1 600 0 0 1 b", 103, 29);
+    book.refuses("receipt 1 2 1 600 0 0 1 b", 103, 28);
     // Nobody's terminal, or a shop that isn't registered: nobody is paid.
-    book.refuses("receipt 1 3 1 10 0 0 0 c", 103, 30);
-    book.refuses("receipt 1 3 1 10 0 0 2 c", 103, 30);
+    book.refuses("receipt 1 3 1 10 0 0 0 c", 103, 29);
+    book.refuses("receipt 1 3 1 10 0 0 2 c", 103, 29);
 }
 
 #[test]
 fn a_receipt_of_another_payment_funds_nothing() {
     let mut book = Book::founded();
     let mine = book.does("tap 1 1 1 200 7 500", 100);
-    book.refuses(&format!("receipt 2 1 1 200 0 {mine} 1 a"), 101, 30);
-    book.refuses(&format!("receipt 1 2 1 199 401 {mine} 1 a"), 101, 30);
+    book.refuses(&format!("receipt 2 1 1 200 0 {mine} 1 a"), 101, 29);
+    book.refuses(&format!("receipt 1 2 1 199 401 {mine} 1 a"), 101, 29);
     let unknown = PaymentId::new(tegata_protocol::Digest::of(b"none"));
     book.refuses(&format!("receipt 1 2 1 200 400 {unknown} 1 a"), 101, 6);
     book.refuses("receipt 9 2 1 200 400 0 1 a", 101, 23);
@@ -365,7 +386,7 @@ proptest! {
                 Ok(Outcome::Receipt { posted, hold, .. }) => match (posted, hold) {
                     (Posted::Funded, Some(hold)) => debited += hold.amount.credit().minor(),
                     (Posted::Paid { .. }, _) => debited += words.split(' ').nth(4).unwrap().parse::<i64>().unwrap(),
-                    (Posted::Funded | Posted::Voided | Posted::Noted, _) => {}
+                    (Posted::Funded | Posted::Late | Posted::Voided | Posted::Noted, _) => {}
                 },
                 Ok(_) => {}
             }

@@ -116,8 +116,8 @@ impl Body for CardContact {
         let slot = match &self.errand {
             Errand::Look | Errand::Pay(..) => 0,
             Errand::PutTicket(slot, ticket) => {
-                if ticket.as_bytes().len() > CARD_TICKET_LIMIT {
-                    return Err(Malformed::field("ticket", "too long for a card's slot"));
+                if !(1..=CARD_TICKET_LIMIT).contains(&ticket.as_bytes().len()) {
+                    return Err(Malformed::field("ticket", "doesn't fit a card's slot"));
                 }
                 *slot
             }
@@ -471,8 +471,13 @@ impl Body for CardOrders {
             CardOrder::Replace(old, new) if old == new => {
                 Err(Malformed::field("card", "replaced by itself"))
             }
-            CardOrder::Submit(receipt) => receipt.check("receipt", CARD_RECEIPT_LENGTH),
-            CardOrder::Issue { .. } | CardOrder::Replace(..) | CardOrder::End(_) => Ok(()),
+            CardOrder::Submit(receipt) if receipt.0.len() != CARD_RECEIPT_LENGTH => Err(
+                Malformed::field("receipt", "a card's receipt has 100 bytes"),
+            ),
+            CardOrder::Issue { .. }
+            | CardOrder::Replace(..)
+            | CardOrder::End(_)
+            | CardOrder::Submit(_) => Ok(()),
         }
     }
 }

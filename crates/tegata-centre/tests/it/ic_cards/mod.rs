@@ -3,7 +3,7 @@
 
 use tegata_card::{
     command::View,
-    house::{Request, Response},
+    house::{Fate, Request, Response},
 };
 use tegata_ledger::{CardState, HoldState};
 use tegata_protocol::{
@@ -11,7 +11,7 @@ use tegata_protocol::{
     book::Done,
     card::{CardOrder, CardPaid, CardPayment, CardRequest, Change, Errand, Next},
     envelope::{Body, Message},
-    payment::{HoldClosed, PaidNotice, Receipt},
+    payment::{BillAnswer, BillInquiry, BillState, HoldClosed, PaidNotice, Receipt},
     refusal::Code,
 };
 
@@ -161,6 +161,14 @@ fn whatever_gets_lost_on_the_way_nothing_is_made_or_lost() {
             cases += 1;
             doubts += u32::from(course.end == Some(Next::InDoubt));
             let told = course.paid() == Some(payment);
+            if course.code().is_some() {
+                // A refusal says that the card did nothing; then it must be so.
+                let fate = world.fate(payment);
+                assert!(
+                    matches!(fate, Fate::Unknown | Fate::NotCarriedOut),
+                    "{mishap:?} at {at}: {course:?}, and {fate:?}"
+                );
+            }
             let paid = world.settle(payment);
             assert!(paid || !told, "{mishap:?} at {at}: told paid, and it isn't");
             if paid {
@@ -175,6 +183,76 @@ fn whatever_gets_lost_on_the_way_nothing_is_made_or_lost() {
     assert!(cases > 70, "{cases}");
     assert!(doubts >= 10 && made > 40, "{doubts} {made}");
     world.town().assert_clean();
+}
+
+/// The same while a new card is put into use and loaded: nobody is locked out, and nothing is lost.
+#[test]
+fn a_card_that_is_torn_away_while_it_gets_its_keys_is_put_into_use_later() {
+    let mut cases = 0;
+    let mishaps = [
+        Mishap::CommandLost,
+        Mishap::AnswerLost,
+        Mishap::CentreEnds,
+        Mishap::KeysEnd,
+    ];
+    let cuts = [Left::Old, Left::New].map(|left| Mishap::PowerCut(0, left));
+    for mishap in mishaps.into_iter().chain(cuts) {
+        for at in [0, 2, 4, 5, 6, 8, 11] {
+            let mut world = World::new();
+            world.load(3_000).unwrap();
+            let course = world.contact(Errand::Look, Some((at, mishap)));
+            if !course.met {
+                continue;
+            }
+            cases += 1;
+            world.contact(Errand::Look, None);
+            world.check();
+            let card = world.town().reader().card(&world.number).unwrap().unwrap();
+            assert_eq!(card.balance, 3_000, "{mishap:?} at {at}");
+        }
+    }
+    println!("{cases} cards torn away while they got their keys, all in use later");
+    assert!(cases > 30, "{cases}");
+}
+
+#[test]
+fn more_than_fits_stays_owed_and_the_card_goes_on() {
+    let mut world = World::loaded();
+    world.load(5_000).unwrap();
+    world.town().fund(&[(&world.member, 40_000)], world.now());
+    world.load(10_000).unwrap();
+    world.check();
+    let payment = world.agree(&world.bill(2_000)).unwrap();
+    assert!(world.settle(payment));
+    // The card has room for 2,000 again; then the shop lets the hold run out.
+    world.load(2_000).unwrap();
+    world.check();
+    let later = world.now().after(1_801);
+    world.town().desk.expire_holds(later);
+    let looked = world.contact(Errand::Look, None);
+    let Some(Next::Done(report)) = looked.end else {
+        panic!("{looked:?}");
+    };
+    assert_eq!((report.balance, report.owed), (yen(20_000), yen(2_000)));
+    let again = world.agree(&world.bill(500)).unwrap();
+    assert_eq!(world.pay(again, None).paid(), Some(again));
+    world.town().assert_clean();
+}
+
+#[test]
+fn a_shop_isnt_told_of_a_payment_that_the_card_has_still_to_make() {
+    let mut world = World::loaded();
+    let bill = world.bill(1_200);
+    let payment = world.agree(&bill).unwrap();
+    let asked = |world: &World, at| -> Result<BillAnswer, Code> {
+        let body = BillInquiry { bill: bill.clone() };
+        world.town().ask(&world.shop, body, None, at)
+    };
+    let later = world.now().after(901);
+    assert_eq!(asked(&world, later).unwrap_err(), Code::BillOpen);
+    assert!(world.settle(payment));
+    let told = asked(&world, later).unwrap();
+    assert_eq!(told.state, BillState::Held(payment));
 }
 
 fn mail_count(world: &World, payment: PaymentId) -> usize {

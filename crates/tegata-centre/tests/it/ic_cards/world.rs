@@ -16,7 +16,7 @@ use tegata_card::{
     house::{self, Request},
 };
 use tegata_card_keys::{
-    house::{Bounds, House},
+    house::{Bounds, Client, House},
     keys::MasterKeys,
     store::{FILE, Store},
 };
@@ -170,7 +170,7 @@ impl Keys {
         house
             .as_mut()
             .unwrap()
-            .answer(request, 1_700_000_000, &mut challenge)
+            .answer(Client::Application, request, 1_700_000_000, &mut challenge)
     }
 
     pub(crate) fn ask(&self, request: Request) -> house::Response {
@@ -505,6 +505,15 @@ impl World {
 
     pub(crate) fn pay(&mut self, payment: PaymentId, mishap: Option<(usize, Mishap)>) -> Course {
         self.contact(Errand::Pay(payment, self.read), mishap)
+    }
+
+    /// What the card-key server knows of a payment's order.
+    pub(crate) fn fate(&self, payment: PaymentId) -> house::Fate {
+        let id = payment.digest().as_bytes()[..16].try_into().unwrap();
+        match self.keys.ask(Request::Find(house::OrderId(id))) {
+            house::Response::Found(fate) => fate,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// After whatever happened: contacts until nothing is in doubt. Then card, book and card-key server
