@@ -6,7 +6,7 @@
 //! a reader (feature `pcsc`), or to a card of software in a reader of software ([`vpcd`], its
 //! memory in a file: [`image`]). [`house`] is what application server and card-key server say.
 //!
-//! Everything but the edges (`reader`, `vpcd`, `image`, [`house::client`]) is pure: bytes, times and randomness are
+//! Everything but the edges (`reader`, `service`, `vpcd`, `image`, [`house::client`]) is pure: bytes, times and randomness are
 //! arguments. Start with [`session`], then [`applet`].
 #![cfg_attr(
     test,
@@ -41,5 +41,7 @@ pub mod link;
 pub mod reader;
 pub mod receipt;
 pub mod scp03;
+#[cfg(feature = "pcsc")]
+pub mod service;
 pub mod session;
 pub mod vpcd;
