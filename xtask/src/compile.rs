@@ -18,6 +18,8 @@ use crate::progress::{Screen, Tally};
 pub(crate) struct Plan {
     /// The packages that hold them; none means the whole workspace.
     pub(crate) packages: &'static [&'static str],
+    /// What of them is built besides.
+    pub(crate) features: &'static [&'static str],
     /// Optimised, or as quickly as possible.
     pub(crate) release: bool,
 }
@@ -78,6 +80,9 @@ fn select(command: &mut Command, plan: &Plan) {
     }
     for package in plan.packages {
         command.args(["--package", package]);
+    }
+    for feature in plan.features {
+        command.args(["--features", feature]);
     }
 }
 

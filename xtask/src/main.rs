@@ -66,6 +66,7 @@ fn demo(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Stop> {
     );
     let plan = compile::Plan {
         packages: TOWN,
+        features: &[],
         release: false,
     };
     let programs = compile::build(workspace, &plan)?;
@@ -82,6 +83,11 @@ fn run_bench(workspace: &Workspace, bench: &Bench) -> Result<(), Stop> {
     );
     let plan = compile::Plan {
         packages: bench.packages(),
+        features: if pcsc::can_pay() {
+            bench.card_features()
+        } else {
+            &[]
+        },
         release: true,
     };
     let programs = compile::build(workspace, &plan)?;
