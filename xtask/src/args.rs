@@ -16,7 +16,7 @@ Usage: cargo xtask COMMAND [ARGUMENTS]
   test [ARGS…]           bring what the tests need, then run every test, those marked ignored
                          included. ARGS go to cargo test (-p tegata-gate; -- part_of_a_name).
   bench payment|gate|seal|card [--json]
-                         build optimised and measure.
+                         build optimised and measure (card: through PC/SC too, where it's installed).
   soak [ARGS…]           the long tests, optimised: those with `soak` in their names.
   ci                     format, lints, licences and tidiness, then `test`: what a change must pass.
 
@@ -120,6 +120,14 @@ impl Bench {
             Subject::Payment => &["tegata-demo", "tegata-guard", "tegata-centre"],
             Subject::Gate => &["tegata-demo", "tegata-guard", "tegata-centre"],
             Subject::Seal | Subject::Card => &["tegata-demo"],
+        }
+    }
+
+    /// The features that it's built with where cards in readers can be reached.
+    pub(crate) fn card_features(&self) -> &'static [&'static str] {
+        match self.subject {
+            Subject::Card => &["tegata-demo/pcsc"],
+            Subject::Payment | Subject::Gate | Subject::Seal => &[],
         }
     }
 

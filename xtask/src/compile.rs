@@ -81,8 +81,8 @@ fn select(command: &mut Command, plan: &Plan) {
     for package in plan.packages {
         command.args(["--package", package]);
     }
-    if !plan.features.is_empty() {
-        command.args(["--features", &plan.features.join(",")]);
+    for feature in plan.features {
+        command.args(["--features", feature]);
     }
 }
 

@@ -70,7 +70,7 @@ fn demo(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Stop> {
     let plan = compile::Plan {
         packages: TOWN,
         // A real card service where there is one; else the demonstration's card is in its process.
-        features: match pcsc::serves_cards() {
+        features: match pcsc::can_pay() {
             true => &["tegata-card-program/pcsc"],
             false => &[],
         },
@@ -90,7 +90,11 @@ fn run_bench(workspace: &Workspace, bench: &Bench) -> Result<(), Stop> {
     );
     let plan = compile::Plan {
         packages: bench.packages(),
-        features: &[],
+        features: if pcsc::can_pay() {
+            bench.card_features()
+        } else {
+            &[]
+        },
         release: true,
     };
     let programs = compile::build(workspace, &plan)?;

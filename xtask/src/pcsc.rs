@@ -1,7 +1,7 @@
 //! What the card tests need: the card service `pcscd`, its virtual reader `vpcd`, the library that
 //! programs reach it by, and two other programs that look at cards.
 //!
-//! The tests start a `pcscd` of their own. On a machine with systemd the package also sets up the
+//! The card bench takes a part of it, if it's there. The tests start a `pcscd` of their own. On a machine with systemd the package also sets up the
 //! system's one, asleep until some program asks for it; no test does.
 
 use std::path::Path;
@@ -46,14 +46,14 @@ pub(crate) fn ready() -> Result<(), Stop> {
 }
 
 fn is_there() -> bool {
-    serves_cards()
+    can_pay()
         && ["pcsc_scan", "opensc-tool"]
             .into_iter()
             .all(|name| find_program(name).is_some())
 }
 
-/// Can programs be built here that use card readers, and is there a virtual one?
-pub(crate) fn serves_cards() -> bool {
+/// Is there what it takes to build a program that reaches cards, and to give it a reader?
+pub(crate) fn can_pay() -> bool {
     [SERVICE, DRIVER]
         .iter()
         .all(|file| Path::new(file).exists())
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn what_is_installed_is_what_the_tests_use() {
-        let service = "crates/tegata-card/tests/pcsc/service.rs";
+        let service = "crates/tegata-card/src/service.rs";
         let text = std::fs::read_to_string(Workspace::find().path(service)).unwrap();
         assert!(text.contains(SERVICE) && text.contains(DRIVER));
     }

@@ -7,8 +7,8 @@
 //! software in a reader of software ([`vpcd`], its memory in a file: [`image`]). [`house`] is what
 //! application server and card-key server say.
 //!
-//! Everything but the edges (`reader`, `helper`, `vpcd`, `image`, [`house::client`]) is pure: bytes, times
-//! and randomness are arguments. Start with [`session`], then [`applet`].
+//! Everything but the edges (`reader`, `helper`, `service`, `vpcd`, `image`, [`house::client`]) is pure:
+//! bytes, times and randomness are arguments. Start with [`session`], then [`applet`].
 #![cfg_attr(
     test,
     allow(
@@ -43,5 +43,7 @@ pub mod link;
 pub mod reader;
 pub mod receipt;
 pub mod scp03;
+#[cfg(feature = "pcsc")]
+pub mod service;
 pub mod session;
 pub mod vpcd;

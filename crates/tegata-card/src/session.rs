@@ -282,6 +282,13 @@ impl Session {
         self.proven.then_some(self.sequence)
     }
 
+    /// The same, before the card has answered an order. It's authentic and fresh as far as the card's
+    /// cryptogram goes; good enough to be careful by, not to accuse a card by.
+    #[must_use]
+    pub const fn claimed_sequence(&self) -> u32 {
+        self.sequence
+    }
+
     /// Under which key.
     #[must_use]
     pub const fn version(&self) -> KeyVersion {

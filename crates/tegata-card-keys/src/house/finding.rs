@@ -18,7 +18,7 @@
 use tegata_card::command::{LOG_LENGTH, Purse, State};
 use tegata_card::house::{HouseRefusal, OrderId, Resolved, Response};
 use tegata_card::receipt::{Kind, Receipt, VerifiedReceipt};
-use tegata_card::session::{Order, Session};
+use tegata_card::session::{Order, Reply, Said, Session};
 
 use super::{Asked, Desk, Job, Turn, ask, balance_after, purse_told};
 use crate::store::{CardRecord, CardState, MoneyOrder, OrderState, Reason, StoreError, Tables};
@@ -165,6 +165,28 @@ impl Desk<'_> {
         let response = Response::Refused(HouseRefusal::RolledBack);
         let papers = (known.as_ref(), came.as_ref());
         self.denied(job.csn, *reason, papers, response)
+    }
+
+    /// The session has a number that was used before. If its purse contradicts what is known too, that
+    /// says more.
+    pub(super) fn copied(&mut self, job: &Job, asked: &Asked, said: &Said, number: u32) -> Turn {
+        let card = self.card(job.csn)?;
+        if let Said::Done(Reply::Purse(purse)) = said {
+            let known = self.store.read().receipt(job.csn, card.counter)?;
+            if let Some(objection) = contradiction(&card, known, purse) {
+                return self.rolled_back(job, &objection);
+            }
+        }
+        // What a copy did with money has to be looked at by people.
+        let response = if matches!(asked, Asked::Money(_)) {
+            Response::InDoubt
+        } else {
+            Response::Refused(HouseRefusal::RolledBack)
+        };
+        let highest = card.next_sequence.saturating_sub(1);
+        let numbers = [highest, number].map(|number| number.to_be_bytes().to_vec());
+        let [known, came] = numbers;
+        self.denied_by(job.csn, Reason::SequenceBehind, (known, came), response)
     }
 
     /// The last transaction is confirmed.

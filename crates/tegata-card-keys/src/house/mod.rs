@@ -80,6 +80,8 @@ struct Job {
     stage: Stage,
     resolved: Option<Resolved>,
     purse: Option<PurseTold>,
+    /// Was its session's number looked at?
+    numbered: bool,
     touched: u64,
 }
 
@@ -340,7 +342,10 @@ impl Desk<'_> {
             Stage::Asked(session, asked) => (session, asked),
         };
         match session.answer(answer) {
-            Ok((session, said)) => self.told(job, session, asked, said),
+            Ok((session, said)) => match self.number_behind(job, &session)? {
+                None => self.told(job, session, asked, said),
+                Some(number) => self.copied(job, &asked, &said, number),
+            },
             Err(doubt) => {
                 tracing::info!(card = %job.csn, status = ?doubt.0, "the card's answer isn't authentic");
                 // Once the receipt is kept, that's what counts; the next job confirms again.
@@ -399,14 +404,25 @@ impl Desk<'_> {
         (known, came): (Option<&Receipt>, Option<&Receipt>),
         response: Response,
     ) -> Turn {
-        tracing::error!(card = %csn, reason = reason.code(), "denied: copied, or set back");
         let bytes = |receipt: Option<&Receipt>| receipt.map(Receipt::to_bytes).unwrap_or_default();
+        self.denied_by(csn, reason, (bytes(known), bytes(came)), response)
+    }
+
+    /// The same, with what was known and what came as bytes.
+    fn denied_by(
+        &mut self,
+        csn: Csn,
+        reason: Reason,
+        (known, came): (Vec<u8>, Vec<u8>),
+        response: Response,
+    ) -> Turn {
+        tracing::error!(card = %csn, reason = reason.code(), "denied: copied, or set back");
         let evidence = Evidence {
             csn,
             found: self.now,
             reason: reason.code().to_owned(),
-            known: bytes(known),
-            came: bytes(came),
+            known,
+            came,
         };
         self.store.write(|tables| tables.deny_with(&evidence))?;
         Ok(Flow::End(response))

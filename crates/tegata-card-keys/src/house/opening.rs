@@ -31,6 +31,7 @@ impl Desk<'_> {
             stage: Stage::Taken,
             resolved: None,
             purse: None,
+            numbered: false,
             touched: self.now,
         };
         let flow = match why {
@@ -130,6 +131,33 @@ impl Desk<'_> {
         }
     }
 
+    /// The number of the session, if it's one that was used before: this card, or the one before, is a
+    /// copy, or an old state was put back. Else it's kept, before anything else is believed.
+    ///
+    /// Only once the card has answered under its MAC. Gaps are usual: a session whose opening was
+    /// answered and not heard of has a number too.
+    pub(super) fn number_behind(
+        &mut self,
+        job: &mut Job,
+        session: &Session,
+    ) -> Result<Option<u32>, StoreError> {
+        let Some(number) = session.sequence().filter(|_| !job.numbered) else {
+            return Ok(None);
+        };
+        job.numbered = true;
+        let card = self.card(job.csn)?;
+        if number < card.next_sequence {
+            // One that's denied already is here to be ended, whichever of the copies it is.
+            return Ok((!card.denied).then_some(number));
+        }
+        self.store.write(|tables| {
+            tables.change_card(job.csn, |card| {
+                card.next_sequence = number.saturating_add(1);
+            })
+        })?;
+        Ok(None)
+    }
+
     fn opened(&mut self, job: &mut Job, session: Session) -> Turn {
         let version = session.version();
         if version.role() == Role::Transport {
@@ -148,7 +176,9 @@ impl Desk<'_> {
             })?;
         }
         let doubt = self.store.read().order_in_doubt(job.csn)?;
-        if job.plan.reads() || card.look || doubt.is_some() {
+        // Perhaps a copy: it's read first, so that it's found out before money is ordered of it.
+        let behind = !card.denied && session.claimed_sequence() < card.next_sequence;
+        if job.plan.reads() || card.look || behind || doubt.is_some() {
             return ask(session, &Order::ReadPurse, Asked::Purse);
         }
         self.go_on(job, session)

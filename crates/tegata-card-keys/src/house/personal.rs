@@ -20,7 +20,12 @@ impl Desk<'_> {
         let Plan::Personalise { limits, .. } = job.plan else {
             return refused(HouseRefusal::StaleKey);
         };
-        let card = CardRecord::new(job.csn, limits);
+        let before = self.store.read().card(job.csn)?;
+        let card = CardRecord {
+            // It counts on, whatever became of the job before.
+            next_sequence: before.map_or(0, |card| card.next_sequence),
+            ..CardRecord::new(job.csn, limits)
+        };
         self.store.write(|tables| tables.keep_card(&card))?;
         self.first_key(job, session, KEYED.first().copied())
     }

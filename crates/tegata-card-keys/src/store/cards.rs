@@ -83,6 +83,8 @@ pub struct CardRecord {
     pub admin: Versions,
     /// Its receipt key.
     pub receipt: Versions,
+    /// The lowest number that its next session may have: one above the highest that was proven.
+    pub next_sequence: u32,
 }
 
 impl CardRecord {
@@ -100,6 +102,7 @@ impl CardRecord {
             debit: Versions::FIRST,
             admin: Versions::FIRST,
             receipt: Versions::FIRST,
+            next_sequence: 0,
         }
     }
 
@@ -151,12 +154,14 @@ impl CardRecord {
             debit: versions(10)?,
             admin: versions(12)?,
             receipt: versions(14)?,
+            next_sequence: row.get(16)?,
         })
     }
 }
 
 const COLUMNS: &str = "csn, state, denied, look, counter, balance, currency, balance_limit, \
-    debit_limit, offline_limit, debit, debit_next, admin, admin_next, receipt, receipt_next";
+    debit_limit, offline_limit, debit, debit_next, admin, admin_next, receipt, receipt_next, \
+    next_sequence";
 
 impl Tables<'_> {
     /// The card of that number.
@@ -196,14 +201,15 @@ impl Tables<'_> {
     pub fn keep_card(&self, card: &CardRecord) -> Result<(), StoreError> {
         let sql = format!(
             "INSERT INTO card ({COLUMNS})
-             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)
+             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)
              ON CONFLICT (csn) DO UPDATE SET state = excluded.state, denied = excluded.denied,
                look = excluded.look, counter = excluded.counter, balance = excluded.balance,
                currency = excluded.currency, balance_limit = excluded.balance_limit,
                debit_limit = excluded.debit_limit, offline_limit = excluded.offline_limit,
                debit = excluded.debit, debit_next = excluded.debit_next,
                admin = excluded.admin, admin_next = excluded.admin_next,
-               receipt = excluded.receipt, receipt_next = excluded.receipt_next"
+               receipt = excluded.receipt, receipt_next = excluded.receipt_next,
+               next_sequence = excluded.next_sequence"
         );
         let currency = std::str::from_utf8(&card.limits.currency);
         let currency = currency.map_err(|_e| StoreError::Damaged("a currency"))?;
@@ -224,6 +230,7 @@ impl Tables<'_> {
             card.admin.next.unwrap_or(0),
             card.receipt.current,
             card.receipt.next.unwrap_or(0),
+            card.next_sequence,
         ])?;
         Ok(())
     }

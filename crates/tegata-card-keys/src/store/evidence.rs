@@ -22,6 +22,8 @@ pub enum Reason {
     ReceiptForged,
     /// It did more since than its log can tell.
     LogMissing,
+    /// It counted its session with a number that was used before.
+    SequenceBehind,
 }
 
 impl Reason {
@@ -36,6 +38,7 @@ impl Reason {
             Self::OrderDiffers => "order_differs",
             Self::ReceiptForged => "receipt_forged",
             Self::LogMissing => "log_missing",
+            Self::SequenceBehind => "sequence_behind",
         }
     }
 }
@@ -49,9 +52,10 @@ pub struct Evidence {
     pub found: u64,
     /// [`Reason::code`].
     pub reason: String,
-    /// The receipt that was known; empty if none.
+    /// The receipt that was known, empty if none; with [`Reason::SequenceBehind`] the highest
+    /// session's number that was known, four bytes, the most significant first.
     pub known: Vec<u8>,
-    /// What came: a receipt, or nothing.
+    /// What came: a receipt, or nothing; or such a number.
     pub came: Vec<u8>,
 }
 

@@ -22,9 +22,10 @@ mod orders;
 /// The file's name in the data folder.
 pub const FILE: &str = "card-keys.db";
 
-const SCHEMA: &str = include_str!("schema.sql");
-/// `PRAGMA user_version` of the newest schema.
-const VERSION: i64 = 1;
+/// What brings a file from each version to the next; none is ever changed.
+const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema_2.sql")];
+/// `PRAGMA user_version` of the newest schema: as many as there are migrations.
+const VERSION: i64 = 2;
 /// How long another process (`deny`) may hold the write lock.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -119,10 +120,12 @@ fn migrate(connection: &Connection) -> Result<(), StoreError> {
     }
     if found < VERSION {
         connection.execute_batch("BEGIN IMMEDIATE")?;
-        if version(connection)? == 0 {
-            connection.execute_batch(SCHEMA)?;
-            connection.pragma_update(None, "user_version", VERSION)?;
+        let found = usize::try_from(version(connection)?);
+        let found = found.map_err(|_e| StoreError::Damaged("its version"))?;
+        for migration in MIGRATIONS.iter().skip(found) {
+            connection.execute_batch(migration)?;
         }
+        connection.pragma_update(None, "user_version", VERSION)?;
         connection.execute_batch("COMMIT")?;
     }
     let sql = "SELECT count(*) FROM sqlite_master WHERE type IN ('trigger', 'view')";
@@ -150,8 +153,42 @@ mod tests {
         let change = |sql: &str| Connection::open(&file).unwrap().execute_batch(sql).unwrap();
         change("CREATE VIEW mine AS SELECT 1");
         assert!(matches!(Store::open(&file), Err(StoreError::Foreign)));
-        change("DROP VIEW mine; PRAGMA user_version = 2");
+        change("DROP VIEW mine; PRAGMA user_version = 3");
         let newer = Store::open(&file);
-        assert!(matches!(newer, Err(StoreError::Newer { found: 2 })));
+        assert!(matches!(newer, Err(StoreError::Newer { found: 3 })));
+    }
+
+    #[test]
+    fn a_database_of_the_first_version_is_brought_up_to_date_and_keeps_its_cards() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE);
+        let old = Connection::open(&file).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.execute_batch(
+            "INSERT INTO card VALUES (x'07010203040506070809', 'active', 0, 1, 7, 900, 'JPY',
+               50000, 8000, 0, 1, 0, 2, 3, 1, 0);
+             PRAGMA user_version = 1",
+        )
+        .unwrap();
+        drop(old);
+        for _ in 0..2 {
+            let store = Store::open(&file).unwrap();
+            assert_eq!(version(&store.connection).unwrap(), VERSION);
+            let card = store.read().cards().unwrap().remove(0);
+            assert_eq!((card.counter, card.balance, card.look), (7, 900, true));
+            assert_eq!((card.admin.next, card.next_sequence), (Some(3), 0));
+        }
+        assert_eq!(i64::try_from(MIGRATIONS.len()), Ok(VERSION));
+        // Made new, it's the same.
+        let tables = |file: &Path| -> Vec<String> {
+            let connection = Connection::open(file).unwrap();
+            let sql = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name";
+            let mut query = connection.prepare(sql).unwrap();
+            let rows = query.query_map([], |row| row.get(0)).unwrap();
+            rows.collect::<Result<_, _>>().unwrap()
+        };
+        let new = folder.path().join("new.db");
+        drop(Store::open(&new).unwrap());
+        assert_eq!(tables(&file), tables(&new));
     }
 }

@@ -119,25 +119,105 @@ fn a_card_denied_in_the_middle_gets_no_money() {
 
 #[test]
 fn an_old_state_of_the_card_is_found_out_and_is_evidence() {
-    for changed in [false, true] {
+    // Also where a payment wouldn't read it, or would end another way.
+    for task in [READING, DEBIT, Task::Load, Task::Read, Task::Block] {
         let mut world = World::loaded();
         let old = world.pages();
         let paid = world.run(DEBIT, Some(money(40, 700)), None);
         assert!(paid.receipt.is_some());
         world.card = Applet::new(old);
-        if changed {
-            // It pays again from the old state: the same counter, another receipt.
-            let again = world.run(DEBIT, Some(money(41, 300)), None);
-            assert_eq!(refused(&again), HouseRefusal::WrongCounter);
-        }
-        let read = end(&mut world, READING, Some(money(42, 700)));
-        assert_eq!(read, HouseRefusal::RolledBack);
+        let course = world.run(task, Some(money(42, 700)), None);
+        assert_eq!(refused(&course), HouseRefusal::RolledBack);
+        assert!(!course.ordered);
         assert_eq!(end(&mut world, Task::Read, None), HouseRefusal::Denied);
         let evidence = world.house().store().read().evidence().unwrap();
         assert_eq!(evidence.len(), 1);
         assert_eq!(evidence[0].reason, "counter_behind");
         assert_eq!(evidence[0].known, paid.receipt.unwrap());
     }
+}
+
+/// A copy that has the same purse, and opens sessions only.
+#[test]
+fn a_copy_is_found_out_by_its_sessions_number() {
+    let punch = |slot| Task::ReadTicket { slot };
+    for task in [
+        DEBIT,
+        READING,
+        Task::Load,
+        Task::Block,
+        punch(3),
+        Task::ChangeKeys,
+    ] {
+        let mut world = World::loaded();
+        world.done(Task::PutTicket {
+            slot: 3,
+            ticket: b"ticket".to_vec(),
+        });
+        let copy = world.pages();
+        world.done(punch(3));
+        let original = world.pages();
+        world.card = Applet::new(copy.clone());
+        let course = world.run(task.clone(), Some(money(40, 700)), None);
+        assert_eq!(refused(&course), HouseRefusal::RolledBack, "{task:?}");
+        assert!(!course.ordered, "{task:?}: money was ordered of a copy");
+        let tables = world.house().store().read();
+        let evidence = tables.evidence().unwrap();
+        assert_eq!(evidence.len(), 1);
+        assert_eq!(evidence[0].reason, "sequence_behind");
+        let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().unwrap());
+        let (known, came) = (number(&evidence[0].known), number(&evidence[0].came));
+        let card = tables.known_card(World::csn()).unwrap();
+        assert_eq!((came, known), (known, card.next_sequence - 1));
+        // Which of the two is the holder's nobody can say: both are denied, and either can be ended.
+        for pages in [copy, original] {
+            let mut ending = world.fork();
+            ending.card = Applet::new(pages);
+            assert_eq!(end(&mut ending, Task::Read, None), HouseRefusal::Denied);
+            ending.done(Task::Terminate);
+        }
+    }
+}
+
+#[test]
+fn the_original_is_found_out_if_its_copy_came_first() {
+    let mut world = World::loaded();
+    let original = world.pages();
+    // The copy opens as many sessions, and then the original comes.
+    world.done(Task::Read);
+    world.restart_house();
+    world.card = Applet::new(original);
+    assert_eq!(end(&mut world, Task::Read, None), HouseRefusal::RolledBack);
+}
+
+#[test]
+fn sessions_that_nobody_heard_of_leave_gaps_and_accuse_no_card() {
+    let mut world = World::loaded();
+    for at in [0, 1] {
+        for mishap in [Mishap::CommandLost, Mishap::AnswerLost, Mishap::ServerGone] {
+            world.run(Task::Read, None, Some((at, mishap)));
+        }
+    }
+    let before = world
+        .house()
+        .store()
+        .read()
+        .known_card(World::csn())
+        .unwrap();
+    assert_eq!(world.balance(), 10_000);
+    let after = world
+        .house()
+        .store()
+        .read()
+        .known_card(World::csn())
+        .unwrap();
+    assert!(after.next_sequence > before.next_sequence + 1, "a gap");
+    assert!(!after.denied);
+    // The same state of the card twice without a session between is no copy.
+    let again = world.pages();
+    world.run(Task::Read, None, Some((1, Mishap::CommandLost)));
+    world.card = Applet::new(again);
+    assert_eq!(world.balance(), 10_000);
 }
 
 #[test]

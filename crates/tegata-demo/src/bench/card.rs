@@ -3,6 +3,8 @@
 //! A payment is a whole one: keys from the master keys, SELECT, a new session, balance, VIEW,
 //! DEBIT, the receipt verified, CONFIRM. The limit is what neither end can leave out: AES-CMAC for
 //! each derivation and each MAC, AES-CBC for what is encrypted, counted from spec/cards.md.
+//!
+//! With the feature `pcsc` the same payment goes through the real card service too (`reader`).
 
 use std::hint::black_box;
 
@@ -23,6 +25,9 @@ use tegata_card::{
     receipt::{ReceiptKey, Transaction},
     session::{self, Opening, Order, Reply, Said, Session},
 };
+
+#[cfg(feature = "pcsc")]
+pub mod reader;
 
 use super::{
     ROUNDS,
@@ -58,6 +63,8 @@ pub struct Options {
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let (mut limit, mut flow) = (Samples::default(), Samples::default());
     let mut spoken = 0;
+    #[cfg(feature = "pcsc")]
+    let mut service = reader::Bench::default();
     for round in 1..=ROUNDS {
         measure_limit(&mut limit);
         let mut desk = Desk::new(InProcess(card()?))?;
@@ -69,9 +76,20 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         flow.add("cpu", each(ClockId::ThreadCPUTime, cpu));
         flow.add("wall", each(ClockId::Monotonic, wall));
         spoken = desk.spoken / u64::from(PAYMENTS);
+        #[cfg(feature = "pcsc")]
+        service.round()?;
         eprintln!("round {round} of {ROUNDS}");
     }
     let rate = 1_000_000_000_u64.checked_div(flow.median("wall"));
+    #[cfg(feature = "pcsc")]
+    let through_the_service = Some(service.flow());
+    #[cfg(not(feature = "pcsc"))]
+    let through_the_service = None;
+    #[cfg(not(feature = "pcsc"))]
+    eprintln!(
+        "PC/SC is left out: this was built without the feature pcsc. `cargo xtask bench card` turns \
+         it on where pcscd, vpcd and libpcsclite's headers are installed (docs/card.md)."
+    );
     let report = Report {
         bench: "card",
         limit: limit.medians(),
@@ -79,7 +97,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             name: "card and session in this process",
             cpu: flow.median("cpu"),
             figures: vec![("payments", Figure::PerSecond(rate.unwrap_or_default()))],
-        }],
+        }]
+        .into_iter()
+        .chain(through_the_service)
+        .collect(),
         facts: vec![
             ("commands to the card, a payment", Figure::Count(spoken)),
             (

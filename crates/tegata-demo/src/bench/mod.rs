@@ -50,6 +50,10 @@ enum Subject {
     /// One round of the gate bench, in a process of its own
     #[command(hide = true)]
     GateRound(gate::RoundOptions),
+    /// One round of the card bench through the card service, in a process of its own
+    #[cfg(feature = "pcsc")]
+    #[command(hide = true)]
+    CardRound(card::reader::RoundOptions),
 }
 
 /// Runs `tegata-bench`.
@@ -60,6 +64,8 @@ pub fn main() -> ExitCode {
         Subject::Card(options) => card::run(&options),
         Subject::Seal(options) => seal::run(&options),
         Subject::GateRound(options) => gate::round(&options),
+        #[cfg(feature = "pcsc")]
+        Subject::CardRound(options) => card::reader::round(&options),
     };
     match measured {
         Ok(()) => ExitCode::SUCCESS,
