@@ -39,5 +39,5 @@ mod verdict;
 pub mod words;
 
 pub use event::{Event, EventId, EventName, UnusableCheckData};
-pub use gate::{ChoiceError, Gate, Identity, OpenError, Pending};
+pub use gate::{AskKeys, ChoiceError, Gate, Identity, OpenError, Pending, Tapped};
 pub use verdict::{Admitted, Circumstance, Closed, FirstUse, KeywordFailure, Refused, Verdict};
