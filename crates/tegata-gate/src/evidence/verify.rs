@@ -155,7 +155,7 @@ fn check_evidence(
             if shown.claimed().time.secs().abs_diff(at) > FRESH_SECONDS {
                 return Err("its presentation is of another time".into());
             }
-            Held::Presentation(shown)
+            Held::Presentation(Box::new(shown))
         }
         ShownBy::Card(used) => Held::Card(check_card_use(used, gate)?),
     };
@@ -190,7 +190,7 @@ fn check_evidence(
 
 /// What showed a ticket, as far as it can be verified without the ticket.
 enum Held {
-    Presentation(Unverified<Presentation>),
+    Presentation(Box<Unverified<Presentation>>),
     Card([u8; 10]),
 }
 
