@@ -4,6 +4,9 @@
 //! history instead. Entries for the history travel in the state first ([`Outbox`]), so that a crash
 //! between the two writes neither loses an entry nor writes it twice.
 
+use std::fmt;
+use std::str::FromStr;
+
 use minicbor::{Decode, Encode};
 use tegata_client::Callee;
 use tegata_protocol::{
@@ -215,19 +218,78 @@ impl KnownShop {
     }
 }
 
-/// Under which password a ticket's holder key stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-#[cbor(index_only)]
+/// An IC card's number, as it's printed on the card: 20 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct CardNumber(pub [u8; 10]);
+
+impl fmt::Display for CardNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02X}"))
+    }
+}
+
+impl FromStr for CardNumber {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let why = "a card's number has 20 digits, 0 to 9 and A to F; it stands on the card";
+        let digits: Vec<u8> = text
+            .chars()
+            .filter(|c| !c.is_whitespace())
+            .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+            .collect::<Option<_>>()
+            .ok_or(why)?;
+        let (pairs, rest) = digits.as_chunks::<2>();
+        let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
+        let bytes = <[u8; 10]>::try_from(bytes).ok();
+        bytes.filter(|_| rest.is_empty()).map(Self).ok_or(why)
+    }
+}
+
+/// Under which password a ticket's holder key stands, or where else its holder is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Holding {
     /// Shown with A alone.
-    #[n(0)]
     Everyday,
     /// Shown with A and B.
-    #[n(1)]
     Spending,
     /// Whoever has it and knows the keyword.
-    #[n(2)]
     Bearer,
+    /// An IC card, which is shown itself (T6).
+    Card(CardNumber),
+}
+
+/// A number, as it always was, or a card's ten bytes.
+impl<C> Encode<C> for Holding {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        match self {
+            Self::Everyday => e.u8(0)?.ok(),
+            Self::Spending => e.u8(1)?.ok(),
+            Self::Bearer => e.u8(2)?.ok(),
+            Self::Card(card) => e.bytes(&card.0)?.ok(),
+        }
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Holding {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        if d.datatype()? == minicbor::data::Type::Bytes {
+            let card = <[u8; 10]>::try_from(d.bytes()?);
+            let card =
+                card.map_err(|_e| minicbor::decode::Error::message("not a card's number"))?;
+            return Ok(Self::Card(CardNumber(card)));
+        }
+        match d.u8()? {
+            0 => Ok(Self::Everyday),
+            1 => Ok(Self::Spending),
+            2 => Ok(Self::Bearer),
+            _ => Err(minicbor::decode::Error::message("no such holding")),
+        }
+    }
 }
 
 /// What was asked of a shop: all that a delivery is compared with.

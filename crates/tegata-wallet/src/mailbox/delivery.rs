@@ -16,7 +16,10 @@ use super::{Collected, Taken, confirmation::is_order_receipt};
 use crate::{
     buying::{check_series, holder_key},
     entry::{Delivered as DeliveredEntry, Entry},
-    state::{BillStatus, Holding, KeptBill, KeptTicket, KnownShop, Order, verified, verify_ticket},
+    state::{
+        BillStatus, CardNumber, Holding, KeptBill, KeptTicket, KnownShop, Order, verified,
+        verify_ticket,
+    },
     wallet::Wallet,
 };
 
@@ -147,7 +150,7 @@ impl Wallet {
     ) -> Result<(Holding, u8), String> {
         let key = match holder {
             Holder::Bearer => return Ok((Holding::Bearer, place)),
-            Holder::Card(_) => return Err("a ticket is held by a card".to_owned()),
+            Holder::Card(card) => return Ok((Holding::Card(CardNumber(*card)), place)),
             Holder::Key(HolderKey(key)) => key,
         };
         let most = u8::try_from(MAX_QUANTITY).unwrap_or(u8::MAX);

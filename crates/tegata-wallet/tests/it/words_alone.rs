@@ -11,7 +11,7 @@ use tegata_wallet::{
     joining::NewWallet,
     paying::HEADS_FILE,
     restoring::{Home, bring_history},
-    state::{BillStatus, Holding},
+    state::{BillStatus, CardNumber, Holding},
     tickets::Showing,
     vault::Master,
 };
@@ -136,6 +136,23 @@ fn tickets_under_b_and_anybodys_tickets_come_back_too() {
             assert!(gate(&shown.text, None).is_ok(), "{holding:?}");
         }
     }
+}
+
+#[test]
+fn a_cards_tickets_come_back_too() {
+    let (town, folder) = (Town::start(), tempfile::tempdir().unwrap());
+    let card = CardNumber([7; 10]);
+    let wanted = Wanted {
+        holding: Holding::Card(card),
+        quantity: 2,
+        ..wanted()
+    };
+    let words = lost(&town, wanted);
+    let mut wallet = restore(&words, folder.path(), Some(home(&town))).unwrap();
+    wallet.meet_shop(&town.shop, now()).unwrap();
+    let collected = wallet.collect(now()).unwrap();
+    assert_eq!(collected.tickets.len(), 2, "{:?}", collected.aside);
+    assert_eq!(wallet.card_tickets(card).len(), 2);
 }
 
 #[test]
