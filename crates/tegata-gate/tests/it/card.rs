@@ -3,7 +3,7 @@
 
 use tegata_card::applet::Applet;
 use tegata_card::chip::Chip as _;
-use tegata_card::house::{CardNumber, Request, Response, Task, WireError};
+use tegata_card::house::{CardNumber, Done, Request, Response, Task, TicketTold, WireError};
 use tegata_card::link::{Link, LinkError};
 use tegata_gate::{
     AskKeys, Circumstance, Closed, Gate, KeywordFailure, Tapped, Verdict,
@@ -427,6 +427,17 @@ impl Desk {
     }
 }
 
+/// To whatever is asked: done, this ticket, punched with this word.
+fn done_with(word: Vec<u8>) -> Response {
+    let ticket = SHOP.batch().sign(&own_ticket(SHOP, 41)).into_bytes();
+    let punched = false;
+    Response::Done(Done {
+        ticket: Some(TicketTold { ticket, punched }),
+        punched: Some(word),
+        ..Done::default()
+    })
+}
+
 /// Offline nothing is known of a card, and nobody is let in on its word.
 #[test]
 fn without_the_card_key_server_no_card_is_believed() {
@@ -446,20 +457,17 @@ fn without_the_card_key_server_no_card_is_believed() {
         let verdict = desk.tap_without_keys(&gate, Some(&mut Says(answer)));
         assert_eq!(verdict.code(), unprovable, "{verdict:?}");
     }
-    // A card-key server that says "done" and has no word of the card's to show for it.
-    let told = || {
-        let ticket = SHOP.batch().sign(&own_ticket(SHOP, 41)).into_bytes();
-        Ok(Response::Done(tegata_card::house::Done {
-            ticket: Some(tegata_card::house::TicketTold {
-                ticket,
-                punched: false,
-            }),
-            punched: Some(vec![0x31; 46]),
-            ..Default::default()
-        }))
-    };
-    let verdict = desk.tap_without_keys(&gate, Some(&mut Says(told)));
-    assert_eq!(verdict.code(), unprovable);
+    // A card-key server that says "done", and has no word of the card's to show for it, one of another
+    // slot, or one of another punch than this gate ordered.
+    let told: [fn() -> Result<Response, WireError>; 3] = [
+        || Ok(done_with(Vec::new())),
+        || Ok(done_with(vec![0x31; 46])),
+        || Ok(done_with([&[0x31, 0], [0x31; 44].as_slice()].concat())),
+    ];
+    for told in told {
+        let verdict = desk.tap_without_keys(&gate, Some(&mut Says(told)));
+        assert_eq!(verdict.code(), unprovable);
+    }
     assert_eq!(place.log().rows().unwrap(), 0);
     // And when it's back, the card gets in.
     assert!(desk.tap(&gate, 0).admits());
