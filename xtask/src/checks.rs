@@ -42,7 +42,6 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[OsString]) -> Result<(), 
     compile::build(
         workspace,
         &Plan {
-            features: &[],
             packages: &[],
             features: &[],
             release: false,
@@ -68,7 +67,6 @@ pub(crate) fn soak(workspace: &Workspace, arguments: &[OsString]) -> Result<(), 
     compile::build(
         workspace,
         &Plan {
-            features: &[],
             packages: &[],
             features: &[],
             release: true,
@@ -94,7 +92,7 @@ pub(crate) fn ci(workspace: &Workspace) -> Result<(), Stop> {
     let mut tidy = workspace.cargo("test");
     cargo::run(tidy.args(["--package", "xtask", "--test", "tidy", "--locked"]))?;
     test(workspace, &[])?;
-    for with_cards in [CARDS, BENCH] {
+    for with_cards in [&CARDS[..], &BENCH] {
         let mut lint = workspace.cargo("clippy");
         lint.args(with_cards)
             .args(["--all-targets", "--locked", "--", "-D", "warnings"]);

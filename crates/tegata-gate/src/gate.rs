@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tegata_protocol::{
     Digest, PartyNumber, SigningKey, Time,
@@ -18,6 +18,10 @@ use crate::{
     tries::{List, Tries, WrongTry},
     verdict::{Admitted, Circumstance, Closed, FirstUse, KeywordFailure, Refused, Verdict},
 };
+
+mod tap;
+
+pub use tap::{AskKeys, Tapped};
 
 /// The most letters of a scanned code: two bytes are three letters in base45.
 const TEXT_LIMIT: usize = PRESENTATION_LIMIT * 3 / 2 + 2;
@@ -84,6 +88,7 @@ pub struct Gate {
     committer: Committer,
     admitted: RwLock<HashMap<EventId, u64>>,
     refused: AtomicU64,
+    last_card: Mutex<Option<tap::LastCard>>,
 }
 
 /// All events that check data are loaded of.
@@ -104,7 +109,7 @@ impl Gate {
         let used = store.used()?;
         let admitted = used.iter().map(|(event, serials)| (*event, serials.len()));
         let admitted = RwLock::new(admitted.collect());
-        let roll = Roll::new(used, store.head()?);
+        let roll = Roll::new(used, store.head()?, store.ordered()?);
         Ok(Self {
             number,
             name,
@@ -114,6 +119,7 @@ impl Gate {
             committer: Committer::start(store, roll, (number, key))?,
             admitted,
             refused: AtomicU64::new(0),
+            last_card: Mutex::default(),
         })
     }
 
@@ -344,14 +350,18 @@ impl Gate {
             } => self.refuse(Refused {
                 code: Code::AlreadyUsed,
                 series: Some(series),
-                circumstance: Circumstance::Used(FirstUse {
-                    gate: self.name.clone(),
-                    row: first.row,
-                    at: Time::from_secs(first.at_millis / 1000),
-                    another_presentation,
-                }),
+                circumstance: self.used(first, another_presentation),
             }),
         }
+    }
+
+    fn used(&self, first: Earlier, another_presentation: bool) -> Circumstance {
+        Circumstance::Used(FirstUse {
+            gate: self.name.clone(),
+            row: first.row,
+            at: Time::from_secs(first.at_millis / 1000),
+            another_presentation,
+        })
     }
 }
 

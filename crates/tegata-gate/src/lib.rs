@@ -11,6 +11,8 @@
 //!              → Verdict
 //! ```
 //!
+//! A card on a reader takes the place of the scanned text ([`card`]): there the card-key server is asked.
+//!
 //! Start with [`Gate`], then [`admission`] (once means once, whatever breaks), then [`folder`]
 //! (joining, loading check data). [`evidence`] is what remains afterwards: a chain of signed
 //! entries that can be checked, exported, and compared with another gate's.
@@ -25,6 +27,7 @@
 )]
 
 pub mod admission;
+pub mod card;
 pub mod cli;
 mod event;
 pub mod evidence;
@@ -39,5 +42,5 @@ mod verdict;
 pub mod words;
 
 pub use event::{Event, EventId, EventName, UnusableCheckData};
-pub use gate::{ChoiceError, Gate, Identity, OpenError, Pending};
+pub use gate::{AskKeys, ChoiceError, Gate, Identity, OpenError, Pending, Tapped};
 pub use verdict::{Admitted, Circumstance, Closed, FirstUse, KeywordFailure, Refused, Verdict};

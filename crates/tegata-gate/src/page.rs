@@ -8,6 +8,7 @@ use tegata_pages::{
 
 use crate::{
     admission::Entry,
+    card::Cards,
     evidence,
     gate::Gate,
     serve::Door,
@@ -15,15 +16,39 @@ use crate::{
     words::{describe, said, texts},
 };
 
-/// The page, after a scan with its verdict.
-pub(crate) fn page(door: &Door, language: Language, uri: &Uri, shown: Option<&Verdict>) -> Page {
+/// What the page answers to.
+#[derive(Clone, Copy)]
+pub(crate) enum Shown<'v> {
+    Nothing,
+    Scan(&'v Verdict),
+    Card(&'v Verdict),
+}
+
+impl<'v> Shown<'v> {
+    const fn verdict(self) -> Option<&'v Verdict> {
+        match self {
+            Self::Nothing => None,
+            Self::Scan(verdict) | Self::Card(verdict) => Some(verdict),
+        }
+    }
+}
+
+/// The page, after a scan or a card with its verdict.
+pub(crate) fn page(door: &Door, language: Language, uri: &Uri, shown: Shown<'_>) -> Page {
     let t = texts(language);
     let gate = door.gate();
     let body = html! {
         // The field first: the browser scrolls to where the cursor stands, and the verdict below
         // it must be in sight.
-        (form(t))
-        @if let Some(shown) = shown { (said_large(shown, language)) }
+        (form(t, shown))
+        @if let Some(cards) = door.cards() { (card_form(cards, t, shown)) }
+        @if let Some(verdict) = shown.verdict() {
+            (said_large(verdict, language))
+        } @else if let Some((at, verdict)) = door.cards().and_then(Cards::last) {
+            // Programs read cards, too: what they were told is to be seen here.
+            h2 { (t.fill("page.card_last", &[("at", &at.to_string())])) }
+            (said_large(&verdict, language))
+        }
         @for event in gate.current() {
             h2 { (event.record().title) ", " (event.record().place) }
             (figures(gate, &event, t))
@@ -34,9 +59,15 @@ pub(crate) fn page(door: &Door, language: Language, uri: &Uri, shown: Option<&Ve
         }
         (last(door, language))
     };
-    Page::new(language, Role::Gate, gate.name(), t.text("page.title"))
-        .here(uri)
-        .body(body)
+    let page = Page::new(language, Role::Gate, gate.name(), t.text("page.title"));
+    // A reload of a tap's answer would wait for a card; its links lead to the page itself.
+    let own = Uri::from_static("/");
+    page.here(if matches!(shown, Shown::Card(_)) {
+        &own
+    } else {
+        uri
+    })
+    .body(body)
 }
 
 /// The answer to a form that another site's page sent.
@@ -64,16 +95,37 @@ fn said_large(shown: &Verdict, language: Language) -> Markup {
 }
 
 /// The browser puts the cursor into the field, so that the scanner types into it.
-fn form(t: Texts<'static>) -> Markup {
+fn form(t: Texts<'static>, shown: Shown<'_>) -> Markup {
     let field = Field::text("text", t.text("page.scan"))
         .hint(t.text("page.scan_hint"))
         .autocomplete("off")
-        .autofocus()
         .required();
+    // Who read a card reads the next one by pressing Enter again.
+    let field = if matches!(shown, Shown::Card(_)) {
+        field
+    } else {
+        field.autofocus()
+    };
     html! {
         form method="post" action="/" {
             (field)
             (button(t.text("page.check")))
+        }
+    }
+}
+
+/// A button: the page has no scripts, and waits for the card while it loads.
+fn card_form(cards: &Cards, t: Texts<'static>, shown: Shown<'_>) -> Markup {
+    html! {
+        form method="post" action="/card" {
+            p {
+                button type="submit" aria-describedby="card-hint"
+                    autofocus[matches!(shown, Shown::Card(_))] { (t.text("page.card")) }
+            }
+            p.small id="card-hint" { (t.text("page.card_hint")) }
+            @if !cards.has_keys() {
+                (notice(Tone::Careful, t.text("page.card_without_keys")))
+            }
         }
     }
 }

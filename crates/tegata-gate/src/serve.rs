@@ -2,6 +2,8 @@
 //!
 //! - `GET /` the page; `POST /` a form with the field `text`: the page with a verdict.
 //! - `POST /v1/check` `{"text": "…"}` → [`VerdictJson`].
+//! - `POST /card` a form: waits for a card, then the page with a verdict; `POST /v1/card` `{}` likewise
+//!   → [`VerdictJson`].
 //! - `GET /v1/status` → counters.
 //! - `POST /v1/load` CBOR `[check data, shop's record or null]`: newer check data, while it runs.
 
@@ -27,12 +29,13 @@ use tegata_protocol::{Time, cbor, ticket::CHECK_DATA_LIMIT};
 
 use crate::{
     admission::Entry,
+    card::Cards,
     event::{Event, EventId, EventName},
     folder::{Folder, LoadAnswer, LoadError},
     gate::Gate,
-    page,
+    page::{self, Shown},
     store::LogReader,
-    verdict::Verdict,
+    verdict::{Closed, Verdict},
     words::{EventJson, VerdictJson},
 };
 
@@ -49,7 +52,13 @@ pub struct Door {
     folder: Folder,
     log: Mutex<LogReader>,
     names: Vec<EventName>,
+    cards: Option<Cards>,
 }
+
+/// A card is to be read.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReadCard {}
 
 /// What came in to be checked.
 #[derive(Deserialize)]
@@ -84,6 +93,7 @@ struct StatusJson {
     name: String,
     events: Vec<CurrentJson>,
     refused: u64,
+    cards: &'static str,
 }
 
 #[derive(Serialize)]
@@ -107,7 +117,31 @@ impl Door {
             folder,
             log: Mutex::new(log),
             names,
+            cards: None,
         }
+    }
+
+    /// With a card reader.
+    #[must_use]
+    pub fn with_cards(mut self, cards: Option<Cards>) -> Self {
+        self.cards = cards;
+        self
+    }
+
+    /// The card reader, if there's one.
+    pub(crate) const fn cards(&self) -> Option<&Cards> {
+        self.cards.as_ref()
+    }
+
+    fn read_card(&self) -> Verdict {
+        let verdict = match &self.cards {
+            Some(cards) => cards.tap(&self.gate, clock::now_millis),
+            None => Verdict::Closed(Closed::NoReader {
+                why: "this gate was started without one".to_owned(),
+            }),
+        };
+        note(&verdict);
+        verdict
     }
 
     /// The gate.
@@ -121,12 +155,7 @@ impl Door {
         let verdict = self
             .gate
             .check_text(text, Time::from_secs(millis / 1000), millis);
-        match &verdict {
-            Verdict::Admitted(admitted) => tracing::info!(row = admitted.row, "admitted"),
-            Verdict::JustAdmitted(admitted) => tracing::info!(row = admitted.row, "read twice"),
-            Verdict::Refused(refused) => tracing::info!(code = %refused.code, "refused"),
-            Verdict::Closed(closed) => tracing::warn!(reason = closed.word(), "closed"),
-        }
+        note(&verdict);
         verdict
     }
 
@@ -183,7 +212,21 @@ impl Door {
             name: self.gate.name().to_owned(),
             events: self.gate.current().iter().map(current).collect(),
             refused: self.gate.refused(),
+            cards: match &self.cards {
+                None => "none",
+                Some(cards) if cards.has_keys() => "read",
+                Some(_) => "unprovable",
+            },
         }
+    }
+}
+
+fn note(verdict: &Verdict) {
+    match verdict {
+        Verdict::Admitted(admitted) => tracing::info!(row = admitted.row, "admitted"),
+        Verdict::JustAdmitted(admitted) => tracing::info!(row = admitted.row, "read twice"),
+        Verdict::Refused(refused) => tracing::info!(code = %refused.code, "refused"),
+        Verdict::Closed(closed) => tracing::warn!(reason = closed.word(), "closed"),
     }
 }
 
@@ -191,7 +234,9 @@ impl Door {
 pub fn router(door: Arc<Door>, hosts: &[String]) -> Router {
     let routes = Router::new()
         .route("/", get(show).post(scan))
+        .route("/card", post(tap))
         .route("/v1/check", post(check))
+        .route("/v1/card", post(card))
         .route("/v1/status", get(status))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .route(
@@ -224,7 +269,10 @@ async fn show(
     language: Language,
     uri: Uri,
 ) -> Result<Response, Response> {
-    let page = apart(door, move |door| page::page(door, language, &uri, None)).await?;
+    let page = apart(door, move |door| {
+        page::page(door, language, &uri, Shown::Nothing)
+    })
+    .await?;
     Ok(page.into_response())
 }
 
@@ -241,7 +289,24 @@ async fn scan(
     }
     let page = apart(door, move |door| {
         let verdict = door.check(&scanned.text);
-        page::page(door, language, &uri, Some(&verdict))
+        page::page(door, language, &uri, Shown::Scan(&verdict))
+    });
+    Ok(page.await?.into_response())
+}
+
+/// Waits for a card. As with [`scan`], only this page's own form may.
+async fn tap(
+    State(door): State<Arc<Door>>,
+    language: Language,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
+    if !from_own_page(&headers) {
+        return Err(page::foreign_form(door.gate(), language).into_response());
+    }
+    let page = apart(door, move |door| {
+        let verdict = door.read_card();
+        page::page(door, language, &uri, Shown::Card(&verdict))
     });
     Ok(page.await?.into_response())
 }
@@ -261,6 +326,15 @@ async fn check(
     Json(scanned): Json<Scanned>,
 ) -> Result<Json<VerdictJson>, Response> {
     let verdict = apart(door, move |door| door.check(&scanned.text)).await?;
+    Ok(Json(VerdictJson::new(&verdict)))
+}
+
+/// The content type isn't one that a form of another site can send.
+async fn card(
+    State(door): State<Arc<Door>>,
+    Json(ReadCard {}): Json<ReadCard>,
+) -> Result<Json<VerdictJson>, Response> {
+    let verdict = apart(door, Door::read_card).await?;
     Ok(Json(VerdictJson::new(&verdict)))
 }
 

@@ -6,6 +6,8 @@
 //! hosts = ["gate-north.localhost"]
 //! tls_cert = "/etc/tegata/gate.pem"
 //! tls_key = "/etc/tegata/gate.key"
+//! card_keys = "/run/tegata/card-keys.sock"
+//! reader = "ACR122U"
 //! ```
 
 use std::net::SocketAddr;
@@ -16,6 +18,7 @@ use tegata_program::{
     serve::{Tls, loopback},
 };
 
+use crate::card::{Cards, KeysAt, ReaderAt};
 use crate::event::EventName;
 
 /// The usual port.
@@ -35,7 +38,40 @@ pub struct Settings {
     pub tls_cert: Option<PathBuf>,
     /// The certificate's private key, PEM.
     pub tls_key: Option<PathBuf>,
+    /// The card-key server's socket.
+    pub card_keys: Option<PathBuf>,
+    /// The card reader's name or a part of it; empty: whichever has a card.
+    pub reader: Option<String>,
+    /// Instead of a reader: the image of a card made of software.
+    pub card_image: Option<PathBuf>,
+    /// The program that reads cards.
+    pub reader_program: Option<PathBuf>,
+    /// How many seconds a card is waited for.
+    pub card_wait: Option<u16>,
 }
+
+/// The card reader, as flags.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct CardArgs {
+    /// The card-key server's socket: who proves the cards that are laid on the reader
+    #[arg(long, value_name = "SOCKET")]
+    pub card_keys: Option<PathBuf>,
+    /// Read cards, in the reader of this name or a part of it ('' for whichever has a card)
+    #[arg(long, value_name = "NAME-PART")]
+    pub reader: Option<String>,
+    /// Read a card made of software, from its image, for trying
+    #[arg(long, value_name = "FILE", conflicts_with = "reader")]
+    pub card_image: Option<PathBuf>,
+    /// The program that reads cards (default: the tegata-card beside this program)
+    #[arg(long, value_name = "FILE")]
+    pub reader_program: Option<PathBuf>,
+    /// How long a card is waited for (default: 10)
+    #[arg(long, value_name = "SECONDS")]
+    pub card_wait: Option<u16>,
+}
+
+/// How long a card is waited for, in seconds.
+const CARD_WAIT: u16 = 10;
 
 impl Settings {
     /// The address to listen on; a flag's wins.
@@ -62,6 +98,33 @@ impl Settings {
         } else {
             self.hosts.clone()
         }
+    }
+
+    /// The card reader, if one is configured; a flag's wins.
+    ///
+    /// # Errors
+    /// If the file names a reader and an image.
+    pub fn cards(&self, flags: &CardArgs) -> Result<Option<Cards>, Failure> {
+        let reader = match (&flags.reader, &flags.card_image) {
+            (None, None) => (&self.reader, &self.card_image),
+            given => given,
+        };
+        let reader = match reader {
+            (None, None) => return Ok(None),
+            (Some(name), None) => ReaderAt::Named(name.clone()),
+            (None, Some(image)) => ReaderAt::Image(image.clone()),
+            (Some(_), Some(_)) => {
+                let what = "a card is read from a reader or from an image, not from both";
+                let next = "take reader or card_image out of gate.toml";
+                return Err(Failure::usage(what).next(next));
+            }
+        };
+        let either =
+            |flag: &Option<PathBuf>, set: &Option<PathBuf>| flag.as_ref().or(set.as_ref()).cloned();
+        let keys = either(&flags.card_keys, &self.card_keys).map(KeysAt::Socket);
+        let program = either(&flags.reader_program, &self.reader_program);
+        let wait = flags.card_wait.or(self.card_wait).unwrap_or(CARD_WAIT);
+        Ok(Some(Cards::new(program, reader, keys, wait)))
     }
 
     /// Certificate and key, if configured.

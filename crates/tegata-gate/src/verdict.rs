@@ -82,6 +82,10 @@ pub enum Circumstance {
     Used(FirstUse),
     /// What was wrong with the keyword.
     Keyword(KeywordFailure),
+    /// The card was punched by another gate, or by one that has lost its log.
+    PunchedElsewhere,
+    /// What lies on the card is for other events, as it says itself: nobody has verified it.
+    OnCardForOthers,
 }
 
 /// Where and when a ticket was used.
@@ -134,6 +138,13 @@ pub enum Closed {
     },
     /// The log can't be written, so nobody can be admitted only once.
     LogFailed,
+    /// Nobody laid a card on the reader.
+    NoCard,
+    /// There's no card reader, or it can't be used now.
+    NoReader {
+        /// Why not.
+        why: String,
+    },
 }
 
 impl Closed {
@@ -145,6 +156,8 @@ impl Closed {
             Self::CheckDataOld { .. } => "check_data_old",
             Self::ClockBehind { .. } => "clock_behind",
             Self::LogFailed => "log_failed",
+            Self::NoCard => "no_card",
+            Self::NoReader { .. } => "no_reader",
         }
     }
 }

@@ -75,8 +75,19 @@ fn refusal(refused: &Refused, t: Texts<'static>) -> Said {
             }
         }
         Circumstance::Keyword(failure) => (what, next) = keyword(*failure, t),
+        Circumstance::PunchedElsewhere => {
+            what = t.text("card.punched_elsewhere").to_owned();
+            next = t.text("card.punched_elsewhere_next").to_owned();
+        }
+        Circumstance::OnCardForOthers => {
+            what = match &refused.series {
+                Some(series) => t.fill("card.for_another", &[("event", &series.title)]),
+                None => t.text("card.for_others").to_owned(),
+            };
+        }
     }
     if refused.code == Code::WrongEvent
+        && refused.circumstance == Circumstance::None
         && let Some(series) = &refused.series
     {
         what = t.fill("refused.wrong_event_named", &[("event", &series.title)]);
@@ -111,7 +122,7 @@ fn keyword(failure: KeywordFailure, t: Texts<'static>) -> (String, String) {
 /// The keys of a refusal's two texts. Codes of other exchanges can't come from a gate.
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the codes of all exchanges, of which eleven are a gate's"
+    reason = "the codes of all exchanges, of which twenty are a gate's"
 )]
 const fn refusal_keys(code: Code) -> (&'static str, &'static str) {
     match code {
@@ -125,6 +136,15 @@ const fn refusal_keys(code: Code) -> (&'static str, &'static str) {
         Code::WrongHolder => ("refused.wrong_holder", "refused.wrong_holder_next"),
         Code::WrongKeyword => ("keyword.wrong", "keyword.missing_next"),
         Code::AlreadyUsed => ("refused.already_used", "refused.already_used_next"),
+        Code::CardUnprovable => ("card.unprovable", "card.unprovable_next"),
+        Code::CardForeign => ("card.foreign", "card.foreign_next"),
+        Code::CardUnproven => ("card.unproven", "card.unproven_next"),
+        Code::CardDenied => ("card.denied", "card.denied_next"),
+        Code::CardBlocked => ("card.blocked", "card.blocked_next"),
+        Code::CardEnded => ("card.ended", "card.ended_next"),
+        Code::CardEmpty => ("card.empty", "card.empty_next"),
+        Code::CardGone => ("card.gone", "card.gone_next"),
+        Code::CardChanged => ("card.changed", "card.changed_next"),
         _ => ("refused.malformed", "refused.malformed_next"),
     }
 }
@@ -143,10 +163,23 @@ fn gate_closed(closed: &Closed, t: Texts<'static>) -> Said {
             (what, "closed.clock_next")
         }
         Closed::LogFailed => (t.text("closed.log").to_owned(), "closed.log_next"),
+        Closed::NoCard => (t.text("closed.no_card").to_owned(), "closed.no_card_next"),
+        Closed::NoReader { why } => {
+            let what = t.fill("closed.no_reader", &[("why", why)]);
+            (what, "closed.no_reader_next")
+        }
+    };
+    let headline = match closed {
+        Closed::NoCard => "verdict.no_card",
+        Closed::NoReader { .. } => "verdict.no_reader",
+        Closed::NoEvent
+        | Closed::CheckDataOld { .. }
+        | Closed::ClockBehind { .. }
+        | Closed::LogFailed => "verdict.closed",
     };
     Said {
         tone: Tone::Careful,
-        headline: t.text("verdict.closed").to_owned(),
+        headline: t.text(headline).to_owned(),
         what,
         next: t.text(next).to_owned(),
     }
@@ -215,7 +248,7 @@ fn describe_in_japanese(series: &SeriesRecord, contents: &Contents) -> String {
 pub struct VerdictJson {
     /// `admitted`, `just_admitted`, `refused` or `closed`.
     pub verdict: &'static str,
-    /// A refusal's number, 600 to 610.
+    /// A refusal's number, 600 to 619.
     pub code: Option<u16>,
     /// The word of a refusal's code, or of why the gate is closed.
     pub reason: Option<&'static str>,
@@ -311,7 +344,8 @@ impl VerdictJson {
     fn refused(&mut self, refused: &Refused) {
         self.event = refused.series.as_deref().map(EventJson::from);
         match &refused.circumstance {
-            Circumstance::None => {}
+            Circumstance::None | Circumstance::PunchedElsewhere | Circumstance::OnCardForOthers => {
+            }
             Circumstance::Used(first) => {
                 self.first_use = Some(FirstUseJson {
                     gate: first.gate.clone(),
@@ -349,6 +383,6 @@ mod tests {
             assert_ne!(t.text(next), next, "{next} has no text");
             assert!(seen.insert(what), "{code} shares its words");
         }
-        assert_eq!(seen.len(), 11);
+        assert_eq!(seen.len(), 20);
     }
 }

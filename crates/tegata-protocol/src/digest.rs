@@ -37,7 +37,8 @@ macro_rules! byte_string {
             /// From hexadecimal; `None` when it isn't.
             pub fn from_hex(text: &str) -> Option<Self> {
                 let mut bytes = [0; $length];
-                if text.len() != bytes.len().saturating_mul(2) || !text.is_ascii() {
+                let digits = text.bytes().all(|b| b.is_ascii_hexdigit());
+                if text.len() != bytes.len().saturating_mul(2) || !digits {
                     return None;
                 }
                 for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
@@ -77,6 +78,17 @@ byte_string!(
     /// The first eight bytes of SHA-256 of a public key: enough to find it, not to trust it.
     KeyId, 8
 );
+
+impl core::str::FromStr for CardNumber {
+    type Err = &'static str;
+
+    /// Reads the 20 digits, as printed, spaces between them allowed.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        let number = Self::from_hex(&digits);
+        number.ok_or("a card's number has 20 digits, 0 to 9 and A to F; it stands on the card")
+    }
+}
 
 impl Digest {
     /// SHA-256 of `bytes`.

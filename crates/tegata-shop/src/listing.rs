@@ -48,6 +48,8 @@ pub struct Entry {
     pub keyword: bool,
     /// May bearer tickets be had?
     pub bearer: bool,
+    /// May tickets be had on IC cards?
+    pub card: bool,
     /// What only this kind has.
     pub details: Details,
 }
@@ -171,6 +173,7 @@ fn entry(catalogue: &Catalogue, offer: &Offer, stock: Stock, now: Time) -> Entry
         rules: offer.rules.clone(),
         keyword: offer.keyword,
         bearer: offer.bearer,
+        card: offer.card,
         details: details(catalogue, offer),
     }
 }

@@ -279,6 +279,7 @@ impl Wallet {
         };
         match holding {
             Holding::Bearer => Ok(vec![Holder::Bearer; quantity.into()]),
+            Holding::Card(card) => Ok(vec![Holder::Card(*card.as_bytes()); quantity.into()]),
             Holding::Everyday => Ok(held(self.vault.holder_seed())),
             Holding::Spending => {
                 let b = b.ok_or(WalletError::NeedsB(

@@ -5,6 +5,7 @@ use tegata_program::{data, exit::Exit};
 use tegata_protocol::{Malformed, refusal::Refusal};
 
 use crate::vault::{StrokesError, VaultError, WordsError};
+use tegata_protocol::CardNumber;
 
 /// Why the wallet didn't do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +133,9 @@ pub enum WalletError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The ticket's holder is a card: a gate wouldn't take a code for it.
+    #[error("this ticket is on card {0}: the gate reads the card, and no code is shown for it")]
+    OnCard(CardNumber),
     /// The ticket needs its keyword.
     #[error("this ticket has a keyword, and none was given")]
     NeedsKeyword,
@@ -315,6 +319,7 @@ impl WalletError {
             | Self::Ambiguous { .. }
             | Self::NeedsB(_)
             | Self::NeedsKeyword
+            | Self::OnCard(_)
             | Self::Registered(_)
             | Self::Unfit(Unfit::Address(_))
             | Self::File { .. } => Exit::Usage,
@@ -353,6 +358,7 @@ impl WalletError {
             Self::NotPayable { why, .. } => Some(why.next()),
             Self::Unfit(why) => Some(why.next()),
             Self::NeedsKeyword => Some("give it with --keyword-file FILE or --keyword-prompt"),
+            Self::OnCard(_) => Some("lay that card on the gate's reader"),
             Self::Vault(VaultError::NoVault) => {
                 Some("make one with `tegata-wallet join`, or check --data")
             }

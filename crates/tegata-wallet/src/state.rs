@@ -219,19 +219,50 @@ impl KnownShop {
     }
 }
 
-/// Under which password a ticket's holder key stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-#[cbor(index_only)]
+/// Under which password a ticket's holder key stands, or where else its holder is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Holding {
     /// Shown with A alone.
-    #[n(0)]
     Everyday,
     /// Shown with A and B.
-    #[n(1)]
     Spending,
     /// Whoever has it and knows the keyword.
-    #[n(2)]
     Bearer,
+    /// An IC card, which is shown itself (T6).
+    Card(CardNumber),
+}
+
+/// A number, as it always was, or a card's ten bytes.
+impl<C> Encode<C> for Holding {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        match self {
+            Self::Everyday => e.u8(0)?.ok(),
+            Self::Spending => e.u8(1)?.ok(),
+            Self::Bearer => e.u8(2)?.ok(),
+            Self::Card(card) => e.bytes(card.as_bytes())?.ok(),
+        }
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Holding {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        if d.datatype()? == minicbor::data::Type::Bytes {
+            let card = <[u8; 10]>::try_from(d.bytes()?);
+            let card =
+                card.map_err(|_e| minicbor::decode::Error::message("not a card's number"))?;
+            return Ok(Self::Card(CardNumber::from_bytes(card)));
+        }
+        match d.u8()? {
+            0 => Ok(Self::Everyday),
+            1 => Ok(Self::Spending),
+            2 => Ok(Self::Bearer),
+            _ => Err(minicbor::decode::Error::message("no such holding")),
+        }
+    }
 }
 
 /// What was asked of a shop: all that a delivery is compared with.

@@ -3,7 +3,7 @@
 
 use tegata_pages::qr::Code;
 use tegata_protocol::{
-    Digest, SigningKey, Time, Verified,
+    Digest, SignedBytes, SigningKey, Time, Verified,
     purchase::Keyword,
     ticket::{Holder, HolderKey, Presentation, SeriesRecord, Ticket},
 };
@@ -82,10 +82,19 @@ impl Wallet {
         kept.open(shop).map_err(WalletError::State)
     }
 
+    /// The signed tickets whose holder is that card, oldest first: what is written to it.
+    #[must_use]
+    pub fn card_tickets(&self, card: tegata_protocol::CardNumber) -> Vec<SignedBytes> {
+        let on_card = |kept: &&KeptTicket| kept.holding == Holding::Card(card);
+        let kept = self.state.tickets.iter().filter(on_card);
+        kept.map(|kept| kept.signed.clone()).collect()
+    }
+
     /// Makes a presentation of the ticket for this moment, and notes in the history that it was
     /// shown.
     ///
     /// # Errors
+    /// [`WalletError::OnCard`] for a ticket whose holder is a card;
     /// [`WalletError::NeedsKeyword`], [`WalletError::NeedsB`]; [`WalletError::Vault`] with layer B
     /// for the wrong password; [`WalletError::Input`] for a keyword too long for the code.
     pub fn show(
@@ -95,6 +104,9 @@ impl Wallet {
         now: Time,
     ) -> Result<Shown, WalletError> {
         let kept = self.find_ticket(&id.to_string())?.clone();
+        if let Holding::Card(card) = kept.holding {
+            return Err(WalletError::OnCard(card));
+        }
         let (series, ticket) = self.open_ticket(&kept)?;
         let lacking = ticket.keyword.is_some() && showing.keyword.is_none();
         if lacking && showing.lacking == Lacking::Refused {
@@ -132,6 +144,7 @@ impl Wallet {
             Holding::Everyday => held(self.vault.holder_seed())?,
             // The signature of a bearer proves nothing: any key will do.
             Holding::Bearer => seal(&SigningKey::generate(&mut chance()).0),
+            Holding::Card(card) => return Err(WalletError::OnCard(card)),
             Holding::Spending => {
                 let b = b.ok_or(WalletError::NeedsB("this ticket's key stands under it"))?;
                 let lend = |s: &crate::vault::SpendingSecrets| s.with_holder_seed(held);

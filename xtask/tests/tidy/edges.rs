@@ -63,6 +63,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "tegata-gate",
         &[
             "tegata-protocol",
+            "tegata-card",
             "tegata-client",
             "tegata-program",
             "tegata-pages",
@@ -115,7 +116,11 @@ pub(crate) const FORBIDDEN: &[(&str, &[&str])] = &[
         &["tegata-protocol", "tegata-ledger", "tegata-centre"],
     ),
     ("tegata-centre", &["tegata-card-keys"]),
-    ("tegata-gate", &["tegata-ledger", "tegata-centre"]),
+    // Nor the system's card library: the gate holds private keys.
+    (
+        "tegata-gate",
+        &["tegata-ledger", "tegata-centre", "tegata-card-keys", "pcsc"],
+    ),
     (
         "tegata-wallet",
         &["tegata-ledger", "tegata-centre", "rusqlite", "pcsc"],

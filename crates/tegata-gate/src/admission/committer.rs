@@ -4,9 +4,12 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
+use tegata_card::receipt::Punch;
 use tegata_protocol::{PartyNumber, SigningKey};
 
-use super::{Batch, Outcome, Roll, Shown, Store, StoreError, WrongKeyword};
+use super::{
+    Batch, Before, Outcome, Roll, Shown, ShownByCard, Store, StoreError, TicketId, WrongKeyword,
+};
 
 /// The most uses of one transaction.
 const MAX_BATCH: usize = 256;
@@ -19,6 +22,8 @@ pub(crate) type Answer<T> = Receiver<Option<T>>;
 
 enum Job {
     Use(Shown, Sender<Option<Outcome>>),
+    UseOfCard(ShownByCard, Sender<Option<Outcome>>),
+    Punch(TicketId, Option<Punch>, Sender<Option<Before>>),
     WrongKeyword(WrongKeyword, Sender<Option<()>>),
 }
 
@@ -63,6 +68,20 @@ impl Committer {
     pub(crate) fn admit(&self, shown: Shown) -> Answer<Outcome> {
         let (answer, answered) = channel();
         self.send(Job::Use(shown, answer));
+        answered
+    }
+
+    /// Hands over a use of a ticket on a card.
+    pub(crate) fn admit_card(&self, shown: ShownByCard) -> Answer<Outcome> {
+        let (answer, answered) = channel();
+        self.send(Job::UseOfCard(shown, answer));
+        answered
+    }
+
+    /// Asks what is known of a ticket on a card; what is proposed is durable when the answer comes.
+    pub(crate) fn before_punch(&self, ticket: TicketId, proposed: Option<Punch>) -> Answer<Before> {
+        let (answer, answered) = channel();
+        self.send(Job::Punch(ticket, proposed, answer));
         answered
     }
 
@@ -132,17 +151,39 @@ impl<S: Store> Worker<S> {
 
     fn decide(&mut self, job: Job, batch: &mut Batch) -> Result<Decided, StoreError> {
         match job {
-            Job::Use(shown, answer) => {
+            Job::Use(shown, answer) => self.decide_use(shown, answer, batch),
+            Job::UseOfCard(shown, answer) => {
+                let evidence = self.key.sign(&shown.used);
+                let shown = Shown {
+                    ticket: shown.ticket,
+                    presentation: evidence.digest(),
+                    evidence,
+                    at_millis: shown.at_millis,
+                };
+                self.decide_use(shown, answer, batch)
+            }
+            Job::Punch(ticket, proposed, answer) => {
                 let roll = self.roll.as_mut().ok_or_else(closed)?;
-                let signer = (self.gate, &self.key);
-                let outcome = roll.decide(shown, &self.store, signer, batch)?;
-                Ok(Decided::Use(outcome, answer))
+                let before = roll.before_punch(ticket, proposed, &self.store, batch)?;
+                Ok(Decided::Punch(before, answer))
             }
             Job::WrongKeyword(wrong, answer) => {
                 batch.wrong_keywords.push(wrong);
                 Ok(Decided::WrongKeyword(answer))
             }
         }
+    }
+
+    fn decide_use(
+        &mut self,
+        shown: Shown,
+        answer: Sender<Option<Outcome>>,
+        batch: &mut Batch,
+    ) -> Result<Decided, StoreError> {
+        let roll = self.roll.as_mut().ok_or_else(closed)?;
+        let signer = (self.gate, &self.key);
+        let outcome = roll.decide(shown, &self.store, signer, batch)?;
+        Ok(Decided::Use(outcome, answer))
     }
 
     /// Nobody of this batch is admitted. What is in the log after all is used up: the roll is read
@@ -167,6 +208,7 @@ fn closed() -> StoreError {
 /// An answer that waits for its batch.
 enum Decided {
     Use(Outcome, Sender<Option<Outcome>>),
+    Punch(Before, Sender<Option<Before>>),
     WrongKeyword(Sender<Option<()>>),
 }
 
@@ -175,6 +217,7 @@ impl Decided {
     fn tell(self) {
         match self {
             Self::Use(outcome, answer) => drop(answer.send(Some(outcome))),
+            Self::Punch(before, answer) => drop(answer.send(Some(before))),
             Self::WrongKeyword(answer) => drop(answer.send(Some(()))),
         }
     }
@@ -182,6 +225,7 @@ impl Decided {
     fn fail(self) {
         match self {
             Self::Use(_, answer) => drop(answer.send(None)),
+            Self::Punch(_, answer) => drop(answer.send(None)),
             Self::WrongKeyword(answer) => drop(answer.send(None)),
         }
     }

@@ -8,7 +8,11 @@
 //! What a crash leaves behind: either the entry is in the log (then the ticket is used, even if
 //! nobody was told), or it isn't (then nobody was told "admitted"). Never admitted without entry.
 
-use tegata_protocol::{Digest, SignedBytes, Time, ticket::Serial};
+use tegata_card::receipt::Punch;
+use tegata_protocol::{
+    Digest, SignedBytes, Time,
+    ticket::{CardUse, Serial},
+};
 
 use crate::event::EventId;
 
@@ -45,6 +49,38 @@ pub struct Shown {
     pub at_millis: u64,
 }
 
+/// A genuine ticket on a card, which was punched: to be admitted if it wasn't before.
+#[derive(Clone, Debug)]
+pub struct ShownByCard {
+    /// Which ticket.
+    pub ticket: TicketId,
+    /// What the log keeps of it.
+    pub used: CardUse,
+    /// When, in milliseconds since 1970.
+    pub at_millis: u64,
+}
+
+/// The one punch that this gate orders for a ticket, written down before a card hears of it: a card that
+/// left in between is punched with the same again, and answers as if it had stayed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ordered {
+    /// Which ticket.
+    pub ticket: TicketId,
+    /// The punch.
+    pub punch: Punch,
+}
+
+/// What is known of a ticket before its card is punched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Before {
+    /// It came in here.
+    Used(Earlier),
+    /// This punch is written down, now or at an earlier tap.
+    Ordered(Punch),
+    /// Nothing, and nothing was proposed.
+    Nothing,
+}
+
 /// One row of the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
@@ -52,11 +88,11 @@ pub struct Entry {
     pub row: u64,
     /// Which ticket.
     pub ticket: TicketId,
-    /// SHA-256 of the signed presentation.
+    /// SHA-256 of the evidence.
     pub presentation: Digest,
     /// When.
     pub at: Time,
-    /// The signed presentation.
+    /// The signed presentation, or what was kept of a card, signed by the gate.
     pub evidence: SignedBytes,
     /// The gate's signed [`tegata_protocol::ticket::Admission`].
     pub record: SignedBytes,

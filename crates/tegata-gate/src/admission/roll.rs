@@ -4,10 +4,12 @@
 use std::collections::{HashMap, VecDeque};
 
 use roaring::RoaringBitmap;
+use tegata_card::receipt::Punch;
 use tegata_protocol::{PartyNumber, SigningKey, Time, ticket::Admission};
 
 use super::{
-    Batch, Earlier, Entry, Head, RESCAN_MILLIS, SecondUse, Shown, Store, StoreError, TicketId,
+    Batch, Before, Earlier, Entry, Head, Ordered, RESCAN_MILLIS, SecondUse, Shown, Store,
+    StoreError, TicketId,
 };
 use crate::event::EventId;
 
@@ -36,16 +38,19 @@ pub struct Roll {
     used: HashMap<EventId, RoaringBitmap>,
     head: Head,
     recent: Recent,
+    ordered: HashMap<TicketId, Punch>,
 }
 
 impl Roll {
     /// A roll of what a store holds.
     #[must_use]
-    pub fn new(used: Vec<(EventId, RoaringBitmap)>, head: Head) -> Self {
+    pub fn new(used: Vec<(EventId, RoaringBitmap)>, head: Head, ordered: Vec<Ordered>) -> Self {
+        let ordered = ordered.into_iter().map(|o| (o.ticket, o.punch));
         Self {
             used: used.into_iter().collect(),
             head,
             recent: Recent::default(),
+            ordered: ordered.collect(),
         }
     }
 
@@ -54,7 +59,7 @@ impl Roll {
     /// # Errors
     /// [`StoreError`].
     pub fn load(store: &impl Store) -> Result<Self, StoreError> {
-        Ok(Self::new(store.used()?, store.head()?))
+        Ok(Self::new(store.used()?, store.head()?, store.ordered()?))
     }
 
     /// Decides about one use and puts what must be written into `batch`. What is decided counts at
@@ -83,17 +88,42 @@ impl Roll {
             batch.entries.push(entry);
             return Ok(Outcome::Admitted(earlier));
         }
+        Ok(second_use(shown, self.first_use(ticket, store)?, batch))
+    }
+
+    /// What is known of a ticket on a card. If it's unused and has no punch yet, the proposed one is
+    /// put into `batch`, and counts when that is committed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the ticket's first use can't be looked up.
+    pub fn before_punch(
+        &mut self,
+        ticket: TicketId,
+        proposed: Option<Punch>,
+        store: &impl Store,
+        batch: &mut Batch,
+    ) -> Result<Before, StoreError> {
+        if self.is_used(ticket) {
+            return self.first_use(ticket, store).map(Before::Used);
+        }
+        if let Some(punch) = self.ordered.get(&ticket) {
+            return Ok(Before::Ordered(*punch));
+        }
+        let Some(punch) = proposed else {
+            return Ok(Before::Nothing);
+        };
+        self.ordered.insert(ticket, punch);
+        batch.ordered.push(Ordered { ticket, punch });
+        Ok(Before::Ordered(punch))
+    }
+
+    fn first_use(&self, ticket: TicketId, store: &impl Store) -> Result<Earlier, StoreError> {
         let first = match self.recent.of.get(&ticket) {
             Some(first) => Some(*first),
             None => store.use_of(ticket)?,
         };
-        let missing = || {
-            StoreError::Other(format!(
-                "the use of a ticket of {} is missing",
-                ticket.event
-            ))
-        };
-        Ok(second_use(shown, first.ok_or_else(missing)?, batch))
+        let event = ticket.event;
+        first.ok_or_else(|| StoreError::Other(format!("the use of a ticket of {event} is missing")))
     }
 
     fn is_used(&self, ticket: TicketId) -> bool {

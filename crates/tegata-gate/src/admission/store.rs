@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use roaring::RoaringBitmap;
 use tegata_protocol::Digest;
 
-use super::{Earlier, Entry, SecondUse, TicketId, WrongKeyword};
+use super::{Earlier, Entry, Ordered, SecondUse, TicketId, WrongKeyword};
 use crate::event::EventId;
 
 /// The last entry of the chain.
@@ -34,13 +34,18 @@ pub struct Batch {
     pub second_uses: Vec<SecondUse>,
     /// Counts of wrong keywords.
     pub wrong_keywords: Vec<WrongKeyword>,
+    /// Punches that cards are to be given.
+    pub ordered: Vec<Ordered>,
 }
 
 impl Batch {
     /// Is there nothing to be written?
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.second_uses.is_empty() && self.wrong_keywords.is_empty()
+        self.entries.is_empty()
+            && self.second_uses.is_empty()
+            && self.wrong_keywords.is_empty()
+            && self.ordered.is_empty()
     }
 }
 
@@ -69,6 +74,12 @@ pub trait Store: Send {
     /// # Errors
     /// [`StoreError`].
     fn wrong_keywords(&self) -> Result<Vec<WrongKeyword>, StoreError>;
+
+    /// All punches that were ever ordered.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn ordered(&self) -> Result<Vec<Ordered>, StoreError>;
 
     /// Makes a batch durable: all of it when this returns, or nothing, or nobody knows which.
     ///

@@ -12,12 +12,16 @@ use crate::{
     event::EventName,
     folder::FolderError,
     serve::{Door, router},
+    settings::CardArgs,
 };
 
 /// Serve the page for the person at the gate
 ///
 /// The page has one large field: a hand scanner types the code into it and presses Enter; the
 /// verdict fills the page. It needs no script. Programs post {"text": "…"} to /v1/check.
+///
+/// With --reader (or --card-image) cards are read, too: by a button on the page, or by posting {} to
+/// /v1/card. A card is proven by the card-key server at --card-keys; without it none is believed.
 ///
 /// While it runs, `tegata-gate load` hands newer check data to it, and `log`, `verify-log`,
 /// `export` and `status` read beside it.
@@ -30,6 +34,8 @@ pub(super) struct Arguments {
     /// The event whose tickets are good here: a number, or SHOP/NUMBER; may be repeated
     #[arg(long = "event", value_name = "N")]
     events: Vec<EventName>,
+    #[command(flatten)]
+    cards: CardArgs,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
@@ -40,7 +46,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let names = opened.settings.chosen(&arguments.events).to_vec();
     let hosts = opened.settings.host_names();
     let data = opened.folder.dir().clone();
-    let door = Arc::new(Door::new(opened.gate, opened.folder, log, names));
+    let cards = opened.settings.cards(&arguments.cards)?;
+    let door = Door::new(opened.gate, opened.folder, log, names);
+    let door = Arc::new(door.with_cards(cards));
     let json = arguments.common.json;
     runtime()?.block_on(async {
         let stop = Stop::on_signals()?;

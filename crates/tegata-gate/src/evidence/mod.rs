@@ -6,8 +6,8 @@
 //! alone: a ticket that both admitted, with both signed admissions and both presentations.
 
 use tegata_protocol::{
-    Malformed, SignedBytes, Unverified,
-    ticket::{Admission, Contents, Presentation, Ticket},
+    Document as _, Malformed, SignedBytes, Unverified,
+    ticket::{Admission, CardUse, Contents, Presentation, Ticket},
 };
 
 use crate::{admission::TicketId, event::EventId};
@@ -20,16 +20,30 @@ mod export;
 mod merge;
 mod verify;
 
-/// The presentation and the ticket inside signed bytes, neither of them verified.
+/// What a ticket was shown by.
+#[derive(Debug)]
+pub enum ShownBy {
+    /// What the holder signed for the moment.
+    Presentation(Unverified<Presentation>),
+    /// A card that was punched, in the gate's words.
+    Card(Unverified<CardUse>),
+}
+
+/// What a ticket was shown by, and the ticket, neither of them verified.
 ///
 /// # Errors
 /// [`Malformed`].
-pub fn claimed(
-    evidence: &SignedBytes,
-) -> Result<(Unverified<Presentation>, Unverified<Ticket>), Malformed> {
-    let presentation = Unverified::<Presentation>::parse(evidence.clone())?;
-    let ticket = Unverified::<Ticket>::parse(presentation.claimed().ticket.clone())?;
-    Ok((presentation, ticket))
+pub fn claimed(evidence: &SignedBytes) -> Result<(ShownBy, Unverified<Ticket>), Malformed> {
+    let (by, ticket) = if evidence.label()?.0 == CardUse::LABEL {
+        let used = Unverified::<CardUse>::parse(evidence.clone())?;
+        let ticket = used.claimed().ticket.clone();
+        (ShownBy::Card(used), ticket)
+    } else {
+        let presentation = Unverified::<Presentation>::parse(evidence.clone())?;
+        let ticket = presentation.claimed().ticket.clone();
+        (ShownBy::Presentation(presentation), ticket)
+    };
+    Ok((by, Unverified::parse(ticket)?))
 }
 
 /// The ticket that a gate's record names.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use tegata_card::receipt::Punched;
 use tegata_protocol::{
     Digest, PartyNumber, SignedBytes, Unverified, VerifyingKey,
-    ticket::{Admission, FRESH_SECONDS, Holder},
+    ticket::{Admission, CardUse, FRESH_SECONDS, Holder, Presentation},
 };
 
-use super::claimed;
+use super::{ShownBy, claimed};
 use crate::{
     admission::{Entry, Head, SecondUse, StoreError, TicketId},
     event::Event,
@@ -75,7 +76,8 @@ pub fn verify(
             head: verified.head,
         };
         admission.check(&entry).map_err(|why| bad(row, why))?;
-        let ticket = check_evidence(entry.ticket, &entry.evidence, entry.at.secs(), events);
+        let at = entry.at.secs();
+        let ticket = check_evidence(entry.ticket, (&entry.evidence, at), (gate, key), events);
         verified.tickets += u64::from(ticket.map_err(|why| bad(row, why))?);
         verified.head = Head {
             row: entry.row,
@@ -84,7 +86,8 @@ pub fn verify(
         Ok(())
     })?;
     for (second, number) in log.second_uses()?.iter().zip(1..) {
-        check_second_use(log, second, events)?.map_err(|why| Problem::SecondUse { number, why })?;
+        let held = check_second_use(log, second, (gate, key), events)?;
+        held.map_err(|why| Problem::SecondUse { number, why })?;
         verified.second_uses += 1;
     }
     Ok(verified)
@@ -134,22 +137,28 @@ fn same_digest(evidence: &SignedBytes, presentation: Digest) -> Result<(), Strin
     }
 }
 
-/// Is this a presentation of that ticket, of that moment? True where the event's keys verified it.
+/// Was that ticket shown by this, at that moment? True where the event's keys verified it.
 fn check_evidence(
     id: TicketId,
-    evidence: &SignedBytes,
-    at: u64,
+    (evidence, at): (&SignedBytes, u64),
+    gate: (PartyNumber, &VerifyingKey),
     events: &[Arc<Event>],
 ) -> Result<bool, String> {
     let unreadable = |e| format!("its presentation can't be read: {e}");
-    let (presentation, ticket) = claimed(evidence).map_err(unreadable)?;
+    let (shown, ticket) = claimed(evidence).map_err(unreadable)?;
     let (issuer, series) = (ticket.claimed().issuer, ticket.claimed().series);
     if (issuer, series) != (id.event.issuer, id.event.series) {
         return Err("its presentation shows another event's ticket".into());
     }
-    if presentation.claimed().time.secs().abs_diff(at) > FRESH_SECONDS {
-        return Err("its presentation is of another time".into());
-    }
+    let shown = match shown {
+        ShownBy::Presentation(shown) => {
+            if shown.claimed().time.secs().abs_diff(at) > FRESH_SECONDS {
+                return Err("its presentation is of another time".into());
+            }
+            Held::Presentation(Box::new(shown))
+        }
+        ShownBy::Card(used) => Held::Card(check_card_use(used, gate)?),
+    };
     let Some(event) = events.iter().find(|e| e.id() == id.event) else {
         return Ok(false);
     };
@@ -163,18 +172,48 @@ fn check_evidence(
     if serial != Some(id.serial) {
         return Err("its ticket has another serial".into());
     }
-    match &ticket.holder {
-        Holder::Key(holder) => presentation
+    match (shown, &ticket.holder) {
+        (Held::Presentation(shown), Holder::Key(holder)) => shown
             .verify(&holder.0)
             .map(|_| true)
             .map_err(|_e| "its presentation isn't signed by the ticket's holder".into()),
-        Holder::Card(_) | Holder::Bearer => Ok(true),
+        (Held::Presentation(_), Holder::Bearer) => Ok(true),
+        (Held::Presentation(_), Holder::Card(_)) => {
+            Err("its ticket is a card's, and no card was punched".into())
+        }
+        (Held::Card(card), Holder::Card(holder)) if card == *holder => Ok(true),
+        (Held::Card(_), Holder::Card(_) | Holder::Key(_) | Holder::Bearer) => {
+            Err("its ticket isn't the card's that was punched".into())
+        }
     }
+}
+
+/// What showed a ticket, as far as it can be verified without the ticket.
+enum Held {
+    Presentation(Box<Unverified<Presentation>>),
+    Card([u8; 10]),
+}
+
+/// The card's number, if this gate testifies to a punch of its own. The punch's MAC can be checked by
+/// whoever has the card's receipt key, which is no gate's.
+fn check_card_use(
+    used: Unverified<CardUse>,
+    (gate, key): (PartyNumber, &VerifyingKey),
+) -> Result<[u8; 10], String> {
+    let used = used.verify(key);
+    let used =
+        used.map_err(|_e| "what it says of the card isn't signed by this gate".to_owned())?;
+    let punched = Punched::parse(&used.punch).ok_or("the card's word can't be read")?;
+    if punched.punch.terminal != gate.wire().to_be_bytes() {
+        return Err("its card was punched by another gate".into());
+    }
+    Ok(used.card)
 }
 
 fn check_second_use(
     log: &LogReader,
     second: &SecondUse,
+    gate: (PartyNumber, &VerifyingKey),
     events: &[Arc<Event>],
 ) -> Result<Result<(), String>, StoreError> {
     let first = log.row_of(second.ticket)?;
@@ -184,7 +223,8 @@ fn check_second_use(
             return Err("it's the admitted presentation itself".into());
         }
         same_digest(&second.evidence, second.presentation)?;
-        check_evidence(second.ticket, &second.evidence, second.at.secs(), events).map(drop)
+        let shown = (&second.evidence, second.at.secs());
+        check_evidence(second.ticket, shown, gate, events).map(drop)
     };
     Ok(check())
 }

@@ -7,11 +7,12 @@ use roaring::RoaringBitmap;
 use rusqlite::{
     Connection, OpenFlags, OptionalExtension as _, Row, Transaction, TransactionBehavior, params,
 };
+use tegata_card::receipt::Punch;
 use tegata_protocol::{Digest, PartyNumber, SeriesId, ticket::Serial};
 
 use crate::{
     admission::{
-        Batch, Earlier, Entry, Head, SecondUse, Store, StoreError, TicketId, WrongKeyword,
+        Batch, Earlier, Entry, Head, Ordered, SecondUse, Store, StoreError, TicketId, WrongKeyword,
     },
     event::EventId,
 };
@@ -20,7 +21,7 @@ use crate::{
 const APPLICATION_ID: i64 = 0x5467_4774;
 
 /// The steps that lead to today's schema, each run once, in order, never changed afterwards.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("punches.sql")];
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -248,6 +249,27 @@ impl Store for SqliteStore {
             .map_err(self.failed("read the wrong keywords"))
     }
 
+    fn ordered(&self) -> Result<Vec<Ordered>, StoreError> {
+        let query = "SELECT issuer, series, serial, id, terminal, at FROM punch";
+        let mut statement = self
+            .connection
+            .prepare(query)
+            .map_err(self.failed("read the punches"))?;
+        let rows = statement.query_map([], |row| {
+            let punch = Punch {
+                id: row.get(3)?,
+                terminal: row.get(4)?,
+                time: row.get(5)?,
+            };
+            Ok(Ordered {
+                ticket: ticket(row, 0)?,
+                punch,
+            })
+        });
+        rows.and_then(Iterator::collect)
+            .map_err(self.failed("read the punches"))
+    }
+
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
         let path = &self.path;
         let failed = failed("write", path);
@@ -263,7 +285,8 @@ impl Store for SqliteStore {
 fn write(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
     write_entries(transaction, &batch.entries)?;
     write_second_uses(transaction, &batch.second_uses)?;
-    write_wrong_keywords(transaction, &batch.wrong_keywords)
+    write_wrong_keywords(transaction, &batch.wrong_keywords)?;
+    write_ordered(transaction, &batch.ordered)
 }
 
 fn write_entries(transaction: &Transaction<'_>, entries: &[Entry]) -> rusqlite::Result<()> {
@@ -331,6 +354,20 @@ fn write_wrong_keywords(
             wrong.tries,
             wrong.scan.as_bytes()
         ])?;
+    }
+    Ok(())
+}
+
+fn write_ordered(transaction: &Transaction<'_>, ordered: &[Ordered]) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO punch (issuer, series, serial, id, terminal, at)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    )?;
+    for Ordered { ticket, punch } in ordered {
+        let (issuer, series) = event_cells(ticket.event);
+        let serial = ticket.serial.number();
+        let Punch { id, terminal, time } = punch;
+        insert.execute(params![issuer, series, serial, id, terminal, time])?;
     }
     Ok(())
 }

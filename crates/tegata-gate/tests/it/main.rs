@@ -4,9 +4,11 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::wildcard_enum_match_arm,
     reason = "a test may stop at the first surprise"
 )]
 
+mod card;
 mod centre;
 mod door;
 mod evidence;
@@ -21,3 +23,6 @@ mod process;
 mod refusals;
 mod shop;
 mod story;
+#[path = "../../../tegata-card-keys/tests/it/world.rs"]
+#[allow(dead_code, reason = "shared with the card-key server's own tests")]
+mod world;

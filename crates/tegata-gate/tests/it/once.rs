@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use roaring::RoaringBitmap;
 use tegata_gate::{
     Closed, EventId, Gate, Verdict,
-    admission::{Batch, Earlier, Head, Store, StoreError, TicketId, WrongKeyword},
+    admission::{Batch, Earlier, Head, Ordered, Store, StoreError, TicketId, WrongKeyword},
     store::SqliteStore,
 };
 use tegata_protocol::refusal::Code;
@@ -143,6 +143,9 @@ impl Store for Watched {
     }
     fn wrong_keywords(&self) -> Result<Vec<WrongKeyword>, StoreError> {
         self.store.wrong_keywords()
+    }
+    fn ordered(&self) -> Result<Vec<Ordered>, StoreError> {
+        self.store.ordered()
     }
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
         if self.broken.load(Ordering::Relaxed) {

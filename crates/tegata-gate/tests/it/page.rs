@@ -1,15 +1,23 @@
 //! The page at the door and its JSON, by the program itself.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
+use tegata_card::chip::Hardware as _;
+use tegata_card::house::{self, Task};
+use tegata_card::image::FileMemory;
+use tegata_protocol::ticket::{Holder, Ticket};
 
 use crate::{
     centre::{Centre, Mood},
     process::{Folder, program},
     shop::Shop,
+    world::{CSN, World},
 };
 
 /// A gate that is being served; killed with the test.
@@ -27,9 +35,14 @@ impl Drop for Served {
 
 impl Served {
     fn start(folder: &Folder) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    fn start_with(folder: &Folder, arguments: &[&OsStr]) -> Self {
         let mut child = program()
             .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data"])
             .arg(folder.gate())
+            .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -75,6 +88,158 @@ impl Served {
         assert_eq!(status, 200, "{body}");
         serde_json::from_str(&body).unwrap()
     }
+}
+
+impl Served {
+    fn tap(&self) -> Value {
+        let head = "POST /v1/card HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json";
+        let (status, body) = self.ask(head, b"{}");
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    fn tap_on_page(&self, headers: &str) -> (u16, String) {
+        let head = format!("POST /card HTTP/1.1\r\nHost: gate.localhost{headers}");
+        self.ask(&head, b"")
+    }
+}
+
+/// The program with the reader, which stands beside the gate's; a run of this package's tests alone hasn't
+/// built it.
+fn card_program() -> PathBuf {
+    let gate = Path::new(env!("CARGO_BIN_EXE_tegata-gate"));
+    let program = gate.with_file_name("tegata-card");
+    let folder = gate.parent().unwrap();
+    let mut build = std::process::Command::new(env!("CARGO"));
+    build
+        .args(["build", "--quiet", "--locked", "--offline", "--package"])
+        .arg("tegata-card-program")
+        .arg("--target-dir")
+        .arg(folder.parent().unwrap());
+    if folder.ends_with("release") {
+        build.arg("--release");
+    }
+    assert!(program.exists() || build.status().unwrap().success());
+    program
+}
+
+/// A card with a ticket in a file, and the socket of a card-key server that knows it.
+fn card_and_keys(folder: &Folder) -> (PathBuf, PathBuf) {
+    let mut world = World::blank();
+    let personalise = world.personalise();
+    world.done(personalise);
+    for (slot, serial) in [(3, 41), (7, 42)] {
+        let ticket = Ticket {
+            holder: Holder::Card(CSN),
+            ..folder.shop.ticket(serial)
+        };
+        let ticket = folder.shop.batch().sign(&ticket).into_bytes();
+        world.done(Task::PutTicket { slot, ticket });
+    }
+    let image = folder.path().join("card.image");
+    let pages = world.pages().pages;
+    let made = FileMemory::create(&image, |memory| {
+        let mut pages = pages.iter().enumerate();
+        pages.try_for_each(|(number, page)| memory.write(number, page))
+    });
+    drop(made.unwrap());
+
+    let socket = folder.path().join("keys.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            while let Ok(request) = house::receive(&mut stream) {
+                house::send(&mut stream, &world.say(request)).unwrap();
+            }
+        }
+    });
+    (image, socket)
+}
+
+/// The reader is in a process of its own, the card-key server behind a socket.
+#[test]
+fn a_card_comes_in_by_the_page_and_by_json() {
+    let folder = Folder::ready();
+    let (image, socket) = card_and_keys(&folder);
+    let program = card_program();
+    let on = OsStr::new;
+    let served = Served::start_with(
+        &folder,
+        &[
+            on("--card-image"),
+            image.as_os_str(),
+            on("--card-keys"),
+            socket.as_os_str(),
+            on("--reader-program"),
+            program.as_os_str(),
+        ],
+    );
+    let page = served.get("/");
+    assert!(
+        page.contains("action=\"/card\"") && page.contains("Read a card"),
+        "{page}"
+    );
+    assert!(!page.contains("No card-key server"), "{page}");
+    assert_eq!(served.tap_on_page("\r\nOrigin: http://evil.example").0, 403);
+
+    let admitted = served.tap();
+    assert_eq!(admitted["verdict"], "admitted", "{admitted}");
+    assert_eq!(served.tap()["verdict"], "just_admitted");
+    assert!(served.get("/?lang=ja").contains("直前のカード"));
+    // The window in which a card that was left lying isn't read again is two seconds, by the clock.
+    let second = (0..100_000).find_map(|_| {
+        std::thread::yield_now();
+        let (status, page) = served.tap_on_page("\r\nOrigin: http://gate.localhost");
+        assert_eq!(status, 200);
+        (!page.contains("JUST ADMITTED")).then_some(page)
+    });
+    let page = second.unwrap();
+    assert!(
+        page.contains("class=\"verdict good\"") && page.contains("ADMITTED"),
+        "{page}"
+    );
+    folder.run("verify-log", &[]).succeeded();
+
+    // A reader that isn't there is a grey answer, and no refusal.
+    std::fs::remove_file(&image).unwrap();
+    let gone = served.tap();
+    assert_eq!(
+        (&gone["verdict"], &gone["reason"]),
+        (&"closed".into(), &"no_reader".into())
+    );
+    assert!(
+        gone["what"].as_str().unwrap().contains("card.image"),
+        "{gone}"
+    );
+}
+
+#[test]
+fn a_gate_without_reader_or_card_keys_says_so() {
+    let folder = Folder::ready();
+    let served = Served::start(&folder);
+    assert!(!served.get("/").contains("action=\"/card\""));
+    assert_eq!(served.tap()["reason"], "no_reader");
+    drop(served);
+
+    let (image, _socket) = card_and_keys(&folder);
+    let program = card_program();
+    let toml = format!("card_image = {image:?}\nreader_program = {program:?}\n");
+    std::fs::write(folder.gate().join("gate.toml"), toml).unwrap();
+    let served = Served::start(&folder);
+    assert!(served.get("/").contains("No card-key server is set"));
+    let refused = served.tap();
+    assert_eq!(
+        (&refused["code"], &refused["reason"]),
+        (&611.into(), &"card_unprovable".into())
+    );
+    let (_, page) = served.tap_on_page("\r\nAccept-Language: ja");
+    assert!(
+        page.contains("611") && page.contains("カード鍵サーバー"),
+        "{page}"
+    );
+    let status: Value = serde_json::from_str(&served.get("/v1/status")).unwrap();
+    assert_eq!(status["cards"], "unprovable");
 }
 
 /// As a browser sends it.

@@ -27,7 +27,7 @@ impl Offer {
             let why = format!("at most {} for each order", self.most_per_order);
             return Err(Refusal::because(Code::QuantityRefused, why));
         }
-        self.fits_holders(&wish.holders)
+        self.fits_holders(wish)
             .map_err(|why| Refusal::because(Code::HolderRefused, why))
     }
 
@@ -79,12 +79,18 @@ impl Offer {
         Ok(())
     }
 
-    fn fits_holders(&self, holders: &[Holder]) -> Result<(), String> {
-        for holder in holders {
+    fn fits_holders(&self, wish: &Reservation) -> Result<(), String> {
+        for holder in &wish.holders {
             match holder {
                 Holder::Key(_) => {}
                 Holder::Bearer if self.bearer => {}
                 Holder::Bearer => return Err("bearer tickets aren't sold".into()),
+                // The gate would refuse it, since a card can't give a keyword. Its length needs no look:
+                // the longest ticket without one fits a card's slot.
+                Holder::Card(_) if self.card && wish.keyword.is_some() => {
+                    return Err("a ticket on a card can't have a keyword".into());
+                }
+                Holder::Card(_) if self.card => {}
                 Holder::Card(_) => return Err("tickets on cards aren't sold here".into()),
             }
         }

@@ -71,6 +71,8 @@ pub struct Offer {
     pub keyword: bool,
     /// May tickets be had for whoever carries them and knows the keyword?
     pub bearer: bool,
+    /// May tickets be had on IC cards (T6)?
+    pub card: bool,
     /// The most tickets of one request.
     pub most_per_order: u32,
     /// What kind, and what that kind needs.

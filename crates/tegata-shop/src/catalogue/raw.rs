@@ -155,6 +155,8 @@ pub(super) struct Offer {
     pub(super) keyword: bool,
     #[serde(default)]
     pub(super) bearer: bool,
+    #[serde(default)]
+    pub(super) card: bool,
     pub(super) most_per_order: Option<Spanned<u32>>,
     pub(super) stay: Option<Spanned<Stay>>,
     pub(super) ride: Option<Spanned<Ride>>,

@@ -166,6 +166,7 @@ fn check_offer(place: &Place, raw: Spanned<raw::Offer>) -> Checked<Placed> {
         tax_mode: tax_mode(raw.tax_mode),
         keyword: raw.keyword || raw.bearer,
         bearer: raw.bearer,
+        card: raw.card,
         most_per_order,
         kind,
         title: raw.title.get_ref().clone(),

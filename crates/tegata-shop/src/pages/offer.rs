@@ -74,6 +74,7 @@ fn keyword(t: Texts<'static>, offer: &Offer) -> Markup {
     html! {
         (t.text(key))
         @if offer.bearer { " " (t.text("offer.bearer")) }
+        @if offer.card { " " (t.text("offer.card")) }
     }
 }
 

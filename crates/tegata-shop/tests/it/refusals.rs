@@ -193,6 +193,27 @@ fn holders_that_arent_offered_are_refused() {
     member.buy(&open, bearer);
 }
 
+/// T6: where the catalogue says so, several for one card if need be; a keyword can't be given by a card.
+#[test]
+fn tickets_on_cards_are_sold_where_the_catalogue_says_so() {
+    let sold = catalogue(9).replace("quota", "card = true\nquota");
+    let town = Town::new(&sold);
+    let (open, member) = (town.open(), town.member());
+    let card = Reservation {
+        holders: vec![Holder::Card([7; 10]); 2],
+        ..seats(1)
+    };
+    let with_keyword = Reservation {
+        keyword: Some(Keyword::new("open sesame").unwrap()),
+        ..card.clone()
+    };
+    assert_eq!(member.refused(&open, with_keyword), Code::HolderRefused);
+    let bought = member.buy(&open, card);
+    town.centre
+        .pay(&bought.bill, tegata_protocol::payment::Mode::Hold);
+    open.courier.round().unwrap();
+}
+
 #[test]
 fn a_sixth_open_bill_is_too_many_until_one_is_settled() {
     let town = Town::new(&catalogue(9));

@@ -9,6 +9,7 @@ use tegata_program::{
 };
 
 use super::draw::{DrawArgs, DrawnArgs};
+use tegata_protocol::CardNumber;
 
 /// The member's wallet: prepaid money, purchases and tickets, with the keys on your own disk.
 ///
@@ -264,6 +265,13 @@ pub(super) struct OrderArgs {
     /// Tickets for whoever carries them and knows the keyword
     #[arg(long, conflicts_with = "holder_under_b")]
     pub(super) bearer: bool,
+    /// Tickets for the IC card of this number (20 digits, on the card): the gate reads the card
+    #[arg(
+        long,
+        value_name = "CSN",
+        conflicts_with_all = ["bearer", "holder_under_b", "keyword_file", "keyword_prompt"]
+    )]
+    pub(super) card: Option<CardNumber>,
     /// Keep the tickets' keys under password B: showing them takes B too
     #[arg(long)]
     pub(super) holder_under_b: bool,

@@ -34,17 +34,18 @@ pub(super) fn order(
         series: SeriesId::new(args.series),
         contents: contents(&args.contents)?,
         quantity: args.quantity,
-        holding: match (args.bearer, args.holder_under_b) {
-            (true, _) => Holding::Bearer,
-            (false, true) => Holding::Spending,
-            (false, false) => Holding::Everyday,
+        holding: match (args.card, args.bearer, args.holder_under_b) {
+            (Some(card), _, _) => Holding::Card(card),
+            (None, true, _) => Holding::Bearer,
+            (None, false, true) => Holding::Spending,
+            (None, false, false) => Holding::Everyday,
         },
         keyword: ask::keyword(&args.keyword)?,
     };
     let (mut wallet, given) = open(folder, Access::Writing, &args.a)?;
     let b = match wanted.holding {
         Holding::Spending => Some(given.b(wallet.form(), &args.a, &args.b)?),
-        Holding::Everyday | Holding::Bearer => None,
+        Holding::Everyday | Holding::Bearer | Holding::Card(_) => None,
     };
     let ordered = wallet.order(&args.shop, wanted, b.as_ref(), now);
     let bill = ordered.map_err(|e| out.failed(e))?;
@@ -103,7 +104,7 @@ pub(super) fn show(folder: &Path, args: &ShowArgs, out: &Output, now: Time) -> R
     let kept = wallet.find_ticket(&args.ticket).map_err(failure)?.clone();
     let b = match kept.holding {
         Holding::Spending => Some(given.b(wallet.form(), &args.a, &args.b)?),
-        Holding::Everyday | Holding::Bearer => None,
+        Holding::Everyday | Holding::Bearer | Holding::Card(_) => None,
     };
     let showing = Showing {
         keyword,

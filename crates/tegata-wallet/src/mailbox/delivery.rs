@@ -147,7 +147,12 @@ impl Wallet {
     ) -> Result<(Holding, u8), String> {
         let key = match holder {
             Holder::Bearer => return Ok((Holding::Bearer, place)),
-            Holder::Card(_) => return Err("a ticket is held by a card".to_owned()),
+            Holder::Card(card) => {
+                return Ok((
+                    Holding::Card(tegata_protocol::CardNumber::from_bytes(*card)),
+                    place,
+                ));
+            }
             Holder::Key(HolderKey(key)) => key,
         };
         let most = u8::try_from(MAX_QUANTITY).unwrap_or(u8::MAX);

@@ -203,6 +203,7 @@ fn why(t: Texts<'_>, error: &WalletError) -> String {
         },
         WalletError::NotRegistered => "why.not_registered",
         WalletError::NeedsKeyword => "why.keyword",
+        WalletError::OnCard(_) => "why.on_card",
         WalletError::NeedsB(_) => "why.needs_b",
         WalletError::MayCount => "why.may_count",
         WalletError::NoSuch { .. } => "why.none",
@@ -596,7 +597,12 @@ pub(super) fn tickets(frame: &Frame, wallet: &Wallet) -> Result<Page, WalletErro
         vec![
             html! { a href=(href) { (v.title) } },
             html! { (v.place) },
-            html! { (v.contents) },
+            html! {
+                (v.contents)
+                @if let Some(card) = &v.card {
+                    br; span.small { (t.fill("show.on_card", &[("card", card)])) }
+                }
+            },
         ]
     });
     let title = t.text("menu.tickets");

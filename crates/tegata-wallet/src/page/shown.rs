@@ -27,6 +27,14 @@ pub(super) fn ticket(
         .iter()
         .map(|(name, value)| (t.text(key(*name)), html! { (value) }))
         .collect();
+    if let Some(card) = &view.card {
+        let stub = html! { p { (t.fill("show.on_card", &[("card", card)])) } };
+        let body = html! {
+            (ticket_card(&view.title, &particulars, &stub))
+            (notice(Tone::Plain, t.text("show.lay_card")))
+        };
+        return frame.page(&view.title, wallet).body(body);
+    }
     let stub = code.map_or_else(
         || html! { p { (t.text("show.not_yet")) } },
         |code| code.svg(t.text("show.label")),

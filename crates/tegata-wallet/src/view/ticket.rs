@@ -30,6 +30,8 @@ pub struct TicketView {
     valid_from: TimeView,
     valid_until: TimeView,
     holder: &'static str,
+    /// The card that it's on.
+    pub card: Option<String>,
     /// Does it want a keyword?
     pub keyword: bool,
 }
@@ -57,6 +59,14 @@ const fn holding_word(holding: Holding) -> &'static str {
         Holding::Everyday => "key_a",
         Holding::Spending => "key_b",
         Holding::Bearer => "bearer",
+        Holding::Card(_) => "card",
+    }
+}
+
+fn card(holding: Holding) -> Option<String> {
+    match holding {
+        Holding::Card(card) => Some(card.to_string()),
+        Holding::Everyday | Holding::Spending | Holding::Bearer => None,
     }
 }
 
@@ -70,10 +80,11 @@ impl fmt::Display for TicketView {
             "            from {} until {}; {}{}",
             self.valid_from,
             self.valid_until,
-            match self.holder {
-                "key_b" => "shown with passwords A and B",
-                "bearer" => "for whoever carries it",
-                _ => "shown with password A",
+            match (&self.card, self.holder) {
+                (Some(card), _) => format!("on card {card}"),
+                (None, "key_b") => "shown with passwords A and B".to_owned(),
+                (None, "bearer") => "for whoever carries it".to_owned(),
+                (None, _) => "shown with password A".to_owned(),
             },
             if self.keyword {
                 ", with its keyword"
@@ -116,6 +127,7 @@ impl Wallet {
             valid_from: ticket.valid.from().into(),
             valid_until: ticket.valid.until().into(),
             holder: holding_word(kept.holding),
+            card: card(kept.holding),
             keyword: ticket.keyword.is_some(),
         })
     }

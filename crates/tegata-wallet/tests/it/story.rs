@@ -4,13 +4,13 @@ use std::path::Path;
 
 use tegata_client::Client;
 use tegata_protocol::{
-    Digest, SeriesId,
+    Digest, SeriesId, Unverified,
     joining::Details,
     payment::Mode,
     prepaid::Funding,
     purchase::Keyword,
     refusal::Code,
-    ticket::{CheckList, Checker, Contents, Seat, Serial},
+    ticket::{CARD_TICKET_LIMIT, CheckList, Checker, Contents, Holder, Seat, Serial, Ticket},
 };
 use tegata_wallet::{
     Wallet, WalletError,
@@ -587,6 +587,70 @@ fn a_bearers_ticket_needs_its_keyword_only() {
     };
     let shown = wallet.show(ticket, showing, now()).unwrap();
     assert!(gate(&shown.text, None).is_ok());
+}
+
+/// T6: the wallet keeps what is written to the card, and shows no code that a gate would refuse.
+#[test]
+fn a_cards_tickets_are_kept_for_it_and_not_shown() {
+    let (town, folder) = (Town::start(), tempfile::tempdir().unwrap());
+    let card: tegata_protocol::CardNumber = "0701 0203 0405 0607 0809".parse().unwrap();
+    let wanted = Wanted {
+        holding: Holding::Card(card),
+        quantity: 2,
+        ..wanted()
+    };
+    drop(with_ticket(&town, folder.path(), wanted));
+    // As it was written down, and read again.
+    let mut wallet = Wallet::open(folder.path(), Access::Writing, &pw(A)).unwrap();
+    let signed = wallet.card_tickets(card);
+    assert_eq!(signed.len(), 2);
+    assert_ne!(signed[0], signed[1]);
+    for signed in &signed {
+        assert!(signed.as_bytes().len() <= CARD_TICKET_LIMIT);
+        let ticket = Unverified::<Ticket>::parse(signed.clone()).unwrap();
+        assert_eq!(ticket.claimed().holder, Holder::Card(*card.as_bytes()));
+    }
+    assert!(
+        wallet
+            .card_tickets(tegata_protocol::CardNumber::from_bytes([8; 10]))
+            .is_empty()
+    );
+    let ticket = wallet.state().tickets[0].digest();
+    let shown = wallet.show(ticket, Showing::default(), now());
+    let Err(error @ WalletError::OnCard(_)) = shown else {
+        panic!("{shown:?}")
+    };
+    assert!(
+        error.to_string().contains("on card 07010203040506070809"),
+        "{error}"
+    );
+    let view = wallet.view_tickets().unwrap().remove(0);
+    assert!(
+        view.to_string().contains("on card 07010203040506070809"),
+        "{view}"
+    );
+}
+
+#[test]
+fn a_cards_number_is_twenty_digits_however_they_are_typed() {
+    let number = |text: &str| {
+        text.parse::<tegata_protocol::CardNumber>()
+            .map(|card| *card.as_bytes())
+    };
+    assert_eq!(
+        number("0aFF0000000000000001"),
+        Ok([0x0a, 0xff, 0, 0, 0, 0, 0, 0, 0, 1])
+    );
+    for wrong in [
+        "",
+        "07",
+        "070102030405060708",
+        "0701020304050607080",
+        "07010203040506070809AA",
+        "070102030405060708GG",
+    ] {
+        assert!(number(wrong).unwrap_err().contains("20 digits"), "{wrong}");
+    }
 }
 
 /// M4: the one-password form, and a change to it.

@@ -139,6 +139,23 @@ fn tickets_under_b_and_anybodys_tickets_come_back_too() {
 }
 
 #[test]
+fn a_cards_tickets_come_back_too() {
+    let (town, folder) = (Town::start(), tempfile::tempdir().unwrap());
+    let card = tegata_protocol::CardNumber::from_bytes([7; 10]);
+    let wanted = Wanted {
+        holding: Holding::Card(card),
+        quantity: 2,
+        ..wanted()
+    };
+    let words = lost(&town, wanted);
+    let mut wallet = restore(&words, folder.path(), Some(home(&town))).unwrap();
+    wallet.meet_shop(&town.shop, now()).unwrap();
+    let collected = wallet.collect(now()).unwrap();
+    assert_eq!(collected.tickets.len(), 2, "{:?}", collected.aside);
+    assert_eq!(wallet.card_tickets(card).len(), 2);
+}
+
+#[test]
 fn a_ticket_of_somebody_elses_key_can_not_be_shown() {
     let (town, folder) = (Town::start(), tempfile::tempdir().unwrap());
     let first = tempfile::tempdir().unwrap();
