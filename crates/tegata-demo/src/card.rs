@@ -4,7 +4,8 @@
 use std::{
     ffi::OsString,
     fs,
-    net::TcpListener,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
     os::{fd::OwnedFd, unix::net::UnixListener},
     path::Path,
     process::{Child, Command},
@@ -12,6 +13,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use serde_json::Value;
 
 use crate::{
     processes::{Ended, pause},
@@ -44,6 +46,15 @@ impl Card {
             false => vec!["--image", &self.image],
         }
     }
+}
+
+/// Can the gate reach the card-key server?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keys {
+    /// Over its socket.
+    AtHand,
+    /// It isn't told where that is.
+    OutOfReach,
 }
 
 /// A card service of the town's own; it ends when this is dropped.
@@ -111,7 +122,9 @@ impl Town {
         self.programs.run("tegata-card-keys", &init)?.done()?;
         let socket = self.folder.join("card-keys/card-keys.sock");
         let log = self.folder.join("logs/card-keys.log");
+        let gates = self.path("card-keys/gates.sock");
         let serve = ["serve", "--data", &data, "--password-file", &password];
+        let serve = [&serve[..], &["--gate-socket", &gates]].concat();
         let mut server = self.programs.start("tegata-card-keys", &serve, &log)?;
         server.wait_for(|| socket.exists().then_some(()))?;
         self.servers.push(server);
@@ -191,10 +204,52 @@ impl Town {
         self.wallet(member, Given::A, &all)
     }
 
+    /// Lays the card on the gate's reader; gives the gate's verdict.
+    pub(crate) fn tap(&mut self, event: u32, card: &Card, keys: Keys) -> anyhow::Result<Value> {
+        let (data, event) = (self.path("gate-hall"), event.to_string());
+        let socket = self.path("card-keys/gates.sock");
+        let mut serve = vec!["serve", "--data", &data, "--listen", "127.0.0.1:0"];
+        serve.extend(["--event", &event]);
+        match card.in_reader {
+            true => serve.extend(["--reader", ""]),
+            false => serve.extend(["--card-image", &card.image]),
+        }
+        if keys == Keys::AtHand {
+            serve.extend(["--card-keys", &socket]);
+        }
+        let gate = self.serve("tegata-gate", &serve, "gate-hall")?;
+        let verdict = post_json(gate, "/v1/card", "{}");
+        let server = self.servers.pop();
+        server.context("no gate serves")?.stop();
+        verdict
+    }
+
     /// A member's number, as the wallet knows it.
     pub(crate) fn number_of(&self, member: &Member) -> anyhow::Result<String> {
         let status = self.wallet(member, Given::A, &["status"])?.json()?;
         let number = status["number"].as_str().context("no number");
         number.map(str::to_owned)
     }
+}
+
+/// Posts JSON to a server of the town's and reads the JSON that it answers.
+fn post_json(server: SocketAddr, path: &str, body: &str) -> anyhow::Result<Value> {
+    let mut stream = TcpStream::connect(server)?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nHost: gate.localhost\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let start = answer
+        .find('{')
+        .with_context(|| format!("no JSON: {answer}"))?;
+    let end = answer
+        .rfind('}')
+        .with_context(|| format!("no JSON: {answer}"))?;
+    let json = answer.get(start..=end).unwrap_or_default();
+    serde_json::from_str(json).with_context(|| format!("no JSON: {answer}"))
 }

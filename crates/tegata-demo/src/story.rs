@@ -19,7 +19,7 @@ use tegata_protocol::{
 };
 
 use crate::{
-    card::Card,
+    card::{Card, Keys},
     processes::pause,
     sealed,
     town::{Given, Letter, Member, Town},
@@ -77,12 +77,14 @@ impl<'a> Story<'a> {
         self.keyword().context("a ticket with a keyword")?;
         self.sealed_order().context("a sealed web order")?;
         self.card_payment().context("a card pays")?;
+        self.card_ticket().context("a ticket on a card")?;
         self.three_answers()
             .context("three requests get three answers")?;
         self.show().context("the ticket is shown as a QR code")?;
         self.gate().context("the gate admits once, offline")?;
         self.refused_at_the_gate()
             .context("the gate refuses copies")?;
+        self.card_at_the_gate().context("a card at the gate")?;
         self.history()
             .context("the history, offline, with password A alone")?;
         self.audit().context("the audit")?;
@@ -461,6 +463,57 @@ impl<'a> Story<'a> {
             paid["balance"]["text"].as_str().unwrap_or_default(),
         ));
         self.card = Some(card);
+        Ok(())
+    }
+
+    /// Aiko has a ticket on her card, which her own terminal writes (T6).
+    fn card_ticket(&mut self) -> anyhow::Result<()> {
+        let (aiko, card) = (self.aiko()?, self.card.clone().context("no card")?);
+        self.town.recorder.about("order");
+        self.order_concert(&aiko, &["--card", &card.number])?;
+        self.town.recorder.about("payment");
+        self.town
+            .wallet(&aiko, Given::Both, &["pay", "--last", "--yes"])?
+            .json()?;
+        self.town.recorder.about("delivery");
+        let ticket = self.wait_for_ticket(&aiko)?;
+        let written = self
+            .town
+            .with_card(&aiko, &card, &["ticket", &ticket])?
+            .json()?;
+        self.say(&format!(
+            "Aiko bought a ticket whose holder is her card; her own terminal wrote it into slot {}, \
+             through {}.",
+            written["slot"],
+            text(&written, "link")?
+        ));
+        Ok(())
+    }
+
+    /// The card at the gate: nobody proves it offline, the card-key server does, and once.
+    fn card_at_the_gate(&mut self) -> anyhow::Result<()> {
+        let card = self.card.clone().context("no card")?;
+        let offline = self.town.tap(CONCERT, &card, Keys::OutOfReach)?;
+        ensure!(
+            offline["reason"] == "card_unprovable",
+            "a card was believed offline: {offline}"
+        );
+        let first = self.town.tap(CONCERT, &card, Keys::AtHand)?;
+        ensure!(
+            first["verdict"] == "admitted",
+            "the card wasn't admitted: {first}"
+        );
+        pause(Duration::from_millis(2100));
+        let second = self.town.tap(CONCERT, &card, Keys::AtHand)?;
+        ensure!(
+            second["reason"] == "already_used",
+            "the card was admitted twice: {second}"
+        );
+        self.say(
+            "Her card at the gate: offline it was refused as card_unprovable; with the card-key server, \
+             which a gate may ask for nothing but that, it was proven, its ticket punched, and she came \
+             in; laid on again, already_used.",
+        );
         Ok(())
     }
 

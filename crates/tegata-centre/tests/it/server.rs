@@ -59,6 +59,11 @@ impl Server {
         &self.socket
     }
 
+    /// The process's number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL: nothing of it runs any more when this returns.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -17,6 +17,7 @@ use tegata_protocol::{
 
 use crate::town::{Party, Town, yen};
 
+mod memory;
 mod world;
 
 use world::{CSN, Left, MASTERS, Mishap, Pages, World};
