@@ -59,10 +59,13 @@ fn what_makes_no_sense_ends_the_helper() {
 }
 
 #[test]
-fn the_longest_frame_is_taken() {
-    let script = format!(r"{ASKED}printf '\041\004\000'; head -c 1024 /dev/zero; sleep 60");
-    let answer = greeted(&script, PATIENCE).transmit(&[]).unwrap();
-    assert_eq!(answer.len(), 1024);
+fn the_longest_frame_is_taken_and_a_longer_one_is_not() {
+    let asked = |high: &str, bytes: u16| {
+        let answer = format!(r"printf '\041\004\{high}'; head -c {bytes} /dev/zero; sleep 60");
+        greeted(&format!("{ASKED}{answer}"), PATIENCE).transmit(&[])
+    };
+    assert_eq!(asked("000", 1024).unwrap().len(), 1024);
+    assert_eq!(asked("001", 1025), Err(foreign()));
 }
 
 #[test]
