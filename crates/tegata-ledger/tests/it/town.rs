@@ -84,6 +84,7 @@ pub(crate) fn key(id: u64) -> MessageKey {
 }
 
 /// Reads a line of evidence.
+#[expect(clippy::too_many_lines, reason = "a list: one order after the other")]
 pub(crate) fn action_of(evidence: &[u8]) -> Result<Action, String> {
     let text = std::str::from_utf8(evidence).map_err(|e| e.to_string())?;
     let mut words = text.split(' ').skip(1);

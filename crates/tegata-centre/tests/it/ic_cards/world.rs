@@ -1,5 +1,9 @@
 //! A town with cards: a real card-key server's core behind a socket, the real applet on a memory whose
 //! power can be cut, and a member's PC between that loses what it's told to lose.
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever else comes is a surprise, and a test stops at the first"
+)]
 
 use std::{
     os::unix::net::UnixListener,
@@ -389,27 +393,8 @@ impl World {
             let now = mishap
                 .filter(|(at, _)| *at == course.commands)
                 .map(|(_, m)| m);
-            let answered = match &step.next {
-                Next::Send(bytes) => {
-                    course.met |= now.is_some() && now != Some(Mishap::Declines);
-                    self.command(&bytes.0, now)
-                }
-                Next::Agree(order) => {
-                    course.met |= now.is_some();
-                    if now == Some(Mishap::Declines) {
-                        Answered::Declined
-                    } else {
-                        let order = self.verify(order);
-                        self.show(&order);
-                        let bytes = order.command.0.clone();
-                        self.orders.push(order);
-                        self.command(&bytes, now)
-                    }
-                }
-                end => {
-                    course.end = Some(end.clone());
-                    return course;
-                }
+            let Some(answered) = self.perform(&step.next, now, &mut course) else {
+                return course;
             };
             course.commands += 1;
             match now {
@@ -445,6 +430,37 @@ impl World {
             self.keys.mishap.store(0, Ordering::SeqCst);
             step = next;
         }
+    }
+
+    /// What the PC does about a step; nothing when the contact has ended.
+    fn perform(
+        &mut self,
+        next: &Next,
+        mishap: Option<Mishap>,
+        course: &mut Course,
+    ) -> Option<Answered> {
+        Some(match next {
+            Next::Send(bytes) => {
+                course.met |= mishap.is_some() && mishap != Some(Mishap::Declines);
+                self.command(&bytes.0, mishap)
+            }
+            Next::Agree(_) if mishap == Some(Mishap::Declines) => {
+                course.met = true;
+                Answered::Declined
+            }
+            Next::Agree(order) => {
+                course.met |= mishap.is_some();
+                let order = self.verify(order);
+                self.show(&order);
+                let bytes = order.command.0.clone();
+                self.orders.push(order);
+                self.command(&bytes, mishap)
+            }
+            end => {
+                course.end = Some(end.clone());
+                return None;
+            }
+        })
     }
 
     /// What somebody else hears who says that this card lies on their reader.
