@@ -3,6 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use tegata_card::{
+    house::{Request, Response},
+    receipt::{Kind, Receipt},
+};
 use tegata_ledger::{Card, CardState};
 use tegata_program::{
     data::DataDir,
@@ -10,7 +14,7 @@ use tegata_program::{
     password::PasswordOnly,
 };
 use tegata_protocol::{
-    CardNumber, PartyNumber,
+    CardNumber, PartyNumber, Time,
     card::{CardBytes, CardOrder},
     cbor,
 };
@@ -20,7 +24,11 @@ use crate::{
     ic_card::stock,
     keys::SealedKeyFile,
     operator::{FIRST_OPERATOR, operator_number, sign_card_order},
+    settings::House,
 };
+
+/// How long the card-key server may take for an answer.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// The most cards that are listed.
 const LISTED: u32 = 1_000_000;
@@ -67,8 +75,23 @@ pub(super) enum CardsCommand {
         #[command(flatten)]
         by: By,
     },
+    /// Have a card given new keys at its next contact
+    Renew {
+        /// The card's number
+        card: String,
+        /// The centre's data folder
+        #[arg(long, env = "TEGATA_DATA")]
+        data: PathBuf,
+    },
     /// List the cards with what is on them
     List(Shown),
+    /// Show a card's log: every transaction whose receipt the card-key server has
+    Log {
+        /// The card's number
+        card: String,
+        #[command(flatten)]
+        shown: Shown,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -102,7 +125,14 @@ pub(super) fn main(command: CardsCommand) -> Result<(), Failure> {
             Ok(())
         }
         CardsCommand::Submit { receipt, by } => submit(&receipt, &by),
+        CardsCommand::Renew { card, data } => {
+            let card = number(&card)?;
+            stock::renew(&DataDir::open_existing(&data, PARTY)?, card)?;
+            println!("card {card} gets new keys at its next contact");
+            Ok(())
+        }
         CardsCommand::List(shown) => list(&shown),
+        CardsCommand::Log { card, shown } => log(number(&card)?, &shown),
     }
 }
 
@@ -202,6 +232,59 @@ fn list(shown: &Shown) -> Result<(), Failure> {
     }
     print(shown, &json.into(), &lines.join("\n"));
     Ok(())
+}
+
+/// Asks the card-key server for a card's receipts, page by page.
+fn log(card: CardNumber, shown: &Shown) -> Result<(), Failure> {
+    let dir = DataDir::open_existing(&shown.data, PARTY)?;
+    let cards = House::load(&dir)?.cards;
+    let cards = cards.ok_or_else(|| {
+        Failure::usage("this centre has no cards").next("write [cards] into centre.toml")
+    })?;
+    let mut client = cards.server.connect(PATIENCE).or_exit(Exit::Unreachable)?;
+    let (mut after, mut lines, mut json) = (0, Vec::new(), Vec::new());
+    loop {
+        let asked = Request::Receipts(crate::ic_card::number(card), after);
+        let Response::Receipts(page) = client.call(&asked).or_exit(Exit::Unreachable)? else {
+            return Err(Failure::refused(format!(
+                "the card-key server knows no card {card}"
+            )));
+        };
+        if page.is_empty() {
+            break;
+        }
+        for bytes in &page {
+            let receipt = Receipt::parse(&bytes.0);
+            let receipt =
+                receipt.ok_or_else(|| Failure::new(Exit::Damaged, "a receipt can't be read"))?;
+            let done = receipt.transaction;
+            after = after.max(done.counter);
+            let kind = kind_word(receipt.kind);
+            let time = Time::from_secs(done.time.into());
+            lines.push(format!(
+                "{:>6}  {time}  {kind:<6} {:>10}  then {:>10}",
+                done.counter, done.amount, receipt.balance
+            ));
+            json.push(serde_json::json!({
+                "counter": done.counter, "kind": kind, "amount": done.amount,
+                "balance": receipt.balance, "time": done.time,
+            }));
+        }
+    }
+    if lines.is_empty() {
+        lines.push(format!("card {card} has done nothing yet"));
+    }
+    print(shown, &json.into(), &lines.join("\n"));
+    Ok(())
+}
+
+const fn kind_word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Debit => "debit",
+        Kind::Load => "load",
+        Kind::Refund => "refund",
+        Kind::Void => "void",
+    }
 }
 
 /// The word that stands in JSON and lists.

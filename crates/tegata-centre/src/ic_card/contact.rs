@@ -46,6 +46,8 @@ enum Job {
     Block,
     Unblock,
     Terminate,
+    /// The next version of each key.
+    ChangeKeys,
     Load,
     /// And may the balance be read before (K5)?
     Pay(PaymentId, bool),
@@ -232,6 +234,11 @@ impl Contact {
         if let Some(next) = self.errand_done(desk, &standing)? {
             return Ok(next);
         }
+        let renews = desk.stock.renews(self.card);
+        let stock = |e| super::book(format!("the stock: {e:?}"));
+        if renews.map_err(stock)? && standing.card.state == CardState::Active {
+            self.plan.push_back(Job::ChangeKeys);
+        }
         self.plan_errand(&standing, now)?;
         self.next_job(desk)
     }
@@ -416,6 +423,7 @@ impl Contact {
             Job::Block => Task::Block,
             Job::Unblock => Task::Unblock,
             Job::Terminate => Task::Terminate,
+            Job::ChangeKeys => Task::ChangeKeys,
             Job::Load => Task::Load,
             Job::Pay(_, read) => Task::Debit { read: *read },
             Job::Undo | Job::Read => Task::Read,
@@ -456,6 +464,7 @@ impl Contact {
                     | Job::Block
                     | Job::Unblock
                     | Job::Terminate
+                    | Job::ChangeKeys
                     | Job::Undo
                     | Job::Read
                     | Job::Put(..)
@@ -556,6 +565,10 @@ impl Contact {
                 return self.plan_all(desk, now);
             }
             Job::Terminate => return Err(Code::IcCardEnded.into()),
+            Job::ChangeKeys => {
+                let done = desk.stock.set_renewal(self.card, false);
+                done.map_err(|e| super::book(format!("the stock: {e:?}")))?;
+            }
             Job::Unblock => self.results.blocked = false,
             Job::Block => self.results.blocked = true,
             Job::ReadTicket(_) => {

@@ -1,6 +1,8 @@
 //! Cards that came from the manufacturer: `DIR/card-stock.txt`, a line for each with number and
 //! transport key, in hexadecimal. It's the file that comes with the cards; only the centre's user may
 //! read it. A card's key is of no use any more once the card has keys of ours, and goes then.
+//!
+//! Beside it `DIR/card-renew.txt`: cards that are to get new keys at their next contact.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -12,6 +14,7 @@ use tegata_protocol::CardNumber;
 use zeroize::Zeroizing;
 
 const FILE: &str = "card-stock.txt";
+const RENEW: &str = "card-renew.txt";
 
 /// A card that nobody has yet.
 #[derive(Clone)]
@@ -106,6 +109,34 @@ impl Stock {
         Ok(found.map(|c| c.key.to_vec()))
     }
 
+    fn read_renewals(&self) -> Result<Vec<CardNumber>, Failure> {
+        let bytes = self.dir.read_optional(RENEW)?.unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let read = |line: &str| {
+            let wrong = || Failure::new(Exit::Damaged, format!("{RENEW}: {line:?} is no card"));
+            CardNumber::from_hex(line.trim()).ok_or_else(wrong)
+        };
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        lines.map(read).collect()
+    }
+
+    /// Is the card to get new keys?
+    pub(crate) fn renews(&self, card: CardNumber) -> Result<bool, Failure> {
+        Ok(self.read_renewals()?.contains(&card))
+    }
+
+    /// From now on the card is to get new keys, or is no more.
+    pub(crate) fn set_renewal(&self, card: CardNumber, wanted: bool) -> Result<(), Failure> {
+        let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cards = self.read_renewals()?;
+        cards.retain(|c| *c != card);
+        if wanted {
+            cards.push(card);
+        }
+        let lines: Vec<String> = cards.iter().map(|card| format!("{card}\n")).collect();
+        Ok(self.dir.write_atomic(RENEW, lines.concat().as_bytes())?)
+    }
+
     /// Forgets a card's key.
     pub(crate) fn forget(&self, card: CardNumber) -> Result<(), Failure> {
         let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
@@ -125,6 +156,14 @@ impl Stock {
 /// [`Failure`].
 pub fn add(dir: &DataDir, cards: &[NewCard]) -> Result<usize, Failure> {
     Stock::open(dir)?.add(cards)
+}
+
+/// The card gets new keys at its next contact.
+///
+/// # Errors
+/// [`Failure`].
+pub fn renew(dir: &DataDir, card: CardNumber) -> Result<(), Failure> {
+    Stock::open(dir)?.set_renewal(card, true)
 }
 
 #[cfg(test)]

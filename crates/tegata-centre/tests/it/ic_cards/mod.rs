@@ -446,6 +446,24 @@ fn a_blocked_card_stops_and_goes_on_and_a_lost_one_is_over() {
 }
 
 #[test]
+fn a_card_gets_new_keys_at_its_next_contact_and_goes_on() {
+    let mut world = World::loaded();
+    tegata_centre::ic_card::stock::renew(&world.town().dir(), world.number).unwrap();
+    // Torn away in the middle: it's tried again, and nothing is lost.
+    world.contact(Errand::Look, Some((7, Mishap::AnswerLost)));
+    world.check();
+    world.check();
+    let asked = world.keys.asked.lock().unwrap().clone();
+    assert!(asked.contains(&"change keys"), "{asked:?}");
+    let asked = world.keys.asked.lock().unwrap().len();
+    world.check();
+    let after = world.keys.asked.lock().unwrap()[asked..].to_vec();
+    assert!(!after.contains(&"change keys"), "{after:?}");
+    let payment = world.agree(&world.bill(300)).unwrap();
+    assert_eq!(world.pay(payment, None).paid(), Some(payment));
+}
+
+#[test]
 fn a_replacement_has_what_the_lost_card_had() {
     let mut world = World::loaded();
     let paid = world.agree(&world.bill(1_000)).unwrap();
