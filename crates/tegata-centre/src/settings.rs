@@ -35,7 +35,7 @@
 use std::{num::NonZeroU32, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tegata_card::house::client::{NotAPin, Remote, Server, Trust};
+use tegata_card::house::client::{Named, Server};
 use tegata_program::{config, data::DataDir, exit::Failure, pace::Rate};
 use tegata_protocol::{Amount, Currency};
 
@@ -132,35 +132,15 @@ pub struct CardSettings {
 
 impl CardsSettings {
     fn server(&self) -> Result<Server, (&'static str, String)> {
-        let (socket, address) = (&self.socket, &self.address);
-        let (Some(address), None) = (address, socket) else {
-            let socket = socket.clone().filter(|_| address.is_none());
-            let one = || ("cards", "give socket or address, one of them".to_owned());
-            return socket.map(Server::Socket).ok_or_else(one);
+        let named = Named {
+            socket: self.socket.as_deref(),
+            address: self.address.as_deref(),
+            pin: self.pin.as_deref(),
+            authority: self.authority.as_deref(),
+            cert: self.tls_cert.as_deref(),
+            key: self.tls_key.as_deref(),
         };
-        let trust = match (&self.pin, &self.authority) {
-            (Some(pin), None) => {
-                let pin = pin.parse();
-                Trust::Pinned(pin.map_err(|e: NotAPin| ("pin", e.to_string()))?)
-            }
-            (None, Some(authority)) => Trust::CertifiedBy {
-                authority: authority.clone(),
-                name: None,
-            },
-            (None, None) | (Some(_), Some(_)) => {
-                return Err(("pin", "give pin or authority, one of them".to_owned()));
-            }
-        };
-        let file = |file: &Option<PathBuf>, name| {
-            let missing = (name, "TLS to the card-key server needs it".to_owned());
-            file.clone().ok_or(missing)
-        };
-        Ok(Server::Remote(Remote {
-            address: address.clone(),
-            trust,
-            cert: file(&self.tls_cert, "tls_cert")?,
-            key: file(&self.tls_key, "tls_key")?,
-        }))
+        named.server().map_err(|e| ("cards", e.to_string()))
     }
 
     fn check(&self, currency: Currency) -> Result<CardSettings, (&'static str, String)> {

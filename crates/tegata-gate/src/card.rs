@@ -11,7 +11,7 @@ use std::time::Duration;
 use getrandom::SysRng;
 use rand_core::{Rng as _, UnwrapErr};
 use tegata_card::helper::{Helper, HelperError, Patience};
-use tegata_card::house::{WireError, client::HouseClient};
+use tegata_card::house::client::{ConnectError, Server};
 use tegata_card::link::LinkError;
 use tegata_protocol::Time;
 
@@ -38,28 +38,12 @@ pub enum ReaderAt {
     Image(PathBuf),
 }
 
-/// Where the card-key server is.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum KeysAt {
-    /// A socket on this machine.
-    Socket(PathBuf),
-}
-
-impl KeysAt {
-    /// Connects, for one tap.
-    fn connect(&self) -> Result<Box<dyn AskKeys>, WireError> {
-        match self {
-            Self::Socket(path) => Ok(Box::new(HouseClient::connect(path, KEYS)?)),
-        }
-    }
-}
-
 /// A gate's card reader.
 #[derive(Debug)]
 pub struct Cards {
     program: PathBuf,
     reader: ReaderAt,
-    keys: Option<KeysAt>,
+    keys: Option<Server>,
     wait: u16,
     /// One tap at a time.
     busy: Mutex<()>,
@@ -73,7 +57,7 @@ impl Cards {
     pub fn new(
         program: Option<PathBuf>,
         reader: ReaderAt,
-        keys: Option<KeysAt>,
+        keys: Option<Server>,
         wait: u16,
     ) -> Self {
         Self {
@@ -157,9 +141,11 @@ impl Cards {
     }
 
     fn connect(&self) -> Option<Box<dyn AskKeys>> {
-        let connected = self.keys.as_ref()?.connect();
-        let warn = |error: &WireError| tracing::warn!(%error, "the card-key server isn't reached");
-        connected.inspect_err(warn).ok()
+        let connected = self.keys.as_ref()?.connect(KEYS);
+        let warn =
+            |error: &ConnectError| tracing::warn!(%error, "the card-key server isn't reached");
+        let client = connected.inspect_err(warn).ok()?;
+        Some(Box::new(client))
     }
 }
 

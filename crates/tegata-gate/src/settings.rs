@@ -6,7 +6,11 @@
 //! hosts = ["gate-north.localhost"]
 //! tls_cert = "/etc/tegata/gate.pem"
 //! tls_key = "/etc/tegata/gate.key"
-//! card_keys = "/run/tegata/card-keys.sock"
+//! card_keys = "/run/tegata/gates.sock"        # the card-key server's socket for gates; or its address
+//! #card_keys_address = "10.0.0.7:7405"         # on another machine, over TLS
+//! #card_keys_pin = "SHA-256 of its certificate"  # or: card_keys_authority = "FILE"
+//! #card_keys_cert = "/etc/tegata/gate-cards.pem"
+//! #card_keys_key = "/etc/tegata/gate-cards.key"
 //! reader = "ACR122U"
 //! ```
 
@@ -18,7 +22,9 @@ use tegata_program::{
     serve::{Tls, loopback},
 };
 
-use crate::card::{Cards, KeysAt, ReaderAt};
+use tegata_card::house::client::{Named, Server};
+
+use crate::card::{Cards, ReaderAt};
 use crate::event::EventName;
 
 /// The usual port.
@@ -40,6 +46,16 @@ pub struct Settings {
     pub tls_key: Option<PathBuf>,
     /// The card-key server's socket.
     pub card_keys: Option<PathBuf>,
+    /// Or its address on another machine.
+    pub card_keys_address: Option<String>,
+    /// The SHA-256 of its certificate.
+    pub card_keys_pin: Option<String>,
+    /// Or the authority that issued it, PEM.
+    pub card_keys_authority: Option<PathBuf>,
+    /// Our certificate for it, PEM.
+    pub card_keys_cert: Option<PathBuf>,
+    /// Its private key, PEM.
+    pub card_keys_key: Option<PathBuf>,
     /// The card reader's name or a part of it; empty: whichever has a card.
     pub reader: Option<String>,
     /// Instead of a reader: the image of a card made of software.
@@ -121,10 +137,32 @@ impl Settings {
         };
         let either =
             |flag: &Option<PathBuf>, set: &Option<PathBuf>| flag.as_ref().or(set.as_ref()).cloned();
-        let keys = either(&flags.card_keys, &self.card_keys).map(KeysAt::Socket);
+        let keys = self.keys(flags)?;
         let program = either(&flags.reader_program, &self.reader_program);
         let wait = flags.card_wait.or(self.card_wait).unwrap_or(CARD_WAIT);
         Ok(Some(Cards::new(program, reader, keys, wait)))
+    }
+
+    /// Where the card-key server is, if that's known; a flag's socket wins.
+    fn keys(&self, flags: &CardArgs) -> Result<Option<Server>, Failure> {
+        if let Some(socket) = &flags.card_keys {
+            return Ok(Some(Server::Socket(socket.clone())));
+        }
+        let named = Named {
+            socket: self.card_keys.as_deref(),
+            address: self.card_keys_address.as_deref(),
+            pin: self.card_keys_pin.as_deref(),
+            authority: self.card_keys_authority.as_deref(),
+            cert: self.card_keys_cert.as_deref(),
+            key: self.card_keys_key.as_deref(),
+        };
+        if named.is_empty() {
+            return Ok(None);
+        }
+        let server = named.server();
+        let mend =
+            |e| Failure::usage(format!("gate.toml: {e}")).next("mend card_keys… in gate.toml");
+        server.map(Some).map_err(mend)
     }
 
     /// Certificate and key, if configured.

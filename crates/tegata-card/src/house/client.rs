@@ -15,7 +15,9 @@ mod server;
 #[cfg(feature = "tls")]
 mod tls;
 
-pub use server::{CertificatePin, ConnectError, NotAPin, ReadWrite, Remote, Server, Trust};
+pub use server::{
+    CertificatePin, ConnectError, Named, NotAPin, NotNamed, ReadWrite, Remote, Server, Trust,
+};
 
 /// A connection to the card-key server over any stream: a Unix socket, or TLS to another machine.
 ///

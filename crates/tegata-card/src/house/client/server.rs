@@ -48,6 +48,80 @@ pub enum Trust {
     },
 }
 
+/// What settings say of where the card-key server is: a socket, or an address and what TLS to it takes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Named<'a> {
+    /// Its socket on this machine.
+    pub socket: Option<&'a Path>,
+    /// Or its address on another, `HOST:PORT`.
+    pub address: Option<&'a str>,
+    /// The SHA-256 of its certificate, in hexadecimal.
+    pub pin: Option<&'a str>,
+    /// Or the authority that issued it, PEM.
+    pub authority: Option<&'a Path>,
+    /// Our certificate, PEM.
+    pub cert: Option<&'a Path>,
+    /// Its private key, PEM.
+    pub key: Option<&'a Path>,
+}
+
+/// Settings that lead to no card-key server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotNamed {
+    /// Both a socket and an address, or neither.
+    #[error("the card-key server is at a socket or at an address: give one of them")]
+    Where,
+    /// Both a pin and an authority, or neither.
+    #[error(
+        "the card-key server's certificate is known by a pin or by its authority: give one of them"
+    )]
+    Trust,
+    /// The pin isn't one.
+    #[error(transparent)]
+    Pin(#[from] NotAPin),
+    /// TLS needs a certificate of ours, and its key.
+    #[error("TLS to the card-key server needs a certificate of ours and its private key")]
+    Certificate,
+}
+
+impl Named<'_> {
+    /// Is there anything at all?
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.socket.is_none() && self.address.is_none()
+    }
+
+    /// Where that is.
+    ///
+    /// # Errors
+    /// [`NotNamed`].
+    pub fn server(&self) -> Result<Server, NotNamed> {
+        let address = match (self.socket, self.address) {
+            (Some(socket), None) => return Ok(Server::Socket(socket.to_owned())),
+            (None, Some(address)) => address.to_owned(),
+            (None, None) | (Some(_), Some(_)) => return Err(NotNamed::Where),
+        };
+        let trust = match (self.pin, self.authority) {
+            (Some(pin), None) => Trust::Pinned(pin.parse()?),
+            (None, Some(authority)) => Trust::CertifiedBy {
+                authority: authority.to_owned(),
+                name: None,
+            },
+            (None, None) | (Some(_), Some(_)) => return Err(NotNamed::Trust),
+        };
+        let (Some(cert), Some(key)) = (self.cert, self.key) else {
+            return Err(NotNamed::Certificate);
+        };
+        Ok(Server::Remote(Remote {
+            address,
+            trust,
+            cert: cert.to_owned(),
+            key: key.to_owned(),
+        }))
+    }
+}
+
 /// The SHA-256 of a certificate (DER). `openssl x509 -in FILE -noout -fingerprint -sha256` shows it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CertificatePin([u8; 32]);
