@@ -157,6 +157,7 @@ fn bill() -> Bill {
         issued: now(),
         expires: now().after(600),
         delivery: DeliveryKind::Post,
+        interface: None,
     }
 }
 

@@ -211,5 +211,6 @@ pub(super) fn bill(transaction: u64, request: Digest, quantity: usize) -> Bill {
         issued: now(),
         expires: now().after(600),
         delivery: DeliveryKind::Tickets,
+        interface: None,
     }
 }
