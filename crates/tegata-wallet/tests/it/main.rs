@@ -11,6 +11,7 @@ mod crash;
 mod deliveries;
 mod drawing;
 mod page;
+mod page_card;
 mod page_pay;
 mod program;
 mod story;
