@@ -245,10 +245,11 @@ fn left(t: Texts<'_>, seen: &WebBill) -> Markup {
     let Some((balance, after)) = seen.balance.zip(seen.after()) else {
         return html! {};
     };
-    definitions(&[
+    let pairs = definitions(&[
         (t.text("goods.before"), html! { (balance.available()) }),
         (t.text("goods.after"), html! { (after) }),
-    ])
+    ]);
+    html! { div data-before-card { (pairs) } }
 }
 
 fn consent(

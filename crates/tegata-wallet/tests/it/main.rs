@@ -7,6 +7,7 @@
     reason = "tests may"
 )]
 
+mod card_browser;
 mod crash;
 mod deliveries;
 mod drawing;

@@ -2,7 +2,7 @@
 //! behind the town's centre, and forms as a browser without scripts sends them.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -43,10 +43,20 @@ enum Mishap {
 
 /// A reader with the card of an image on it.
 #[derive(Clone, Debug)]
-struct OnImage {
+pub(crate) struct OnImage {
     image: PathBuf,
     mishap: Arc<Mutex<Mishap>>,
     open: Arc<AtomicUsize>,
+}
+
+impl OnImage {
+    pub(crate) fn of(image: &Path) -> Self {
+        Self {
+            image: image.to_owned(),
+            mishap: Arc::default(),
+            open: Arc::default(),
+        }
+    }
 }
 
 impl Readers for OnImage {
@@ -118,11 +128,7 @@ impl Member {
         town.book().balance = 10_000;
         let image = folder.path().join("card.image");
         town.issue_card(&image);
-        let reader = OnImage {
-            image,
-            mishap: Arc::default(),
-            open: Arc::default(),
-        };
+        let reader = OnImage::of(&image);
         let desk = Desk::new(folder.path().to_owned(), 7405);
         let desk = desk.with_readers(Arc::new(reader.clone()));
         let browser = Browser::inside_at(desk).await;

@@ -130,6 +130,9 @@ const start = async () => {
   frame.referrerPolicy = 'no-referrer'
   frame.title = guide.dataset.title
   frame.src = guide.dataset.frame
+  // A guide that leads its frame elsewhere has nothing to do here any more.
+  let loads = 0
+  frame.addEventListener('load', () => { if (++loads > 1) stop(guide.dataset.stopped) })
   guide.querySelector('div').append(frame)
   guide.hidden = false
   globalThis.addEventListener('message', asked)

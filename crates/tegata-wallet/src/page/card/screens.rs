@@ -63,11 +63,11 @@ pub(in crate::page) fn consent(
         } @else {
             p { (t.fill("by_card.consent", &[("total", &total)])) }
         }
+        (aloud(t, &speech::quote(bill, &shop.name, at.frame.language())))
         (begin_form(t, meant, at.csrf, label))
     };
     let guided = at.seat.offer(bill.digest(), bill, shop);
     html! {
-        (aloud(t, &speech::quote(bill, &shop.name, at.frame.language())))
         (stage("quote", &inner))
         @if guided { (guide::place(t, &bill.digest().to_string(), &total, &shop.name)) }
     }
