@@ -22,6 +22,7 @@
     )
 )]
 
+pub mod card_interface;
 pub mod catalogue;
 pub mod chance;
 pub mod check_data;

@@ -49,6 +49,7 @@ impl Service {
             .route("/v1/message", post(message))
             .route("/v1/record", get(record))
             .route("/v1/catalogue", get(catalogue))
+            .route("/v1/card-interface", get(crate::card_interface::script))
             .route("/v1/series/{number}", get(series))
             .merge(orders::routes())
             .layer(DefaultBodyLimit::max(SEALED_LIMIT))

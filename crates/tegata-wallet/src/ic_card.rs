@@ -92,7 +92,13 @@ pub struct CardTalk {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CardTrouble {
-    /// No card, no reader, or neither can be used.
+    /// No card lies there, or it was taken away.
+    #[error("no card lies on the reader, or it was taken away")]
+    NoCard,
+    /// Another card came in between.
+    #[error("another card lies on the reader now")]
+    Changed,
+    /// The reader, or the program that has it, can't be used.
     #[error("{0}")]
     Reader(String),
     /// Something else lies on the reader.
@@ -112,9 +118,22 @@ pub enum CardTrouble {
 }
 
 impl CardTrouble {
+    /// A stable code.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::NoCard => "no_card",
+            Self::Changed => "card_changed",
+            Self::Reader(_) => "card_reader",
+            Self::NotOurs => "card_foreign",
+            Self::OrderDiffers(_) => "card_order_differs",
+            Self::Command => "card_command",
+            Self::NoneKnown => "no_card_known",
+        }
+    }
+
     pub(crate) const fn exit(&self) -> Exit {
         match self {
-            Self::Reader(_) => Exit::Unreachable,
+            Self::NoCard | Self::Changed | Self::Reader(_) => Exit::Unreachable,
             Self::NotOurs | Self::OrderDiffers(_) | Self::Command => Exit::Refused,
             Self::NoneKnown => Exit::Usage,
         }
@@ -122,7 +141,10 @@ impl CardTrouble {
 
     pub(crate) const fn next(&self) -> Option<&'static str> {
         match self {
-            Self::Reader(_) => Some("put your card on the reader, one card only, and try again"),
+            Self::NoCard | Self::Changed | Self::Reader(_) => Some(
+                "put one card on the reader and try again; `tegata-card readers` lists readers and \
+                 cards",
+            ),
             Self::NotOurs => Some("put the card there that the centre gave you"),
             Self::OrderDiffers(_) | Self::Command => {
                 Some("nothing was paid: tell the centre, and pay another way")
@@ -145,8 +167,16 @@ pub fn card_on(link: &mut dyn Link) -> Result<CardNumber, CardTrouble> {
     Ok(CardNumber::from_bytes(*told.csn.as_bytes()))
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever else it may be, its text tells"
+)]
 fn reader(error: LinkError) -> CardTrouble {
-    CardTrouble::Reader(error.to_string())
+    match error {
+        LinkError::Gone => CardTrouble::NoCard,
+        LinkError::Changed => CardTrouble::Changed,
+        other => CardTrouble::Reader(other.to_string()),
+    }
 }
 
 /// Commands that the centre may have carried: SELECT of our application, the opening of a session, and

@@ -5,7 +5,7 @@
 //! with [`wallet`] (vault, state and history together) and [`sending`] (what happens to a signed
 //! message until its answer has come); then follow a purchase: [`joining`], [`prepaid`],
 //! [`buying`], [`paying`], [`mailbox`], [`tickets`]; what was ordered on a shop's page begins in
-//! [`web_bill`]; IC cards are in [`ic_card`]. [`cli`] is the program.
+//! [`web_bill`]; IC cards are in [`ic_card`], their readers in [`card_reader`]. [`cli`] is the program.
 #![cfg_attr(
     test,
     allow(
@@ -17,6 +17,7 @@
 )]
 
 pub mod buying;
+pub mod card_reader;
 pub mod cli;
 pub mod entry;
 mod error;

@@ -4,7 +4,7 @@
 use std::process::{Command, Stdio};
 
 use tegata_pages::Language;
-use tegata_protocol::Amount;
+use tegata_protocol::{Amount, purchase::Bill};
 
 use crate::ic_card::Agreement;
 
@@ -51,6 +51,26 @@ pub(crate) fn amount(amount: Amount, language: Language) -> String {
         Language::En => format!("{figures} {name}"),
         Language::Ja => format!("{figures}{name}"),
     }
+}
+
+/// What a bill asks for, line by line: read before the member agrees to it.
+pub(crate) fn quote(bill: &Bill, shop: &str, language: Language) -> String {
+    let total = amount(bill.totals.total, language);
+    let mut said = match language {
+        Language::En => format!("{shop} asks you to pay {total}."),
+        Language::Ja => format!("{shop}へのお支払いは{total}です。"),
+    };
+    for line in &bill.lines {
+        let (text, quantity) = (&line.text, line.quantity);
+        // A line that was verified has a sum.
+        let Ok(sum) = line.total() else { continue };
+        let sum = amount(sum, language);
+        said.push_str(&match language {
+            Language::En => format!(" {quantity} of {text}: {sum}."),
+            Language::Ja => format!("{text}、{quantity}点、{sum}。"),
+        });
+    }
+    said
 }
 
 /// What is asked before a card is debited.

@@ -175,6 +175,9 @@ pub struct Bill {
     /// How the goods come.
     #[n(10)]
     pub delivery: DeliveryKind,
+    /// SHA-256 of the program by which the shop guides through a payment by card (K2), if it has one.
+    #[n(11)]
+    pub interface: Option<Digest>,
 }
 
 /// Why a bill can't be made.

@@ -335,6 +335,11 @@ proptest! {
         prop_assert_eq!(&compute_totals(&turned, tip, rounding).unwrap(), &totals);
         let bill = tegata_protocol::purchase::Bill { lines, tip, rounding, totals, ..samples::bill() };
         round(&bill);
+        let guided = tegata_protocol::purchase::Bill {
+            interface: Some(Digest::of(b"a guide")),
+            ..bill.clone()
+        };
+        round(&guided);
         let key = town::signing(samples::SHOP);
         let read = Kind::named("bill").read(key.sign(&bill).as_bytes(), &key.verifying_key());
         prop_assert_eq!(read, Ok(()));

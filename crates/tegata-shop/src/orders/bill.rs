@@ -52,6 +52,7 @@ pub(super) fn make(sale: &Sale<'_>) -> Result<Bill, BillError> {
         issued: sale.issued,
         expires: sale.expires,
         delivery: DeliveryKind::Post,
+        interface: Some(crate::card_interface::digest()),
     })
 }
 

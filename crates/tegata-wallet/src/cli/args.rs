@@ -523,10 +523,14 @@ pub(super) enum WhichPassword {
 #[command(after_help = "\
 The page is for this machine and this person: the address that is printed opens it once. Password A
 opens a session, which ends after ten minutes without use; B is asked for with each payment. While a
-session is open, other wallet programs can read this wallet, not write it.")]
+session is open, other wallet programs can read this wallet, not write it.
+
+An IC card is reached through the program tegata-card, as by the command `card`.")]
 pub(super) struct ServeArgs {
     #[command(flatten)]
     pub(super) listen: tegata_program::serve::ListenArgs,
+    #[command(flatten)]
+    pub(super) card: super::card::PageReaderArgs,
 }
 
 #[cfg(test)]

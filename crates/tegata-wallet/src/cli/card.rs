@@ -1,10 +1,10 @@
 //! `card`: what is done with an IC card on this machine's reader.
 
-use std::{ffi::OsString, path::Path, path::PathBuf, time::Duration};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tegata_card::helper::{Helper, Patience};
+use tegata_card::helper::Helper;
 use tegata_program::{
     clock,
     exit::{Exit, Failure},
@@ -20,15 +20,13 @@ use super::{
     run::{Output, failure, open},
 };
 use crate::{
+    card_reader::CardReader,
     error::WalletError,
     ic_card::{CardTalk, Talk, card_on},
-    speech,
+    page, speech,
     view::{AgreementView, CardLoadedView, IcCardView},
     wallet::{Access, Wallet},
 };
-
-/// How long one command to a card may take.
-const ANSWER: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -164,34 +162,39 @@ pub(super) fn card(folder: &Path, args: &CardArgs, out: &Output, now: Time) -> R
 impl ReaderArgs {
     /// Starts the program that has the reader, and waits for a card.
     fn open(&self) -> Result<Helper, Failure> {
-        let program = match &self.card_program {
-            Some(program) => program.clone(),
-            None => beside("tegata-card")?,
+        let reader = CardReader {
+            reader: self.reader.clone(),
+            image: self.image.clone(),
+            program: self.card_program.clone(),
+            wait: self.wait,
         };
-        let mut arguments: Vec<OsString> = vec!["reader".into()];
-        if let Some(reader) = &self.reader {
-            arguments.extend(["--reader".into(), reader.into()]);
-        }
-        if let Some(image) = &self.image {
-            arguments.extend(["--image".into(), image.into()]);
-        }
-        arguments.extend(["--wait".into(), self.wait.to_string().into()]);
-        let hello = Duration::from_secs(u64::from(self.wait).saturating_add(10));
-        let patience = Patience {
-            hello,
-            answer: ANSWER,
-        };
-        Helper::start(&program, &arguments, patience).map_err(|e| {
-            Failure::new(Exit::Unreachable, e.to_string())
-                .next("put one card on the reader; `tegata-card readers` lists readers and cards")
-        })
+        reader.start().map_err(|e| failure(e.into()))
     }
 }
 
-/// A program of ours that lies beside this one.
-fn beside(name: &str) -> Result<PathBuf, Failure> {
-    let own = std::env::current_exe()?;
-    Ok(own.with_file_name(name))
+/// The reader of the wallet's page.
+#[derive(Debug, Args)]
+pub(super) struct PageReaderArgs {
+    /// Which card reader, by its name or a part of it [default: the one with a card]
+    #[arg(long, value_name = "NAME-PART", conflicts_with = "card_image")]
+    reader: Option<String>,
+    /// Instead of a reader: the image of a card made of software
+    #[arg(long, value_name = "FILE", env = "TEGATA_CARD_IMAGE")]
+    card_image: Option<PathBuf>,
+    /// The program that has the readers [default: tegata-card beside this one]
+    #[arg(long, value_name = "FILE", env = "TEGATA_CARD_PROGRAM")]
+    card_program: Option<PathBuf>,
+}
+
+impl PageReaderArgs {
+    pub(super) fn reader(&self) -> CardReader {
+        CardReader {
+            reader: self.reader.clone(),
+            image: self.card_image.clone(),
+            program: self.card_program.clone(),
+            wait: page::CARD_WAIT,
+        }
+    }
 }
 
 /// A contact outlasts the moment at which the program started.

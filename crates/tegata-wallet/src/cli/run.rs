@@ -381,7 +381,8 @@ fn status(folder: &Path, args: &OpenArgs, out: &Output, now: Time) -> Result<(),
 fn serve(folder: &Path, args: &ServeArgs, out: &Output) -> Result<(), Failure> {
     // A wallet must be there before anybody is asked to open it.
     crate::wallet::password_form(folder).map_err(failure)?;
-    page::run(folder.to_owned(), args.listen.listen, |link| {
+    let reader = args.card.reader();
+    page::run(folder.to_owned(), args.listen.listen, reader, |link| {
         let text = if out.json {
             format!("{}\n", json!({ "link": link }))
         } else {

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Here,
+    card::{Meant, Visited, consent},
     desk::{Cookie, Desk, Place},
     screens::{self, Frame},
     shown,
@@ -22,6 +23,7 @@ use super::{
 use crate::{
     error::WalletError,
     mailbox::Collected,
+    state::BillStatus,
     tickets::Showing,
     vault::{Layer, Password, PasswordForm, VaultError},
     wallet::Wallet,
@@ -53,7 +55,7 @@ pub(super) struct OpenForm {
 
 #[derive(Deserialize)]
 pub(super) struct PlainForm {
-    csrf: String,
+    pub(super) csrf: String,
 }
 
 #[derive(Deserialize)]
@@ -199,11 +201,31 @@ pub(super) async fn bill(
 ) -> Response {
     let visit = Visit::new(h, l, uri, headers);
     visit
-        .get(move |w, now, frame, csrf| {
-            let bill = w.find_bill(&id)?;
-            screens::bill(frame, w, bill, csrf, now)
+        .at_card(None, move |at| {
+            let bill = at.wallet.find_bill(&id)?;
+            let by_card = by_card(at, bill)?;
+            screens::bill(at, bill, by_card)
         })
         .await
+}
+
+/// The other way to pay a bill that is kept.
+fn by_card(at: &mut Visited<'_>, bill: Digest) -> Result<maud::Markup, WalletError> {
+    let state = at.wallet.state();
+    let kept = state.bill(bill).filter(|kept| {
+        use BillStatus::{AtCard, InDoubt, Open};
+        matches!(kept.status, Open | InDoubt | AtCard)
+    });
+    let Some(kept) = kept else {
+        return Ok(maud::html! {});
+    };
+    let (status, verified) = (kept.status, at.wallet.bill(kept)?);
+    let shop = state.shop(verified.shop).cloned();
+    let open = status != BillStatus::Open || verified.expires > at.now;
+    Ok(match shop.filter(|_| open) {
+        Some(shop) => consent(at, &Meant::kept(bill), &verified, &shop, Some(status)),
+        None => maud::html! {},
+    })
 }
 
 /// Consent: password B, and only now is anything signed.
@@ -335,25 +357,88 @@ impl Visit {
         self.get(page).await
     }
 
+    /// The same, with what lies on the reader.
+    pub(super) async fn at_card(
+        self,
+        csrf: Option<&str>,
+        page: impl FnOnce(&mut Visited<'_>) -> Result<tegata_pages::Page, WalletError> + Send + 'static,
+    ) -> Response {
+        if csrf.is_some_and(|csrf| !self.desk.is_our_form(csrf)) {
+            return self.frame.outside().into_response();
+        }
+        let desk = Arc::clone(&self.desk);
+        apart(&desk, move |desk| self.answer_with(desk, page)).await
+    }
+
+    /// The same, with the reader opened anew. Pages of others wait for nothing meanwhile.
+    pub(super) async fn with_reader(
+        self,
+        csrf: &str,
+        page: impl FnOnce(&mut Visited<'_>, Way) -> Result<tegata_pages::Page, WalletError>
+        + Send
+        + 'static,
+    ) -> Response {
+        if !self.desk.is_our_form(csrf) {
+            return self.frame.outside().into_response();
+        }
+        let desk = Arc::clone(&self.desk);
+        let work = move |desk: &Desk| match desk.open_reader(&self.headers) {
+            Ok(way) => self.answer_with(desk, |at| page(at, way)),
+            Err(place) => self.shut(&desk.csrf(), place),
+        };
+        apart(&desk, work).await
+    }
+
     fn answer(
         self,
         desk: &Desk,
         page: impl FnOnce(&mut Wallet, Time, &Frame, &str) -> Result<tegata_pages::Page, WalletError>,
     ) -> Response {
+        self.answer_with(desk, |at| page(at.wallet, at.now, at.frame, at.csrf))
+    }
+
+    fn answer_with(
+        self,
+        desk: &Desk,
+        page: impl FnOnce(&mut Visited<'_>) -> Result<tegata_pages::Page, WalletError>,
+    ) -> Response {
         let csrf = desk.csrf();
         let frame = &self.frame;
-        let shown = desk.with(&self.headers, |wallet, now| page(wallet, now, frame, &csrf));
+        let own = desk.own_address(super::HOST);
+        let shown = desk.with_seat(&self.headers, |wallet, seat, now| {
+            page(&mut Visited {
+                wallet,
+                seat,
+                frame,
+                own: &own,
+                csrf: &csrf,
+                now,
+            })
+        });
         match shown {
             Ok(Ok(page)) => page.into_response(),
             Ok(Err(error)) => frame.failed(&error).into_response(),
-            Err(Place::Door) => frame.door(&csrf, &local(&self.next), None).into_response(),
-            Err(Place::Outside) => frame.outside().into_response(),
+            Err(place) => self.shut(&csrf, place),
+        }
+    }
+
+    /// The wallet isn't open for this visitor.
+    fn shut(&self, csrf: &str, place: Place) -> Response {
+        match place {
+            Place::Door => {
+                let next = local(&self.next);
+                self.frame.door(csrf, &next, None).into_response()
+            }
+            Place::Outside => self.frame.outside().into_response(),
         }
     }
 }
 
+/// A way to the card on the reader, if there's one.
+type Way = Result<Box<dyn tegata_card::link::Link + Send>, crate::ic_card::CardTrouble>;
+
 /// Runs what waits for Argon2, disks and networks beside the server's own threads.
-async fn apart<T: FromPanic + Send + 'static>(
+pub(super) async fn apart<T: FromPanic + Send + 'static>(
     desk: &Arc<Desk>,
     work: impl FnOnce(&Desk) -> T + Send + 'static,
 ) -> T {
@@ -363,7 +448,7 @@ async fn apart<T: FromPanic + Send + 'static>(
 }
 
 /// What stands for an answer when a handler panicked.
-trait FromPanic {
+pub(super) trait FromPanic {
     fn from_panic() -> Self;
 }
 

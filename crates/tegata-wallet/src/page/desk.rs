@@ -3,7 +3,7 @@
 use std::{
     fmt,
     path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use axum::http::{HeaderMap, header};
@@ -12,14 +12,20 @@ use subtle::ConstantTimeEq;
 use tegata_program::clock;
 use tegata_protocol::Time;
 
+use super::card::Seat;
 use crate::{
+    card_reader::{CardReader, Readers},
     error::WalletError,
+    ic_card::CardTrouble,
     vault::{Password, VaultError},
     wallet::{Access, Wallet, chance},
 };
 
 /// How long a session lasts without use: ten minutes.
 pub const IDLE_SECONDS: u64 = 600;
+
+/// How long a page waits for a card to be laid on, in seconds.
+pub const CARD_WAIT: u16 = 15;
 
 /// 256 random bits.
 #[derive(Clone, PartialEq, Eq)]
@@ -53,6 +59,7 @@ impl fmt::Debug for Token {
 pub struct Desk {
     folder: PathBuf,
     port: u16,
+    readers: Arc<dyn Readers>,
     /// Milliseconds since some moment.
     clock: fn() -> u64,
     inside: Mutex<Inside>,
@@ -73,6 +80,8 @@ struct Inside {
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) wallet: Wallet,
+    /// What lies on the reader between two requests.
+    seat: Seat,
     used: u64,
 }
 
@@ -97,12 +106,26 @@ impl Desk {
             csrf: Token::random(),
             session: None,
         };
+        let reader = CardReader {
+            reader: None,
+            image: None,
+            program: None,
+            wait: CARD_WAIT,
+        };
         Self {
             folder,
             port,
+            readers: Arc::new(reader),
             clock: clock::monotonic_millis,
             inside: Mutex::new(inside),
         }
+    }
+
+    /// With other readers than the one that `tegata-card` finds.
+    #[must_use]
+    pub fn with_readers(mut self, readers: Arc<dyn Readers>) -> Self {
+        self.readers = readers;
+        self
     }
 
     /// The address that opens the door, once.
@@ -156,7 +179,8 @@ impl Desk {
         inside.session = None;
         let wallet = Wallet::open(&self.folder, Access::Writing, a)?;
         let used = (self.clock)();
-        inside.session = Some(Session { wallet, used });
+        let seat = Seat::default();
+        inside.session = Some(Session { wallet, seat, used });
         inside.csrf = Token::random();
         Ok(self.new_cookie(&mut inside))
     }
@@ -167,6 +191,15 @@ impl Desk {
         headers: &HeaderMap,
         work: impl FnOnce(&mut Wallet, Time) -> Result<T, WalletError>,
     ) -> Result<Result<T, WalletError>, Place> {
+        self.with_seat(headers, |wallet, _, now| work(wallet, now))
+    }
+
+    /// Lends the wallet together with what lies on the reader.
+    pub(super) fn with_seat<T>(
+        &self,
+        headers: &HeaderMap,
+        work: impl FnOnce(&mut Wallet, &mut Seat, Time) -> Result<T, WalletError>,
+    ) -> Result<Result<T, WalletError>, Place> {
         let mut inside = self.lock();
         inside.close_if_idle((self.clock)());
         if !self.has_cookie(&inside, headers) {
@@ -174,12 +207,26 @@ impl Desk {
         }
         let session = inside.session.as_mut().ok_or(Place::Door)?;
         session.used = (self.clock)();
+        session.seat.at(session.used);
         let now = Time::from_secs(clock::now());
-        let result = work(&mut session.wallet, now);
+        let result = work(&mut session.wallet, &mut session.seat, now);
         if result.as_ref().is_err_and(leaves_doubt) {
             inside.session = None;
         }
         Ok(result)
+    }
+
+    /// Opens the reader anew: what lay on it before is over. Nothing is locked while a card is waited
+    /// for.
+    pub(super) fn open_reader(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<Result<Box<dyn tegata_card::link::Link + Send>, CardTrouble>, Place> {
+        let over = self.with_seat(headers, |_, seat, _| {
+            seat.clear();
+            Ok(())
+        });
+        over.map(|_| self.readers.open())
     }
 
     /// Ends the session; the vault is free for others.
@@ -216,6 +263,9 @@ impl Desk {
 
 impl Inside {
     fn close_if_idle(&mut self, now: u64) {
+        if let Some(session) = &mut self.session {
+            session.seat.at(now);
+        }
         let limit = IDLE_SECONDS.saturating_mul(1000);
         let idle = |s: &Session| now.saturating_sub(s.used) > limit;
         if self.session.as_ref().is_some_and(idle) {
@@ -237,7 +287,7 @@ pub(super) fn cookie_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a st
 }
 
 /// After these, what stands in memory may not be what stands on the disk.
-fn leaves_doubt(error: &WalletError) -> bool {
+pub(super) fn leaves_doubt(error: &WalletError) -> bool {
     let WalletError::Vault(error) = error else {
         return matches!(error, WalletError::Data(_) | WalletError::State(_));
     };

@@ -20,11 +20,12 @@ use tegata_protocol::{Time, payment::Mode};
 use super::{
     HOST, Here,
     act::{Typed, Visit, b_label},
+    card::{Meant, Visited, consent as consent_by_card, with_script},
     desk::Place,
     screens::{self, Frame},
 };
 use crate::{
-    error::WalletError,
+    error::{Unpayable, WalletError},
     state::BillStatus,
     view::BillView,
     wallet::Wallet,
@@ -87,9 +88,11 @@ pub(super) async fn show(
     }
     let visit = Visit::new(here, language, uri, headers).then(path);
     visit
-        .get(move |wallet, now, frame, csrf| {
-            let seen = wallet.look_at_bill(&link, now)?;
-            Ok(bill(frame, wallet, (&link, &seen), csrf, now))
+        .at_card(None, move |at| {
+            let seen = at.wallet.look_at_bill(&link, at.now)?;
+            let by_card = by_card(at, &link, &seen);
+            let page = bill(at.frame, at.wallet, (&link, &seen), at.csrf, by_card);
+            Ok(with_script(at, page))
         })
         .await
 }
@@ -170,14 +173,14 @@ fn bill(
     wallet: &Wallet,
     (link, seen): (&BillLink, &WebBill),
     csrf: &str,
-    now: Time,
+    (stand, by_card): (Stand, Markup),
 ) -> Page {
     let t = frame.texts();
     let view = BillView::from(seen);
     let body = html! {
         (screens::particulars(t, &view))
         (screens::lines(frame, &view))
-        @match stand(seen, now) {
+        @match stand {
             Stand::Payable => {
                 (left(t, seen))
                 (consent(frame, wallet, (link, &view), csrf))
@@ -186,19 +189,37 @@ fn bill(
                 (notice(Tone::Careful, t.text("pay.doubt")))
                 (consent(frame, wallet, (link, &view), csrf))
             }
+            Stand::AtCard => {}
             Stand::Refused(error) => { (frame.refusal(&error)) }
             Stand::Done => { (notice(Tone::Good, t.text(screens::status_key(view.status())))) }
             Stand::Closed => { (notice(Tone::Bad, t.text(screens::status_key(view.status())))) }
         }
+        (by_card)
         (back(t, link.back_to(&seen.shop), &seen.shop.name))
     };
     frame.page(&view.title, wallet).body(body)
+}
+
+/// How the bill stands, and the other way to pay it. With too little prepaid money a card may do.
+fn by_card(at: &mut Visited<'_>, link: &BillLink, seen: &WebBill) -> (Stand, Markup) {
+    let stand = stand(seen, at.now);
+    let poor = matches!(&stand, Stand::Refused(WalletError::NotPayable { why, .. })
+        if *why == Unpayable::Funds);
+    let possible = poor || matches!(stand, Stand::Payable | Stand::InDoubt | Stand::AtCard);
+    if !possible {
+        return (stand, html! {});
+    }
+    let meant = Meant::linked(link);
+    let form = consent_by_card(at, &meant, &seen.bill, &seen.shop, seen.status);
+    (stand, form)
 }
 
 /// What can be done about a bill.
 enum Stand {
     Payable,
     InDoubt,
+    /// The money is set aside; the card has still to pay.
+    AtCard,
     Refused(WalletError),
     Done,
     Closed,
@@ -211,13 +232,9 @@ fn stand(seen: &WebBill, now: Time) -> Stand {
             Err(error) => Stand::Refused(error),
         },
         Some(BillStatus::InDoubt) => Stand::InDoubt,
-        // The card page is where it goes on; here there's nothing more to agree to.
+        Some(BillStatus::AtCard) => Stand::AtCard,
         Some(
-            BillStatus::AtCard
-            | BillStatus::Held
-            | BillStatus::Paid
-            | BillStatus::Delivered
-            | BillStatus::Confirmed,
+            BillStatus::Held | BillStatus::Paid | BillStatus::Delivered | BillStatus::Confirmed,
         ) => Stand::Done,
         Some(BillStatus::Closed) => Stand::Closed,
     }
@@ -228,10 +245,11 @@ fn left(t: Texts<'_>, seen: &WebBill) -> Markup {
     let Some((balance, after)) = seen.balance.zip(seen.after()) else {
         return html! {};
     };
-    definitions(&[
+    let pairs = definitions(&[
         (t.text("goods.before"), html! { (balance.available()) }),
         (t.text("goods.after"), html! { (after) }),
-    ])
+    ]);
+    html! { div data-before-card { (pairs) } }
 }
 
 fn consent(
@@ -242,7 +260,7 @@ fn consent(
 ) -> Markup {
     let t = frame.texts();
     html! {
-        form method="post" action="/pay" {
+        form method="post" action="/pay" data-before-card {
             input type="hidden" name="csrf" value=(csrf);
             input type="hidden" name="shop" value=(link.shop());
             input type="hidden" name="bill" value=(link.bill());

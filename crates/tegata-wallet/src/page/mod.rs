@@ -4,6 +4,7 @@
 //! one-time link (printed by the program) ──▶ door: may try password A
 //! password A ──▶ session: reads, orders nothing, spends nothing; ends after ten idle minutes
 //! password B, with each payment ──▶ one instruction
+//! a card on the reader ──▶ one payment, agreed to twice
 //! ```
 //! Three things keep strangers out. The program answers only to its own host names, so no name of
 //! somebody else's can be pointed at it. Posted forms must come from its own origin and carry the
@@ -13,6 +14,7 @@
 //! While a session is open it holds the vault; `tegata-wallet history` and other readers still work.
 
 mod act;
+mod card;
 mod desk;
 pub mod draw;
 mod from_shop;
@@ -41,9 +43,9 @@ use tegata_program::{
     serve::{self, Bound, Hosts, Stop},
 };
 
-pub use desk::{Desk, IDLE_SECONDS};
+pub use desk::{CARD_WAIT, Desk, IDLE_SECONDS};
 
-use crate::wallet::PARTY;
+use crate::{card_reader::CardReader, wallet::PARTY};
 
 pub(crate) const EN: &str = include_str!("../../messages/en.toml");
 pub(crate) const JA: &str = include_str!("../../messages/ja.toml");
@@ -66,6 +68,7 @@ pub(crate) fn texts(language: Language) -> Texts<'static> {
 pub fn run(
     folder: PathBuf,
     listen: Option<SocketAddr>,
+    reader: CardReader,
     announce: impl FnOnce(&str),
 ) -> Result<(), Failure> {
     let dir = DataDir::open_existing(&folder, PARTY)?;
@@ -74,7 +77,8 @@ pub fn run(
         let stop = Stop::on_signals()?;
         let bound = Bound::tcp(address, &dir, None).await?;
         let port = bound.address().map_or(PORT, |a| a.port());
-        let desk = Arc::new(Desk::new(folder, port));
+        let desk = Desk::new(folder, port).with_readers(Arc::new(reader));
+        let desk = Arc::new(desk);
         announce(&desk.link(HOST));
         let closing = tokio::spawn(close_idle(Arc::clone(&desk), stop.clone()));
         bound.run(router(Arc::clone(&desk)), stop).await;
@@ -109,6 +113,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/tickets/{id}", get(act::ticket).post(act::show))
         .route("/pay", get(from_shop::show).post(from_shop::pay))
         .route("/pay/{id}", get(act::bill).post(act::pay))
+        .merge(card::routes())
         .fallback(act::lost)
         .with_state(desk)
         .layer(from_fn(same_origin));

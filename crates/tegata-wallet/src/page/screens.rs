@@ -11,10 +11,13 @@ use tegata_protocol::{Digest, Time};
 
 use super::{
     act::{b_label, wrong_layer},
+    card::{Visited, with_script},
     texts,
 };
 use crate::{
     error::{Unfit, Unpayable, WalletError},
+    ic_card::CardTrouble,
+    state::BillStatus,
     vault::Layer,
     view::{BalanceView, BillView, CardView},
     wallet::Wallet,
@@ -59,6 +62,7 @@ impl Frame {
                 link("menu.overview", "/"),
                 link("menu.tickets", "/tickets"),
                 link("menu.pay", "/pay"),
+                link("menu.ic_card", "/card"),
                 link("menu.cards", "/cards"),
                 link("menu.history", "/history"),
             ])
@@ -131,6 +135,11 @@ impl Frame {
         self.bare("failed.title").status(status).body(body)
     }
 
+    /// What went wrong, in words.
+    pub(super) fn why(&self, error: &WalletError) -> String {
+        why(self.texts(), error)
+    }
+
     pub(super) fn refusal(&self, error: &WalletError) -> Markup {
         let t = self.texts();
         let what = why(t, error);
@@ -168,10 +177,21 @@ const fn code_of(error: &WalletError) -> (&'static str, &'static str) {
         (why.word(), next)
     } else if let WalletError::NotPayable { why, .. } = error {
         (why.word(), "next.status")
+    } else if let WalletError::Card(trouble) = error {
+        (trouble.word(), next_with_card(trouble))
     } else if matches!(error, WalletError::InDoubt { .. }) {
         ("in_doubt", "next.doubt")
     } else {
         ("failed", "next.status")
+    }
+}
+
+const fn next_with_card(trouble: &CardTrouble) -> &'static str {
+    match trouble {
+        CardTrouble::NoCard | CardTrouble::Changed | CardTrouble::NoneKnown => "next.lay_on",
+        CardTrouble::Reader(_) => "next.reader",
+        CardTrouble::NotOurs => "next.own_card",
+        CardTrouble::OrderDiffers(_) | CardTrouble::Command => "next.tell_centre",
     }
 }
 
@@ -201,6 +221,8 @@ fn why(t: Texts<'_>, error: &WalletError) -> String {
             Unpayable::Closed => "why.closed",
             Unpayable::AtCard => "why.at_card",
         },
+        WalletError::Card(trouble) => return at_card(t, trouble),
+        WalletError::Input(_) => "why.input",
         WalletError::NotRegistered => "why.not_registered",
         WalletError::NeedsKeyword => "why.keyword",
         WalletError::OnCard(_) => "why.on_card",
@@ -208,6 +230,20 @@ fn why(t: Texts<'_>, error: &WalletError) -> String {
         WalletError::MayCount => "why.may_count",
         WalletError::NoSuch { .. } => "why.none",
         other => return other.to_string(),
+    };
+    t.text(key).to_owned()
+}
+
+/// Something about a card that the centre has nothing to do with.
+fn at_card(t: Texts<'_>, trouble: &CardTrouble) -> String {
+    let key = match trouble {
+        CardTrouble::NoCard => "card_trouble.none",
+        CardTrouble::Changed => "card_trouble.changed",
+        CardTrouble::Reader(why) => return t.fill("card_trouble.reader", &[("why", why)]),
+        CardTrouble::NotOurs => "card_trouble.foreign",
+        CardTrouble::OrderDiffers(why) => return t.fill("card_trouble.differs", &[("why", why)]),
+        CardTrouble::Command => "card_trouble.command",
+        CardTrouble::NoneKnown => "ic.none",
     };
     t.text(key).to_owned()
 }
@@ -321,6 +357,8 @@ fn pending_key(what: &str) -> &'static str {
         "load" => "pending.load",
         "order" => "pending.order",
         "payment" => "pending.payment",
+        "card payment" => "pending.card_payment",
+        "card load" => "pending.card_load",
         _ => "pending.inquiry",
     }
 }
@@ -401,25 +439,21 @@ pub(super) fn status_key(status: &str) -> &'static str {
     }
 }
 
-/// A bill, and the form that takes password B.
-pub(super) fn bill(
-    frame: &Frame,
-    wallet: &Wallet,
-    bill: Digest,
-    csrf: &str,
-    now: Time,
-) -> Result<Page, WalletError> {
+/// A bill, and the two ways to pay it: password B, or a card.
+pub(super) fn bill(at: &Visited<'_>, bill: Digest, by_card: Markup) -> Result<Page, WalletError> {
+    let (frame, wallet) = (at.frame, &*at.wallet);
     let t = frame.texts();
     let view = wallet.view_bill(bill)?;
-    let open = wallet.view_open_bills(now)?;
+    let open = wallet.view_open_bills(at.now)?;
     let payable = open.iter().any(|b| b.bill == view.bill);
+    let waits = view.status() == BillStatus::AtCard.word();
     let body = html! {
         (particulars(t, &view))
         (lines(frame, &view))
         @if wallet.is_in_doubt(bill) { (notice(Tone::Careful, t.text("pay.doubt"))) }
-        @if payable {
-            form method="post" {
-                input type="hidden" name="csrf" value=(csrf);
+        @if payable && !waits {
+            form method="post" data-before-card {
+                input type="hidden" name="csrf" value=(at.csrf);
                 p { (t.fill("pay.consent", &[("total", &view.total.to_string())])) }
                 (Field::password("b", t.text(b_label(wallet))).required())
                 (danger_button(t.text("pay.button")))
@@ -427,8 +461,9 @@ pub(super) fn bill(
         } @else {
             p { (t.text(status_key(view.status()))) }
         }
+        (by_card)
     };
-    Ok(frame.page(&view.title, wallet).body(body))
+    Ok(with_script(at, frame.page(&view.title, wallet).body(body)))
 }
 
 pub(super) fn particulars(t: Texts<'_>, view: &BillView) -> Markup {

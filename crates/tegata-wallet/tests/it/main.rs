@@ -7,10 +7,12 @@
     reason = "tests may"
 )]
 
+mod card_browser;
 mod crash;
 mod deliveries;
 mod drawing;
 mod page;
+mod page_card;
 mod page_pay;
 mod program;
 mod story;

@@ -38,7 +38,11 @@ pub(crate) struct Seen {
 
 impl Browser {
     pub(crate) fn before(folder: &Path) -> Self {
-        let desk = Arc::new(Desk::new(folder.to_owned(), 7405));
+        Self::at(Desk::new(folder.to_owned(), 7405))
+    }
+
+    pub(crate) fn at(desk: Desk) -> Self {
+        let desk = Arc::new(desk);
         Self {
             link: desk.link(HOST).strip_prefix(ORIGIN).unwrap().to_owned(),
             router: router(desk),
@@ -48,7 +52,11 @@ impl Browser {
 
     /// A browser whose wallet is open.
     pub(crate) async fn inside(folder: &Path) -> Self {
-        let mut browser = Self::before(folder);
+        Self::inside_at(Desk::new(folder.to_owned(), 7405)).await
+    }
+
+    pub(crate) async fn inside_at(desk: Desk) -> Self {
+        let mut browser = Self::at(desk);
         let link = browser.link.clone();
         let door = browser.get(&link).await;
         assert_eq!(door.status, StatusCode::OK);

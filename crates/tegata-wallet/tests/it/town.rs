@@ -31,6 +31,7 @@ use tegata_protocol::{
     ticket::{Serial, SeriesRecord, SeriesSecret, Ticket},
 };
 
+pub(crate) mod cards;
 mod counters;
 
 use counters::*;
@@ -160,6 +161,8 @@ pub(crate) struct Book {
     current: Option<Digest>,
     bell: Arc<Condvar>,
     pub(crate) balance: u64,
+    /// The member's IC card, as the centre sees it.
+    pub(crate) ic: Option<cards::Cards>,
     held: u64,
     cards: u64,
     transactions: u64,
@@ -557,6 +560,7 @@ fn certificates(mischief: Mischief) -> Certificates {
     Certificates(vec![
         one(Purpose::Register, verifying(register())),
         one(Purpose::Receipts, verifying(receipts())),
+        one(Purpose::DebitOrders, verifying(cards::debit_orders())),
         one(
             Purpose::Opening,
             CentreKey::Sealing(centre_opening().sealing_key().clone()),
@@ -625,7 +629,11 @@ impl<B: Body> CloneMessage<B> for Message<B> {
 
 /// Of any message: the digest of the sealing that it was signed for.
 fn enc_digest(parcel: &Parcel) -> Option<Digest> {
-    match parcel.signed.label().unwrap().0 {
+    let label = parcel.signed.label().unwrap().0;
+    if let Some(digest) = cards::enc_digest_of(label, parcel) {
+        return digest;
+    }
+    match label {
         Registration::LABEL => claimed::<Registration>(parcel).enc_digest,
         PrepaidRequest::LABEL => claimed::<PrepaidRequest>(parcel).enc_digest,
         BalanceInquiry::LABEL => claimed::<BalanceInquiry>(parcel).enc_digest,

@@ -85,6 +85,11 @@ impl WebShop {
         self.shelf.lock().unwrap().files.remove(path);
     }
 
+    /// Everything that was asked for.
+    pub(crate) fn all_asked(&self) -> Vec<String> {
+        self.shelf.lock().unwrap().asked.clone()
+    }
+
     /// How often this was asked for.
     pub(crate) fn asked(&self, path: &str) -> usize {
         let shelf = self.shelf.lock().unwrap();
@@ -157,6 +162,7 @@ fn bill() -> Bill {
         issued: now(),
         expires: now().after(600),
         delivery: DeliveryKind::Post,
+        interface: None,
     }
 }
 

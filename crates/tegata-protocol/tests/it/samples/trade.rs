@@ -45,6 +45,7 @@ pub(crate) fn bill() -> Bill {
         issued: town::NOW,
         expires: town::NOW.after(900),
         delivery: DeliveryKind::Tickets,
+        interface: None,
     }
 }
 

@@ -18,6 +18,9 @@ pub(super) fn centre_message(
         known.then_some(()).ok_or("a key in no record")?;
         return Ok(once(book, parcel, &key, own, tell_record));
     }
+    if let Some(reply) = cards::card_message(book, label, parcel) {
+        return Ok(reply);
+    }
     let keys = book.members.get(&member()).cloned().ok_or("a stranger")?;
     Ok(match label {
         PrepaidRequest::LABEL => once(book, parcel, &keys.signing, own, refer),
@@ -211,5 +214,6 @@ pub(super) fn bill(transaction: u64, request: Digest, quantity: usize) -> Bill {
         issued: now(),
         expires: now().after(600),
         delivery: DeliveryKind::Tickets,
+        interface: None,
     }
 }
