@@ -106,6 +106,17 @@ pub(super) fn purchase() -> Vec<Sample> {
             seed: SHOP,
             signed: bill.clone(),
         },
+        Sample {
+            kind: "bill",
+            note: "with a guide through a payment by card",
+            seed: SHOP,
+            signed: shop.sign(&Bill {
+                request: None,
+                delivery: DeliveryKind::Post,
+                interface: Some(Digest::of(b"the guide's script")),
+                ..self::bill()
+            }),
+        },
         reply(
             "offer",
             SHOP,

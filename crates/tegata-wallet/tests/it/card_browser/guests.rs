@@ -15,6 +15,7 @@ const soon = work => new Promise((resolve, reject) => {
 "#;
 
 /// Everything that a program in a page could send with, or reach the page around it with.
+#[expect(clippy::too_many_lines, reason = "a list of ways out")]
 fn ways_out(stranger: &str, udp: u16) -> String {
     let attempts = r#"
 tried('fetch', () => fetch(there + '/fetch', {mode: 'no-cors'}))
