@@ -84,6 +84,8 @@ fn help_is_worth_reading() {
         "applications grant",
         "bank",
         "bank import",
+        "cards",
+        "cards issue",
         "audit",
         "accounts",
         "programs",

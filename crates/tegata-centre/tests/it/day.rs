@@ -1,8 +1,15 @@
 //! A busy day: a bit of everything that can stand in the book.
 
-use tegata_centre::bank::sample::SampleEntry;
+use tegata_card::{
+    keys::{self, Csn, KeyVersion},
+    receipt::{self as card, Kind, Transaction},
+};
+use tegata_centre::{bank::sample::SampleEntry, operator::sign_card_order};
 use tegata_protocol::{
-    PaymentId, Role, Time,
+    CardNumber, PaymentId, Role, Time,
+    book::Rule,
+    card::{CardLoad, CardLoaded, CardOrder, CardPayment},
+    cbor,
     payment::{BillAnswer, BillInquiry, HOLD_SECONDS, Mode, Receipt},
     refusal::Code,
 };
@@ -27,7 +34,16 @@ struct Cast {
 }
 
 pub(crate) fn busy() -> Day {
-    let town = Town::new();
+    let folder = Folder::new();
+    let file = folder.data().join("centre.toml");
+    let settings = std::fs::read_to_string(&file).unwrap();
+    // Nobody asks the card-key server this day: what its receipts do to the book is what counts.
+    std::fs::write(
+        &file,
+        format!("{settings}\n[cards]\nsocket = \"nowhere\"\n"),
+    )
+    .unwrap();
+    let town = Town::of(folder);
     let cast = Cast {
         hanako: town.member(0),
         taro: town.member(0),
@@ -37,6 +53,7 @@ pub(crate) fn busy() -> Day {
     refused_at_the_door(&town);
     bank(&town, &cast);
     let end = trade(&town, &cast);
+    card(&town, &cast, end);
     let Cast { taro, hall, .. } = &cast;
     let bill = town.bill(hall, 40, end);
     let letter = own(&town, taro, payment(&bill, Mode::Pay), None, end);
@@ -49,6 +66,48 @@ pub(crate) fn busy() -> Day {
         head: head.unwrap(),
         last: receipt.payment,
     }
+}
+
+/// A card is issued, loaded, and is about to pay.
+fn card(town: &Town, cast: &Cast, at: Time) {
+    let card = CardNumber::from_bytes([3; 10]);
+    let member = cast.hanako.number;
+    let order = CardOrder::Issue {
+        card,
+        member,
+        index: 0,
+    };
+    let parcel = sign_card_order(town.operator(), order, at);
+    town.desk.order(&cbor::encode(&parcel), at).unwrap();
+    let amount = yen(120);
+    let load = CardLoad { card, amount };
+    town.ask::<_, CardLoaded>(&cast.hanako, load, None, at)
+        .unwrap();
+    let written = card::Receipt {
+        csn: Csn::new([3; 10]),
+        version: KeyVersion::new(keys::Role::Receipt, 1).unwrap(),
+        kind: Kind::Load,
+        transaction: Transaction {
+            id: [9; 16],
+            amount: 120,
+            counter: 1,
+            bill: [0; 32],
+            terminal: [0; 8],
+            time: 0,
+        },
+        balance: 120,
+        mac: [7; 16],
+    };
+    let rule = Rule::CardReceipt(written.to_bytes(), None);
+    town.desk.carry_out(rule, at).unwrap();
+    let bill = town.bill(&cast.cafe, 30, at);
+    let body = CardPayment {
+        bill,
+        amount: yen(30),
+        card,
+    };
+    town.ask::<_, Receipt>(&cast.hanako, body, None, at)
+        .unwrap();
 }
 
 fn refused_at_the_door(town: &Town) {

@@ -251,6 +251,7 @@ pub(crate) fn bill_of(shop: PartyNumber, number: u64, amount: u64, issued: Time)
         issued,
         expires: issued.after(900),
         delivery: DeliveryKind::Data,
+        interface: None,
     }
 }
 

@@ -356,6 +356,7 @@ fn bill(shop: &Party) -> anyhow::Result<(SignedBytes, tegata_protocol::Amount)> 
         issued,
         expires: issued.after(3600),
         delivery: DeliveryKind::Tickets,
+        interface: None,
     };
     Ok((shop.signing.sign(&bill), amount))
 }
