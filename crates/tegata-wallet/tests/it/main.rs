@@ -11,6 +11,7 @@ mod card_browser;
 mod crash;
 mod deliveries;
 mod drawing;
+mod ic_card;
 mod page;
 mod page_card;
 mod page_pay;

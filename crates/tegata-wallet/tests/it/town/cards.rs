@@ -72,6 +72,11 @@ pub(crate) struct Cards {
     pub(crate) refuse: Option<Code>,
     /// Debit orders are of this much, whatever was agreed to.
     pub(crate) order_instead: Option<Amount>,
+    /// What is done to debit orders before they're signed, and who signs them.
+    pub(crate) spoil: Option<fn(&mut DebitOrder)>,
+    pub(crate) orders_by: SigningKey,
+    /// The centre has the card told this in the place of what it should.
+    pub(crate) send_instead: Option<Vec<u8>>,
     contact: Option<Contact>,
     /// Payments that the card made.
     pub(crate) made: Vec<PaymentId>,
@@ -94,6 +99,9 @@ impl Cards {
             waiting: HashMap::new(),
             refuse: None,
             order_instead: None,
+            spoil: None,
+            orders_by: debit_orders(),
+            send_instead: None,
             contact: None,
             made: Vec::new(),
         };
@@ -231,7 +239,10 @@ impl Cards {
     fn respond(&mut self, response: Response) -> Next {
         let (job, doing) = (self.contact().job, self.contact().doing);
         match response {
-            Response::Send(bytes) => Next::Send(CardBytes(bytes)),
+            Response::Send(bytes) => {
+                let bytes = self.send_instead.take().unwrap_or(bytes);
+                Next::Send(CardBytes(bytes))
+            }
             Response::Opened { resolved, purse } => {
                 if let Some(resolved) = resolved {
                     return self.resolved(&resolved, job);
@@ -242,7 +253,7 @@ impl Cards {
                     (Response::Ordered { counter, send }, Doing::Pay(payment, _)) => {
                         let bill = self.waiting[&payment].0;
                         let amount = self.order_instead.unwrap_or(yen(money.amount.into()));
-                        let order = DebitOrder {
+                        let mut order = DebitOrder {
                             card: card_number(),
                             payment,
                             bill,
@@ -253,7 +264,10 @@ impl Cards {
                             issued: now(),
                             command: CardBytes(send),
                         };
-                        Next::Agree(debit_orders().sign(&order))
+                        if let Some(spoil) = self.spoil {
+                            spoil(&mut order);
+                        }
+                        Next::Agree(self.orders_by.sign(&order))
                     }
                     (Response::Ordered { send, .. }, _) => Next::Send(CardBytes(send)),
                     (other, _) => self.respond(other),

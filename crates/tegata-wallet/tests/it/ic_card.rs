@@ -1,0 +1,199 @@
+//! What the wallet lets through to a card (K6, K7, K11): a centre, or whoever took its place on the
+//! network, that orders something else than was agreed to gets nothing of it to the card.
+
+use std::path::Path;
+
+use tegata_card::{
+    applet::Applet,
+    chip::Chip as _,
+    command::View,
+    image::FileMemory,
+    link::{InProcess, Link, LinkError},
+};
+use tegata_protocol::{
+    CardNumber, Digest, PaymentId,
+    card::{CardBytes, DebitOrder, Errand},
+};
+use tegata_wallet::{
+    Wallet, WalletError,
+    ic_card::{CardTrouble, Talk},
+    state::BillStatus,
+};
+
+use crate::{
+    story::{joined, wanted},
+    town::{PRICE, Town, cards::card_number, now, signing, yen},
+};
+
+/// A reader that writes down what the card is told.
+struct Recording {
+    card: InProcess<Applet<FileMemory>>,
+    told: Vec<Vec<u8>>,
+}
+
+impl Link for Recording {
+    fn reset(&mut self) -> Result<(), LinkError> {
+        self.card.reset()
+    }
+
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, LinkError> {
+        self.told.push(command.to_vec());
+        self.card.transmit(command)
+    }
+}
+
+impl Recording {
+    fn of(image: &Path) -> Self {
+        let mut applet = Applet::new(FileMemory::open(image).unwrap());
+        applet.power_on();
+        Self {
+            card: InProcess(applet),
+            told: Vec::new(),
+        }
+    }
+
+    /// Was it told what somebody saw?
+    fn views(&self) -> usize {
+        self.told.iter().filter(|c| c[..2] == [0x80, 0xd1]).count()
+    }
+}
+
+/// A bill that waits for a card with 5,000 on it.
+fn waiting(town: &Town, wallet: &mut Wallet) -> (Digest, PaymentId) {
+    let bill = wallet.order(&town.shop, wanted(), None, now()).unwrap();
+    let payment = wallet.agree_by_card(bill, card_number(), now()).unwrap();
+    (bill, payment)
+}
+
+fn ready(folder: &Path) -> (Town, Wallet, Recording) {
+    let town = Town::start();
+    let image = folder.join("card.image");
+    let mut wallet = joined(&town, folder);
+    town.issue_card(&image);
+    town.book().ic().owed = 5_000;
+    let mut link = Recording::of(&image);
+    wallet.card_begin(&mut link, Errand::Look, now()).unwrap();
+    link.told.clear();
+    (town, wallet, link)
+}
+
+#[test]
+fn an_order_that_differs_from_what_was_agreed_to_never_reaches_the_card() {
+    let folder = tempfile::tempdir().unwrap();
+    let (town, mut wallet, mut link) = ready(folder.path());
+    let spoils: [(fn(&mut DebitOrder), &str); 6] = [
+        (|o| o.card = CardNumber::from_bytes([1; 10]), "another card"),
+        (
+            |o| o.payment = PaymentId::new(Digest::of(b"other")),
+            "another payment",
+        ),
+        (|o| o.bill = Digest::of(b"other"), "another bill"),
+        (|o| o.amount = yen(PRICE + 1), "the amount"),
+        (|o| o.issued = now().before(3_600), "its time"),
+        (
+            |o| o.command = CardBytes(vec![0x80, 0xd1, 0, 0, 0]),
+            "its command",
+        ),
+    ];
+    for (spoil, says) in spoils {
+        let (_, payment) = waiting(&town, &mut wallet);
+        town.book().ic().spoil = Some(spoil);
+        let begun = wallet.card_begin(&mut link, Errand::Pay(payment, true), now());
+        let refused = begun.unwrap_err();
+        let WalletError::Card(CardTrouble::OrderDiffers(why)) = &refused else {
+            panic!("{refused}");
+        };
+        assert!(why.contains(says), "{why}");
+        assert_eq!(link.views(), 0, "{says}: the card was told of it");
+        town.book().ic().spoil = None;
+    }
+    let (_, payment) = waiting(&town, &mut wallet);
+    town.book().ic().orders_by = signing(77);
+    let begun = wallet.card_begin(&mut link, Errand::Pay(payment, true), now());
+    assert!(begun.unwrap_err().to_string().contains("didn't sign"));
+    assert_eq!((link.views(), town.book().ic().made.len()), (0, 0));
+}
+
+#[test]
+fn the_card_is_told_what_was_seen_and_then_the_order_and_after_a_no_neither() {
+    let folder = tempfile::tempdir().unwrap();
+    let (town, mut wallet, mut link) = ready(folder.path());
+    let (bill, payment) = waiting(&town, &mut wallet);
+    let pay = Errand::Pay(payment, true);
+    let mut talk = wallet.card_begin(&mut link, pay, now()).unwrap();
+    let Talk::Asking(agreement) = &talk.talk else {
+        panic!("{talk:?}");
+    };
+    assert_eq!(
+        (agreement.order.balance, agreement.left()),
+        (Some(yen(5_000)), Some(yen(2_000)))
+    );
+    let before = link.told.len();
+    wallet
+        .card_answer(&mut talk, &mut link, false, now())
+        .unwrap();
+    assert_eq!(link.views(), 0, "{:?}", &link.told[before..]);
+    assert!(matches!(talk.talk, Talk::Refused(_)));
+    assert_eq!(wallet.state().bill(bill).unwrap().status, BillStatus::Open);
+
+    let payment = wallet.agree_by_card(bill, card_number(), now()).unwrap();
+    let pay = Errand::Pay(payment, true);
+    // The order of before is found out first; then it's agreed to anew.
+    let found_out = wallet.card_begin(&mut link, pay, now());
+    let payment = match found_out.unwrap().talk {
+        Talk::Asking(_) => payment,
+        Talk::Refused(_) => wallet.agree_by_card(bill, card_number(), now()).unwrap(),
+        other => panic!("{other:?}"),
+    };
+    link.told.clear();
+    let pay = Errand::Pay(payment, true);
+    let mut talk = wallet.card_begin(&mut link, pay, now()).unwrap();
+    let Talk::Asking(agreement) = talk.talk.clone() else {
+        panic!("{talk:?}");
+    };
+    let order = agreement.order;
+    wallet
+        .card_answer(&mut talk, &mut link, true, now())
+        .unwrap();
+    assert!(
+        matches!(&talk.talk, Talk::Done(r) if r.paid == Some(payment)),
+        "{talk:?}"
+    );
+    let view = View {
+        amount: u32::try_from(PRICE).unwrap(),
+        counter: order.counter,
+        bill: *bill.as_bytes(),
+    };
+    let at = link.told.iter().position(|c| *c == view.command()).unwrap();
+    assert_eq!((link.views(), &link.told[at + 1]), (1, &order.command.0));
+    assert_eq!(wallet.state().bill(bill).unwrap().status, BillStatus::Held);
+}
+
+#[test]
+fn what_only_the_member_may_tell_the_card_isnt_carried_for_anybody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (town, mut wallet, mut link) = ready(folder.path());
+    let view = View {
+        amount: 1,
+        counter: 2,
+        bill: [0; 32],
+    };
+    for command in [
+        view.command(),
+        vec![0x00, 0xb0, 0, 0],
+        vec![0x80, 0xd0],
+        Vec::new(),
+    ] {
+        town.book().ic().send_instead = Some(command.clone());
+        let begun = wallet.card_begin(&mut link, Errand::Look, now());
+        let refused = begun.unwrap_err();
+        assert!(
+            matches!(refused, WalletError::Card(CardTrouble::Command)),
+            "{command:02x?}: {refused}"
+        );
+        assert!(
+            !link.told.contains(&command),
+            "{command:02x?} reached the card"
+        );
+    }
+}
