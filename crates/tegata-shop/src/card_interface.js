@@ -64,7 +64,7 @@ sheet.replaceSync(`
   @media (prefers-reduced-motion: reduce) { .card, .chip { transition: none; } }
   p { flex: 1 1 14rem; margin: 0; }
   .sum { display: block; font-size: 1.4rem; font-weight: 700; }
-  button { min-height: 2.75rem; margin: 0 .6rem 0 0; padding: .5rem 1.2rem; border: 0; border-radius: .4rem;
+  button { min-height: 2.75rem; margin: 0 .6rem .6rem 0; padding: .5rem 1.2rem; border: 0; border-radius: .4rem;
     background: var(--shop); color: var(--on); font: inherit; font-weight: 600; cursor: pointer; }
   button.second { background: none; color: var(--shop); box-shadow: inset 0 0 0 1.5px var(--shop); }
   button[hidden] { display: none; }

@@ -88,6 +88,20 @@ pub struct CardTalk {
     pub talk: Talk,
 }
 
+#[cfg(test)]
+impl CardTalk {
+    /// A talk in which nothing was said.
+    pub(crate) fn silent() -> Self {
+        Self {
+            card: CardNumber::from_bytes([0; 10]),
+            contact: Digest::of(b""),
+            step: 0,
+            bill: None,
+            talk: Talk::InDoubt,
+        }
+    }
+}
+
 /// Something about a card that the centre has nothing to do with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

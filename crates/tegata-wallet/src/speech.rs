@@ -125,6 +125,41 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_quote_is_said_line_by_line() {
+        use tegata_protocol::{
+            PartyNumber, Role, Time, TransactionNumber,
+            purchase::{DeliveryKind, Line, Rounding, TaxMode, TaxRate, compute_totals},
+        };
+        let yen = |minor| Amount::new(minor, Currency::JPY).unwrap();
+        let lines = vec![Line {
+            text: "Tea".into(),
+            quantity: 2,
+            unit_price: yen(600),
+            tax_rate: TaxRate::new(800).unwrap(),
+            tax_mode: TaxMode::Included,
+            discount: yen(0),
+        }];
+        let bill = Bill {
+            shop: PartyNumber::new(Role::Shop, 7).unwrap(),
+            transaction: TransactionNumber::new(1).unwrap(),
+            request: None,
+            totals: compute_totals(&lines, yen(0), Rounding::Down).unwrap(),
+            lines,
+            tip: yen(0),
+            rounding: Rounding::Down,
+            tax_number: None,
+            issued: Time::from_secs(0),
+            expires: Time::from_secs(9),
+            delivery: DeliveryKind::Post,
+            interface: None,
+        };
+        let english = "Momiji asks you to pay 1200 yen. 2 of Tea: 1200 yen.";
+        assert_eq!(quote(&bill, "Momiji", Language::En), english);
+        let japanese = "Momijiへのお支払いは1200円です。Tea、2点、1200円。";
+        assert_eq!(quote(&bill, "Momiji", Language::Ja), japanese);
+    }
+
+    #[test]
     fn amounts_are_said_as_people_say_them() {
         let yen = Amount::new(1_200, Currency::JPY).unwrap();
         assert_eq!(amount(yen, Language::En), "1200 yen");

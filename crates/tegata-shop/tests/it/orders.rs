@@ -47,6 +47,10 @@ fn a_sealed_order_becomes_a_bill_and_reserves_the_goods() {
     assert_eq!((bill.delivery, bill.request), (DeliveryKind::Post, None));
     let texts: Vec<&str> = bill.lines.iter().map(|line| line.text.as_str()).collect();
     assert_eq!(texts, ["Cup", "Tea", "Postage"]);
+    // The guide that the bill names is the one that the shop offers.
+    let guide = ureq::get(format!("{}/v1/card-interface", open.address));
+    let guide = guide.call().unwrap().body_mut().read_to_vec().unwrap();
+    assert_eq!(bill.interface, Some(tegata_protocol::Digest::of(&guide)));
     assert_eq!(bill.expires, bill.issued.after(3600));
     assert_eq!((left(&open, "cup"), left(&open, "tea")), (1, 49));
     assert!(

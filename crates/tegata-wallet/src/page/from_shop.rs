@@ -195,7 +195,8 @@ fn bill(
             Stand::Closed => { (notice(Tone::Bad, t.text(screens::status_key(view.status())))) }
         }
         (by_card)
-        (back(t, link.back_to(&seen.shop), &seen.shop.name))
+        // The page after it has this link, too.
+        div data-before-card { (back(t, link.back_to(&seen.shop), &seen.shop.name)) }
     };
     frame.page(&view.title, wallet).body(body)
 }

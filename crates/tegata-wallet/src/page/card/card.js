@@ -46,6 +46,7 @@ const tell = () => frame?.contentWindow?.postMessage(
 
 const enter = next => {
   state = next
+  guide.querySelector('button').hidden = next === 'paid'
   tell()
 }
 

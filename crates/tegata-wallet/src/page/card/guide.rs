@@ -185,6 +185,7 @@ fn framed(language: Language, text: &str, digest: Digest) -> Response {
 /// Where the script puts the frame. Without script there's no guide, and the forms do as well.
 pub(super) fn place(t: Texts<'_>, bill: &str, total: &str, shop: &str) -> Markup {
     html! {
+        p id="card-said" role="status" {}
         section.guide id="card-guide" hidden data-frame=(format!("{FRAME}?bill={bill}"))
             data-amount=(total) data-shop=(shop) data-title=(t.text("guide.title"))
             data-laid=(t.text("guide.laid")) data-lay=(t.text("guide.lay"))
@@ -194,7 +195,6 @@ pub(super) fn place(t: Texts<'_>, bill: &str, total: &str, shop: &str) -> Markup
             div {}
             p { button.secondary type="button" { (t.text("guide.without")) } }
         }
-        p id="card-said" role="status" {}
     }
 }
 

@@ -119,3 +119,57 @@ pub(super) struct Visited<'a> {
     pub(super) csrf: &'a str,
     pub(super) now: Time,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tegata_card::link::LinkError;
+
+    use super::*;
+
+    /// A reader that says when it's let go.
+    struct Noted(Arc<AtomicBool>);
+
+    impl Drop for Noted {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    impl Link for Noted {
+        fn reset(&mut self) -> Result<(), LinkError> {
+            Err(LinkError::Gone)
+        }
+
+        fn transmit(&mut self, _: &[u8]) -> Result<Vec<u8>, LinkError> {
+            Err(LinkError::Gone)
+        }
+    }
+
+    #[test]
+    fn a_card_waits_two_minutes_and_no_longer() {
+        let gone = Arc::new(AtomicBool::new(false));
+        let mut seat = Seat::default();
+        seat.at(5_000);
+        seat.laid = Some(Laid {
+            link: Box::new(Noted(Arc::clone(&gone))),
+            talk: CardTalk::silent(),
+            token: Token::random(),
+            since: seat.now,
+            meant: Meant {
+                bill: String::new(),
+                shop: None,
+                back: None,
+            },
+        });
+        seat.at(125_000);
+        assert!(!gone.load(Ordering::SeqCst));
+        seat.at(125_001);
+        assert!(
+            gone.load(Ordering::SeqCst),
+            "the reader's process has ended"
+        );
+        assert!(seat.laid.is_none());
+    }
+}
