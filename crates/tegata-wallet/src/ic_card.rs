@@ -254,6 +254,11 @@ impl Wallet {
         }
         if self.is_in_doubt(bill) {
             self.pay_again(bill, now)?;
+            let kept = self.state.bill(bill);
+            if kept.is_some_and(|k| k.status != BillStatus::AtCard) {
+                // It was another instruction: that one paid, and this says so.
+                self.payable(bill, Mode::Hold, now)?;
+            }
         } else {
             let order = self.payable(bill, Mode::Hold, now)?;
             self.send_agreement(
@@ -342,6 +347,12 @@ impl Wallet {
         now: Time,
     ) -> Result<CardLoaded, WalletError> {
         self.registered()?;
+        let loads = |p: &&Pending| p.what == Instruction::LoadCard(card);
+        let earlier = self.state.pending.iter().find(loads);
+        if let Some(earlier) = earlier.map(Pending::digest) {
+            // One is in doubt: whether it counted comes first, or the money would move twice.
+            return loaded(self.settle(earlier, None, now)?);
+        }
         let centre = self.centre(now)?;
         let body = CardLoad { card, amount };
         body.check()?;
@@ -358,15 +369,7 @@ impl Wallet {
         })??;
         let what = Instruction::LoadCard(card);
         let digest = self.keep_pending(&prepared, PartyNumber::CENTRE, what, now)?;
-        match self.settle(digest, Some(prepared), now)? {
-            Settled::CardLoaded(loaded) => Ok(loaded),
-            Settled::Registered
-            | Settled::Reference(_)
-            | Settled::Bill(_)
-            | Settled::Paid(_)
-            | Settled::Answered
-            | Settled::AtCard(_) => Err(WalletError::unsound("the answer", "it's of another kind")),
-        }
+        loaded(self.settle(digest, Some(prepared), now)?)
     }
 
     pub(crate) fn take_card_load(
@@ -535,13 +538,21 @@ impl Wallet {
             return Ok(());
         };
         let order = agreement.order.clone();
-        let answered = match agreed {
-            true => show_and_debit(link, &order),
-            false => Answered::Declined,
+        let told = if agreed {
+            show_and_debit(link, &order)
+        } else {
+            None
         };
+        let failed = agreed && told.is_none();
+        let answered = told.unwrap_or(Answered::Declined);
         let centre = self.centre(now)?;
         let step = self.say(talk, answered, &centre, now)?;
-        self.relay(talk, link, (step, &centre), now)
+        self.relay(talk, link, (step, &centre), now)?;
+        if failed && matches!(talk.talk, Talk::Refused(_)) {
+            // The member didn't decline: the card didn't take what was shown.
+            return Err(CardTrouble::NoCard.into());
+        }
+        Ok(())
     }
 
     fn say(
@@ -700,6 +711,18 @@ impl Wallet {
     }
 }
 
+fn loaded(settled: Settled) -> Result<CardLoaded, WalletError> {
+    match settled {
+        Settled::CardLoaded(loaded) => Ok(loaded),
+        Settled::Registered
+        | Settled::Reference(_)
+        | Settled::Bill(_)
+        | Settled::Paid(_)
+        | Settled::Answered
+        | Settled::AtCard(_) => Err(WalletError::unsound("the answer", "it's of another kind")),
+    }
+}
+
 fn transmit(link: &mut dyn Link, command: &[u8]) -> Answered {
     match link.transmit(command) {
         Ok(answer) if !answer.is_empty() => Answered::By(CardBytes(answer)),
@@ -709,17 +732,14 @@ fn transmit(link: &mut dyn Link, command: &[u8]) -> Answered {
 
 /// VIEW tells the card what the member saw; then the order. If the card doesn't take VIEW, it doesn't get
 /// the order.
-fn show_and_debit(link: &mut dyn Link, order: &DebitOrder) -> Answered {
-    let Ok(amount) = u32::try_from(order.amount.minor()) else {
-        return Answered::Declined;
-    };
+fn show_and_debit(link: &mut dyn Link, order: &DebitOrder) -> Option<Answered> {
     let view = View {
-        amount,
+        amount: u32::try_from(order.amount.minor()).ok()?,
         counter: order.counter,
         bill: *order.bill.as_bytes(),
     };
     match link.transmit(&view.command()) {
-        Ok(answer) if answer == [0x90, 0x00] => transmit(link, &order.command.0),
-        Ok(_) | Err(_) => Answered::Declined,
+        Ok(answer) if answer == [0x90, 0x00] => Some(transmit(link, &order.command.0)),
+        Ok(_) | Err(_) => None,
     }
 }

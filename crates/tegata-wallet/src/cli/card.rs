@@ -11,8 +11,9 @@ use tegata_program::{
     password::{PasswordA, PasswordB},
 };
 use tegata_protocol::{
-    Amount, CardNumber, Digest, Time,
+    Amount, CardNumber, Digest, PaymentId, Time,
     card::{Change, Errand},
+    refusal::Code,
 };
 
 use super::{
@@ -251,12 +252,11 @@ fn pay(folder: &Path, args: &PayArgs, out: &Output, now: Time) -> Result<(), Fai
     }
     let mut link = args.reader.open()?;
     let card = card_on(&mut link).map_err(|e| out.failed(e.into()))?;
-    let payment = wallet
-        .agree_by_card(bill, card, moment())
-        .map_err(|e| out.failed(e))?;
-    let errand = Errand::Pay(payment, !args.no_balance);
-    let talk = wallet.card_begin(&mut link, errand, moment());
-    let mut talk = talk.map_err(|e| out.failed(e))?;
+    let (mut payment, mut talk) = begin(&mut wallet, &mut link, (bill, card), args, out)?;
+    if matches!(&talk.talk, Talk::Refused(why) if why.code == Code::IcCardNotDue) {
+        // An order that nobody answered was found to be void: it's agreed to anew.
+        (payment, talk) = begin(&mut wallet, &mut link, (bill, card), args, out)?;
+    }
     if let Talk::Asking(agreement) = &talk.talk {
         let view = AgreementView::from(&**agreement);
         out.note(&view.to_string());
@@ -284,6 +284,22 @@ fn pay(folder: &Path, args: &PayArgs, out: &Output, now: Time) -> Result<(), Fai
         speech::aloud(&speech::paid(left, speech::language()));
     }
     out.value(&value, &text)
+}
+
+/// Agrees to the bill, if that isn't done yet, and lays the card on.
+fn begin(
+    wallet: &mut Wallet,
+    link: &mut Helper,
+    (bill, card): (Digest, CardNumber),
+    args: &PayArgs,
+    out: &Output,
+) -> Result<(PaymentId, CardTalk), Failure> {
+    let payment = wallet
+        .agree_by_card(bill, card, moment())
+        .map_err(|e| out.failed(e))?;
+    let errand = Errand::Pay(payment, !args.no_balance);
+    let talk = wallet.card_begin(link, errand, moment());
+    Ok((payment, talk.map_err(|e| out.failed(e))?))
 }
 
 fn find_bill(
@@ -384,8 +400,7 @@ fn tickets(folder: &Path, args: &ReadArgs, out: &Output, now: Time) -> Result<()
                     "slot": slot, "ticket": id.to_string(), "punched": told.punched,
                 }));
             }
-            Talk::Refused(refusal)
-                if refusal.code == tegata_protocol::refusal::Code::IcCardTicket => {}
+            Talk::Refused(refusal) if refusal.code == Code::IcCardTicket => {}
             Talk::Refused(_) | Talk::InDoubt | Talk::Asking(_) => return Err(ended(&talk, out)),
         }
     }

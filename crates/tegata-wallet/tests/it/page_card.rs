@@ -447,7 +447,7 @@ async fn every_refusal_about_cards_is_told_in_both_languages() {
     let bill = member.shop.bill(|_| {});
     let codes = Code::ALL
         .iter()
-        .filter(|code| (800..816).contains(&code.number()));
+        .filter(|code| (800..900).contains(&code.number()));
     let mut told = 0;
     for code in codes {
         member.town.book().ic().refuse = Some(*code);
