@@ -544,10 +544,17 @@ impl Wallet {
             None
         };
         let failed = agreed && told.is_none();
+        let ordered = told.is_some();
         let answered = told.unwrap_or(Answered::Declined);
-        let centre = self.centre(now)?;
-        let step = self.say(talk, answered, &centre, now)?;
-        self.relay(talk, link, (step, &centre), now)?;
+        let carried = self.centre(now).and_then(|centre| {
+            let step = self.say(talk, answered, &centre, now)?;
+            self.relay(talk, link, (step, &centre), now)
+        });
+        match carried {
+            // The card may have taken it off: whatever failed since, nobody may say that it didn't.
+            Err(_) if ordered => talk.talk = Talk::InDoubt,
+            carried => carried?,
+        }
         if failed && matches!(talk.talk, Talk::Refused(_)) {
             // The member didn't decline: the card didn't take what was shown.
             return Err(CardTrouble::NoCard.into());

@@ -16,7 +16,7 @@ use tegata_protocol::{
     Amount, MessageId, PartyNumber, SignedBytes, Time, Unverified, Verified,
     card::CardPaid,
     envelope::{Body, Message},
-    payment::{Closing, Collect, Delivered, HoldClosed, Item, Mailbox},
+    payment::{Collect, Delivered, HoldClosed, Item, Mailbox},
     prepaid::PrepaidCard,
 };
 
@@ -273,7 +273,7 @@ impl Wallet {
         match bill {
             Some(bill) if bill.status == BillStatus::Closed => return Taken::Known,
             // The card never paid, so the shop was never told: the bill may still be paid.
-            Some(bill) if waits_for_card(bill) && closed.closing == Closing::Voided => {
+            Some(bill) if waits_for_card(bill) => {
                 (bill.status, bill.payment) = (BillStatus::Open, None);
                 return Taken::Known;
             }
