@@ -303,7 +303,7 @@ codes! {
         "This card is out of use: reported lost, replaced, copied or ended. Ask the centre.";
     /// Another card lies on the reader.
     IcCardChanged = 803, "ic_card_changed", Mend,
-        "Another card lies on the reader. Put the first one back and begin again; nothing was paid.";
+        "Another card lies on the reader, or this payment is another card's. Put that one on it and begin again.";
     /// It doesn't know the keys that it should.
     IcCardUnproven = 804, "ic_card_unproven", Mend,
         "The card on the reader doesn't prove to be the one it says. Don't use it.";
@@ -331,6 +331,9 @@ codes! {
     /// The card-key server can't be reached.
     IcCardService = 812, "ic_card_service", Later,
         "The centre can't reach its card service now. Try again in a minute.";
+    /// The hold ends before member and shop could act on a payment.
+    IcCardTooLate = 813, "ic_card_too_late", Later,
+        "Too little time is left for this payment. In two minutes its money is free, and the bill can be paid again.";
     /// A number that is in use.
     IcCardKnown = 814, "ic_card_known", Mend,
         "A card with this number was issued before.";

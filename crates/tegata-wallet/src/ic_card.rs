@@ -42,6 +42,10 @@ use crate::{
 /// How far a debit order's time may be off, in seconds.
 const FRESH_SECONDS: u64 = 300;
 
+/// How old an order may be when the member agrees to it, in seconds. The card-key server forgets one that
+/// nobody has answered for 120 (docs/card-keys.md); a debit after that is in doubt for sure.
+const ANSWER_SECONDS: u64 = 100;
+
 /// How often the same answer is sent when the centre can't be reached.
 const TRIES: u8 = 3;
 
@@ -84,6 +88,8 @@ pub struct CardTalk {
     contact: Digest,
     step: u32,
     bill: Option<CardOrder>,
+    /// The member was asked.
+    asked: bool,
     /// Where it stands.
     pub talk: Talk,
 }
@@ -97,6 +103,7 @@ impl CardTalk {
             contact: Digest::of(b""),
             step: 0,
             bill: None,
+            asked: false,
             talk: Talk::InDoubt,
         }
     }
@@ -123,6 +130,9 @@ pub enum CardTrouble {
         "the centre's order to the card differs from the bill: {0}. Nothing of it reached the card"
     )]
     OrderDiffers(&'static str),
+    /// The member took too long.
+    #[error("the question waited too long for its answer. Nothing of the order reached the card")]
+    Late,
     /// The centre wanted to tell the card what only the member's computer may.
     #[error("the centre sent a command that isn't for it to send; the card didn't get it")]
     Command,
@@ -140,6 +150,7 @@ impl CardTrouble {
             Self::Reader(_) => "card_reader",
             Self::NotOurs => "card_foreign",
             Self::OrderDiffers(_) => "card_order_differs",
+            Self::Late => "card_late",
             Self::Command => "card_command",
             Self::NoneKnown => "no_card_known",
         }
@@ -148,7 +159,7 @@ impl CardTrouble {
     pub(crate) const fn exit(&self) -> Exit {
         match self {
             Self::NoCard | Self::Changed | Self::Reader(_) => Exit::Unreachable,
-            Self::NotOurs | Self::OrderDiffers(_) | Self::Command => Exit::Refused,
+            Self::NotOurs | Self::OrderDiffers(_) | Self::Late | Self::Command => Exit::Refused,
             Self::NoneKnown => Exit::Usage,
         }
     }
@@ -163,6 +174,7 @@ impl CardTrouble {
             Self::OrderDiffers(_) | Self::Command => {
                 Some("nothing was paid: tell the centre, and pay another way")
             }
+            Self::Late => Some("pay again, and answer within a minute and a half"),
             Self::NoneKnown => {
                 Some("run `tegata-wallet card show` once with the card on the reader")
             }
@@ -498,6 +510,7 @@ impl Wallet {
             contact,
             step: 0,
             bill,
+            asked: false,
             talk: Talk::InDoubt,
         };
         self.relay(&mut talk, link, (step, &centre), now)?;
@@ -538,7 +551,8 @@ impl Wallet {
             return Ok(());
         };
         let order = agreement.order.clone();
-        let told = if agreed {
+        let late = agreed && now > order.issued.after(ANSWER_SECONDS);
+        let told = if agreed && !late {
             show_and_debit(link, &order)
         } else {
             None
@@ -554,6 +568,9 @@ impl Wallet {
             // The card may have taken it off: whatever failed since, nobody may say that it didn't.
             Err(_) if ordered => talk.talk = Talk::InDoubt,
             carried => carried?,
+        }
+        if late && matches!(talk.talk, Talk::Refused(_)) {
+            return Err(CardTrouble::Late.into());
         }
         if failed && matches!(talk.talk, Talk::Refused(_)) {
             // The member didn't decline: the card didn't take what was shown.
@@ -606,7 +623,10 @@ impl Wallet {
                     continue;
                 }
                 Next::Agree(signed) => match self.check_order(talk, &signed, centre, now) {
-                    Ok(agreement) => Talk::Asking(Box::new(agreement)),
+                    Ok(agreement) => {
+                        talk.asked = true;
+                        Talk::Asking(Box::new(agreement))
+                    }
                     Err(why) => {
                         // The card sees nothing of it, and the centre learns that it isn't wanted.
                         drop(self.say(talk, Answered::Declined, centre, now));
@@ -650,6 +670,9 @@ impl Wallet {
         }
         if order.bill != agreed.bill {
             return Err("it's of another bill");
+        }
+        if kept.shop().ok() != Some(order.shop) {
+            return Err("it's for another shop");
         }
         if order.amount != agreed.amount {
             return Err("the amount isn't the bill's");
@@ -700,14 +723,13 @@ impl Wallet {
 
     /// A payment that the centre gave up may be made again.
     fn learn_refusal(&mut self, talk: &CardTalk, code: Code, now: Time) -> Result<(), WalletError> {
-        let given_up = matches!(
+        let ended = matches!(
             code,
-            Code::IcCardDeclined
-                | Code::IcCardNotDue
-                | Code::IcCardNotAsShown
-                | Code::IcCardInsufficient
-                | Code::IcCardLimit
+            Code::IcCardDeclined | Code::IcCardNotDue | Code::IcCardNotAsShown
         );
+        // Before the question these are about what was to be written on the card, not about the payment.
+        let unmet = matches!(code, Code::IcCardInsufficient | Code::IcCardLimit);
+        let given_up = ended || (unmet && talk.asked);
         let bill = talk.bill.filter(|_| given_up).map(|order| order.bill);
         let kept = bill.and_then(|bill| self.state.bill_mut(bill));
         if let Some(kept) = kept.filter(|k| k.status == BillStatus::AtCard) {

@@ -46,6 +46,8 @@ enum Job {
     Block,
     Unblock,
     Terminate,
+    /// The limits of the settings, where the card still has others.
+    Limit,
     /// The next version of each key.
     ChangeKeys,
     Load,
@@ -77,7 +79,10 @@ struct Results {
     loaded: u32,
     paid: Option<PaymentId>,
     ticket: Option<CardTicket>,
-    declined: bool,
+    /// Why the payment isn't ordered; told if the card turns out not to have made it before.
+    unordered: Option<Code>,
+    /// The card was told the limits of the settings.
+    limited: bool,
     /// An order of this contact has left, and nobody knows yet what the card did.
     ordered: Option<OrderId>,
     blocked: bool,
@@ -203,6 +208,8 @@ impl Contact {
                     Next::Refused(Refusal::new(Code::IcCardService))
                 }
             }
+            // Whatever came in between, nobody knows what the card did about the order.
+            Stop::Refused(_) if self.results.ordered.is_some() => Next::InDoubt,
             Stop::Refused(refusal) => Next::Refused(refusal),
         }
     }
@@ -221,6 +228,7 @@ impl Contact {
             return self.plan_first(standing.card.state);
         }
         desk.catch_up(&mut house, self.card, now)?;
+        let in_doubt = known.as_ref().is_some_and(|known| known.in_doubt.is_some());
         if known.is_some_and(|known| known.denied) && !standing.card.state.is_over() {
             // It found a copy, or was told of a loss, and the book hasn't heard of it.
             desk.carry_out(Rule::CardCopied(self.card), now)?;
@@ -239,7 +247,7 @@ impl Contact {
         if renews.map_err(stock)? && standing.card.state == CardState::Active {
             self.plan.push_back(Job::ChangeKeys);
         }
-        self.plan_errand(&standing, now)?;
+        self.plan_errand(&standing, in_doubt, now)?;
         self.next_job(desk)
     }
 
@@ -251,16 +259,21 @@ impl Contact {
         self.select()
     }
 
-    fn plan_errand(&mut self, standing: &Standing, now: Time) -> Result<(), Stop> {
+    fn plan_errand(&mut self, standing: &Standing, in_doubt: bool, now: Time) -> Result<(), Stop> {
         if standing.owed > 0 && standing.card.state == CardState::Active {
             self.plan.push_back(Job::Load);
         }
         let job = match &self.errand {
             Errand::Look => Job::Read,
-            Errand::Pay(payment, read) => {
-                due(standing, *payment, now)?;
-                Job::Pay(*payment, *read)
-            }
+            Errand::Pay(payment, read) => match due(standing, *payment, now) {
+                Ok(_) => Job::Pay(*payment, *read),
+                // No new order; but what became of the one that is out comes first.
+                Err(code) if in_doubt => {
+                    self.results.unordered = Some(code);
+                    Job::Read
+                }
+                Err(code) => return Err(code.into()),
+            },
             Errand::PutTicket(slot, ticket) => Job::Put(*slot, ticket.clone()),
             Errand::ReadTicket(slot) => Job::ReadTicket(*slot),
             Errand::ClearTicket(slot) => Job::Clear(*slot),
@@ -283,7 +296,7 @@ impl Contact {
         };
         let hold = self.hold(desk, payment)?;
         if hold.payer != standing.card.account() {
-            return Err(Code::IcCardNotDue.into());
+            return Err(Code::IcCardChanged.into());
         }
         match hold.state {
             HoldState::Awaiting => Ok(None),
@@ -309,13 +322,17 @@ impl Contact {
             return self.select();
         }
         self.waiting = Waiting::Over;
-        if let (true, Errand::Pay(payment, _)) = (self.results.declined, &self.errand) {
-            // Whoever says no after the card has paid, has paid.
-            let hold = self.hold(desk, *payment)?;
-            if !matches!(hold.state, HoldState::Open | HoldState::Captured(_)) {
-                return Err(Code::IcCardDeclined.into());
+        if let (Some(code), Errand::Pay(payment, _)) = (self.results.unordered, &self.errand) {
+            match self.hold(desk, *payment)?.state {
+                // Whoever says no after the card has paid, has paid.
+                HoldState::Open | HoldState::Captured(_) => self.results.paid = Some(*payment),
+                HoldState::Expired | HoldState::Voided if code != Code::IcCardDeclined => {
+                    return Err(Code::IcCardNotDue.into());
+                }
+                HoldState::Awaiting | HoldState::Expired | HoldState::Voided => {
+                    return Err(code.into());
+                }
             }
-            self.results.paid = Some(*payment);
         }
         Ok(Next::Done(self.report(desk)?))
     }
@@ -348,7 +365,7 @@ impl Contact {
                 // finds out uses its counter up.
                 let mut house = desk.connect()?;
                 house.call(&Request::Abandon(id))?;
-                self.results.declined = true;
+                self.results.unordered = Some(Code::IcCardDeclined);
                 self.plan.clear();
                 self.plan.push_back(Job::Undo);
                 self.next_job(desk)
@@ -423,6 +440,7 @@ impl Contact {
             Job::Block => Task::Block,
             Job::Unblock => Task::Unblock,
             Job::Terminate => Task::Terminate,
+            Job::Limit => Task::Limit(desk.limits()),
             Job::ChangeKeys => Task::ChangeKeys,
             Job::Load => Task::Load,
             Job::Pay(_, read) => Task::Debit { read: *read },
@@ -454,6 +472,13 @@ impl Contact {
             }
             Response::Opened { purse, .. } => {
                 desk.catch_up(house, self.card, now)?;
+                if purse.limits != desk.limits() && !self.results.limited {
+                    // The settings were changed: first the card's limits follow, or it would refuse.
+                    house.call(&Request::Abandon(id))?;
+                    self.plan.push_front(job);
+                    self.plan.push_front(Job::Limit);
+                    return self.next_job(desk);
+                }
                 match &job {
                     Job::Pay(payment, read) => {
                         let (pay, balance) = ((*payment, *read), purse.balance);
@@ -464,6 +489,7 @@ impl Contact {
                     | Job::Block
                     | Job::Unblock
                     | Job::Terminate
+                    | Job::Limit
                     | Job::ChangeKeys
                     | Job::Undo
                     | Job::Read
@@ -564,7 +590,18 @@ impl Contact {
                 // Now it's a card like any other, with whatever is owed to it.
                 return self.plan_all(desk, now);
             }
-            Job::Terminate => return Err(Code::IcCardEnded.into()),
+            Job::Terminate => {
+                // It was found out on the way: that the card has paid is the better answer.
+                let standing = self.standing(desk)?;
+                return match self.errand_done(desk, &standing) {
+                    Ok(Some(paid)) => Ok(paid),
+                    Err(Stop::Fault(fault)) => Err(fault.into()),
+                    Ok(None) | Err(Stop::Refused(_) | Stop::InDoubt) => {
+                        Err(Code::IcCardEnded.into())
+                    }
+                };
+            }
+            Job::Limit => self.results.limited = true,
             Job::ChangeKeys => {
                 let done = desk.stock.set_renewal(self.card, false);
                 done.map_err(|e| super::book(format!("the stock: {e:?}")))?;
@@ -578,7 +615,8 @@ impl Contact {
                     punched: told.punched,
                 });
             }
-            Job::Undo | Job::Load | Job::Pay(..) | Job::Read | Job::Put(..) | Job::Clear(_) => {}
+            Job::Undo => self.results.ordered = None,
+            Job::Load | Job::Pay(..) | Job::Read | Job::Put(..) | Job::Clear(_) => {}
         }
         // A doubt of before may just have been cleared up, and money may be owed.
         let standing = self.standing(desk)?;
@@ -677,13 +715,21 @@ impl Contact {
 }
 
 /// The payment that waits for the card, if there's time enough left for it.
-fn due(standing: &Standing, payment: PaymentId, now: Time) -> Result<&Hold, Stop> {
+fn due(standing: &Standing, payment: PaymentId, now: Time) -> Result<&Hold, Code> {
     if standing.card.state == CardState::Blocked {
-        return Err(Code::IcCardBlocked.into());
+        return Err(Code::IcCardBlocked);
+    }
+    // Reported lost, say, since the contact began.
+    if standing.card.state.is_over() {
+        return Err(Code::IcCardEnded);
     }
     let hold = standing.awaiting.iter().find(|h| h.payment == payment);
-    let hold = hold.filter(|h| now.after(TIME_TO_PAY) < h.expires);
-    hold.ok_or(Code::IcCardNotDue.into())
+    let hold = hold.ok_or(Code::IcCardNotDue)?;
+    if now.after(TIME_TO_PAY) < hold.expires {
+        Ok(hold)
+    } else {
+        Err(Code::IcCardTooLate)
+    }
 }
 
 fn send(bytes: Vec<u8>) -> Next {

@@ -191,6 +191,7 @@ const fn next_with_card(trouble: &CardTrouble) -> &'static str {
         CardTrouble::NoCard | CardTrouble::Changed | CardTrouble::NoneKnown => "next.lay_on",
         CardTrouble::Reader(_) => "next.reader",
         CardTrouble::NotOurs => "next.own_card",
+        CardTrouble::Late => "next.again",
         CardTrouble::OrderDiffers(_) | CardTrouble::Command => "next.tell_centre",
     }
 }
@@ -242,6 +243,7 @@ fn at_card(t: Texts<'_>, trouble: &CardTrouble) -> String {
         CardTrouble::Reader(why) => return t.fill("card_trouble.reader", &[("why", why)]),
         CardTrouble::NotOurs => "card_trouble.foreign",
         CardTrouble::OrderDiffers(why) => return t.fill("card_trouble.differs", &[("why", why)]),
+        CardTrouble::Late => "card_trouble.late",
         CardTrouble::Command => "card_trouble.command",
         CardTrouble::NoneKnown => "ic.none",
     };

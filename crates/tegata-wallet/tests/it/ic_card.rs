@@ -11,8 +11,9 @@ use tegata_card::{
     link::{InProcess, Link, LinkError},
 };
 use tegata_protocol::{
-    CardNumber, Digest, PaymentId,
+    CardNumber, Digest, PartyNumber, PaymentId, Role,
     card::{CardBytes, DebitOrder, Errand},
+    refusal::Code,
 };
 use tegata_wallet::{
     Wallet, WalletError,
@@ -22,7 +23,7 @@ use tegata_wallet::{
 
 use crate::{
     story::{joined, wanted},
-    town::{PRICE, Town, cards::card_number, now, signing, yen},
+    town::{Mischief, PRICE, Town, cards::card_number, now, signing, yen},
 };
 
 /// A reader that writes down what the card is told.
@@ -97,13 +98,17 @@ fn ready(folder: &Path) -> (Town, Wallet, Recording) {
 fn an_order_that_differs_from_what_was_agreed_to_never_reaches_the_card() {
     let folder = tempfile::tempdir().unwrap();
     let (town, mut wallet, mut link) = ready(folder.path());
-    let spoils: [(Spoil, &str); 6] = [
+    let spoils: [(Spoil, &str); 7] = [
         (|o| o.card = CardNumber::from_bytes([1; 10]), "another card"),
         (
             |o| o.payment = PaymentId::new(Digest::of(b"other")),
             "another payment",
         ),
         (|o| o.bill = Digest::of(b"other"), "another bill"),
+        (
+            |o| o.shop = PartyNumber::new(Role::Shop, 99).unwrap(),
+            "another shop",
+        ),
         (|o| o.amount = yen(PRICE + 1), "the amount"),
         (|o| o.issued = now().before(3_600), "its time"),
         (
@@ -203,4 +208,91 @@ fn what_only_the_member_may_tell_the_card_isnt_carried_for_anybody_else() {
             "{command:02x?} reached the card"
         );
     }
+}
+
+/// The card was told to pay, and then nobody could be reached: it has paid, and the next contact says so.
+#[test]
+fn after_the_order_has_reached_the_card_whatever_fails_is_in_doubt() {
+    let folder = tempfile::tempdir().unwrap();
+    let (town, mut wallet, mut link) = ready(folder.path());
+    let (bill, payment) = waiting(&town, &mut wallet);
+    let pay = || Errand::Pay(payment, true);
+    let mut talk = wallet.card_begin(&mut link, pay(), now()).unwrap();
+    town.misbehave(Mischief::DropBeforeActing);
+    wallet
+        .card_answer(&mut talk, &mut link, true, now())
+        .unwrap();
+    assert!(matches!(talk.talk, Talk::InDoubt), "{talk:?}");
+    let status = |wallet: &Wallet| wallet.state().bill(bill).unwrap().status;
+    assert_eq!((link.views(), status(&wallet)), (1, BillStatus::AtCard));
+    town.misbehave(Mischief::None);
+    let talk = wallet.card_begin(&mut link, pay(), now()).unwrap();
+    assert!(
+        matches!(&talk.talk, Talk::Done(r) if r.paid == Some(payment)),
+        "{talk:?}"
+    );
+    assert_eq!((link.views(), status(&wallet)), (1, BillStatus::Held));
+}
+
+#[test]
+fn an_answer_that_comes_too_late_tells_the_card_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (town, mut wallet, mut link) = ready(folder.path());
+    let (bill, payment) = waiting(&town, &mut wallet);
+    let pay = Errand::Pay(payment, true);
+    let mut talk = wallet.card_begin(&mut link, pay, now()).unwrap();
+    let answered = wallet.card_answer(&mut talk, &mut link, true, now().after(110));
+    let refused = answered.unwrap_err();
+    assert!(
+        matches!(refused, WalletError::Card(CardTrouble::Late)),
+        "{refused}"
+    );
+    assert_eq!((link.views(), town.book().ic().made.len()), (0, 0));
+    assert_eq!(wallet.state().bill(bill).unwrap().status, BillStatus::Open);
+}
+
+/// Only what ends the payment lets the bill be agreed to anew: the rest may leave an order out there.
+#[test]
+fn a_refusal_that_ends_nothing_leaves_the_bill_with_its_card() {
+    let folder = tempfile::tempdir().unwrap();
+    let (town, mut wallet, mut link) = ready(folder.path());
+    let (bill, payment) = waiting(&town, &mut wallet);
+    for code in Code::ALL
+        .iter()
+        .filter(|code| (800..900).contains(&code.number()))
+    {
+        let ends = [
+            Code::IcCardDeclined,
+            Code::IcCardNotDue,
+            Code::IcCardNotAsShown,
+        ];
+        if ends.contains(code) {
+            continue;
+        }
+        town.book().ic().refuse = Some(*code);
+        let pay = Errand::Pay(payment, true);
+        let talk = wallet.card_begin(&mut link, pay, now()).unwrap();
+        assert!(matches!(talk.talk, Talk::Refused(_)), "{talk:?}");
+        let kept = wallet.state().bill(bill).unwrap();
+        assert_eq!(
+            (kept.status, kept.payment),
+            (BillStatus::AtCard, Some(payment)),
+            "{code}"
+        );
+    }
+}
+
+#[test]
+fn a_bill_whose_card_never_came_may_be_paid_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (town, mut wallet, mut link) = ready(folder.path());
+    let (bill, first) = waiting(&town, &mut wallet);
+    town.close_hold();
+    wallet.collect(now()).unwrap();
+    let kept = wallet.state().bill(bill).unwrap();
+    assert_eq!((kept.status, kept.payment), (BillStatus::Open, None));
+    let second = wallet.agree_by_card(bill, card_number(), now()).unwrap();
+    assert_ne!(first, second);
+    let talk = wallet.card_begin(&mut link, Errand::Pay(second, true), now());
+    assert!(matches!(talk.unwrap().talk, Talk::Asking(_)));
 }

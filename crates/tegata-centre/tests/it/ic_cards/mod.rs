@@ -445,6 +445,88 @@ fn a_blocked_card_stops_and_goes_on_and_a_lost_one_is_over() {
     world.town().assert_clean();
 }
 
+/// The order's answer is the fifth: SELECT, twice the opening, the purse, the order.
+const ORDER: usize = 4;
+
+/// The card has paid, and nobody heard of it.
+fn paid_unheard(world: &mut World) -> PaymentId {
+    let payment = world.agree(&world.bill(1_200)).unwrap();
+    let course = world.pay(payment, Some((ORDER, Mishap::AnswerLost)));
+    assert_eq!(course.end, Some(Next::InDoubt), "{course:?}");
+    payment
+}
+
+/// Whatever stands against a new order: first it's found out what became of the one that is out.
+#[test]
+fn a_card_that_has_paid_is_heard_before_anything_is_refused() {
+    let change = |world: &World, change| {
+        let body = CardRequest {
+            card: world.number,
+            change,
+        };
+        let done: Result<Done, Code> = world.town().ask(&world.member, body, None, world.now());
+        done.unwrap();
+    };
+    let late = |world: &mut World| {
+        let town = world.town.as_mut().unwrap();
+        town.now = town.now.after(1_700);
+    };
+    type Against<'a> = &'a dyn Fn(&mut World);
+    let cases: [(Against<'_>, Code); 3] = [
+        (&late, Code::IcCardTooLate),
+        (&|world| change(world, Change::Block), Code::IcCardBlocked),
+        (&|world| change(world, Change::Lost), Code::IcCardEnded),
+    ];
+    for (against, code) in cases {
+        let mut world = World::loaded();
+        let payment = paid_unheard(&mut world);
+        against(&mut world);
+        let course = world.pay(payment, None);
+        assert_eq!(course.paid(), Some(payment), "{code}: {course:?}");
+        assert_eq!(world.hold(payment).state, HoldState::Open);
+        // Without an order that is out, that's the answer, and nothing else changes.
+        let mut world = World::loaded();
+        let payment = world.agree(&world.bill(1_200)).unwrap();
+        against(&mut world);
+        assert_eq!(world.pay(payment, None).code(), Some(code));
+        assert_eq!(world.hold(payment).state, HoldState::Awaiting);
+    }
+    // In doubt, too late, and the card hadn't paid: the bill may be agreed to anew.
+    let mut world = World::loaded();
+    let bill = world.bill(1_200);
+    let payment = world.agree(&bill).unwrap();
+    let course = world.pay(payment, Some((ORDER, Mishap::CommandLost)));
+    assert_eq!(course.end, Some(Next::InDoubt), "{course:?}");
+    late(&mut world);
+    assert_eq!(world.pay(payment, None).code(), Some(Code::IcCardNotDue));
+    assert_eq!(world.hold(payment).state, HoldState::Voided);
+    world.town().assert_clean();
+}
+
+#[test]
+fn cards_follow_when_the_limits_are_raised() {
+    let mut world = World::loaded();
+    let file = world.town().data().join("centre.toml");
+    let settings = std::fs::read_to_string(&file).unwrap();
+    let raised = settings.replace("\"20000\"", "\"30000\"");
+    assert_ne!(settings, raised);
+    std::fs::write(&file, raised).unwrap();
+    world.restart_centre();
+    world.town().fund(&[(&world.member, 40_000)], world.now());
+    world.load(20_000).unwrap();
+    let payment = world.agree(&world.bill(1_000)).unwrap();
+    let course = world.pay(payment, None);
+    assert_eq!(course.paid(), Some(payment), "{course:?}");
+    let Some(Next::Done(report)) = course.end else {
+        panic!("{course:?}");
+    };
+    assert_eq!((report.loaded, report.balance), (yen(20_000), yen(24_000)));
+    world.check();
+    let asked = world.keys.asked.lock().unwrap().clone();
+    assert_eq!(asked.iter().filter(|a| **a == "limit").count(), 1);
+    world.town().assert_clean();
+}
+
 #[test]
 fn a_card_gets_new_keys_at_its_next_contact_and_goes_on() {
     let mut world = World::loaded();
@@ -468,6 +550,7 @@ fn a_replacement_has_what_the_lost_card_had() {
     let mut world = World::loaded();
     let paid = world.agree(&world.bill(1_000)).unwrap();
     assert!(world.settle(paid));
+    let unpaid = world.agree(&world.bill(10)).unwrap();
     let second = tegata_protocol::CardNumber::from_bytes([8; 10]);
     let list = format!("{second} {}\n", "51".repeat(32));
     let cards = tegata_centre::ic_card::stock::parse(&list).unwrap();
@@ -490,9 +573,13 @@ fn a_replacement_has_what_the_lost_card_had() {
     );
     world.number = second;
     world.card = tegata_card::applet::Applet::new(Pages::blank([8; 10]));
+    // What the first was to pay isn't this one's; it may have been paid.
+    let course = world.pay(unpaid, None);
+    assert_eq!(course.code(), Some(Code::IcCardChanged), "{course:?}");
+    // All but what is set aside for that payment.
     let looked = world.contact(Errand::Look, None);
     assert!(
-        matches!(&looked.end, Some(Next::Done(r)) if r.balance == yen(4_000) && r.loaded == yen(4_000)),
+        matches!(&looked.end, Some(Next::Done(r)) if r.balance == yen(3_990) && r.loaded == yen(3_990)),
         "{looked:?}"
     );
     let state = world.town().reader().card(&old).unwrap().unwrap().state;

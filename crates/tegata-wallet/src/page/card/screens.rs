@@ -209,9 +209,14 @@ pub(super) fn trouble(at: &Visited<'_>, meant: &Meant, error: &WalletError) -> P
 /// The talk that was answered isn't there any more.
 pub(super) fn over(at: &Visited<'_>, meant: &Meant) -> Page {
     let t = at.frame.texts();
+    let paid = meant.status(at.wallet) == Some(BillStatus::Held);
     let inner = html! {
-        (notice(Tone::Careful, t.text("by_card.over")))
-        (begin_form(t, meant, at.csrf, "by_card.again"))
+        @if paid {
+            (notice(Tone::Good, t.text("by_card.over_paid")))
+        } @else {
+            (notice(Tone::Careful, t.text("by_card.over")))
+            (begin_form(t, meant, at.csrf, "by_card.same_card"))
+        }
         (back(at, meant))
     };
     page(at, "failed.title", "over", &inner)
