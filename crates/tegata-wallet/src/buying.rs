@@ -196,6 +196,7 @@ impl Wallet {
             payment: None,
             receipt: None,
             received: now,
+            card: None,
         })
     }
 }

@@ -117,8 +117,8 @@ pub enum WalletError {
         /// Why not.
         why: Unpayable,
     },
-    /// A payment in doubt that the centre may have.
-    #[error("this payment may have counted; it can be given up a day after its bill's end")]
+    /// A payment, or a card's load, in doubt that the centre may have.
+    #[error("this may have counted; only a payment can be given up, a day after its bill's end")]
     MayCount,
     /// B is needed and wasn't given.
     #[error("password B is needed: {0}")]

@@ -250,7 +250,8 @@ impl Wallet {
     /// from here on. A bill that waits already is left as it is.
     ///
     /// # Errors
-    /// [`WalletError::NotPayable`], [`WalletError::Refused`], [`WalletError::InDoubt`].
+    /// [`WalletError::NotPayable`], [`WalletError::Refused`], [`WalletError::InDoubt`];
+    /// [`CardTrouble::Changed`] if another card is to pay it, and may have.
     pub fn agree_by_card(
         &mut self,
         bill: Digest,
@@ -258,6 +259,13 @@ impl Wallet {
         now: Time,
     ) -> Result<PaymentId, WalletError> {
         let kept = self.state.bill(bill);
+        let waits = kept.filter(|k| matches!(k.status, BillStatus::AtCard | BillStatus::InDoubt));
+        if waits
+            .and_then(|k| k.card)
+            .is_some_and(|first| first != card)
+        {
+            return Err(CardTrouble::Changed.into());
+        }
         if let Some(payment) = kept
             .filter(|k| k.status == BillStatus::AtCard)
             .and_then(|k| k.payment)
@@ -308,6 +316,7 @@ impl Wallet {
         if let Some(kept) = self.state.bill_mut(order.bill) {
             kept.status = BillStatus::InDoubt;
             kept.payment = Some(PaymentId::new(prepared.digest()));
+            kept.card = Some(order.card);
         }
         let what = Instruction::PayByCard(order);
         let digest = self.keep_pending(&prepared, PartyNumber::CENTRE, what, now)?;
@@ -733,7 +742,7 @@ impl Wallet {
         let bill = talk.bill.filter(|_| given_up).map(|order| order.bill);
         let kept = bill.and_then(|bill| self.state.bill_mut(bill));
         if let Some(kept) = kept.filter(|k| k.status == BillStatus::AtCard) {
-            (kept.status, kept.payment) = (BillStatus::Open, None);
+            (kept.status, kept.payment, kept.card) = (BillStatus::Open, None, None);
             return self.commit(now, Vec::new());
         }
         Ok(())

@@ -117,6 +117,7 @@ impl Wallet {
         if let Some(kept) = self.state.bill_mut(bill) {
             kept.status = BillStatus::InDoubt;
             kept.payment = Some(PaymentId::new(prepared.digest()));
+            kept.card = None;
         }
         let what = Instruction::Pay(order);
         let digest = self.keep_pending(&prepared, PartyNumber::CENTRE, what, now)?;

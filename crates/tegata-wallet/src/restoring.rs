@@ -268,8 +268,10 @@ impl State {
             Entry::CardPaid(item, card) => {
                 self.seen(item);
                 self.change(card.paid.bill, |bill| {
-                    bill.payment = Some(card.paid.payment);
-                    bill.status = BillStatus::Held;
+                    (bill.payment, bill.card) = (Some(card.paid.payment), Some(card.paid.card));
+                    if !bill.status.is_done() {
+                        bill.status = BillStatus::Held;
+                    }
                 });
             }
             Entry::TicketReceived(ticket) => self.tickets.push(ticket),

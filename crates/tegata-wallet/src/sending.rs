@@ -69,8 +69,8 @@ impl Wallet {
     /// Gives up a pending message that nobody will answer any more.
     ///
     /// # Errors
-    /// [`WalletError::NoSuch`]; [`WalletError::MayCount`] for a payment whose bill isn't long over:
-    /// the centre may have it.
+    /// [`WalletError::NoSuch`]; [`WalletError::MayCount`] for a payment whose bill isn't long over, and
+    /// for the load of an IC card: the centre may have it.
     pub fn forget(&mut self, wanted: &str, now: Time) -> Result<Pending, WalletError> {
         let ids = self.state.pending.iter().map(Pending::digest);
         let digest = find_by_id("pending message", wanted, ids)?;
@@ -79,8 +79,17 @@ impl Wallet {
             what: "pending message",
             wanted: wanted.to_owned(),
         })?;
-        if let Instruction::Pay(order) = &pending.what {
-            let kept = self.state.bill(order.bill);
+        // Sent again it gets the answer that it got; a second one would move the money twice.
+        if matches!(pending.what, Instruction::LoadCard(_)) {
+            return Err(WalletError::MayCount);
+        }
+        let paid = match &pending.what {
+            Instruction::Pay(order) => Some(order.bill),
+            Instruction::PayByCard(order) => Some(order.bill),
+            _ => None,
+        };
+        if let Some(bill) = paid {
+            let kept = self.state.bill(bill);
             let bill = kept.map(|k| self.bill(k)).transpose()?;
             if bill.is_some_and(|b| b.expires.after(GRACE_SECONDS) > now) {
                 return Err(WalletError::MayCount);
@@ -212,8 +221,10 @@ impl Wallet {
     ) -> Result<WalletError, WalletError> {
         self.drop_pending(pending);
         match &pending.what {
-            Instruction::Pay(order) => self.reopen(order.bill, refusal.code),
-            Instruction::PayByCard(order) => self.reopen(order.bill, refusal.code),
+            Instruction::Pay(order) => self.reopen((order.bill, payment_of(pending)), refusal.code),
+            Instruction::PayByCard(order) => {
+                self.reopen((order.bill, payment_of(pending)), refusal.code);
+            }
             Instruction::Register
             | Instruction::Load
             | Instruction::Order(_)
@@ -235,20 +246,21 @@ impl Wallet {
     }
 
     /// A bill whose instruction was refused can be paid again, unless the bill itself is the reason.
-    fn reopen(&mut self, bill: Digest, code: Code) {
+    fn reopen(&mut self, (bill, payment): (Digest, PaymentId), code: Code) {
         let dead = matches!(
             code,
             Code::BillInvalid | Code::BillExpired | Code::BillClosed | Code::BillPaid
         );
         // Paid by another copy of this wallet, and delivered: the refusal says nothing new.
-        let waits = |b: &&mut KeptBill| !b.status.is_done();
+        // So does it if a card paid it meanwhile.
+        let waits = |b: &&mut KeptBill| !b.status.is_done() && b.payment == Some(payment);
         if let Some(bill) = self.state.bill_mut(bill).filter(waits) {
             bill.status = if dead {
                 BillStatus::Closed
             } else {
                 BillStatus::Open
             };
-            bill.payment = None;
+            (bill.payment, bill.card) = (None, None);
         }
     }
 

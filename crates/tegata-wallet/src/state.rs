@@ -371,6 +371,9 @@ pub struct KeptBill {
     /// When it came.
     #[n(6)]
     pub received: Time,
+    /// The IC card that is to pay it, or has; none if prepaid money does.
+    #[n(7)]
+    pub card: Option<CardNumber>,
 }
 
 impl KeptBill {

@@ -199,6 +199,7 @@ impl Wallet {
             payment: None,
             receipt: None,
             received: now,
+            card: None,
         };
         self.state.bills.push(kept.clone());
         entries.push(Entry::Ordered(kept));

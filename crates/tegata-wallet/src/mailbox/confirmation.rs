@@ -51,6 +51,8 @@ impl Wallet {
         let bill = check_receipt(&receipt, shop, paid)?;
         // A payment that another copy of this wallet made is known by its bill at best.
         let kept = paid.or_else(|| self.state.bill(bill));
+        // A card's payment leaves prepaid money as it was; the balance told is the card's account's.
+        let by_card = kept.is_some_and(|k| k.card.is_some());
         let held = kept.map(|kept| held_for(kept, shop)).transpose()?;
         let order = KeptOrder {
             signed: receipt.signed().clone(),
@@ -63,7 +65,9 @@ impl Wallet {
             kept.status = BillStatus::Confirmed;
             kept.payment = Some(body.payment);
         }
-        self.learn_balance(Some(body.balance), held.flatten(), message.time);
+        if !by_card {
+            self.learn_balance(Some(body.balance), held.flatten(), message.time);
+        }
         self.state.orders.push(order.clone());
         collected.orders.push(order.clone());
         let confirmed = Confirmed {

@@ -63,12 +63,16 @@ impl Wallet {
         if tickets.is_empty() {
             return Ok(Taken::Known);
         }
+        // A card's payment leaves prepaid money as it was; the balance told is the card's account's.
+        let by_card = known.as_ref().is_some_and(|k| k.card.is_some());
         if let Some(bill) = known.and_then(|k| self.state.bill_mut(k.digest())) {
             bill.status = BillStatus::Delivered;
             bill.payment = Some(body.payment);
         }
         self.state.tickets.extend(tickets.iter().cloned());
-        self.learn_balance(Some(body.balance), held, message.time);
+        if !by_card {
+            self.learn_balance(Some(body.balance), held, message.time);
+        }
         let delivered = DeliveredEntry {
             payment: body.payment,
             amount: body.amount,

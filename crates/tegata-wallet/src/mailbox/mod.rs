@@ -23,6 +23,7 @@ use tegata_protocol::{
 use crate::{
     entry::{self, Closed, Entry},
     error::WalletError,
+    sending::payment_of,
     state::{BillStatus, KeptBill, KeptCard, KeptOrder, KeptTicket, KnownBalance, SetAside},
     wallet::{Centre, Wallet, chance},
 };
@@ -61,7 +62,7 @@ impl Collected {
 
 /// Was it agreed to pay with a card, and has the card still to do it?
 fn waits_for_card(bill: &KeptBill) -> bool {
-    matches!(bill.status, BillStatus::AtCard | BillStatus::InDoubt)
+    bill.card.is_some() && matches!(bill.status, BillStatus::AtCard | BillStatus::InDoubt)
 }
 
 /// What one item changes.
@@ -270,17 +271,22 @@ impl Wallet {
         let payment = closed.payment;
         let mut bills = self.state.bills.iter_mut();
         let bill = bills.find(|b| b.payment == Some(payment));
+        let by_card = bill.as_ref().is_some_and(|b| b.card.is_some());
         match bill {
             Some(bill) if bill.status == BillStatus::Closed => return Taken::Known,
             // The card never paid, so the shop was never told: the bill may still be paid.
             Some(bill) if waits_for_card(bill) => {
-                (bill.status, bill.payment) = (BillStatus::Open, None);
+                (bill.status, bill.payment, bill.card) = (BillStatus::Open, None, None);
+                // The receipt that may still be waited for has nothing to say any more.
+                self.state.pending.retain(|p| payment_of(p) != payment);
                 return Taken::Known;
             }
             Some(bill) => bill.status = BillStatus::Closed,
             None => {}
         }
-        self.learn_balance(None, Some(closed.amount), message.time);
+        if !by_card {
+            self.learn_balance(None, Some(closed.amount), message.time);
+        }
         let closed = Closed {
             payment,
             shop: closed.shop,
@@ -299,7 +305,14 @@ impl Wallet {
     ) -> Taken {
         let paid = message.body.clone();
         let shop = self.state.bill(paid.bill).and_then(|kept| kept.shop().ok());
-        self.card_has_paid(paid.payment);
+        // Another copy of this wallet may have agreed to it: what counts is the bill.
+        if let Some(bill) = self.state.bill_mut(paid.bill) {
+            if bill.status.is_done() {
+                return Taken::Known;
+            }
+            (bill.status, bill.payment) = (BillStatus::Held, Some(paid.payment));
+            bill.card = Some(paid.card);
+        }
         collected.card_payments.push(paid.clone());
         Taken::New(vec![Entry::CardPaid(item, entry::CardPaid { paid, shop })])
     }

@@ -12,7 +12,7 @@ use tegata_card::{
 };
 use tegata_protocol::{
     CardNumber, Digest, PartyNumber, PaymentId, Role,
-    card::{CardBytes, DebitOrder, Errand},
+    card::{CardBytes, CardPaid, DebitOrder, Errand},
     refusal::Code,
 };
 use tegata_wallet::{
@@ -23,7 +23,8 @@ use tegata_wallet::{
 
 use crate::{
     story::{joined, wanted},
-    town::{Mischief, PRICE, Town, cards::card_number, now, signing, yen},
+    town::{Mischief, PRICE, Town, cards::card_number, now, position, signing, yen},
+    vault::{B, pw},
 };
 
 /// A reader that writes down what the card is told.
@@ -295,4 +296,91 @@ fn a_bill_whose_card_never_came_may_be_paid_again() {
     assert_ne!(first, second);
     let talk = wallet.card_begin(&mut link, Errand::Pay(second, true), now());
     assert!(matches!(talk.unwrap().talk, Talk::Asking(_)));
+}
+
+#[test]
+fn a_bill_that_one_card_is_to_pay_isnt_paid_with_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let (town, mut wallet, _link) = ready(folder.path());
+    let (bill, payment) = waiting(&town, &mut wallet);
+    let other = CardNumber::from_bytes([9; 10]);
+    let refused = wallet.agree_by_card(bill, other, now()).unwrap_err();
+    assert!(
+        matches!(refused, WalletError::Card(CardTrouble::Changed)),
+        "{refused}"
+    );
+    let kept = wallet.state().bill(bill).unwrap();
+    assert_eq!(
+        (kept.status, kept.payment),
+        (BillStatus::AtCard, Some(payment))
+    );
+    assert_eq!(town.came(80), (1, 1), "the centre wasn't asked again");
+}
+
+/// Another copy of the wallet agreed to it. What the card took isn't prepaid money, and what comes once
+/// more changes nothing.
+#[test]
+fn a_payment_by_card_is_known_by_its_bill() {
+    let folder = tempfile::tempdir().unwrap();
+    let (town, mut wallet, _link) = ready(folder.path());
+    let bill = wallet.order(&town.shop, wanted(), None, now()).unwrap();
+    town.book().balance = 10_000;
+    let before = wallet.balance(now()).unwrap();
+    let payment = PaymentId::new(Digest::of(b"another copy's"));
+    let paid = CardPaid {
+        payment,
+        bill,
+        card: card_number(),
+        counter: 2,
+        amount: yen(PRICE),
+        balance: yen(2_000),
+        position: position(9),
+    };
+    town.book().payments.push((payment, bill));
+    town.book().post(paid.clone(), None);
+    assert_eq!(wallet.collect(now()).unwrap().card_payments.len(), 1);
+    let status = |wallet: &Wallet| {
+        let kept = wallet.state().bill(bill).unwrap();
+        (kept.status, kept.payment)
+    };
+    assert_eq!(status(&wallet), (BillStatus::Held, Some(payment)));
+    // The balance that comes with the delivery is that of the card's account.
+    town.deliver();
+    wallet.collect(now()).unwrap();
+    assert_eq!(status(&wallet), (BillStatus::Delivered, Some(payment)));
+    let known = wallet.state().balance.unwrap();
+    assert_eq!(known.balance, before.balance);
+    town.book().post(paid, None);
+    assert_eq!(wallet.collect(now()).unwrap().card_payments.len(), 0);
+    assert_eq!(status(&wallet), (BillStatus::Delivered, Some(payment)));
+}
+
+/// Sent again it gets the answer that it got: given up and made anew, the money would move twice.
+#[test]
+fn a_load_or_payment_in_doubt_isnt_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let (town, mut wallet, _link) = ready(folder.path());
+    town.book().balance = 10_000;
+    let bill = wallet.order(&town.shop, wanted(), None, now()).unwrap();
+    town.misbehave(Mischief::DropAfterActing);
+    let doubt = wallet.load_card(card_number(), yen(500), &pw(B), now());
+    assert!(
+        matches!(doubt, Err(WalletError::InDoubt { .. })),
+        "{doubt:?}"
+    );
+    let doubt = wallet.agree_by_card(bill, card_number(), now());
+    assert!(
+        matches!(doubt, Err(WalletError::InDoubt { .. })),
+        "{doubt:?}"
+    );
+    let pending = wallet.state().pending.clone();
+    assert_eq!(pending.len(), 2);
+    for pending in pending {
+        let kept = wallet.forget(&pending.digest().to_string(), now());
+        assert!(matches!(kept, Err(WalletError::MayCount)), "{kept:?}");
+    }
+    town.misbehave(Mischief::None);
+    let answered = wallet.send_pending(now());
+    assert!(answered.iter().all(|(_, settled)| settled.is_ok()));
+    assert_eq!(town.book().balance, 9_500, "it moved once");
 }

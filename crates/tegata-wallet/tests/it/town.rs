@@ -428,7 +428,7 @@ pub(crate) fn gate_series() -> tegata_protocol::Verified<SeriesRecord> {
     series.verify(&shop_key().verifying_key()).unwrap()
 }
 
-fn position(sequence: u64) -> BookPosition {
+pub(crate) fn position(sequence: u64) -> BookPosition {
     BookPosition {
         committer: 1,
         sequence,
