@@ -300,11 +300,17 @@ fn receipt(bytes: &[u8], payment: Option<PaymentId>, currency: Currency) -> Opti
     })
 }
 
+/// Did the card carry out this payment's order? An order's number is the beginning of its payment's.
+fn is_of(receipt: &[u8], payment: PaymentId) -> bool {
+    let number = Receipt::parse(receipt).map(|receipt| receipt.transaction.id);
+    number.is_some_and(|number| payment.digest().as_bytes().starts_with(&number))
+}
+
 /// A rule of the centre's own.
 ///
 /// # Errors
 /// [`Code::KeyRefused`] for an appointment of nobody, [`Code::IcCardRefuses`] for bytes that are no
-/// receipt.
+/// receipt, or one of another payment.
 pub fn rule(rule: &Rule, currency: Currency) -> Result<Action, Code> {
     match rule {
         Rule::ExpireHold(payment) => Ok(Action::Release {
@@ -321,13 +327,15 @@ pub fn rule(rule: &Rule, currency: Currency) -> Result<Action, Code> {
         }
         Rule::CardReceipt(bytes, payment) => {
             let receipt = receipt(bytes, *payment, currency).ok_or(Code::IcCardRefuses)?;
+            // The order that the card carried out has the beginning of its payment's number.
+            if payment.is_some_and(|payment| !is_of(bytes, payment)) {
+                return Err(Code::IcCardRefuses);
+            }
             Ok(Action::Card(CardAction::Post(receipt)))
         }
         Rule::CardVoid(payment) => Ok(Action::Release {
             payment: *payment,
-            why: ReleaseReason::Voided {
-                by: PartyNumber::CENTRE,
-            },
+            why: ReleaseReason::Unpaid,
         }),
         Rule::CardCopied(card) => Ok(Action::Card(CardAction::Change {
             card: *card,

@@ -146,6 +146,7 @@ pub fn code_of(refusal: &BookRefusal) -> Code {
             }
         },
         BookRefusal::HoldAwaitsCard { .. } => Code::HoldUnknown,
+        BookRefusal::HoldFunded { .. } => Code::IcCardNotDue,
         BookRefusal::StatementImported { .. } => Code::StatementImported,
         BookRefusal::EntryTwice { .. } => Code::StatementInvalid,
         BookRefusal::WrongCurrency { .. } => Code::WrongCurrency,

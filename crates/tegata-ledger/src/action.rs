@@ -68,6 +68,9 @@ pub enum ReleaseReason {
         /// Who gives it up.
         by: PartyNumber,
     },
+    /// Its card will never pay it. Of a hold that waits for its card only: from no other may the centre's
+    /// own word take the money.
+    Unpaid,
 }
 
 /// A bank statement's credits.

@@ -186,6 +186,12 @@ pub enum Refusal {
         /// The payment.
         payment: PaymentId,
     },
+    /// It was to be given up because its card never paid, and it doesn't wait for a card.
+    #[error("payment {payment} doesn't wait for a card")]
+    HoldFunded {
+        /// The payment.
+        payment: PaymentId,
+    },
     /// The very same receipt is in the book.
     #[error("receipt {counter} of card {card} is in the book")]
     ReceiptKnown {
@@ -244,6 +250,7 @@ impl Refusal {
             Self::HoldAwaitsCard { .. } => 27,
             Self::ReceiptKnown { .. } => 28,
             Self::ReceiptDiffers { .. } => 29,
+            Self::HoldFunded { .. } => 30,
         }
     }
 }

@@ -399,15 +399,18 @@ impl<'b> Attempt<'b> {
     fn release(&mut self, payment: PaymentId, why: ReleaseReason) -> Result<Outcome, Refusal> {
         let shop = match why {
             ReleaseReason::Voided { by } if by != PartyNumber::CENTRE => Some(by),
-            ReleaseReason::Voided { .. } | ReleaseReason::Expired => None,
+            ReleaseReason::Voided { .. } | ReleaseReason::Expired | ReleaseReason::Unpaid => None,
         };
         let hold = self.open_hold(payment, shop)?;
+        if why == ReleaseReason::Unpaid && hold.state != HoldState::Awaiting {
+            return Err(Refusal::HoldFunded { payment });
+        }
         let state = match why {
             ReleaseReason::Expired if self.now < hold.expires => {
                 return Err(Refusal::HoldNotExpired { payment });
             }
             ReleaseReason::Expired => HoldState::Expired,
-            ReleaseReason::Voided { .. } => HoldState::Voided,
+            ReleaseReason::Voided { .. } | ReleaseReason::Unpaid => HoldState::Voided,
         };
         let payer = self.post(hold.payer, Change::NONE, hold.amount.debit())?;
         let hold = self.end_hold(hold, state, BillState::Free);

@@ -79,14 +79,15 @@ impl Wallet {
             what: "pending message",
             wanted: wanted.to_owned(),
         })?;
-        // Sent again it gets the answer that it got; a second one would move the money twice.
-        if matches!(pending.what, Instruction::LoadCard(_)) {
-            return Err(WalletError::MayCount);
-        }
         let paid = match &pending.what {
             Instruction::Pay(order) => Some(order.bill),
             Instruction::PayByCard(order) => Some(order.bill),
-            _ => None,
+            // Sent again it gets the answer that it got; a second one would move the money twice.
+            Instruction::LoadCard(_) => return Err(WalletError::MayCount),
+            Instruction::Register
+            | Instruction::Load
+            | Instruction::Order(_)
+            | Instruction::Inquire => None,
         };
         if let Some(bill) = paid {
             let kept = self.state.bill(bill);

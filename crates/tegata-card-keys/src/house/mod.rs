@@ -43,10 +43,14 @@ use plan::Plan;
 /// Where sixteen random bytes for each session come from.
 pub type Challenges<'c> = &'c mut dyn FnMut() -> [u8; 16];
 
+/// How long a gate must leave a card alone that the application server is busy with, in seconds. Numbers of
+/// cards are no secret: a stolen gate could else break off every payment.
+const GATE_YIELDS: u64 = 15;
+
 /// How much is kept open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bounds {
-    /// The most jobs at once.
+    /// The most jobs at once; gates may have half of them.
     pub jobs: usize,
     /// A job that nobody asked about for so many seconds is over.
     pub idle: u64,
@@ -214,6 +218,9 @@ impl House {
             Request::Begin(id, card, task) => {
                 let csn = Csn::new(card.0);
                 tracing::info!(card = %csn, task = task.name(), ?client, "a job begins");
+                if client == Client::Gate && !self.gate_may_begin(csn, now) {
+                    return Ok(Response::Fault);
+                }
                 // One job per card: once another session is opened, this one's bytes are dead.
                 self.jobs
                     .retain(|other, job| *other != id && job.csn != csn);
@@ -251,6 +258,28 @@ impl House {
             }
             Request::Find(id) => self.desk(now, challenges).find(id),
         }
+    }
+
+    /// A gate ends no job that the application server is busy with or has an order out in, and leaves
+    /// room for others.
+    fn gate_may_begin(&self, csn: Csn, now: u64) -> bool {
+        let busy = |job: &Job| {
+            let ordered = matches!(job.stage, Stage::Asked(_, Asked::Money(_)));
+            ordered || now.saturating_sub(job.touched) <= GATE_YIELDS
+        };
+        let mut others = self.jobs.values();
+        if others.any(|job| job.csn == csn && job.client == Client::Application && busy(job)) {
+            tracing::warn!(card = %csn, "a gate has to wait: the application server is at it");
+            return false;
+        }
+        // The one that this one ends doesn't count.
+        let of_gates = |job: &&Job| job.client == Client::Gate && job.csn != csn;
+        let gates = self.jobs.values().filter(of_gates);
+        let room = gates.count() < self.bounds.jobs.div_ceil(2);
+        if !room {
+            tracing::warn!("no room for another job of a gate's");
+        }
+        room
     }
 
     const fn desk<'d>(&'d mut self, now: u64, challenges: Challenges<'d>) -> Desk<'d> {

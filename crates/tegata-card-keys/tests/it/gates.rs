@@ -1,10 +1,11 @@
 //! What a gate may ask, and what it can't, whatever it holds.
 
 use tegata_card::chip::Chip as _;
+use tegata_card::command::View;
 use tegata_card::house::{
     CardNumber, Fate, HouseRefusal, JobId, OrderId, Request, Resolved, Response, Task,
 };
-use tegata_card_keys::house::Client;
+use tegata_card_keys::house::{Bounds, Client};
 
 use crate::world::{CSN, Mishap, World, limits, money};
 
@@ -135,4 +136,76 @@ fn a_job_is_its_own_clients_and_goes_on_whatever_the_other_says() {
         }
         assert!(matches!(response, Response::Done(_)), "{response:?}");
     }
+}
+
+/// Whoever stole a gate knows numbers of cards: that must not be enough to break off their payments.
+#[test]
+fn a_gate_leaves_a_card_alone_that_the_application_server_is_busy_with() {
+    let mut world = with_ticket();
+    let paying = JobId([1; 16]);
+    let gate_begins = |world: &mut World| {
+        world.client = Client::Gate;
+        let response = world.say(Request::Begin(JobId([2; 16]), CARD, read()));
+        world.client = Client::Application;
+        response
+    };
+    let mut waits = 0;
+    world.select();
+    let mut response = world.say(Request::Begin(paying, CARD, DEBIT));
+    while !matches!(response, Response::Done(_)) {
+        waits += 1;
+        assert_eq!(gate_begins(&mut world), Response::Fault, "{response:?}");
+        if let Response::Opened { .. } = response {
+            response = world.say(Request::Order(paying, money(40, 700)));
+            continue;
+        }
+        if let Response::Ordered { counter, .. } = response {
+            // Somebody thinks about it.
+            world.now += 60;
+            assert_eq!(gate_begins(&mut world), Response::Fault);
+            let view = View {
+                amount: 700,
+                counter,
+                bill: money(40, 700).bill,
+            };
+            world.card.transmit(&view.command()).unwrap();
+        }
+        let (Response::Send(bytes)
+        | Response::Settled { send: bytes, .. }
+        | Response::Ordered { send: bytes, .. }) = response
+        else {
+            panic!("{response:?}");
+        };
+        let answer = world.card.transmit(&bytes).unwrap();
+        response = world.say(Request::Answer(paying, answer));
+    }
+    assert!(waits > 4, "{waits}");
+    assert_eq!(world.balance(), 9_300);
+    // One that is forgotten with no order out doesn't keep a gate waiting for long.
+    world.select();
+    let begun = world.say(Request::Begin(paying, CARD, DEBIT));
+    assert!(matches!(begun, Response::Send(_)), "{begun:?}");
+    assert_eq!(gate_begins(&mut world), Response::Fault);
+    world.now += 16;
+    world.select();
+    let begun = gate_begins(&mut world);
+    assert!(matches!(begun, Response::Send(_)), "{begun:?}");
+}
+
+#[test]
+fn gates_leave_half_of_the_jobs_to_others() {
+    let mut world = World::loaded();
+    world.restart_house_within(Bounds { jobs: 2, idle: 120 });
+    let other = || Request::Begin(JobId([2; 16]), CardNumber([1; 10]), read());
+    let own = || Request::Begin(JobId([1; 16]), CARD, read());
+    world.client = Client::Gate;
+    // Its own session anew, as often as it likes.
+    for _ in 0..3 {
+        world.select();
+        assert!(matches!(world.say(own()), Response::Send(_)));
+    }
+    assert_eq!(world.say(other()), Response::Fault);
+    world.client = Client::Application;
+    let unknown = Response::Refused(HouseRefusal::UnknownCard);
+    assert_eq!(world.say(other()), unknown);
 }

@@ -233,6 +233,12 @@ impl World {
         self.house = Some(House::new(keys, store, Bounds::default()));
     }
 
+    pub(crate) fn restart_house_within(&mut self, bounds: Bounds) {
+        self.house = None;
+        let store = open(self.folder.path());
+        self.house = Some(House::new(masters(), store, bounds));
+    }
+
     pub(crate) fn house(&mut self) -> &mut House {
         self.house.as_mut().unwrap()
     }

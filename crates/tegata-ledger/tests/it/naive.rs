@@ -111,6 +111,8 @@ impl Naive {
             }),
             Action::Release { payment, why } => self.end(*payment, |p| match why {
                 ReleaseReason::Expired => (now >= p.expires).then_some(HoldState::Expired),
+                // None of these waits for a card.
+                ReleaseReason::Unpaid => None,
                 ReleaseReason::Voided { by } => {
                     (p.order.payee.owner == by.wire()).then_some(HoldState::Voided)
                 }

@@ -8,7 +8,7 @@ use tegata_card::{
 use tegata_ledger::{CardState, HoldState};
 use tegata_protocol::{
     PaymentId,
-    book::Done,
+    book::{Done, Rule},
     card::{CardOrder, CardPaid, CardPayment, CardRequest, Change, Errand, Next},
     envelope::{Body, Message},
     payment::{BillAnswer, BillInquiry, BillState, HoldClosed, PaidNotice, Receipt},
@@ -500,6 +500,28 @@ fn a_card_that_has_paid_is_heard_before_anything_is_refused() {
     late(&mut world);
     assert_eq!(world.pay(payment, None).code(), Some(Code::IcCardNotDue));
     assert_eq!(world.hold(payment).state, HoldState::Voided);
+    world.town().assert_clean();
+}
+
+/// Whoever has the centre's receipts key can't take back what was paid, or pay one bill with another's receipt.
+#[test]
+fn the_centres_own_word_undoes_no_payment() {
+    let mut world = World::loaded();
+    let paid = world.agree(&world.bill(1_200)).unwrap();
+    assert!(world.settle(paid));
+    let carry_out = |world: &World, rule| world.town().desk.carry_out(rule, world.now());
+    assert!(carry_out(&world, Rule::CardVoid(paid)).is_err());
+    assert_eq!(world.hold(paid).state, HoldState::Open);
+
+    let other = world.agree(&world.bill(1_200)).unwrap();
+    let Fate::CarriedOut(receipt) = world.fate(paid) else {
+        panic!("it was carried out");
+    };
+    assert!(carry_out(&world, Rule::CardReceipt(receipt, Some(other))).is_err());
+    assert_eq!(world.hold(other).state, HoldState::Awaiting);
+    carry_out(&world, Rule::CardVoid(other)).unwrap();
+    assert_eq!(world.hold(other).state, HoldState::Voided);
+    world.check();
     world.town().assert_clean();
 }
 

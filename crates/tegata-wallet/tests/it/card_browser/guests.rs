@@ -94,7 +94,9 @@ fn a_guide_cant_lead_its_frame_elsewhere() {
         assert_eq!(heard_by(&fair.stranger), [""; 0], "{told:#}");
         let blocked = complaints(&told).join(" ");
         assert!(blocked.contains("frame-src"), "{told:#}");
-        assert_eq!(told["frames"], json!(i32::from(when == 0)), "it's gone");
+        // One that leaves at once may do so before or after its own page has loaded: only the second can
+        // be noticed. The other frame is left empty.
+        assert!(when == 0 || told["frames"] == 0, "it's gone: {told:#}");
     }
 }
 
