@@ -32,6 +32,7 @@ pub mod people;
 pub mod programs;
 mod register;
 pub mod replies;
+mod rule;
 pub mod sealed;
 pub mod settings;
 pub mod web;

@@ -16,7 +16,7 @@ use tegata_program::{
 use tegata_protocol::{
     Digest, PartyNumber, Role, SignedBytes, SigningKey, Suite, Time, Unverified, Verified,
     VerifyingKey,
-    book::{Done, ImportedEntry, Rule, StatementImport},
+    book::{ImportedEntry, Rule, StatementImport},
     card::{CardOrder, CardOrders},
     cbor,
     envelope::{Body, Message, Parcel},
@@ -30,6 +30,7 @@ use crate::{
     interpret,
     keys::{rng, sign_record},
     replies::{self, Return},
+    rule,
 };
 
 /// The most bytes on the operators' socket: a bank's file and what is signed of it.
@@ -309,37 +310,8 @@ impl Desk {
             | Rule::CardVoid(_)
             | Rule::CardCopied(_) => &self.keys.receipts,
         };
-        let refused = |code| OrderError::Refused(Refusal::new(code));
-        let action = interpret::rule(&rule, self.house.currency).map_err(refused)?;
-        let expires = matches!(rule, Rule::ExpireHold(_));
-        let (id, from) = (
-            tegata_protocol::MessageId::random(&mut rng()),
-            PartyNumber::CENTRE,
-        );
-        let (not_after, enc_digest, answers) = (None, None, None);
-        let signed = key.sign(&Message {
-            from,
-            to: from,
-            id,
-            time: now,
-            not_after,
-            enc_digest,
-            answers,
-            body: rule,
-        });
-        let back = Return {
-            to: from,
-            answers: signed.digest(),
-        };
-        let evidence = evidence(EvidenceKind::Centre, &signed, None);
-        let key = MessageKey { party: from, id };
-        Ok(Draft::new(key, evidence, action, now, move |d| {
-            if expires {
-                replies::closed(back, tegata_protocol::payment::Closing::Expired, d)
-            } else {
-                replies::fixed(back, Done {}, d)
-            }
-        }))
+        let draft = rule::draft(rule, key, self.house.currency, now);
+        draft.map_err(|code| OrderError::Refused(Refusal::new(code)))
     }
 
     /// Enters an operator in the register: number `C-00000-…` by `serial`, and the operator's key.

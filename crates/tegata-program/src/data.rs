@@ -170,7 +170,7 @@ pub struct DataDir {
     layout: u32,
 }
 
-/// The right to change a data folder; held until dropped.
+/// The right to change a data folder, or some file in it; held until dropped.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
@@ -296,6 +296,20 @@ impl DataDir {
             .and_then(|()| writeln!(file, "{}", std::process::id()));
         write_pid.map_err(|source| Error::io("write", &path, source))?;
         self.clear_unfinished();
+        Ok(Lock { _file: file })
+    }
+
+    /// Waits until no other thread and no other process holds the lock of this name, and takes it: for a file
+    /// that a server and its commands both replace, while the server has the folder's own lock.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn wait_alone(&self, name: impl AsRef<Path>) -> Result<Lock, Error> {
+        let path = self.file(name)?;
+        let file = private_file().truncate(false).read(true).open(&path);
+        let file = file.map_err(|source| Error::io("open", &path, source))?;
+        let locked = file.lock();
+        locked.map_err(|source| Error::io("lock", &path, source))?;
         Ok(Lock { _file: file })
     }
 

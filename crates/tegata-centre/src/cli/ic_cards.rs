@@ -14,7 +14,7 @@ use tegata_program::{
     password::PasswordOnly,
 };
 use tegata_protocol::{
-    CardNumber, PartyNumber, Time,
+    Amount, CardNumber, Currency, PartyNumber, Time,
     card::{CardBytes, CardOrder},
     cbor,
 };
@@ -114,12 +114,15 @@ pub(super) fn main(command: CardsCommand) -> Result<(), Failure> {
         CardsCommand::Issue { card, member, by } => issue(&card, &member, &by),
         CardsCommand::Replace { card, with, by } => {
             let (old, new) = (number(&card)?, number(&with)?);
+            tell("This ends", old, &by)?;
+            tell("and gives what it has to", new, &by)?;
             order(&by, CardOrder::Replace(old, new))?;
             println!("card {new} has what card {old} had; {old} is over");
             Ok(())
         }
         CardsCommand::End { card, by } => {
             let card = number(&card)?;
+            tell("This ends for good", card, &by)?;
             order(&by, CardOrder::End(card))?;
             println!("card {card} is over");
             Ok(())
@@ -193,6 +196,33 @@ fn submit(receipt: &str, by: &By) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Says whose card it is and what it has, before the operator's password is asked for: what can't be taken back
+/// should be seen first.
+fn tell(what: &str, number: CardNumber, by: &By) -> Result<(), Failure> {
+    let mut book = open_book(&DataDir::open_existing(&by.data, PARTY)?)?;
+    let card = book.card(&number).or_exit(Exit::Damaged)?;
+    let card = card.ok_or_else(|| {
+        Failure::refused(format!(
+            "card {number} was never issued; nothing was changed"
+        ))
+        .next("see tegata-centre cards list")
+    })?;
+    let account = book.account(&card.account()).or_exit(Exit::Damaged)?;
+    let there = amount(account.unwrap_or_default().balance, card.currency);
+    let (holder, state) = (card.holder, word(&card));
+    eprintln!("{what} card {number} of {holder} ({state}, {there} in its account).");
+    Ok(())
+}
+
+/// An account's minor units as people read them. A card's account is never below zero.
+fn amount(minor: i64, currency: Currency) -> String {
+    let there = Amount::new(u64::try_from(minor).unwrap_or_default(), currency);
+    there.map_or_else(
+        |_e| format!("{currency} {minor}"),
+        |there| there.to_string(),
+    )
+}
+
 /// Signs an order and hands it to the running centre.
 fn order(by: &By, order: CardOrder) -> Result<(), Failure> {
     let dir = DataDir::open_existing(&by.data, PARTY)?;
@@ -218,13 +248,12 @@ fn list(shown: &Shown) -> Result<(), Failure> {
             "account": account.balance, "held": account.held,
             "currency": card.currency.code(),
         }));
+        let [on_it, has, held] = [i64::from(card.balance), account.balance, account.held]
+            .map(|minor| amount(minor, card.currency));
         lines.push(format!(
-            "{number}  {}  {:<8}  on it {:>8}  account {:>8}, held {}",
+            "{number}  {}  {:<8}  on it {on_it:>12}  account {has:>12}, held {held}",
             card.holder,
             word(&card),
-            card.balance,
-            account.balance,
-            account.held
         ));
     }
     if lines.is_empty() {

@@ -272,6 +272,10 @@ fn book(e: impl std::fmt::Display) -> CardFault {
     CardFault::Book(e.to_string())
 }
 
+fn stock_fault(e: Failure) -> CardFault {
+    book(format!("the stock: {e}"))
+}
+
 fn unexpected(asked: &str) -> CardFault {
     CardFault::Service(format!(
         "asked about {asked}, it gave an answer that doesn't fit"

@@ -7,22 +7,11 @@ use tegata_card::{
     house::{Fate, OrderId, Request, Response},
     receipt::Receipt,
 };
-use tegata_ledger::{
-    Card, Committed, Draft, EvidenceKind, Fault, Hold, HoldState, MessageKey, Verdict,
-};
-use tegata_protocol::{
-    Amount, CardNumber, Digest, MessageId, PartyNumber, PaymentId, Time,
-    book::{Done, Rule},
-    envelope::Message,
-};
+use tegata_ledger::{Card, Committed, Fault, Hold, HoldState, Verdict};
+use tegata_protocol::{Amount, CardNumber, Digest, PaymentId, Time, book::Rule};
 
 use super::{CardDesk, CardFault, House, book, number, unexpected};
-use crate::{
-    desk::evidence,
-    interpret,
-    keys::rng,
-    replies::{self, Return},
-};
+use crate::rule;
 
 /// The order's number on the card: the beginning of the payment's.
 pub(crate) fn order_id(payment: PaymentId) -> OrderId {
@@ -167,33 +156,7 @@ impl CardDesk {
     /// Carries out a rule that rests on the card-key server's word. What the book refuses was done
     /// before, by another thread or before a crash; it's told in the log.
     pub(crate) fn carry_out(&self, rule: Rule, now: Time) -> Result<(), CardFault> {
-        let action = interpret::rule(&rule, self.currency).map_err(book)?;
-        let (id, from) = (MessageId::random(&mut rng()), PartyNumber::CENTRE);
-        let (not_after, enc_digest, answers) = (None, None, None);
-        let said = rule.clone();
-        let signed = self.receipts.sign(&Message {
-            from,
-            to: from,
-            id,
-            time: now,
-            not_after,
-            enc_digest,
-            answers,
-            body: rule,
-        });
-        let back = Return {
-            to: from,
-            answers: signed.digest(),
-        };
-        let evidence = evidence(EvidenceKind::Centre, &signed, None);
-        let key = MessageKey { party: from, id };
-        let draft = Draft::new(key, evidence, action, now, move |d| match &said {
-            Rule::CardReceipt(..) => replies::card_receipt(back, d),
-            Rule::CardVoid(_) => replies::card_void(back, d),
-            Rule::CardCopied(_) | Rule::ExpireHold(_) | Rule::Appoint(_) => {
-                replies::fixed(back, Done {}, d)
-            }
-        });
+        let draft = rule::draft(rule, &self.receipts, self.currency, now).map_err(book)?;
         let committed: Committed = self
             .ledger
             .submit_and_wait(draft)

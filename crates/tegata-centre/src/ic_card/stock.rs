@@ -4,8 +4,6 @@
 //!
 //! Beside it `DIR/card-renew.txt`: cards that are to get new keys at their next contact.
 
-use std::sync::{Mutex, PoisonError};
-
 use tegata_program::{
     data::DataDir,
     exit::{Exit, Failure},
@@ -15,6 +13,10 @@ use zeroize::Zeroizing;
 
 const FILE: &str = "card-stock.txt";
 const RENEW: &str = "card-renew.txt";
+
+/// Locked while one of them is replaced: the running centre and `cards add` would else each write what it
+/// had read, and a key would be lost.
+const BUSY: &str = "card-stock.lock";
 
 /// A card that nobody has yet.
 #[derive(Clone)]
@@ -60,15 +62,12 @@ pub fn parse(text: &str) -> Result<Vec<NewCard>, String> {
 /// The stock of a centre.
 pub(crate) struct Stock {
     dir: DataDir,
-    // One change at a time: the file is replaced as a whole.
-    busy: Mutex<()>,
 }
 
 impl Stock {
     pub(crate) fn open(dir: &DataDir) -> Result<Self, Failure> {
         let stock = Self {
             dir: DataDir::open_existing(dir.path(), crate::cli::PARTY)?,
-            busy: Mutex::default(),
         };
         stock.read()?;
         Ok(stock)
@@ -91,7 +90,7 @@ impl Stock {
 
     /// Adds cards; those that are there already stay as they are. Says how many were new.
     pub(crate) fn add(&self, new: &[NewCard]) -> Result<usize, Failure> {
-        let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.dir.wait_alone(BUSY)?;
         let mut cards = self.read()?;
         let before = cards.len();
         for one in new {
@@ -127,7 +126,7 @@ impl Stock {
 
     /// From now on the card is to get new keys, or is no more.
     pub(crate) fn set_renewal(&self, card: CardNumber, wanted: bool) -> Result<(), Failure> {
-        let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.dir.wait_alone(BUSY)?;
         let mut cards = self.read_renewals()?;
         cards.retain(|c| *c != card);
         if wanted {
@@ -139,7 +138,7 @@ impl Stock {
 
     /// Forgets a card's key.
     pub(crate) fn forget(&self, card: CardNumber) -> Result<(), Failure> {
-        let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.dir.wait_alone(BUSY)?;
         let mut cards = self.read()?;
         let before = cards.len();
         cards.retain(|c| c.card != card);
@@ -182,6 +181,34 @@ mod tests {
         ] {
             let why = parse(&bad).unwrap_err();
             assert!(why.contains(says), "{why}");
+        }
+    }
+
+    /// `cards add` and the running centre are two processes; here they're two stocks, which share no more.
+    #[test]
+    fn two_that_write_at_once_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(&folder.path().join("centre"), crate::cli::PARTY).unwrap();
+        let card = |n: u8| CardNumber::from_bytes([n; 10]);
+        let fill = |from: u8| {
+            let stock = Stock::open(&dir).unwrap();
+            for n in from..from + 30 {
+                let key = Zeroizing::new([n; 32]);
+                stock.add(&[NewCard { card: card(n), key }]).unwrap();
+                stock.set_renewal(card(n), true).unwrap();
+                if n % 3 == 0 {
+                    stock.forget(card(n)).unwrap();
+                }
+            }
+        };
+        std::thread::scope(|s| {
+            s.spawn(|| fill(0));
+            s.spawn(|| fill(100));
+        });
+        let stock = Stock::open(&dir).unwrap();
+        for n in (0..30).chain(100..130) {
+            assert!(stock.renews(card(n)).unwrap(), "{n}");
+            assert_eq!(stock.key(card(n)).unwrap().is_none(), n % 3 == 0, "{n}");
         }
     }
 }

@@ -15,7 +15,10 @@ use tegata_protocol::{
     refusal::Code,
 };
 
-use crate::town::{Party, Town, yen};
+use crate::{
+    commands::{fails, succeeds, text},
+    town::{Party, Town, password_file, yen},
+};
 
 mod memory;
 mod world;
@@ -567,6 +570,27 @@ fn a_card_gets_new_keys_at_its_next_contact_and_goes_on() {
     assert_eq!(world.pay(payment, None).paid(), Some(payment));
 }
 
+/// A key has fifteen versions. A card that has come to the last of them still pays.
+#[test]
+fn a_card_whose_keys_cant_be_changed_again_goes_on() {
+    let mut world = World::loaded();
+    for _ in 0..16 {
+        tegata_centre::ic_card::stock::renew(&world.town().dir(), world.number).unwrap();
+        world.check();
+    }
+    let changes = |world: &World| {
+        let asked = world.keys.asked.lock().unwrap();
+        asked.iter().filter(|a| **a == "change keys").count()
+    };
+    let before = changes(&world);
+    assert!(before > 14, "{before}");
+    let payment = world.agree(&world.bill(300)).unwrap();
+    assert_eq!(world.pay(payment, None).paid(), Some(payment));
+    assert_eq!(changes(&world), before, "nobody tries again");
+    world.check();
+    world.town().assert_clean();
+}
+
 #[test]
 fn a_replacement_has_what_the_lost_card_had() {
     let mut world = World::loaded();
@@ -706,4 +730,30 @@ fn receipts_that_come_by_another_way_are_the_card_key_server_s_to_judge() {
         "known: only the order itself is noted"
     );
     world.town().assert_clean();
+}
+
+/// What can't be taken back is shown before the password is asked for, and a slip in a number ends there.
+#[test]
+fn whoever_ends_a_card_sees_first_whose_it_is() {
+    let world = World::loaded();
+    let data = text(&world.town().data());
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = text(&password_file(folder.path(), "wrong", "incorrect horse"));
+    let (card, unknown) = (world.number.to_string(), "00".repeat(10));
+    let by = ["--data", &data, "--password-file", &wrong];
+    let whose = format!("card {card} of {} (active, JPY 5,000", world.member.number);
+    fails(
+        &[&["cards", "end", &card], &by[..]].concat(),
+        1,
+        &["for good", &whose],
+    );
+    let replace = [&["cards", "replace", &card, &unknown], &by[..]].concat();
+    fails(
+        &replace,
+        1,
+        &[&whose, &unknown, "never issued", "cards list"],
+    );
+    assert!(succeeds(&["cards", "list", "--data", &data]).contains("JPY 5,000"));
+    let card = world.town().reader().card(&world.number).unwrap().unwrap();
+    assert_eq!(card.state, CardState::Active);
 }

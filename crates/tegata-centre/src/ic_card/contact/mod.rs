@@ -17,27 +17,22 @@ use std::collections::VecDeque;
 
 use tegata_card::{
     command::State as CardPower,
-    house::{Done, Fate, HouseRefusal, JobId, Money, OrderId, Request, Response, Task},
-    session::{select, selected},
+    house::{Done, Fate, HouseRefusal, JobId, OrderId, Request, Response, Task},
+    session::selected,
 };
-use tegata_ledger::{CardState, Hold, HoldState};
+use tegata_ledger::{CardState, HoldState};
 use tegata_protocol::{
-    Amount, CardNumber, Digest, PartyNumber, PaymentId, SignedBytes, Time,
+    CardNumber, Digest, PartyNumber, PaymentId, SignedBytes, Time,
     book::Rule,
-    card::{Answered, CardBytes, CardReport, CardStep, CardTicket, DebitOrder, Errand, Next},
+    card::{Answered, CardBytes, CardStep, CardTicket, Errand, Next},
     refusal::{Code, Refusal},
 };
 
-use super::{
-    CardDesk, CardFault, House, number,
-    papers::{Standing, order_id},
-    refusal_of, unexpected,
-};
+use super::{CardDesk, CardFault, House, number, refusal_of, stock_fault as stock, unexpected};
 use crate::keys::rng;
 
-/// A payment isn't ordered of the card when its hold has less than this left, in seconds: member and
-/// shop need time after it.
-const TIME_TO_PAY: u64 = 120;
+mod orders;
+mod plan;
 
 /// What is done in one session with the card.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -214,148 +209,6 @@ impl Contact {
         }
     }
 
-    /// Looks at book and card-key server, and decides what is to be done with the card.
-    fn plan_all(&mut self, desk: &CardDesk, now: Time) -> Result<Next, Stop> {
-        let standing = self.standing(desk)?;
-        let mut house = desk.connect()?;
-        let Response::Card(known) = house.call(&Request::Card(number(self.card)))? else {
-            return Err(unexpected("a card").into());
-        };
-        // A card whose key is still in stock hasn't been put into use, or not to its end.
-        let new = desk.stock.key(self.card);
-        let new = new.map_err(|e| super::book(format!("the stock: {e:?}")))?;
-        if known.is_none() || new.is_some() {
-            return self.plan_first(standing.card.state);
-        }
-        desk.catch_up(&mut house, self.card, now)?;
-        let in_doubt = known.as_ref().is_some_and(|known| known.in_doubt.is_some());
-        if known.is_some_and(|known| known.denied) && !standing.card.state.is_over() {
-            // It found a copy, or was told of a loss, and the book hasn't heard of it.
-            desk.carry_out(Rule::CardCopied(self.card), now)?;
-        }
-        let standing = self.standing(desk)?;
-        if standing.card.state.is_over() {
-            desk.deny(self.card)?;
-            self.plan.push_back(Job::Terminate);
-            return self.next_job(desk);
-        }
-        if let Some(next) = self.errand_done(desk, &standing)? {
-            return Ok(next);
-        }
-        let renews = desk.stock.renews(self.card);
-        let stock = |e| super::book(format!("the stock: {e:?}"));
-        if renews.map_err(stock)? && standing.card.state == CardState::Active {
-            self.plan.push_back(Job::ChangeKeys);
-        }
-        self.plan_errand(&standing, in_doubt, now)?;
-        self.next_job(desk)
-    }
-
-    fn plan_first(&mut self, state: CardState) -> Result<Next, Stop> {
-        if state.is_over() {
-            return Err(Code::IcCardEnded.into());
-        }
-        self.plan.push_back(Job::Personalise);
-        self.select()
-    }
-
-    fn plan_errand(&mut self, standing: &Standing, in_doubt: bool, now: Time) -> Result<(), Stop> {
-        if standing.owed > 0 && standing.card.state == CardState::Active {
-            self.plan.push_back(Job::Load);
-        }
-        let job = match &self.errand {
-            Errand::Look => Job::Read,
-            Errand::Pay(payment, read) => match due(standing, *payment, now) {
-                Ok(_) => Job::Pay(*payment, *read),
-                // No new order; but what became of the one that is out comes first.
-                Err(code) if in_doubt => {
-                    self.results.unordered = Some(code);
-                    Job::Read
-                }
-                Err(code) => return Err(code.into()),
-            },
-            Errand::PutTicket(slot, ticket) => Job::Put(*slot, ticket.clone()),
-            Errand::ReadTicket(slot) => Job::ReadTicket(*slot),
-            Errand::ClearTicket(slot) => Job::Clear(*slot),
-        };
-        self.plan.push_back(job);
-        Ok(())
-    }
-
-    fn standing(&self, desk: &CardDesk) -> Result<Standing, Stop> {
-        let standing = desk.standing(self.card)?;
-        let standing = standing.filter(|s| s.card.holder == self.member);
-        standing.ok_or(Code::IcCardUnknown.into())
-    }
-
-    /// If the errand is a payment whose receipt is in the book, or that is given up, the card needn't be
-    /// asked.
-    fn errand_done(&mut self, desk: &CardDesk, standing: &Standing) -> Result<Option<Next>, Stop> {
-        let Errand::Pay(payment, _) = self.errand else {
-            return Ok(None);
-        };
-        let hold = self.hold(desk, payment)?;
-        if hold.payer != standing.card.account() {
-            return Err(Code::IcCardChanged.into());
-        }
-        match hold.state {
-            HoldState::Awaiting => Ok(None),
-            HoldState::Open | HoldState::Captured(_) => {
-                self.results.paid = Some(payment);
-                self.results.ordered = None;
-                self.waiting = Waiting::Over;
-                Ok(Some(Next::Done(self.report(desk)?)))
-            }
-            HoldState::Expired | HoldState::Voided => Err(Code::IcCardNotDue.into()),
-        }
-    }
-
-    fn hold(&self, desk: &CardDesk, payment: PaymentId) -> Result<Hold, Stop> {
-        let hold = desk.ledger.read(|b| b.hold(&payment));
-        let hold = hold.map_err(super::book)?;
-        hold.ok_or(Code::IcCardNotDue.into())
-    }
-
-    /// Begins the next job, or ends the contact.
-    fn next_job(&mut self, desk: &CardDesk) -> Result<Next, Stop> {
-        if !self.plan.is_empty() {
-            return self.select();
-        }
-        self.waiting = Waiting::Over;
-        if let (Some(code), Errand::Pay(payment, _)) = (self.results.unordered, &self.errand) {
-            match self.hold(desk, *payment)?.state {
-                // Whoever says no after the card has paid, has paid.
-                HoldState::Open | HoldState::Captured(_) => self.results.paid = Some(*payment),
-                HoldState::Expired | HoldState::Voided if code != Code::IcCardDeclined => {
-                    return Err(Code::IcCardNotDue.into());
-                }
-                HoldState::Awaiting | HoldState::Expired | HoldState::Voided => {
-                    return Err(code.into());
-                }
-            }
-        }
-        Ok(Next::Done(self.report(desk)?))
-    }
-
-    fn select(&mut self) -> Result<Next, Stop> {
-        let job = self.plan.pop_front().ok_or(Code::IcCardContactOver)?;
-        self.waiting = Waiting::Selected(job);
-        Ok(send(select()))
-    }
-
-    fn report(&self, desk: &CardDesk) -> Result<CardReport, Stop> {
-        let standing = self.standing(desk)?;
-        Ok(CardReport {
-            balance: standing.amount(standing.card.balance),
-            owed: standing.amount(standing.owed),
-            counter: standing.card.counter,
-            loaded: standing.amount(self.results.loaded),
-            paid: self.results.paid,
-            ticket: self.results.ticket.clone(),
-            blocked: standing.card.state == CardState::Blocked || self.results.blocked,
-        })
-    }
-
     fn advance(&mut self, desk: &CardDesk, answered: &Answered, now: Time) -> Result<Next, Stop> {
         let waiting = std::mem::replace(&mut self.waiting, Waiting::Over);
         match (waiting, answered) {
@@ -430,8 +283,7 @@ impl Contact {
     fn task(&self, desk: &CardDesk, job: &Job) -> Result<Task, Stop> {
         Ok(match job {
             Job::Personalise => {
-                let key = desk.stock.key(self.card);
-                let key = key.map_err(|e| super::book(format!("the stock: {e:?}")))?;
+                let key = desk.stock.key(self.card).map_err(stock)?;
                 Task::Personalise {
                     transport_key: key.ok_or(Code::IcCardUnknown)?,
                     limits: desk.limits(),
@@ -537,6 +389,13 @@ impl Contact {
             self.forget_stock(desk)?;
             return self.plan_all(desk, now);
         }
+        if refusal == HouseRefusal::NoMoreKeys && *job == Job::ChangeKeys {
+            // It keeps those that it has, and everything else goes on.
+            tracing::warn!(card = %self.card, "its keys can't be changed again: replace it");
+            let done = desk.stock.set_renewal(self.card, false);
+            done.map_err(stock)?;
+            return self.next_job(desk);
+        }
         desk.catch_up(house, self.card, now)?;
         if let Some(order) = self.results.ordered {
             let Response::Found(fate) = house.call(&Request::Find(order))? else {
@@ -556,22 +415,20 @@ impl Contact {
     }
 
     fn forget_stock(&self, desk: &CardDesk) -> Result<(), Stop> {
-        let forgotten = desk.stock.forget(self.card);
-        let fault = |e| super::book(format!("the stock: {e:?}"));
-        forgotten.map_err(fault).map_err(Stop::from)
+        Ok(desk.stock.forget(self.card).map_err(stock)?)
     }
 
     fn note_settled(&mut self, desk: &CardDesk, job: &Job) -> Result<(), Stop> {
-        self.results.ordered = None;
         if let Job::Pay(payment, _) = job {
-            let hold = self.hold(desk, *payment)?;
-            // Nobody can deliver any more: what was taken off is owed to the card.
-            if matches!(hold.state, HoldState::Expired | HoldState::Voided) {
-                self.plan.push_back(Job::Load);
-                return Ok(());
+            match self.hold(desk, *payment)?.state {
+                HoldState::Open | HoldState::Captured(_) => self.results.paid = Some(*payment),
+                // Nobody can deliver any more: what was taken off is owed to the card.
+                HoldState::Expired | HoldState::Voided => self.plan.push_back(Job::Load),
+                // The book doesn't take the receipt: nobody may say that it's paid, or that it isn't.
+                HoldState::Awaiting => return Err(Stop::InDoubt),
             }
-            self.results.paid = Some(*payment);
         }
+        self.results.ordered = None;
         Ok(())
     }
 
@@ -604,7 +461,7 @@ impl Contact {
             Job::Limit => self.results.limited = true,
             Job::ChangeKeys => {
                 let done = desk.stock.set_renewal(self.card, false);
-                done.map_err(|e| super::book(format!("the stock: {e:?}")))?;
+                done.map_err(stock)?;
             }
             Job::Unblock => self.results.blocked = false,
             Job::Block => self.results.blocked = true,
@@ -628,107 +485,6 @@ impl Contact {
             self.plan.push_front(Job::Load);
         }
         self.next_job(desk)
-    }
-
-    fn order_debit(
-        &mut self,
-        desk: &CardDesk,
-        house: &mut House,
-        ((payment, read), id): ((PaymentId, bool), JobId),
-        balance: Option<u32>,
-        now: Time,
-    ) -> Result<Next, Stop> {
-        // The session may have found out that the card has paid, or never will.
-        let standing = self.standing(desk)?;
-        if let Some(next) = self.errand_done(desk, &standing)? {
-            house.call(&Request::Abandon(id))?;
-            return Ok(next);
-        }
-        let hold = due(&standing, payment, now)?.clone();
-        let bill = desk
-            .ledger
-            .read(|b| b.bill(&hold.bill))
-            .map_err(super::book)?;
-        let bill = bill.ok_or(Code::IcCardNotDue)?.digest;
-        let money = self.money(order_id(payment), hold.amount, bill, now);
-        let terminal = hold.bill.shop.wire().to_be_bytes();
-        let money = Money { terminal, ..money? };
-        self.results.ordered = Some(order_id(payment));
-        let response = house.call(&Request::Order(id, money))?;
-        let Response::Ordered { counter, send } = response else {
-            return self.respond(desk, house, (Job::Pay(payment, read), id), response, now);
-        };
-        let order = DebitOrder {
-            card: self.card,
-            payment,
-            bill,
-            shop: hold.bill.shop,
-            amount: hold.amount,
-            counter,
-            balance: balance.map(|minor| standing.amount(minor)),
-            issued: now,
-            command: CardBytes(send),
-        };
-        self.waiting = Waiting::Agreement(Job::Pay(payment, read), id);
-        Ok(Next::Agree(desk.sign_order(&order)))
-    }
-
-    fn order_load(
-        &mut self,
-        desk: &CardDesk,
-        house: &mut House,
-        id: JobId,
-        now: Time,
-    ) -> Result<Next, Stop> {
-        let standing = self.standing(desk)?;
-        // No more than it may hold; the rest stays owed to it.
-        let room = desk.balance_limit().saturating_sub(standing.card.balance);
-        let owed = standing.owed.min(room);
-        if owed == 0 {
-            house.call(&Request::Abandon(id))?;
-            return self.next_job(desk);
-        }
-        let order = OrderId(random());
-        self.results.loaded = owed;
-        let owed = standing.amount(owed);
-        let money = self.money(order, owed, self.id, now)?;
-        self.results.ordered = Some(order);
-        let response = house.call(&Request::Order(id, money))?;
-        let Response::Ordered { send: bytes, .. } = response else {
-            return self.respond(desk, house, (Job::Load, id), response, now);
-        };
-        self.waiting = Waiting::Bytes(Job::Load, id);
-        Ok(send(bytes))
-    }
-
-    fn money(&self, id: OrderId, amount: Amount, bill: Digest, now: Time) -> Result<Money, Stop> {
-        let minor = u32::try_from(amount.minor()).map_err(|_e| Code::IcCardLimit)?;
-        Ok(Money {
-            id,
-            amount: minor,
-            currency: amount.currency().code().to_owned(),
-            bill: *bill.as_bytes(),
-            terminal: [0; 8],
-            time: u32::try_from(now.secs()).unwrap_or(u32::MAX),
-        })
-    }
-}
-
-/// The payment that waits for the card, if there's time enough left for it.
-fn due(standing: &Standing, payment: PaymentId, now: Time) -> Result<&Hold, Code> {
-    if standing.card.state == CardState::Blocked {
-        return Err(Code::IcCardBlocked);
-    }
-    // Reported lost, say, since the contact began.
-    if standing.card.state.is_over() {
-        return Err(Code::IcCardEnded);
-    }
-    let hold = standing.awaiting.iter().find(|h| h.payment == payment);
-    let hold = hold.ok_or(Code::IcCardNotDue)?;
-    if now.after(TIME_TO_PAY) < hold.expires {
-        Ok(hold)
-    } else {
-        Err(Code::IcCardTooLate)
     }
 }
 
