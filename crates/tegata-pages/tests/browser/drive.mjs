@@ -1,24 +1,9 @@
 // Drives a headless Chromium through one visit to a sealed form, and tells what happened.
 //
 // node drive.mjs '{"url":…, "fill":{field: value}, "card":{…}, "press":true, …}' prints one line of
-// JSON. Needs TEGATA_CHROMIUM (the browser's path) and playwright-core beside TEGATA_NODE_MODULES.
-import {createRequire} from 'node:module'
+// JSON.
+import {browser, context, plan, require} from './open.mjs'
 
-const require = createRequire(process.env.TEGATA_NODE_MODULES + '/')
-const {chromium} = require('playwright-core')
-const plan = JSON.parse(process.argv[2])
-
-const browser = await chromium.launch({
-  executablePath: process.env.TEGATA_CHROMIUM,
-  args: ['--no-sandbox', '--disable-dev-shm-usage'],
-})
-const context = await browser.newContext({
-  viewport: plan.viewport ?? {width: 1100, height: 900},
-  locale: plan.locale ?? 'en-GB',
-  colorScheme: plan.dark ? 'dark' : 'light',
-  javaScriptEnabled: plan.javascript ?? true,
-  bypassCSP: plan.axe ?? false,
-})
 const page = await context.newPage()
 const requests = [], messages = []
 context.on('request', request => {

@@ -1,11 +1,11 @@
 //! What each address does: who may, one call into the wallet, a page.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     Form,
-    extract::{Path, State},
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    extract::{FromRequestParts, Path, State},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
 use serde::{Deserialize, Deserializer};
@@ -124,14 +124,7 @@ pub(super) async fn close(
 }
 
 /// Sends what is pending, collects, asks for the balance.
-pub(super) async fn refresh(
-    here: Here,
-    language: Language,
-    uri: Uri,
-    headers: HeaderMap,
-    Form(form): Form<PlainForm>,
-) -> Response {
-    let visit = Visit::new(here, language, uri, headers);
+pub(super) async fn refresh(visit: Visit, Form(form): Form<PlainForm>) -> Response {
     visit
         .post(&form.csrf, |wallet, now, frame, csrf| {
             let outcome = bring_up_to_date(wallet, frame.texts(), now);
@@ -168,38 +161,27 @@ fn brought(t: Texts<'_>, collected: &Collected) -> String {
     told.join(" ")
 }
 
-pub(super) async fn overview(h: Here, l: Language, uri: Uri, headers: HeaderMap) -> Response {
-    let visit = Visit::new(h, l, uri, headers);
+pub(super) async fn overview(visit: Visit) -> Response {
     visit
         .get(|w, now, frame, csrf| screens::overview(frame, w, now, csrf, None))
         .await
 }
 
-pub(super) async fn history(h: Here, l: Language, uri: Uri, headers: HeaderMap) -> Response {
-    let visit = Visit::new(h, l, uri, headers);
+pub(super) async fn history(visit: Visit) -> Response {
     visit.get(|w, _, frame, _| screens::history(frame, w)).await
 }
 
-pub(super) async fn cards(h: Here, l: Language, uri: Uri, headers: HeaderMap) -> Response {
-    let visit = Visit::new(h, l, uri, headers);
+pub(super) async fn cards(visit: Visit) -> Response {
     visit
         .get(|w, _, frame, _| Ok(screens::cards(frame, w)))
         .await
 }
 
-pub(super) async fn tickets(h: Here, l: Language, uri: Uri, headers: HeaderMap) -> Response {
-    let visit = Visit::new(h, l, uri, headers);
+pub(super) async fn tickets(visit: Visit) -> Response {
     visit.get(|w, _, frame, _| screens::tickets(frame, w)).await
 }
 
-pub(super) async fn bill(
-    h: Here,
-    l: Language,
-    uri: Uri,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-) -> Response {
-    let visit = Visit::new(h, l, uri, headers);
+pub(super) async fn bill(visit: Visit, Path(id): Path<String>) -> Response {
     visit
         .at_card(None, move |at| {
             let bill = at.wallet.find_bill(&id)?;
@@ -230,14 +212,10 @@ fn by_card(at: &mut Visited<'_>, bill: Digest) -> Result<maud::Markup, WalletErr
 
 /// Consent: password B, and only now is anything signed.
 pub(super) async fn pay(
-    h: Here,
-    l: Language,
-    uri: Uri,
-    headers: HeaderMap,
+    visit: Visit,
     Path(id): Path<String>,
     Form(form): Form<PayForm>,
 ) -> Response {
-    let visit = Visit::new(h, l, uri, headers);
     let csrf = form.csrf.clone();
     visit
         .post(&csrf, move |wallet, now, frame, _| {
@@ -248,14 +226,7 @@ pub(super) async fn pay(
         .await
 }
 
-pub(super) async fn ticket(
-    h: Here,
-    l: Language,
-    uri: Uri,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-) -> Response {
-    let visit = Visit::new(h, l, uri, headers);
+pub(super) async fn ticket(visit: Visit, Path(id): Path<String>) -> Response {
     visit
         .get(move |w, _, frame, csrf| {
             let kept = w.find_ticket(&id)?;
@@ -267,14 +238,10 @@ pub(super) async fn ticket(
 
 /// Shows a ticket for the next minute.
 pub(super) async fn show(
-    h: Here,
-    l: Language,
-    uri: Uri,
-    headers: HeaderMap,
+    visit: Visit,
     Path(id): Path<String>,
     Form(form): Form<ShowForm>,
 ) -> Response {
-    let visit = Visit::new(h, l, uri, headers);
     let csrf = form.csrf.clone();
     visit
         .post(&csrf, move |wallet, now, frame, csrf| {
@@ -310,23 +277,28 @@ pub(super) async fn lost(language: Language, uri: Uri) -> Response {
 
 /// A visit to a page behind password A.
 pub(super) struct Visit {
-    desk: Arc<Desk>,
-    frame: Frame,
-    headers: HeaderMap,
+    pub(super) desk: Arc<Desk>,
+    pub(super) frame: Frame,
+    pub(super) headers: HeaderMap,
     /// Where to go once password A is given.
     next: String,
 }
 
-impl Visit {
-    pub(super) fn new(State(desk): Here, language: Language, uri: Uri, headers: HeaderMap) -> Self {
-        Self {
-            desk,
-            frame: Frame::new(language, &uri),
-            headers,
-            next: uri.path().to_owned(),
-        }
-    }
+impl FromRequestParts<Arc<Desk>> for Visit {
+    type Rejection = Infallible;
 
+    async fn from_request_parts(parts: &mut Parts, desk: &Arc<Desk>) -> Result<Self, Infallible> {
+        let language = Language::of_request(&parts.uri, &parts.headers);
+        Ok(Self {
+            desk: Arc::clone(desk),
+            frame: Frame::new(language, &parts.uri),
+            headers: parts.headers.clone(),
+            next: parts.uri.path().to_owned(),
+        })
+    }
+}
+
+impl Visit {
     /// The same, with another place to go to once password A is given.
     pub(super) fn then(self, next: String) -> Self {
         Self { next, ..self }

@@ -9,16 +9,16 @@
 
 use axum::{
     Form,
-    http::{HeaderMap, Uri, header},
+    http::{HeaderMap, header},
     response::{IntoResponse as _, Redirect, Response},
 };
 use maud::{Markup, html};
 use serde::Deserialize;
-use tegata_pages::{Field, Language, Page, Texts, Tone, danger_button, definitions, notice};
+use tegata_pages::{Field, Page, Texts, Tone, danger_button, definitions, notice};
 use tegata_protocol::{Time, payment::Mode};
 
 use super::{
-    HOST, Here,
+    HOST,
     act::{Typed, Visit, b_label},
     card::{Meant, Visited, consent as consent_by_card, with_script},
     desk::Place,
@@ -65,28 +65,26 @@ pub(super) struct ConsentForm {
 
 /// The open bills; with a link's parts the bill that they name.
 pub(super) async fn show(
-    here: Here,
-    language: Language,
-    uri: Uri,
-    headers: HeaderMap,
+    visit: Visit,
     asked: Result<Form<Asked>, axum::extract::rejection::FormRejection>,
 ) -> Response {
     let asked = asked.map(|Form(asked)| asked).unwrap_or_default();
     let link = match asked.link() {
-        None => return bills(here, language, uri, headers).await,
+        None => return bills(visit).await,
         Some(Ok(link)) => link,
-        Some(Err(error)) => return Frame::new(language, &uri).failed(&error).into_response(),
+        Some(Err(error)) => return visit.frame.failed(&error).into_response(),
     };
     let path = path_of(&link);
-    if here.place(&headers) == Place::Outside {
-        if !at_own_name(&headers) {
-            return Redirect::to(&format!("{}{path}", here.own_address(HOST))).into_response();
+    if visit.desk.place(&visit.headers) == Place::Outside {
+        if !at_own_name(&visit.headers) {
+            let own = visit.desk.own_address(HOST);
+            return Redirect::to(&format!("{own}{path}")).into_response();
         }
         if asked.on.is_none() {
-            return crossing(&Frame::new(language, &uri), &path).into_response();
+            return crossing(&visit.frame, &path).into_response();
         }
     }
-    let visit = Visit::new(here, language, uri, headers).then(path);
+    let visit = visit.then(path);
     visit
         .at_card(None, move |at| {
             let seen = at.wallet.look_at_bill(&link, at.now)?;
@@ -97,22 +95,14 @@ pub(super) async fn show(
         .await
 }
 
-async fn bills(here: Here, language: Language, uri: Uri, headers: HeaderMap) -> Response {
-    let visit = Visit::new(here, language, uri, headers);
+async fn bills(visit: Visit) -> Response {
     visit
         .get(|w, now, frame, _| screens::bills(frame, w, now))
         .await
 }
 
 /// Consent: the bill is fetched and checked again, kept, and paid with password B.
-pub(super) async fn pay(
-    here: Here,
-    language: Language,
-    uri: Uri,
-    headers: HeaderMap,
-    Form(form): Form<ConsentForm>,
-) -> Response {
-    let visit = Visit::new(here, language, uri, headers);
+pub(super) async fn pay(visit: Visit, Form(form): Form<ConsentForm>) -> Response {
     let csrf = form.csrf.clone();
     visit
         .post(&csrf, move |wallet, now, frame, _| {

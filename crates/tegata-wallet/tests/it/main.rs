@@ -7,6 +7,7 @@
     reason = "tests may"
 )]
 
+mod browser;
 mod card_browser;
 mod crash;
 mod deliveries;

@@ -1,13 +1,9 @@
 //! `/card`: the cards that are known, and what is done with them besides paying.
 
-use axum::{
-    Form,
-    http::{HeaderMap, Uri},
-    response::Response,
-};
+use axum::{Form, response::Response};
 use serde::Deserialize;
 use tegata_card::link::Link;
-use tegata_pages::{Language, Page, Tone};
+use tegata_pages::{Page, Tone};
 use tegata_protocol::{
     Amount,
     card::{Change, Errand},
@@ -15,7 +11,6 @@ use tegata_protocol::{
 
 use super::{
     super::{
-        Here,
         act::{PlainForm, Typed, Visit},
         desk::leaves_doubt,
     },
@@ -52,22 +47,14 @@ pub(super) struct LoadForm {
     b: Typed,
 }
 
-pub(super) async fn page(h: Here, l: Language, uri: Uri, headers: HeaderMap) -> Response {
-    let visit = Visit::new(h, l, uri, headers);
+pub(super) async fn page(visit: Visit) -> Response {
     visit
         .get(|w, _, frame, csrf| Ok(screens::cards(frame, w, csrf, None)))
         .await
 }
 
 /// Lays the card on: it's read, and what is owed to it is written.
-pub(super) async fn show(
-    h: Here,
-    l: Language,
-    uri: Uri,
-    headers: HeaderMap,
-    Form(form): Form<PlainForm>,
-) -> Response {
-    let visit = Visit::new(h, l, uri, headers);
+pub(super) async fn show(visit: Visit, Form(form): Form<PlainForm>) -> Response {
     visit
         .with_reader(&form.csrf, |at, link| match looked(at, link) {
             Ok(page) => Ok(page),
@@ -104,14 +91,7 @@ fn told(at: &mut Visited<'_>, error: WalletError) -> Result<Page, WalletError> {
 }
 
 /// Blocks, unblocks, gives up, pays out.
-pub(super) async fn change(
-    h: Here,
-    l: Language,
-    uri: Uri,
-    headers: HeaderMap,
-    Form(form): Form<ChangeForm>,
-) -> Response {
-    let visit = Visit::new(h, l, uri, headers);
+pub(super) async fn change(visit: Visit, Form(form): Form<ChangeForm>) -> Response {
     let csrf = form.csrf.clone();
     visit
         .at_card(Some(&csrf), move |at| match changed(at, &form) {
@@ -139,14 +119,7 @@ fn changed(at: &mut Visited<'_>, form: &ChangeForm) -> Result<Page, WalletError>
 }
 
 /// Moves prepaid money to a card's account.
-pub(super) async fn load(
-    h: Here,
-    l: Language,
-    uri: Uri,
-    headers: HeaderMap,
-    Form(form): Form<LoadForm>,
-) -> Response {
-    let visit = Visit::new(h, l, uri, headers);
+pub(super) async fn load(visit: Visit, Form(form): Form<LoadForm>) -> Response {
     let csrf = form.csrf.clone();
     visit
         .at_card(Some(&csrf), move |at| match loaded(at, &form) {

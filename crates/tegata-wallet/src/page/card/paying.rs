@@ -1,18 +1,13 @@
 //! Paying with a card: what begins it, what the second answer does.
 
-use axum::{
-    Form,
-    http::{HeaderMap, Uri},
-    response::Response,
-};
+use axum::{Form, response::Response};
 use serde::Deserialize;
 use tegata_card::link::Link;
-use tegata_pages::{Language, Page};
+use tegata_pages::Page;
 use tegata_protocol::{Digest, PaymentId, card::Errand, refusal::Code};
 
 use super::{
     super::{
-        Here,
         act::Visit,
         desk::{Token, leaves_doubt},
         screens as pages,
@@ -109,14 +104,7 @@ pub(super) struct AnswerForm {
 }
 
 /// Consent 1: the money is set aside, and the card is asked.
-pub(super) async fn begin(
-    h: Here,
-    l: Language,
-    uri: Uri,
-    headers: HeaderMap,
-    Form(form): Form<BeginForm>,
-) -> Response {
-    let visit = Visit::new(h, l, uri, headers);
+pub(super) async fn begin(visit: Visit, Form(form): Form<BeginForm>) -> Response {
     let csrf = form.csrf.clone();
     visit
         .with_reader(&csrf, move |at, link| {
@@ -185,8 +173,7 @@ fn asking(at: &Visited<'_>) -> Option<Page> {
 }
 
 /// The second question once more: the language was changed, or the page loaded anew.
-pub(super) async fn again(h: Here, l: Language, uri: Uri, headers: HeaderMap) -> Response {
-    let visit = Visit::new(h, l, uri, headers);
+pub(super) async fn again(visit: Visit) -> Response {
     visit
         .at_card(None, |at| match asking(at) {
             Some(page) => Ok(page),
@@ -196,14 +183,7 @@ pub(super) async fn again(h: Here, l: Language, uri: Uri, headers: HeaderMap) ->
 }
 
 /// Consent 2, or no.
-pub(super) async fn answer(
-    h: Here,
-    l: Language,
-    uri: Uri,
-    headers: HeaderMap,
-    Form(form): Form<AnswerForm>,
-) -> Response {
-    let visit = Visit::new(h, l, uri, headers);
+pub(super) async fn answer(visit: Visit, Form(form): Form<AnswerForm>) -> Response {
     let csrf = form.csrf.clone();
     visit
         .at_card(Some(&csrf), move |at| {

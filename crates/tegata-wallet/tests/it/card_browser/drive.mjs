@@ -1,24 +1,8 @@
 // Drives a headless Chromium through the wallet's card pages, step by step, and tells what happened.
 //
-// node drive.mjs '{"steps":[["goto","http://…"],["click","button"],…]}' prints one line of JSON. Needs
-// TEGATA_CHROMIUM (the browser's path) and playwright-core beside TEGATA_NODE_MODULES.
-import {createRequire} from 'node:module'
+// node drive.mjs '{"steps":[["goto","http://…"],["click","button"],…]}' prints one line of JSON.
+import {browser, context, plan, require} from '../../../../tegata-pages/tests/browser/open.mjs'
 
-const require = createRequire(process.env.TEGATA_NODE_MODULES + '/')
-const {chromium} = require('playwright-core')
-const plan = JSON.parse(process.argv[2])
-
-const browser = await chromium.launch({
-  executablePath: process.env.TEGATA_CHROMIUM,
-  args: ['--no-sandbox', '--disable-dev-shm-usage'],
-})
-const context = await browser.newContext({
-  viewport: plan.viewport ?? {width: 1100, height: 900},
-  locale: plan.locale ?? 'en-GB',
-  colorScheme: plan.dark ? 'dark' : 'light',
-  javaScriptEnabled: plan.javascript ?? true,
-  bypassCSP: plan.axe ?? false,
-})
 // What would be spoken; and what frames say to the page, which a test listens to beside the script.
 if (plan.javascript !== false) {
   await context.addInitScript(() => {

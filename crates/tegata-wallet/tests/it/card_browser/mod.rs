@@ -7,7 +7,6 @@ mod guests;
 use std::{
     net::UdpSocket,
     path::{Path, PathBuf},
-    process::Command,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -24,7 +23,8 @@ use tegata_wallet::{
 };
 
 use crate::{
-    page::encoded, page_card::OnImage, story::joined, town::Town, vault::A, web_shop::WebShop,
+    browser::driven, page::encoded, page_card::OnImage, story::joined, town::Town, vault::A,
+    web_shop::WebShop,
 };
 
 const GUIDE: &str = include_str!("../../../../tegata-shop/src/card_interface.js");
@@ -141,18 +141,7 @@ impl Fair {
             env!("CARGO_MANIFEST_DIR"),
             "/tests/it/card_browser/drive.mjs"
         );
-        let output = Command::new("node")
-            .args([script, &plan.to_string()])
-            .output();
-        let output = output.expect("node runs");
-        let text = String::from_utf8_lossy(&output.stdout);
-        let told = text
-            .lines()
-            .last()
-            .and_then(|l| serde_json::from_str(l).ok());
-        let failed = || panic!("{text}{}", String::from_utf8_lossy(&output.stderr));
-        let told: Value = told.unwrap_or_else(failed);
-        assert!(told["error"].is_null(), "{told:#}");
+        let told = driven(script, &plan);
         assert_eq!(told["axe"], json!([]));
         told
     }

@@ -1,12 +1,11 @@
 //! The page in a real browser: a mouse draws, a finger draws, keys are typed, and somebody joins.
 //! Pictures of it stay below the target folder.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 
 use super::Showing;
 use crate::{
+    browser::driven,
     program::{Given, Person},
     town::Town,
 };
@@ -17,18 +16,7 @@ const PICTURES: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/screenshots");
 fn visit(link: &str, mut plan: Value) -> Value {
     plan["url"] = json!(link);
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/drawing/drive.mjs");
-    let output = Command::new("node")
-        .args([script, &plan.to_string()])
-        .output();
-    let output = output.expect("node runs");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let told = text
-        .lines()
-        .last()
-        .and_then(|l| serde_json::from_str(l).ok());
-    let failed = || panic!("{text}{}", String::from_utf8_lossy(&output.stderr));
-    let told: Value = told.unwrap_or_else(failed);
-    assert!(told["error"].is_null(), "{told:#}");
+    let told = driven(script, &plan);
     assert_eq!(told["messages"], json!([]), "the console is quiet");
     told
 }
