@@ -6,8 +6,8 @@
 
 use minicbor::{Decode, Encode};
 use tegata_ledger::{
-    BillState as BookBillState, CardState, Decision, Destination, Hold, HoldState, OutboxItem,
-    Outcome, Position, Posted, Refusal as BookRefusal, Response,
+    AccountKind, BillState as BookBillState, CardState, Decision, Destination, Hold, HoldState,
+    OutboxItem, Outcome, Position, Posted, Refusal as BookRefusal, Response,
 };
 use tegata_protocol::{
     Amount, Currency, Digest, MessageId, PartyNumber, Time,
@@ -364,12 +364,18 @@ pub(crate) fn card_void(back: Return, d: &Decision) -> Response {
     })
 }
 
+/// The index of the card whose account pays, if it's a card's.
+fn card_of(hold: &Hold) -> Option<u16> {
+    (hold.payer.kind == AccountKind::CardShadow).then_some(hold.payer.part)
+}
+
 fn given_up(back: Return, (hold, closing): (&Hold, Closing), d: &Decision) -> Vec<OutboxItem> {
     let closed = HoldClosed {
         payment: hold.payment,
         shop: hold.bill.shop,
         amount: hold.amount,
         closing,
+        card: card_of(hold),
     };
     let member = owner(hold.payer.owner);
     let item = member.map(|m| back.post(m, d.time, closed));
@@ -395,6 +401,7 @@ pub(crate) fn capture(back: Return, delivery: &[u8], d: &Decision) -> Response {
             balance: amount(payer.balance, taken.currency()),
             delivery: Digest::of(delivery),
             position,
+            card: card_of(hold),
         };
         let sealed = Some(Attachment::new(delivery.to_vec()));
         let member = owner(hold.payer.owner);
@@ -537,8 +544,11 @@ pub(crate) fn closed(back: Return, closing: Closing, d: &Decision) -> Response {
             shop: bill.shop,
             amount: *amount,
             closing,
+            card: None,
         };
         let mut outbox = vec![back.post(bill.shop, d.time, closed.clone())];
+        let card = card_of(hold);
+        let closed = HoldClosed { card, ..closed };
         outbox.extend(owner(hold.payer.owner).map(|m| back.post(m, d.time, closed)));
         Response {
             reply: back.payload(d.time, Done {}),

@@ -244,6 +244,9 @@ pub struct HoldClosed {
     /// Why.
     #[n(3)]
     pub closing: Closing,
+    /// Which of the member's cards was to pay, by its index; absent for prepaid money. Never told to the shop.
+    #[n(4)]
+    pub card: Option<u16>,
 }
 
 impl Body for HoldClosed {
@@ -261,7 +264,7 @@ pub struct Delivered {
     /// How much was taken.
     #[n(1)]
     pub amount: Amount,
-    /// The account's balance afterwards.
+    /// The balance afterwards, of the account that paid.
     #[n(2)]
     pub balance: Amount,
     /// SHA-256 of the sealed delivery.
@@ -270,6 +273,9 @@ pub struct Delivered {
     /// Where it stands in the book.
     #[n(4)]
     pub position: BookPosition,
+    /// Which of the member's cards paid, by its index; absent for prepaid money.
+    #[n(5)]
+    pub card: Option<u16>,
 }
 
 impl Body for Delivered {

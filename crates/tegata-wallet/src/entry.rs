@@ -167,9 +167,9 @@ pub struct Delivered {
     /// How much the shop took.
     #[n(1)]
     pub amount: Amount,
-    /// In the account afterwards.
+    /// Prepaid money afterwards; absent if a card paid.
     #[n(2)]
-    pub balance: Amount,
+    pub balance: Option<Amount>,
 }
 
 /// An order that was confirmed and paid for.
@@ -182,9 +182,9 @@ pub struct Confirmed {
     /// How much the shop took.
     #[n(1)]
     pub amount: Amount,
-    /// In the account afterwards.
+    /// Prepaid money afterwards; absent if a card paid.
     #[n(2)]
-    pub balance: Amount,
+    pub balance: Option<Amount>,
 }
 
 /// A closed hold.

@@ -64,6 +64,12 @@ pub enum WalletError {
     /// An IC card, or what reads it.
     #[error(transparent)]
     Card(#[from] crate::ic_card::CardTrouble),
+    /// It was to be found out whether a card has paid, and that failed too.
+    #[error("nobody can say yet whether your card has paid: {source}")]
+    CardInDoubt {
+        /// What went wrong.
+        source: Box<Self>,
+    },
     /// What was typed isn't what it should be.
     #[error(transparent)]
     Input(#[from] Malformed),
@@ -303,6 +309,15 @@ impl WalletError {
         Self::Unsound { what, why }
     }
 
+    /// The centre's signed no about a card.
+    pub(crate) fn card_refused(refusal: Refusal) -> Self {
+        Self::Refused {
+            by: "the centre".to_owned(),
+            what: "card",
+            refusal,
+        }
+    }
+
     /// The code that the program ends with.
     pub fn exit(&self) -> Exit {
         match self {
@@ -332,6 +347,7 @@ impl WalletError {
             | Self::MayCount
             | Self::Picture(_) => Exit::Refused,
             Self::Card(trouble) => trouble.exit(),
+            Self::CardInDoubt { .. } => Exit::Unreachable,
         }
     }
 
@@ -339,6 +355,10 @@ impl WalletError {
     pub const fn next(&self) -> Option<&'static str> {
         match self {
             Self::Card(trouble) => trouble.next(),
+            Self::CardInDoubt { .. } => Some(
+                "put the card that was to pay on the reader, and run this again: it's found out then, and \
+                 nothing is taken twice",
+            ),
             Self::InDoubt { .. } => {
                 Some("run `tegata-wallet send`: it sends the same signed message again")
             }

@@ -377,6 +377,11 @@ pub struct KeptBill {
 }
 
 impl KeptBill {
+    /// Was it agreed to pay with a card, and isn't it known whether that card did?
+    pub(crate) const fn waits_for_card(&self) -> bool {
+        self.card.is_some() && matches!(self.status, BillStatus::AtCard | BillStatus::InDoubt)
+    }
+
     /// The digest of the signed bill: its name here.
     pub fn digest(&self) -> Digest {
         self.signed.digest()

@@ -136,6 +136,7 @@ fn an_expired_hold_is_closed_for_both_and_the_late_delivery_stays_void() {
             shop: shop.number,
             amount: yen(700),
             closing: Closing::Expired,
+            card: None,
         };
         assert_eq!(closed.body, expected);
         assert!(mail.items[0].sealed.is_none(), "no delivery left the shop");

@@ -240,6 +240,7 @@ impl Centre {
                 shop,
                 amount,
                 closing,
+                card: None,
             },
         );
     }

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     card_reader::CardReader,
     error::WalletError,
-    ic_card::{CardTalk, Talk, card_on},
+    ic_card::{CardTalk, CardTrouble, Talk, card_on},
     page, speech,
     view::{AgreementView, CardLoadedView, IcCardView},
     wallet::{Access, Wallet},
@@ -162,14 +162,18 @@ pub(super) fn card(folder: &Path, args: &CardArgs, out: &Output, now: Time) -> R
 
 impl ReaderArgs {
     /// Starts the program that has the reader, and waits for a card.
-    fn open(&self) -> Result<Helper, Failure> {
+    fn start(&self) -> Result<Helper, CardTrouble> {
         let reader = CardReader {
             reader: self.reader.clone(),
             image: self.image.clone(),
             program: self.card_program.clone(),
             wait: self.wait,
         };
-        reader.start().map_err(|e| failure(e.into()))
+        reader.start()
+    }
+
+    fn open(&self) -> Result<Helper, Failure> {
+        self.start().map_err(|e| failure(e.into()))
     }
 }
 
@@ -229,11 +233,7 @@ fn done(wallet: &Wallet, talk: &CardTalk, out: &Output) -> Result<(), Failure> {
 /// How a contact ended that didn't do what was wanted.
 fn ended(talk: &CardTalk, out: &Output) -> Failure {
     match &talk.talk {
-        Talk::Refused(refusal) => out.failed(WalletError::Refused {
-            by: "the centre".to_owned(),
-            what: "card",
-            refusal: refusal.clone(),
-        }),
+        Talk::Refused(refusal) => out.failed(WalletError::card_refused(refusal.clone())),
         Talk::InDoubt | Talk::Asking(_) | Talk::Done(_) => Failure::new(
             Exit::Unreachable,
             "nobody can say yet what the card did; nothing is lost, and nothing is taken twice",
@@ -250,12 +250,18 @@ fn pay(folder: &Path, args: &PayArgs, out: &Output, now: Time) -> Result<(), Fai
     if !args.yes {
         ask::consent("Pay this with your card?")?;
     }
-    let mut link = args.reader.open()?;
-    let card = card_on(&mut link).map_err(|e| out.failed(e.into()))?;
-    let (mut payment, mut talk) = begin(&mut wallet, &mut link, (bill, card), args, out)?;
+    // Whatever goes wrong then: its card may have paid before.
+    let waited = wallet.waits_for_card(bill);
+    let failed = |wallet: &Wallet, error| out.failed(wallet.about_card(bill, waited, error));
+    let link = args.reader.start();
+    let mut link = link.map_err(|e| failed(&wallet, e.into()))?;
+    let card = card_on(&mut link).map_err(|e| failed(&wallet, e.into()))?;
+    let begun = begin(&mut wallet, &mut link, (bill, card), args);
+    let (mut payment, mut talk) = begun.map_err(|e| failed(&wallet, e))?;
     if matches!(&talk.talk, Talk::Refused(why) if why.code == Code::IcCardNotDue) {
         // An order that nobody answered was found to be void: it's agreed to anew.
-        (payment, talk) = begin(&mut wallet, &mut link, (bill, card), args, out)?;
+        let begun = begin(&mut wallet, &mut link, (bill, card), args);
+        (payment, talk) = begun.map_err(|e| failed(&wallet, e))?;
     }
     if let Talk::Asking(agreement) = &talk.talk {
         let view = AgreementView::from(&**agreement);
@@ -264,16 +270,14 @@ fn pay(folder: &Path, args: &PayArgs, out: &Output, now: Time) -> Result<(), Fai
             speech::aloud(&speech::agreement(agreement, speech::language()));
         }
         let agreed = args.yes || ask::agreed("Take this off the card?")? == Some(true);
-        wallet
-            .card_answer(&mut talk, &mut link, agreed, moment())
-            .map_err(|e| out.failed(e))?;
+        let answered = wallet.card_answer(&mut talk, &mut link, agreed, moment());
+        answered.map_err(|e| failed(&wallet, e))?;
     }
-    let Talk::Done(report) = &talk.talk else {
-        return Err(ended(&talk, out));
+    let report = match &talk.talk {
+        Talk::Done(report) if report.paid == Some(payment) => report,
+        Talk::Refused(why) => return Err(failed(&wallet, WalletError::card_refused(why.clone()))),
+        Talk::Done(_) | Talk::InDoubt | Talk::Asking(_) => return Err(ended(&talk, out)),
     };
-    if report.paid != Some(payment) {
-        return Err(ended(&talk, out));
-    }
     let value = json!({
         "payment": payment.to_string(), "card": card.to_string(), "link": link.description(),
         "balance": crate::view::AmountView::from(report.balance), "counter": report.counter,
@@ -292,14 +296,10 @@ fn begin(
     link: &mut Helper,
     (bill, card): (Digest, CardNumber),
     args: &PayArgs,
-    out: &Output,
-) -> Result<(PaymentId, CardTalk), Failure> {
-    let payment = wallet
-        .agree_by_card(bill, card, moment())
-        .map_err(|e| out.failed(e))?;
+) -> Result<(PaymentId, CardTalk), WalletError> {
+    let payment = wallet.agree_by_card(bill, card, moment())?;
     let errand = Errand::Pay(payment, !args.no_balance);
-    let talk = wallet.card_begin(link, errand, moment());
-    Ok((payment, talk.map_err(|e| out.failed(e))?))
+    Ok((payment, wallet.card_begin(link, errand, moment())?))
 }
 
 fn find_bill(

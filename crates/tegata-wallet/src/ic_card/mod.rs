@@ -29,7 +29,7 @@ use crate::{
     entry::{self, Entry},
     error::WalletError,
     sending::{Replied, Settled, bad_reply, in_doubt, payment_of},
-    state::{BillStatus, CardOrder, Instruction, KnownIcCard, Pending},
+    state::{BillStatus, CardOrder, Instruction, KeptBill, KnownIcCard, Pending},
     vault::Password,
     wallet::{Centre, Wallet, chance},
 };
@@ -167,6 +167,21 @@ impl Wallet {
                 wanted,
             }),
         }
+    }
+
+    /// Was it agreed to pay this bill with a card, and does this wallet not know whether that card did?
+    pub fn waits_for_card(&self, bill: Digest) -> bool {
+        self.state.bill(bill).is_some_and(KeptBill::waits_for_card)
+    }
+
+    /// What went wrong about a bill, if it `waited` for its card before: as long as it still does, nobody may
+    /// take that for "nothing was paid".
+    pub fn about_card(&self, bill: Digest, waited: bool, error: WalletError) -> WalletError {
+        if waited && self.waits_for_card(bill) {
+            let source = Box::new(error);
+            return WalletError::CardInDoubt { source };
+        }
+        error
     }
 
     /// Agrees to pay a bill with this card (K3): the member has seen it. The money waits for the card
@@ -405,11 +420,7 @@ impl Wallet {
         };
         match answer {
             Answer::Accepted { reply, .. } => Ok(reply),
-            Answer::Refused(refusal) => Err(WalletError::Refused {
-                by: "the centre".to_owned(),
-                what: "card",
-                refusal: refusal.into_value().body,
-            }),
+            Answer::Refused(refusal) => Err(WalletError::card_refused(refusal.into_value().body)),
         }
     }
 }

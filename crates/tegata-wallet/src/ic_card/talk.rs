@@ -21,8 +21,8 @@ use crate::{
 /// How far a debit order's time may be off, in seconds.
 const FRESH_SECONDS: u64 = 300;
 
-/// How old an order may be when the member agrees to it, in seconds. The card-key server forgets one that
-/// nobody has answered for 120 (docs/card-keys.md); a debit after that is in doubt for sure.
+/// How long the member may take to answer, in seconds by this machine's own clock. The card-key server forgets
+/// an order that nobody has answered for 120 (docs/card-keys.md); a debit after that is in doubt for sure.
 const ANSWER_SECONDS: u64 = 100;
 
 /// What the member is asked at the second question (K7).
@@ -64,8 +64,8 @@ pub struct CardTalk {
     contact: Digest,
     step: u32,
     bill: Option<CardOrder>,
-    /// The member was asked.
-    asked: bool,
+    /// When the member was asked.
+    asked: Option<Time>,
     /// Where it stands.
     pub talk: Talk,
 }
@@ -79,7 +79,7 @@ impl CardTalk {
             contact: Digest::of(b""),
             step: 0,
             bill: None,
-            asked: false,
+            asked: None,
             talk: Talk::InDoubt,
         }
     }
@@ -115,7 +115,7 @@ impl Wallet {
             contact,
             step: 0,
             bill,
-            asked: false,
+            asked: None,
             talk: Talk::InDoubt,
         };
         self.relay(&mut talk, link, (step, &centre), now)?;
@@ -156,7 +156,10 @@ impl Wallet {
             return Ok(());
         };
         let order = agreement.order.clone();
-        let late = agreed && now > order.issued.after(ANSWER_SECONDS);
+        let late = agreed
+            && talk
+                .asked
+                .is_some_and(|asked| now > asked.after(ANSWER_SECONDS));
         let told = if agreed && !late {
             show_and_debit(link, &order)
         } else {
@@ -229,7 +232,7 @@ impl Wallet {
                 }
                 Next::Agree(signed) => match self.check_order(talk, &signed, centre, now) {
                     Ok(agreement) => {
-                        talk.asked = true;
+                        talk.asked = Some(now);
                         Talk::Asking(Box::new(agreement))
                     }
                     Err(why) => {
@@ -334,7 +337,7 @@ impl Wallet {
         );
         // Before the question these are about what was to be written on the card, not about the payment.
         let unmet = matches!(code, Code::IcCardInsufficient | Code::IcCardLimit);
-        let given_up = ended || (unmet && talk.asked);
+        let given_up = ended || (unmet && talk.asked.is_some());
         let bill = talk.bill.filter(|_| given_up).map(|order| order.bill);
         let kept = bill.and_then(|bill| self.state.bill_mut(bill));
         if let Some(kept) = kept.filter(|k| k.status == BillStatus::AtCard) {

@@ -15,7 +15,7 @@ use tegata_protocol::{
 
 use super::{
     Collected, Taken,
-    delivery::{came_with, unmet},
+    delivery::{came_with, prepaid_of, unmet},
 };
 use crate::{
     entry::{Confirmed, Entry},
@@ -51,8 +51,6 @@ impl Wallet {
         let bill = check_receipt(&receipt, shop, paid)?;
         // A payment that another copy of this wallet made is known by its bill at best.
         let kept = paid.or_else(|| self.state.bill(bill));
-        // A card's payment leaves prepaid money as it was; the balance told is the card's account's.
-        let by_card = kept.is_some_and(|k| k.card.is_some());
         let held = kept.map(|kept| held_for(kept, shop)).transpose()?;
         let order = KeptOrder {
             signed: receipt.signed().clone(),
@@ -65,15 +63,16 @@ impl Wallet {
             kept.status = BillStatus::Confirmed;
             kept.payment = Some(body.payment);
         }
-        if !by_card {
-            self.learn_balance(Some(body.balance), held.flatten(), message.time);
+        let balance = prepaid_of(body);
+        if balance.is_some() {
+            self.learn_balance(balance, held.flatten(), message.time);
         }
         self.state.orders.push(order.clone());
         collected.orders.push(order.clone());
         let confirmed = Confirmed {
             order,
             amount: body.amount,
-            balance: body.balance,
+            balance,
         };
         Ok(Taken::New(vec![Entry::Confirmed(item.number, confirmed)]))
     }

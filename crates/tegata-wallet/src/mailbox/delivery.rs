@@ -5,7 +5,7 @@
 //! word, the shop's signature and the holders count: see [`Wallet::reclaim`].
 
 use tegata_protocol::{
-    Digest, MessageId, PartyNumber, Time, Unverified, Verified,
+    Amount, Digest, MessageId, PartyNumber, Time, Unverified, Verified,
     envelope::{Message, Sealed},
     payment::{Delivered, Item},
     purchase::{Delivery, MAX_QUANTITY},
@@ -63,20 +63,19 @@ impl Wallet {
         if tickets.is_empty() {
             return Ok(Taken::Known);
         }
-        // A card's payment leaves prepaid money as it was; the balance told is the card's account's.
-        let by_card = known.as_ref().is_some_and(|k| k.card.is_some());
         if let Some(bill) = known.and_then(|k| self.state.bill_mut(k.digest())) {
             bill.status = BillStatus::Delivered;
             bill.payment = Some(body.payment);
         }
         self.state.tickets.extend(tickets.iter().cloned());
-        if !by_card {
-            self.learn_balance(Some(body.balance), held, message.time);
+        let balance = prepaid_of(body);
+        if balance.is_some() {
+            self.learn_balance(balance, held, message.time);
         }
         let delivered = DeliveredEntry {
             payment: body.payment,
             amount: body.amount,
-            balance: body.balance,
+            balance,
         };
         collected.tickets.extend(tickets.iter().cloned());
         let received = tickets.into_iter().map(Entry::TicketReceived);
@@ -167,6 +166,12 @@ impl Wallet {
             None => (Holding::Spending, place),
         })
     }
+}
+
+/// What is left of prepaid money, if that paid. A card's payment leaves it as it was, and the balance told is
+/// that of the card's account.
+pub(super) fn prepaid_of(delivered: &Delivered) -> Option<Amount> {
+    delivered.card.is_none().then_some(delivered.balance)
 }
 
 /// What came with an item, if it's what the shop was paid for.

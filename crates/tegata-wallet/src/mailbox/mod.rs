@@ -24,7 +24,7 @@ use crate::{
     entry::{self, Closed, Entry},
     error::WalletError,
     sending::payment_of,
-    state::{BillStatus, KeptBill, KeptCard, KeptOrder, KeptTicket, KnownBalance, SetAside},
+    state::{BillStatus, KeptCard, KeptOrder, KeptTicket, KnownBalance, SetAside},
     wallet::{Centre, Wallet, chance},
 };
 
@@ -58,11 +58,6 @@ impl Collected {
             && self.card_payments.is_empty()
             && self.aside.is_empty()
     }
-}
-
-/// Was it agreed to pay with a card, and has the card still to do it?
-fn waits_for_card(bill: &KeptBill) -> bool {
-    bill.card.is_some() && matches!(bill.status, BillStatus::AtCard | BillStatus::InDoubt)
 }
 
 /// What one item changes.
@@ -271,20 +266,21 @@ impl Wallet {
         let payment = closed.payment;
         let mut bills = self.state.bills.iter_mut();
         let bill = bills.find(|b| b.payment == Some(payment));
-        let by_card = bill.as_ref().is_some_and(|b| b.card.is_some());
         match bill {
             Some(bill) if bill.status == BillStatus::Closed => return Taken::Known,
             // The card never paid, so the shop was never told: the bill may still be paid.
-            Some(bill) if waits_for_card(bill) => {
+            Some(bill) if bill.waits_for_card() => {
                 (bill.status, bill.payment, bill.card) = (BillStatus::Open, None, None);
                 // The receipt that may still be waited for has nothing to say any more.
                 self.state.pending.retain(|p| payment_of(p) != payment);
                 return Taken::Known;
             }
             Some(bill) => bill.status = BillStatus::Closed,
+            // Declined, or given up while the card lay there.
+            None if closed.card.is_some() => return Taken::Known,
             None => {}
         }
-        if !by_card {
+        if closed.card.is_none() {
             self.learn_balance(None, Some(closed.amount), message.time);
         }
         let closed = Closed {
@@ -310,8 +306,12 @@ impl Wallet {
             if bill.status.is_done() {
                 return Taken::Known;
             }
-            (bill.status, bill.payment) = (BillStatus::Held, Some(paid.payment));
-            bill.card = Some(paid.card);
+            // That one has ended, or there would be no other: what was agreed to since then counts.
+            let since = bill.payment.is_some_and(|p| p != paid.payment);
+            if !since || matches!(bill.status, BillStatus::Open | BillStatus::Closed) {
+                (bill.status, bill.payment) = (BillStatus::Held, Some(paid.payment));
+                bill.card = Some(paid.card);
+            }
         }
         collected.card_payments.push(paid.clone());
         Taken::New(vec![Entry::CardPaid(item, entry::CardPaid { paid, shop })])

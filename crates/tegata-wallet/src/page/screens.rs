@@ -181,6 +181,8 @@ const fn code_of(error: &WalletError) -> (&'static str, &'static str) {
         (trouble.word(), next_with_card(trouble))
     } else if matches!(error, WalletError::InDoubt { .. }) {
         ("in_doubt", "next.doubt")
+    } else if matches!(error, WalletError::CardInDoubt { .. }) {
+        ("in_doubt", "next.same_card")
     } else {
         ("failed", "next.status")
     }
@@ -223,6 +225,7 @@ fn why(t: Texts<'_>, error: &WalletError) -> String {
             Unpayable::AtCard => "why.at_card",
         },
         WalletError::Card(trouble) => return at_card(t, trouble),
+        WalletError::CardInDoubt { source } => return why(t, source),
         WalletError::Input(_) => "why.input",
         WalletError::NotRegistered => "why.not_registered",
         WalletError::NeedsKeyword => "why.keyword",

@@ -136,13 +136,13 @@ impl Wallet {
             Entry::Delivered(_, d) => {
                 view.saying = say("say.delivered", []);
                 view.amount = Some(d.amount.into());
-                view.balance = Some(d.balance.into());
+                view.balance = d.balance.map(Into::into);
                 view.id = Some(d.payment.to_string());
             }
             Entry::Confirmed(_, c) => {
                 view.saying = self.order_in_words(&c.order);
                 view.amount = Some(c.amount.into());
-                view.balance = Some(c.balance.into());
+                view.balance = c.balance.map(Into::into);
                 view.id = Some(c.order.payment.to_string());
             }
             Entry::TicketReceived(kept) => {

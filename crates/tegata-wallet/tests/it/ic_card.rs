@@ -13,6 +13,7 @@ use tegata_card::{
 use tegata_protocol::{
     CardNumber, Digest, PartyNumber, PaymentId, Role,
     card::{CardBytes, CardPaid, DebitOrder, Errand},
+    payment::{Closing, HoldClosed, Mode},
     refusal::Code,
 };
 use tegata_wallet::{
@@ -23,7 +24,7 @@ use tegata_wallet::{
 
 use crate::{
     story::{joined, wanted},
-    town::{Mischief, PRICE, Town, cards::card_number, now, position, signing, yen},
+    town::{Mischief, PRICE, Town, cards::card_number, now, position, shop, signing, yen},
     vault::{B, pw},
 };
 
@@ -252,6 +253,31 @@ fn an_answer_that_comes_too_late_tells_the_card_nothing() {
     assert_eq!(wallet.state().bill(bill).unwrap().status, BillStatus::Open);
 }
 
+/// The centre's clock and the member's may be minutes apart: only this machine's own counts here.
+#[test]
+fn a_clock_that_is_fast_hinders_no_answer() {
+    let fast = now().after(170);
+    let asked = |folder: &Path| {
+        let (town, mut wallet, mut link) = ready(folder);
+        let (_, payment) = waiting(&town, &mut wallet);
+        let talk = wallet.card_begin(&mut link, Errand::Pay(payment, true), fast);
+        (town, wallet, link, talk.unwrap())
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (_town, mut wallet, mut link, mut talk) = asked(folder.path());
+    let answered = wallet.card_answer(&mut talk, &mut link, true, fast.after(3));
+    answered.unwrap();
+    assert!(matches!(talk.talk, Talk::Done(_)), "{:?}", talk.talk);
+    // And what's late by it is late.
+    let folder = tempfile::tempdir().unwrap();
+    let (_town, mut wallet, mut link, mut talk) = asked(folder.path());
+    let late = wallet.card_answer(&mut talk, &mut link, true, fast.after(110));
+    assert!(
+        matches!(late, Err(WalletError::Card(CardTrouble::Late))),
+        "{late:?}"
+    );
+}
+
 /// Only what ends the payment lets the bill be agreed to anew: the rest may leave an order out there.
 #[test]
 fn a_refusal_that_ends_nothing_leaves_the_bill_with_its_card() {
@@ -337,6 +363,7 @@ fn a_payment_by_card_is_known_by_its_bill() {
         position: position(9),
     };
     town.book().payments.push((payment, bill));
+    town.book().ic().agreed.push(payment);
     town.book().post(paid.clone(), None);
     assert_eq!(wallet.collect(now()).unwrap().card_payments.len(), 1);
     let status = |wallet: &Wallet| {
@@ -353,6 +380,93 @@ fn a_payment_by_card_is_known_by_its_bill() {
     town.book().post(paid, None);
     assert_eq!(wallet.collect(now()).unwrap().card_payments.len(), 0);
     assert_eq!(status(&wallet), (BillStatus::Delivered, Some(payment)));
+}
+
+/// Declined, or another copy's: what a card was to pay was never held of prepaid money.
+#[test]
+fn a_cards_closed_hold_frees_no_prepaid_money() {
+    let folder = tempfile::tempdir().unwrap();
+    let (town, mut wallet, _link) = ready(folder.path());
+    town.book().balance = 10_000;
+    let bill = wallet.order(&town.shop, wanted(), None, now()).unwrap();
+    wallet.pay(bill, Mode::Hold, &pw(B), now()).unwrap();
+    let before = wallet.balance(now()).unwrap();
+    assert_eq!(before.held, yen(PRICE));
+    let closed = HoldClosed {
+        payment: PaymentId::new(Digest::of(b"another")),
+        shop: shop(),
+        amount: yen(PRICE),
+        closing: Closing::Voided,
+        card: Some(0),
+    };
+    town.book().post(closed, None);
+    assert!(wallet.collect(now()).unwrap().closed.is_empty());
+    let known = |wallet: &Wallet| {
+        let known = wallet.state().balance.unwrap();
+        (known.balance, known.held)
+    };
+    assert_eq!(known(&wallet), (before.balance, before.held));
+    // The card has paid another bill, and its shop delivered nothing in time.
+    let bill = wallet.order(&town.shop, wanted(), None, now()).unwrap();
+    let paid = CardPaid {
+        payment: PaymentId::new(Digest::of(b"a third")),
+        bill,
+        card: card_number(),
+        counter: 2,
+        amount: yen(PRICE),
+        balance: yen(2_000),
+        position: position(9),
+    };
+    let closed = HoldClosed {
+        payment: paid.payment,
+        shop: shop(),
+        amount: yen(PRICE),
+        closing: Closing::Expired,
+        card: Some(0),
+    };
+    town.book().post(paid, None);
+    town.book().post(closed, None);
+    assert_eq!(wallet.collect(now()).unwrap().closed.len(), 1);
+    let status = wallet.state().bill(bill).unwrap().status;
+    assert_eq!(status, BillStatus::Closed);
+    assert_eq!(known(&wallet), (before.balance, before.held));
+}
+
+/// A card's payment that ended, and whose news comes late, doesn't stand for the one that was made since.
+#[test]
+fn old_news_of_a_card_leave_a_newer_payment_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (town, mut wallet, _link) = ready(folder.path());
+    town.book().balance = 10_000;
+    let bill = wallet.order(&town.shop, wanted(), None, now()).unwrap();
+    wallet.pay(bill, Mode::Hold, &pw(B), now()).unwrap();
+    let kept = |wallet: &Wallet| {
+        let kept = wallet.state().bill(bill).unwrap();
+        (kept.status, kept.payment, kept.card)
+    };
+    let before = kept(&wallet);
+    assert_eq!(before.0, BillStatus::Held);
+    let payment = PaymentId::new(Digest::of(b"another copy's"));
+    let paid = CardPaid {
+        payment,
+        bill,
+        card: card_number(),
+        counter: 2,
+        amount: yen(PRICE),
+        balance: yen(2_000),
+        position: position(9),
+    };
+    let closed = HoldClosed {
+        payment,
+        shop: shop(),
+        amount: yen(PRICE),
+        closing: Closing::Expired,
+        card: Some(0),
+    };
+    town.book().post(paid, None);
+    town.book().post(closed, None);
+    wallet.collect(now()).unwrap();
+    assert_eq!(kept(&wallet), before);
 }
 
 /// Sent again it gets the answer that it got: given up and made anew, the money would move twice.

@@ -320,6 +320,59 @@ async fn who_says_no_pays_nothing_and_can_pay_another_way() {
     assert_eq!(member.on_card(), 650);
 }
 
+/// Somebody goes back to the question after having paid another way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_that_is_over_says_what_became_of_the_bill() {
+    let mut member = Member::loaded().await;
+    member.town.book().balance = 10_000;
+    let bill = member.shop.bill(|_| {});
+    let asked = member.begin(&bill, &[]).await;
+    member.answer(&asked, "no").await;
+    let over = member.answer(&asked, "yes").await;
+    over.shows("waits for no card now")
+        .shows("Try again with the card");
+    let page = member.browser.get(&member.link(&bill)).await;
+    let digest = bill.digest().to_string();
+    let fields = [("b", B), ("shop", &*member.shop.address), ("bill", &digest)];
+    let paid = member.browser.post("/pay", &page.csrf(), &fields).await;
+    paid.shows("Held");
+    assert_eq!(member.status(&bill), Some(BillStatus::Held));
+    let over = member.answer(&asked, "yes").await;
+    over.shows("paid with prepaid money")
+        .hides("your card has paid")
+        .hides("Not done");
+    assert_eq!(member.on_card(), 5_000);
+}
+
+/// An order may be out there: whatever goes wrong while that is to be found out, nobody may read that
+/// nothing was paid.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cant_be_found_out_stays_in_doubt() {
+    let mut member = Member::loaded().await;
+    let bill = member.shop.bill(|_| {});
+    let asked = member.begin(&bill, &[]).await;
+    member.mishap(Mishap::PulledOut);
+    member
+        .answer(&asked, "yes")
+        .await
+        .shows("Nobody can say yet what the card did");
+    member.mishap(Mishap::NoCard);
+    let seen = member.begin(&bill, &[]).await;
+    seen.shows("Nobody can say yet what the card did")
+        .shows("It couldn't be found out this time: No card lies on the reader")
+        .shows("Lay the same card on again");
+    seen.hides("Not done").hides("Nothing was paid");
+    member.mishap(Mishap::None);
+    member.town.book().ic().refuse = Some(Code::IcCardService);
+    let seen = member.begin(&bill, &[]).await;
+    seen.shows("It couldn't be found out this time")
+        .hides("Not done");
+    member.town.book().ic().refuse = None;
+    let paid = member.begin(&bill, &[]).await;
+    paid.shows("Your card has paid");
+    assert_eq!(member.on_card(), 650);
+}
+
 /// Only the form of the page that shows the very talk counts, and only in time.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_question_agrees_to_nothing() {

@@ -252,6 +252,7 @@ impl Town {
             balance: yen(book.balance),
             delivery,
             position: position(91),
+            card: book.card_of(&payment),
         };
         book.post(delivered, Some(handed_over));
     }
@@ -266,6 +267,7 @@ impl Town {
             shop: shop(),
             amount: yen(PRICE),
             closing: Closing::Expired,
+            card: book.card_of(&payment),
         };
         book.post(closed, None);
     }
@@ -355,6 +357,7 @@ impl Book {
             balance: yen(self.balance),
             delivery: Digest::of(&sealed),
             position: position(90),
+            card: self.card_of(&payment),
         };
         self.post(delivered, Some(sealed));
     }

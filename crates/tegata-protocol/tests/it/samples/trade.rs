@@ -223,6 +223,17 @@ pub(super) fn payment() -> Vec<Sample> {
     ]
 }
 
+fn closed(note: &'static str, closing: Closing, card: Option<u16>) -> Sample {
+    let body = HoldClosed {
+        payment: payment_id(),
+        shop: town::shop(),
+        amount: yen(2_200),
+        closing,
+        card,
+    };
+    noted(notice("hold-closed", town::member(), body), note)
+}
+
 pub(super) fn mailbox() -> Vec<Sample> {
     let (member, centre, shop) = (town::member(), PartyNumber::CENTRE, town::shop());
     let (payment, position, amount) = (payment_id(), POSITION, yen(2_200));
@@ -239,21 +250,6 @@ pub(super) fn mailbox() -> Vec<Sample> {
             note,
         )
     };
-    let closed = |note, closing| {
-        noted(
-            notice(
-                "hold-closed",
-                member,
-                HoldClosed {
-                    payment,
-                    shop,
-                    amount,
-                    closing,
-                },
-            ),
-            note,
-        )
-    };
     let delivery = Digest::of(b"the sealed delivery");
     let delivered = Delivered {
         payment,
@@ -261,9 +257,15 @@ pub(super) fn mailbox() -> Vec<Sample> {
         balance: yen(8_100),
         delivery,
         position,
+        card: None,
     };
+    let by_card = Delivered {
+        card: Some(2),
+        ..delivered.clone()
+    };
+    let by_card = noted(notice("delivered", member, by_card), "by card");
     let delivered = notice("delivered", member, delivered);
-    let closing = closed("expired", Closing::Expired);
+    let closing = closed("expired", Closing::Expired, None);
     let sealed: Attachment = minicbor::decode(&[0x43, 1, 2, 3]).unwrap();
     let items = vec![
         Item {
@@ -282,7 +284,9 @@ pub(super) fn mailbox() -> Vec<Sample> {
         answer("held", BillState::Held(payment)),
         answer("paid", BillState::Paid(payment)),
         closing,
-        closed("voided", Closing::Voided),
+        closed("voided", Closing::Voided, None),
+        closed("voided, a card's", Closing::Voided, Some(2)),
+        by_card,
         delivered,
         request("collect", EVERYDAY, member, centre, Collect { after: 3 }),
         reply(

@@ -76,7 +76,7 @@ fn looked(
             (Tone::Good, t.fill("ic.written", &[("amount", &amount)]))
         }
         Talk::Done(_) => (Tone::Good, t.text("ic.read").to_owned()),
-        Talk::Refused(refusal) => return Err(screens::refused(refusal)),
+        Talk::Refused(refusal) => return Err(WalletError::card_refused(refusal.clone())),
         Talk::InDoubt | Talk::Asking(_) => (Tone::Careful, t.text("ic.doubt").to_owned()),
     };
     Ok(screens::cards(at.frame, at.wallet, at.csrf, Some(&said)))

@@ -99,6 +99,8 @@ struct Laid {
     token: Token,
     since: u64,
     meant: Meant,
+    /// The bill waited for its card before it was laid on.
+    waited: bool,
 }
 
 impl fmt::Debug for Laid {
@@ -157,6 +159,7 @@ mod tests {
             talk: CardTalk::silent(),
             token: Token::random(),
             since: seat.now,
+            waited: false,
             meant: Meant {
                 bill: String::new(),
                 shop: None,

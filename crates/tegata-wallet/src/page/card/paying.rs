@@ -17,7 +17,7 @@ use super::{
 use crate::{
     error::WalletError,
     ic_card::{CardTalk, CardTrouble, Talk, card_on},
-    state::BillStatus,
+    state::{BillStatus, KeptBill},
     wallet::Wallet,
     web_bill::BillLink,
 };
@@ -65,10 +65,33 @@ impl Meant {
         at.wallet.keep_web_bill(seen, at.now)
     }
 
+    /// The bill, if it's kept.
+    pub(super) fn bill_in<'w>(&self, wallet: &'w Wallet) -> Option<&'w KeptBill> {
+        let digest = Digest::from_hex(&self.bill)?;
+        wallet.state().bill(digest)
+    }
+
     /// Where it stands, if it's kept.
     pub(super) fn status(&self, wallet: &Wallet) -> Option<BillStatus> {
-        let digest = Digest::from_hex(&self.bill)?;
-        wallet.state().bill(digest).map(|kept| kept.status)
+        self.bill_in(wallet).map(|kept| kept.status)
+    }
+
+    /// Does it wait for its card?
+    fn waits(&self, wallet: &Wallet) -> bool {
+        self.bill_in(wallet).is_some_and(KeptBill::waits_for_card)
+    }
+
+    /// An error, as [`Wallet::about_card`] has it.
+    pub(super) fn about_card(
+        &self,
+        wallet: &Wallet,
+        waited: bool,
+        error: WalletError,
+    ) -> WalletError {
+        match self.bill_in(wallet) {
+            Some(kept) => wallet.about_card(kept.digest(), waited, error),
+            None => error,
+        }
     }
 }
 
@@ -109,10 +132,14 @@ pub(super) async fn begin(visit: Visit, Form(form): Form<BeginForm>) -> Response
     visit
         .with_reader(&csrf, move |at, link| {
             let meant = form.meant();
-            match begun(at, &meant, link, form.unread.is_none()) {
+            let waited = meant.waits(at.wallet);
+            match begun(at, (&meant, waited), link, form.unread.is_none()) {
                 Ok(page) => Ok(page),
                 Err(error) if leaves_doubt(&error) => Err(error),
-                Err(error) => Ok(screens::trouble(at, &meant, &error)),
+                Err(error) => {
+                    let error = meant.about_card(at.wallet, waited, error);
+                    Ok(screens::trouble(at, &meant, &error))
+                }
             }
         })
         .await
@@ -120,7 +147,7 @@ pub(super) async fn begin(visit: Visit, Form(form): Form<BeginForm>) -> Response
 
 fn begun(
     at: &mut Visited<'_>,
-    meant: &Meant,
+    (meant, waited): (&Meant, bool),
     link: Result<Box<dyn Link + Send>, CardTrouble>,
     read: bool,
 ) -> Result<Page, WalletError> {
@@ -142,7 +169,7 @@ fn begun(
         talk = contact(at, &mut *link, (payment, read))?;
     }
     if !matches!(talk.talk, Talk::Asking(_)) {
-        return Ok(screens::outcome(at, meant, &talk));
+        return Ok(screens::outcome(at, meant, waited, &talk));
     }
     at.seat.laid = Some(Laid {
         link,
@@ -150,6 +177,7 @@ fn begun(
         token: Token::random(),
         since: at.seat.now,
         meant: meant.clone(),
+        waited,
     });
     Ok(asking(at).unwrap_or_else(|| screens::over(at, meant)))
 }
@@ -198,9 +226,12 @@ pub(super) async fn answer(visit: Visit, Form(form): Form<AnswerForm>) -> Respon
             };
             let agreed = form.agreed == "yes";
             match answered(at, &mut laid, agreed) {
-                Ok(()) => Ok(screens::outcome(at, &laid.meant, &laid.talk)),
+                Ok(()) => Ok(screens::outcome(at, &laid.meant, laid.waited, &laid.talk)),
                 Err(error) if leaves_doubt(&error) => Err(error),
-                Err(error) => Ok(screens::trouble(at, &laid.meant, &error)),
+                Err(error) => {
+                    let error = laid.meant.about_card(at.wallet, laid.waited, error);
+                    Ok(screens::trouble(at, &laid.meant, &error))
+                }
             }
         })
         .await

@@ -4,9 +4,7 @@ use maud::{Markup, html};
 use tegata_pages::{
     Field, Page, Texts, Tone, button, code, danger_button, definitions, notice, secondary_button,
 };
-use tegata_protocol::{
-    CardNumber, Digest, Verified, card::CardReport, purchase::Bill, refusal::Refusal,
-};
+use tegata_protocol::{CardNumber, Digest, Verified, card::CardReport, purchase::Bill};
 
 use super::{
     super::{act::b_label, desk::Token, screens::Frame},
@@ -151,12 +149,15 @@ fn figures(t: Texts<'_>, agreement: &Agreement) -> Markup {
     definitions(&pairs)
 }
 
-/// What a talk came to.
-pub(super) fn outcome(at: &Visited<'_>, meant: &Meant, talk: &CardTalk) -> Page {
+/// What a talk came to, about a bill that `waited` for its card before.
+pub(super) fn outcome(at: &Visited<'_>, meant: &Meant, waited: bool, talk: &CardTalk) -> Page {
     match &talk.talk {
         Talk::Done(report) if report.paid.is_some() => paid(at, meant, report),
-        Talk::Refused(refusal) => trouble(at, meant, &refused(refusal)),
-        Talk::Done(_) | Talk::InDoubt | Talk::Asking(_) => doubt(at, meant),
+        Talk::Refused(refusal) => {
+            let error = WalletError::card_refused(refusal.clone());
+            trouble(at, meant, &meant.about_card(at.wallet, waited, error))
+        }
+        Talk::Done(_) | Talk::InDoubt | Talk::Asking(_) => doubt(at, meant, None),
     }
 }
 
@@ -173,12 +174,15 @@ fn paid(at: &Visited<'_>, meant: &Meant, report: &CardReport) -> Page {
     page(at, "by_card.paid_title", "paid", &inner)
 }
 
-/// Nobody can say yet what the card did.
-fn doubt(at: &Visited<'_>, meant: &Meant) -> Page {
+/// Nobody can say yet what the card did, nor find it out now, if there's an error.
+fn doubt(at: &Visited<'_>, meant: &Meant, error: Option<&WalletError>) -> Page {
     let t = at.frame.texts();
     let text = t.text("by_card.doubt");
     let inner = html! {
         (notice(Tone::Careful, text))
+        @if let Some(error) = error {
+            p { (t.fill("by_card.because", &[("why", &at.frame.why(error))])) }
+        }
         (aloud(t, text))
         (begin_form(t, meant, at.csrf, "by_card.same_card"))
         (back(at, meant))
@@ -188,6 +192,9 @@ fn doubt(at: &Visited<'_>, meant: &Meant) -> Page {
 
 /// It wasn't done, and why. As long as the bill can be paid by card, it can be tried again.
 pub(super) fn trouble(at: &Visited<'_>, meant: &Meant, error: &WalletError) -> Page {
+    if matches!(error, WalletError::CardInDoubt { .. }) {
+        return doubt(at, meant, Some(error));
+    }
     let t = at.frame.texts();
     let status = meant.status(at.wallet);
     let again = matches!(
@@ -209,17 +216,34 @@ pub(super) fn trouble(at: &Visited<'_>, meant: &Meant, error: &WalletError) -> P
 /// The talk that was answered isn't there any more.
 pub(super) fn over(at: &Visited<'_>, meant: &Meant) -> Page {
     let t = at.frame.texts();
-    let paid = meant.status(at.wallet) == Some(BillStatus::Held);
-    let inner = html! {
-        @if paid {
-            (notice(Tone::Good, t.text("by_card.over_paid")))
-        } @else {
-            (notice(Tone::Careful, t.text("by_card.over")))
-            (begin_form(t, meant, at.csrf, "by_card.same_card"))
+    let (title, tone, text, again) = match meant.bill_in(at.wallet) {
+        Some(bill) if bill.status == BillStatus::Held || bill.status.is_done() => {
+            let text = match bill.card {
+                Some(_) => "by_card.over_paid",
+                None => "by_card.over_prepaid",
+            };
+            ("by_card.paid_title", Tone::Good, text, None)
         }
+        Some(bill) if bill.waits_for_card() => {
+            let again = Some("by_card.same_card");
+            ("by_card.doubt_title", Tone::Careful, "by_card.over", again)
+        }
+        Some(_) | None => {
+            let again = Some("by_card.again");
+            (
+                "by_card.over_title",
+                Tone::Careful,
+                "by_card.over_open",
+                again,
+            )
+        }
+    };
+    let inner = html! {
+        (notice(tone, t.text(text)))
+        @if let Some(again) = again { (begin_form(t, meant, at.csrf, again)) }
         (back(at, meant))
     };
-    page(at, "failed.title", "over", &inner)
+    page(at, title, "over", &inner)
 }
 
 /// The bill's own page, and where the member came from, if that's on the shop's own origin.
@@ -238,15 +262,6 @@ pub(super) fn back(at: &Visited<'_>, meant: &Meant) -> Markup {
         @if let Some((to, shop)) = to.zip(shop) {
             p { a href=(to) { (t.fill("goods.back", &[("shop", &shop.name)])) } }
         }
-    }
-}
-
-/// A signed no, as an error.
-pub(super) fn refused(refusal: &Refusal) -> WalletError {
-    WalletError::Refused {
-        by: "the centre".to_owned(),
-        what: "card",
-        refusal: refusal.clone(),
     }
 }
 

@@ -80,6 +80,8 @@ pub(crate) struct Cards {
     contact: Option<Contact>,
     /// Payments that the card made.
     pub(crate) made: Vec<PaymentId>,
+    /// Payments that it was to make.
+    pub(crate) agreed: Vec<PaymentId>,
 }
 
 impl Cards {
@@ -104,6 +106,7 @@ impl Cards {
             send_instead: None,
             contact: None,
             made: Vec::new(),
+            agreed: Vec::new(),
         };
         let memory = FileMemory::create(image, |memory| manufacture(memory, CSN, TRANSPORT));
         let mut applet = Applet::new(memory.unwrap());
@@ -371,6 +374,21 @@ impl Book {
     pub(crate) fn ic(&mut self) -> &mut Cards {
         self.ic.as_mut().unwrap()
     }
+
+    /// Was a card to make that payment, and never will?
+    pub(super) fn is_given_up(&self, payment: &PaymentId) -> bool {
+        let given_up = |ic: &Cards| {
+            let done = ic.waiting.contains_key(payment) || ic.made.contains(payment);
+            ic.agreed.contains(payment) && !done
+        };
+        self.ic.as_ref().is_some_and(given_up)
+    }
+
+    /// The index of the card whose payment it is.
+    pub(super) fn card_of(&self, payment: &PaymentId) -> Option<u16> {
+        let ic = self.ic.as_ref()?;
+        ic.agreed.contains(payment).then_some(0)
+    }
 }
 
 type Done<R> = Result<(R, Option<Vec<u8>>), Refusal>;
@@ -415,6 +433,7 @@ fn set_aside(book: &mut Book, message: &Message<CardPayment>) -> Done<Receipt> {
         return Err(Refusal::new(Code::IcCardInsufficient));
     }
     ic.waiting.insert(payment, (bill.digest(), total));
+    ic.agreed.push(payment);
     book.payments.push((payment, bill.digest()));
     let receipt = Receipt {
         payment,

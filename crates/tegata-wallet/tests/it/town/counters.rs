@@ -108,7 +108,8 @@ pub(super) fn hold(book: &mut Book, message: &Message<Payment>) -> Done<Receipt>
     if book.mischief == Mischief::NoFunds {
         return Err(Refusal::new(Code::InsufficientFunds));
     }
-    if book.payments.iter().any(|(_, b)| *b == bill.digest()) {
+    let paid = |(p, b): &(PaymentId, Digest)| *b == bill.digest() && !book.is_given_up(p);
+    if book.payments.iter().any(paid) {
         return Err(Refusal::new(Code::BillPaid));
     }
     let payment = PaymentId::new(book.current.unwrap());
