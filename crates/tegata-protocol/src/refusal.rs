@@ -333,7 +333,7 @@ codes! {
         "The centre can't reach its card service now. Try again in a minute.";
     /// The hold ends before member and shop could act on a payment.
     IcCardTooLate = 813, "ic_card_too_late", Later,
-        "Too little time is left for this payment. In two minutes its money is free, and the bill can be paid again.";
+        "Too little time is left for this payment. In two minutes its money is free; if the bill has expired by then, order again.";
     /// A number that is in use.
     IcCardKnown = 814, "ic_card_known", Mend,
         "A card with this number was issued before.";
@@ -343,6 +343,9 @@ codes! {
     /// It's in use, and that can't be done then.
     IcCardInUse = 816, "ic_card_in_use", Mend,
         "This card is in use. Report it lost, or have the centre end it, first.";
+    /// The card made a payment that the book doesn't know: the book is an older copy.
+    IcCardUnbooked = 817, "ic_card_unbooked", Mend,
+        "The card has made this payment, but the centre's book doesn't have it. Don't pay again: ask the centre.";
 }
 
 impl fmt::Display for Code {

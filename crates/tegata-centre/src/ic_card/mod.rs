@@ -15,7 +15,7 @@
 //! - [`stock`]: cards from the manufacturer that nobody has yet, with the keys that they come under.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -67,6 +67,8 @@ pub(crate) struct CardDesk {
     currency: Currency,
     stock: Stock,
     contacts: Mutex<HashMap<CardNumber, Arc<Open>>>,
+    /// Receipts that the book has refused since the start: handing them in again would be noise.
+    refused: Mutex<HashSet<Digest>>,
 }
 
 /// A contact that is open: whose it is can be seen while somebody works on it.
@@ -108,6 +110,7 @@ impl CardDesk {
             currency,
             stock: Stock::open(dir)?,
             contacts: Mutex::default(),
+            refused: Mutex::default(),
         })
     }
 

@@ -3,6 +3,11 @@
 //! It doesn't matter what got lost before: a centre that was killed between a card's debit and its
 //! posting finds the receipt here the next time, and posts it then.
 
+use std::{
+    collections::HashSet,
+    sync::{MutexGuard, PoisonError},
+};
+
 use tegata_card::{
     house::{Fate, OrderId, Request, Response},
     receipt::Receipt,
@@ -104,7 +109,9 @@ impl CardDesk {
                 return Err(unexpected("an order"));
             };
             match fate {
-                Fate::NotCarriedOut => self.carry_out(Rule::CardVoid(hold.payment), now)?,
+                Fate::NotCarriedOut => {
+                    self.carry_out(Rule::CardVoid(hold.payment), now)?;
+                }
                 Fate::CarriedOut(receipt) => drop(self.post_new(&receipt, now)?),
                 Fate::Unknown | Fate::InDoubt => {}
             }
@@ -112,8 +119,13 @@ impl CardDesk {
         Ok(())
     }
 
-    /// Posts a receipt that the card-key server has verified. One that the book has changes nothing.
-    pub(crate) fn post(&self, bytes: &[u8], now: Time) -> Result<(), CardFault> {
+    fn refused(&self) -> MutexGuard<'_, HashSet<Digest>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Posts a receipt that the card-key server has verified. One that the book has changes nothing. Says
+    /// whether the book took it.
+    pub(crate) fn post(&self, bytes: &[u8], now: Time) -> Result<bool, CardFault> {
         let receipt = Receipt::parse(bytes);
         let receipt = receipt.ok_or_else(|| book("a receipt can't be read"))?;
         let payment = self.payment_of(&receipt)?;
@@ -134,10 +146,13 @@ impl CardDesk {
         let known = found.iter().any(|((c, n), digests)| {
             (*c, *n) == (card, receipt.transaction.counter) && digests.contains(&Digest::of(bytes))
         });
-        if !known {
-            self.post(bytes, now)?;
+        let (counter, digest) = (receipt.transaction.counter, Digest::of(bytes));
+        let settled = known || self.refused().contains(&digest);
+        if !settled && !self.post(bytes, now)? {
+            tracing::error!(%card, counter, "the book doesn't take this receipt: look into it");
+            self.refused().insert(digest);
         }
-        Ok(receipt.transaction.counter)
+        Ok(counter)
     }
 
     /// The payment whose number begins as the order's id does.
@@ -154,19 +169,22 @@ impl CardDesk {
     }
 
     /// Carries out a rule that rests on the card-key server's word. What the book refuses was done
-    /// before, by another thread or before a crash; it's told in the log.
-    pub(crate) fn carry_out(&self, rule: Rule, now: Time) -> Result<(), CardFault> {
+    /// before, by another thread or before a crash; it's told in the log. Says whether the book took it.
+    pub(crate) fn carry_out(&self, rule: Rule, now: Time) -> Result<bool, CardFault> {
         let draft = rule::draft(rule, &self.receipts, self.currency, now).map_err(book)?;
         let committed: Committed = self
             .ledger
             .submit_and_wait(draft)
             .map_err(|e: Fault| book(e))?;
-        if let Verdict::Refused(code) = committed.verdict {
-            tracing::warn!(
-                code,
-                "what a card did was refused by the book, or known to it"
-            );
+        match committed.verdict {
+            Verdict::Refused(code) => {
+                tracing::warn!(
+                    code,
+                    "what a card did was refused by the book, or known to it"
+                );
+                Ok(false)
+            }
+            Verdict::Accepted => Ok(true),
         }
-        Ok(())
     }
 }

@@ -23,6 +23,7 @@ use tegata_protocol::{
     card::{CardLoad, CardLoaded, CardPayment, CardRequest, Change},
     envelope::{Body, Message},
     payment::{Mode, Receipt},
+    refusal::Code,
 };
 
 use crate::{
@@ -177,7 +178,10 @@ impl Wallet {
     /// What went wrong about a bill, if it `waited` for its card before: as long as it still does, nobody may
     /// take that for "nothing was paid".
     pub fn about_card(&self, bill: Digest, waited: bool, error: WalletError) -> WalletError {
-        if waited && self.waits_for_card(bill) {
+        // This one says what the card did, and that nobody can act on it.
+        let unbooked = matches!(&error,
+            WalletError::Refused { refusal, .. } if refusal.code == Code::IcCardUnbooked);
+        if waited && !unbooked && self.waits_for_card(bill) {
             let source = Box::new(error);
             return WalletError::CardInDoubt { source };
         }

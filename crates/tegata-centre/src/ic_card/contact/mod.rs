@@ -78,6 +78,8 @@ struct Results {
     unordered: Option<Code>,
     /// The card was told the limits of the settings.
     limited: bool,
+    /// What is owed was written, as far as there's room for it.
+    written: bool,
     /// An order of this contact has left, and nobody knows yet what the card did.
     ordered: Option<OrderId>,
     blocked: bool,
@@ -189,6 +191,8 @@ impl Contact {
             Err(stop) => stop,
         };
         self.waiting = Waiting::Over;
+        // Another session of this contact, or another contact, may have found it out.
+        self.results.paid = self.results.paid.or_else(|| self.has_paid(desk));
         if self.results.paid.is_some() {
             // What went wrong came after the receipt: the member has paid, and shall hear so.
             return self.report(desk).map_or(Next::InDoubt, Next::Done);
@@ -331,6 +335,16 @@ impl Contact {
                     self.plan.push_front(Job::Limit);
                     return self.next_job(desk);
                 }
+                if matches!(job, Job::Pay(..)) && !self.results.written {
+                    // This session may have found out that something is owed: it's written first.
+                    let standing = self.standing(desk)?;
+                    if standing.owed > 0 && standing.card.state == CardState::Active {
+                        house.call(&Request::Abandon(id))?;
+                        self.plan.push_front(job);
+                        self.plan.push_front(Job::Load);
+                        return self.next_job(desk);
+                    }
+                }
                 match &job {
                     Job::Pay(payment, read) => {
                         let (pay, balance) = ((*payment, *read), purse.balance);
@@ -420,12 +434,14 @@ impl Contact {
 
     fn note_settled(&mut self, desk: &CardDesk, job: &Job) -> Result<(), Stop> {
         if let Job::Pay(payment, _) = job {
-            match self.hold(desk, *payment)?.state {
-                HoldState::Open | HoldState::Captured(_) => self.results.paid = Some(*payment),
+            match plan::hold(desk, *payment)?.map(|hold| hold.state) {
+                Some(HoldState::Open | HoldState::Captured(_)) => {
+                    self.results.paid = Some(*payment);
+                }
                 // Nobody can deliver any more: what was taken off is owed to the card.
-                HoldState::Expired | HoldState::Voided => self.plan.push_back(Job::Load),
+                Some(HoldState::Expired | HoldState::Voided) => self.plan.push_back(Job::Load),
                 // The book doesn't take the receipt: nobody may say that it's paid, or that it isn't.
-                HoldState::Awaiting => return Err(Stop::InDoubt),
+                Some(HoldState::Awaiting) | None => return Err(Stop::InDoubt),
             }
         }
         self.results.ordered = None;
@@ -450,7 +466,7 @@ impl Contact {
             Job::Terminate => {
                 // It was found out on the way: that the card has paid is the better answer.
                 let standing = self.standing(desk)?;
-                return match self.errand_done(desk, &standing) {
+                return match self.errand_done(desk, house, &standing) {
                     Ok(Some(paid)) => Ok(paid),
                     Err(Stop::Fault(fault)) => Err(fault.into()),
                     Ok(None) | Err(Stop::Refused(_) | Stop::InDoubt) => {

@@ -21,7 +21,7 @@ impl Contact {
     ) -> Result<Next, Stop> {
         // The session may have found out that the card has paid, or never will.
         let standing = self.standing(desk)?;
-        if let Some(next) = self.errand_done(desk, &standing)? {
+        if let Some(next) = self.errand_done(desk, house, &standing)? {
             house.call(&Request::Abandon(id))?;
             return Ok(next);
         }
@@ -59,6 +59,7 @@ impl Contact {
         now: Time,
     ) -> Result<Next, Stop> {
         let standing = self.standing(desk)?;
+        self.results.written = true;
         // No more than it may hold; the rest stays owed to it.
         let room = desk.balance_limit().saturating_sub(standing.card.balance);
         let owed = standing.owed.min(room);

@@ -1,7 +1,7 @@
 //! What is to be done with a card in a contact, and what it has come to.
 
 use tegata_card::{
-    house::{Request, Response},
+    house::{Fate, Request, Response},
     session::select,
 };
 use tegata_ledger::{CardState, Hold, HoldState};
@@ -13,7 +13,11 @@ use tegata_protocol::{
 };
 
 use super::{Contact, Job, Stop, Waiting, send};
-use crate::ic_card::{CardDesk, book, number, papers::Standing, stock_fault as stock, unexpected};
+use crate::ic_card::{
+    CardDesk, House, book, number,
+    papers::{Standing, order_id},
+    stock_fault as stock, unexpected,
+};
 
 /// A payment isn't ordered of the card when its hold has less than this left, in seconds: member and
 /// shop need time after it.
@@ -29,7 +33,7 @@ impl Contact {
         };
         // A card whose key is still in stock hasn't been put into use, or not to its end.
         let new = desk.stock.key(self.card).map_err(stock)?;
-        if known.is_none() || new.is_some() {
+        if known.is_none() || (new.is_some() && !standing.card.state.is_over()) {
             return self.plan_first(standing.card.state);
         }
         desk.catch_up(&mut house, self.card, now)?;
@@ -39,12 +43,16 @@ impl Contact {
             desk.carry_out(Rule::CardCopied(self.card), now)?;
         }
         let standing = self.standing(desk)?;
+        let settled = self.errand_done(desk, &mut house, &standing);
         if standing.card.state.is_over() {
             desk.deny(self.card)?;
+            if let Ok(Some(paid)) = settled {
+                return Ok(paid);
+            }
             self.plan.push_back(Job::Terminate);
             return self.next_job(desk);
         }
-        if let Some(next) = self.errand_done(desk, &standing)? {
+        if let Some(next) = settled? {
             return Ok(next);
         }
         let renews = desk.stock.renews(self.card).map_err(stock)?;
@@ -97,12 +105,15 @@ impl Contact {
     pub(super) fn errand_done(
         &mut self,
         desk: &CardDesk,
+        house: &mut House,
         standing: &Standing,
     ) -> Result<Option<Next>, Stop> {
         let Errand::Pay(payment, _) = self.errand else {
             return Ok(None);
         };
-        let hold = self.hold(desk, payment)?;
+        let Some(hold) = hold(desk, payment)? else {
+            return unbooked(house, payment);
+        };
         if hold.payer != standing.card.account() {
             return Err(Code::IcCardChanged.into());
         }
@@ -118,10 +129,15 @@ impl Contact {
         }
     }
 
-    pub(super) fn hold(&self, desk: &CardDesk, payment: PaymentId) -> Result<Hold, Stop> {
-        let hold = desk.ledger.read(|b| b.hold(&payment));
-        let hold = hold.map_err(book)?;
-        hold.ok_or(Code::IcCardNotDue.into())
+    /// Has the payment of this errand been made, whatever else went wrong?
+    pub(super) fn has_paid(&self, desk: &CardDesk) -> Option<PaymentId> {
+        let Errand::Pay(payment, _) = self.errand else {
+            return None;
+        };
+        let standing = self.standing(desk).ok()?;
+        let hold = hold(desk, payment).ok()??;
+        let paid = matches!(hold.state, HoldState::Open | HoldState::Captured(_));
+        (paid && hold.payer == standing.card.account()).then_some(payment)
     }
 
     /// Begins the next job, or ends the contact.
@@ -131,14 +147,21 @@ impl Contact {
         }
         self.waiting = Waiting::Over;
         if let (Some(code), Errand::Pay(payment, _)) = (self.results.unordered, &self.errand) {
-            match self.hold(desk, *payment)?.state {
+            let payment = *payment;
+            match hold(desk, payment)?.map(|hold| hold.state) {
                 // Whoever says no after the card has paid, has paid.
-                HoldState::Open | HoldState::Captured(_) => self.results.paid = Some(*payment),
-                HoldState::Expired | HoldState::Voided if code != Code::IcCardDeclined => {
+                Some(HoldState::Open | HoldState::Captured(_)) => {
+                    self.results.paid = Some(payment);
+                }
+                Some(HoldState::Expired | HoldState::Voided) if code != Code::IcCardDeclined => {
                     return Err(Code::IcCardNotDue.into());
                 }
-                HoldState::Awaiting | HoldState::Expired | HoldState::Voided => {
+                Some(HoldState::Awaiting | HoldState::Expired | HoldState::Voided) => {
                     return Err(code.into());
+                }
+                None => {
+                    unbooked(&mut desk.connect()?, payment)?;
+                    return Err(Stop::InDoubt);
                 }
             }
         }
@@ -162,6 +185,25 @@ impl Contact {
             ticket: self.results.ticket.clone(),
             blocked: standing.card.state == CardState::Blocked || self.results.blocked,
         })
+    }
+}
+
+pub(super) fn hold(desk: &CardDesk, payment: PaymentId) -> Result<Option<Hold>, Stop> {
+    let hold = desk.ledger.read(|b| b.hold(&payment));
+    Ok(hold.map_err(book)?)
+}
+
+/// A payment that the book doesn't know: it was restored from an older copy, perhaps. If the card has made
+/// it all the same, nobody may agree to it anew. Nothing, if the card is to be asked.
+fn unbooked(house: &mut House, payment: PaymentId) -> Result<Option<Next>, Stop> {
+    let asked = Request::Find(order_id(payment));
+    let Response::Found(fate) = house.call(&asked)? else {
+        return Err(unexpected("an order").into());
+    };
+    match fate {
+        Fate::CarriedOut(_) => Err(Code::IcCardUnbooked.into()),
+        Fate::InDoubt => Ok(None),
+        Fate::Unknown | Fate::NotCarriedOut => Err(Code::IcCardNotDue.into()),
     }
 }
 

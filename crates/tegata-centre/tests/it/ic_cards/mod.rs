@@ -20,6 +20,7 @@ use crate::{
     town::{Party, Town, password_file, yen},
 };
 
+mod found_out;
 mod memory;
 mod world;
 
