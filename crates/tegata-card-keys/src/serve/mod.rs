@@ -36,7 +36,8 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 pub struct Admission {
     /// Where the socket stands, if not in the data folder.
     pub socket: Option<PathBuf>,
-    /// The most connections at once.
+    /// The most connections at once: of application servers, of gates, and of those that are still shaking
+    /// hands, so many each.
     pub connections: usize,
     /// The users that may use the socket beside the folder's owner.
     pub uids: Vec<u32>,
@@ -60,11 +61,10 @@ type Shared = Arc<Mutex<House>>;
 #[derive(Debug)]
 pub struct Server {
     house: Shared,
-    connections: usize,
     own: Door,
     gates: Option<Door>,
     remote: Option<(TcpListener, Tls)>,
-    open: Arc<AtomicUsize>,
+    open: Arc<Places>,
 }
 
 /// A socket, bound.
@@ -145,11 +145,10 @@ impl Server {
         };
         Ok(Self {
             house: Arc::new(Mutex::new(house)),
-            connections: admission.connections,
             own,
             gates,
             remote,
-            open: Arc::new(AtomicUsize::new(0)),
+            open: Arc::new(Places::new(admission.connections)),
         })
     }
 
@@ -229,7 +228,11 @@ impl Server {
             return;
         }
         let (house, client) = (Arc::clone(&self.house), door.client);
-        self.spawn(move || {
+        let Some(place) = Place::take(&self.open, Taken::As(client)) else {
+            return;
+        };
+        spawn(move || {
+            let _place = place;
             let stream = stream.into_std()?;
             stream.set_nonblocking(false)?;
             stream.set_read_timeout(Some(PATIENCE))?;
@@ -239,63 +242,105 @@ impl Server {
     }
 
     fn admit_remote(&self, stream: tokio::net::TcpStream, tls: Tls) {
-        let house = Arc::clone(&self.house);
-        self.spawn(move || {
+        let (house, open) = (Arc::clone(&self.house), Arc::clone(&self.open));
+        let Some(stranger) = Place::take(&open, Taken::Stranger) else {
+            return;
+        };
+        spawn(move || {
             let stream = stream.into_std()?;
             stream.set_nonblocking(false)?;
             stream.set_nodelay(true)?;
             stream.set_read_timeout(Some(HANDSHAKE))?;
             stream.set_write_timeout(Some(HANDSHAKE))?;
             let (client, secure) = tls.accept(stream)?;
+            let place = Place::take(&open, Taken::As(client));
+            drop(stranger);
+            let Some(_place) = place else {
+                return Ok(());
+            };
             secure.sock.set_read_timeout(Some(PATIENCE))?;
             secure.sock.set_write_timeout(Some(PATIENCE))?;
             talk(secure, client, &house)
         });
     }
+}
 
-    /// A thread for a connection, if there's room for one more.
-    fn spawn(&self, serve: impl FnOnce() -> Result<(), WireError> + Send + 'static) {
-        let place = Place::take(&self.open);
-        if place.number > self.connections {
-            tracing::warn!("refused: too many connections");
-            return;
+/// A thread for a connection.
+fn spawn(serve: impl FnOnce() -> Result<(), WireError> + Send + 'static) {
+    let thread = std::thread::Builder::new().name("card-keys".into());
+    let spawned = thread.spawn(move || match serve() {
+        Ok(()) | Err(WireError::Closed) => {}
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::info!(error, "a connection ended");
         }
-        let thread = std::thread::Builder::new().name("card-keys".into());
-        let spawned = thread.spawn(move || {
-            let _place = place;
-            match serve() {
-                Ok(()) | Err(WireError::Closed) => {}
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::info!(error, "a connection ended");
-                }
-            }
-        });
-        if let Err(error) = spawned {
-            tracing::warn!(%error, "no thread for a connection");
+    });
+    if let Err(error) = spawned {
+        tracing::warn!(%error, "no thread for a connection");
+    }
+}
+
+/// As what a connection is taken.
+#[derive(Clone, Copy, Debug)]
+enum Taken {
+    As(Client),
+    /// It hasn't shown its certificate yet.
+    Stranger,
+}
+
+/// How many connections are open. Whatever gates or strangers hold open, application servers come in.
+#[derive(Debug)]
+struct Places {
+    most: usize,
+    applications: AtomicUsize,
+    gates: AtomicUsize,
+    strangers: AtomicUsize,
+}
+
+impl Places {
+    const fn new(most: usize) -> Self {
+        Self {
+            most,
+            applications: AtomicUsize::new(0),
+            gates: AtomicUsize::new(0),
+            strangers: AtomicUsize::new(0),
+        }
+    }
+
+    const fn of(&self, taken: Taken) -> &AtomicUsize {
+        match taken {
+            Taken::As(Client::Application) => &self.applications,
+            Taken::As(Client::Gate) => &self.gates,
+            Taken::Stranger => &self.strangers,
         }
     }
 }
 
-/// A connection's place among all.
+/// A connection's place among those of its kind.
 struct Place {
-    open: Arc<AtomicUsize>,
-    number: usize,
+    open: Arc<Places>,
+    taken: Taken,
 }
 
 impl Place {
-    fn take(open: &Arc<AtomicUsize>) -> Self {
-        let before = open.fetch_add(1, Ordering::Relaxed);
-        Self {
+    /// `None` if there's no room for one more.
+    fn take(open: &Arc<Places>, taken: Taken) -> Option<Self> {
+        let before = open.of(taken).fetch_add(1, Ordering::Relaxed);
+        let place = Self {
             open: Arc::clone(open),
-            number: before.saturating_add(1),
+            taken,
+        };
+        if before >= open.most {
+            tracing::warn!(?taken, "refused: too many connections");
+            return None;
         }
+        Some(place)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
+        self.open.of(self.taken).fetch_sub(1, Ordering::Relaxed);
     }
 }
 

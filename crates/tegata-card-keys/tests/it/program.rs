@@ -489,3 +489,44 @@ fn gates_alone_may_come_from_elsewhere() {
     let other = why_not(&remote(&address, "client", trust())).0;
     assert!(matches!(other, ConnectError::NotLetIn { .. }), "{other:?}");
 }
+
+/// A stolen gate, or whoever finds the address, holds open what it can get.
+#[test]
+fn connections_of_gates_and_strangers_keep_no_centre_out() {
+    let mut program = Program::new();
+    let gates = program.folder.path().join("gates.sock");
+    let gate_pin = pin("member").to_string();
+    let centre_pin = pin("client").to_string();
+    let address = program.start_tls(&[
+        "--connections",
+        "3",
+        "--client-pin",
+        &centre_pin,
+        "--gate-pin",
+        &gate_pin,
+        "--gate-socket",
+        gates.to_str().unwrap(),
+    ]);
+    let connect = |server: &Server| server.connect(PATIENCE);
+    let card = Request::Card(CardNumber(CSN));
+    let held: Vec<_> = (0..3)
+        .map(|_| connect(&Server::Socket(gates.clone())).unwrap())
+        .collect();
+    // There's no room for a fourth, whichever way it comes.
+    let one_more = |server: &Server| {
+        let client = connect(server);
+        client.is_ok_and(|mut client| client.call(&card).is_ok())
+    };
+    assert!(!one_more(&Server::Socket(gates.clone())));
+    let trust = || Trust::Pinned(pin("server"));
+    assert!(!one_more(&remote(&address, "member", trust())));
+    let stranger = std::net::TcpStream::connect(&address).unwrap();
+    for server in [
+        Server::Socket(program.socket()),
+        remote(&address, "client", trust()),
+    ] {
+        let mut centre = connect(&server).unwrap();
+        assert_eq!(centre.call(&card).unwrap(), Response::Card(None));
+    }
+    drop((held, stranger));
+}
