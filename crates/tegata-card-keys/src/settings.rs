@@ -73,7 +73,7 @@ pub struct Settings {
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
 
-    /// The most connections at once; so many for gates, too [default: 64]
+    /// The most connections at once, of centres and of gates each [default: 64]
     #[arg(long, value_name = "N")]
     pub connections: Option<usize>,
 

@@ -21,6 +21,7 @@
 use minicbor::{Decode, Encode};
 
 pub mod client;
+pub mod timely;
 mod wire;
 
 pub use wire::{WireError, decode, encode, receive, send};

@@ -1,6 +1,7 @@
 //! The server: a Unix socket for this machine, TLS for another one. A thread for each connection, a
 //! request at a time; the house answers one after the other, since each answer is durable first.
 
+mod places;
 pub mod tls;
 
 use std::fs::{self, Permissions};
@@ -8,7 +9,6 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use tegata_program::serve::Stop;
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::house::{Client, House};
+use places::{Place, Places, Stranger};
 use tls::Tls;
 
 /// The socket's name in the data folder.
@@ -37,7 +38,7 @@ pub struct Admission {
     /// Where the socket stands, if not in the data folder.
     pub socket: Option<PathBuf>,
     /// The most connections at once: of application servers, of gates, and of those that are still shaking
-    /// hands, so many each.
+    /// hands, so many each; of the last the oldest goes when another comes.
     pub connections: usize,
     /// The users that may use the socket beside the folder's owner.
     pub uids: Vec<u32>,
@@ -228,7 +229,7 @@ impl Server {
             return;
         }
         let (house, client) = (Arc::clone(&self.house), door.client);
-        let Some(place) = Place::take(&self.open, Taken::As(client)) else {
+        let Some(place) = Place::take(&self.open, client) else {
             return;
         };
         spawn(move || {
@@ -243,17 +244,21 @@ impl Server {
 
     fn admit_remote(&self, stream: tokio::net::TcpStream, tls: Tls) {
         let (house, open) = (Arc::clone(&self.house), Arc::clone(&self.open));
-        let Some(stranger) = Place::take(&open, Taken::Stranger) else {
-            return;
-        };
-        spawn(move || {
-            let stream = stream.into_std()?;
+        let met = stream.into_std().and_then(|stream| {
             stream.set_nonblocking(false)?;
             stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(HANDSHAKE))?;
-            stream.set_write_timeout(Some(HANDSHAKE))?;
-            let (client, secure) = tls.accept(stream)?;
-            let place = Place::take(&open, Taken::As(client));
+            Ok((Stranger::meet(&open, &stream)?, stream))
+        });
+        let (stranger, stream) = match met {
+            Ok(met) => met,
+            Err(error) => {
+                tracing::warn!(%error, "a connection couldn't be taken");
+                return;
+            }
+        };
+        spawn(move || {
+            let (client, secure) = tls.accept(stream, HANDSHAKE)?;
+            let place = Place::take(&open, client);
             drop(stranger);
             let Some(_place) = place else {
                 return Ok(());
@@ -277,70 +282,6 @@ fn spawn(serve: impl FnOnce() -> Result<(), WireError> + Send + 'static) {
     });
     if let Err(error) = spawned {
         tracing::warn!(%error, "no thread for a connection");
-    }
-}
-
-/// As what a connection is taken.
-#[derive(Clone, Copy, Debug)]
-enum Taken {
-    As(Client),
-    /// It hasn't shown its certificate yet.
-    Stranger,
-}
-
-/// How many connections are open. Whatever gates or strangers hold open, application servers come in.
-#[derive(Debug)]
-struct Places {
-    most: usize,
-    applications: AtomicUsize,
-    gates: AtomicUsize,
-    strangers: AtomicUsize,
-}
-
-impl Places {
-    const fn new(most: usize) -> Self {
-        Self {
-            most,
-            applications: AtomicUsize::new(0),
-            gates: AtomicUsize::new(0),
-            strangers: AtomicUsize::new(0),
-        }
-    }
-
-    const fn of(&self, taken: Taken) -> &AtomicUsize {
-        match taken {
-            Taken::As(Client::Application) => &self.applications,
-            Taken::As(Client::Gate) => &self.gates,
-            Taken::Stranger => &self.strangers,
-        }
-    }
-}
-
-/// A connection's place among those of its kind.
-struct Place {
-    open: Arc<Places>,
-    taken: Taken,
-}
-
-impl Place {
-    /// `None` if there's no room for one more.
-    fn take(open: &Arc<Places>, taken: Taken) -> Option<Self> {
-        let before = open.of(taken).fetch_add(1, Ordering::Relaxed);
-        let place = Self {
-            open: Arc::clone(open),
-            taken,
-        };
-        if before >= open.most {
-            tracing::warn!(?taken, "refused: too many connections");
-            return None;
-        }
-        Some(place)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.open.of(self.taken).fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{
@@ -22,6 +23,7 @@ use rustls::{
 use sha2::{Digest as _, Sha256};
 use tegata_card::house::WireError;
 use tegata_card::house::client::{CertificatePin, NotAPin};
+use tegata_card::house::timely::{Deadline, Timely};
 use tegata_program::exit::{Failure, OrExit as _};
 
 use crate::house::Client;
@@ -110,18 +112,20 @@ impl Tls {
         })
     }
 
-    /// Shakes hands, and tells as what the client is taken; the stream's timeouts must be set.
+    /// Shakes hands, all within `patience`, and tells as what the client is taken.
     ///
     /// # Errors
     /// [`WireError::Io`], also for a client that isn't taken.
     pub fn accept(
         &self,
-        mut stream: TcpStream,
+        stream: TcpStream,
+        patience: Duration,
     ) -> Result<(Client, StreamOwned<ServerConnection, TcpStream>), WireError> {
         let connection = ServerConnection::new(Arc::clone(&self.config));
         let mut connection = connection.map_err(std::io::Error::other)?;
+        let mut timely = Timely::new(&stream, Deadline::within(patience));
         while connection.is_handshaking() {
-            connection.complete_io(&mut stream)?;
+            connection.complete_io(&mut timely)?;
         }
         let shown = connection.peer_certificates().and_then(<[_]>::first);
         // The verifier wants one; without it nobody would be taken for the one who may do all.

@@ -520,7 +520,10 @@ fn connections_of_gates_and_strangers_keep_no_centre_out() {
     assert!(!one_more(&Server::Socket(gates.clone())));
     let trust = || Trust::Pinned(pin("server"));
     assert!(!one_more(&remote(&address, "member", trust())));
-    let stranger = std::net::TcpStream::connect(&address).unwrap();
+    // More of them than there's room for, and none says a word.
+    let strangers: Vec<_> = (0..5)
+        .map(|_| std::net::TcpStream::connect(&address).unwrap())
+        .collect();
     for server in [
         Server::Socket(program.socket()),
         remote(&address, "client", trust()),
@@ -528,5 +531,12 @@ fn connections_of_gates_and_strangers_keep_no_centre_out() {
         let mut centre = connect(&server).unwrap();
         assert_eq!(centre.call(&card).unwrap(), Response::Card(None));
     }
-    drop((held, stranger));
+    // The oldest had to go, long before its time to shake hands was over.
+    let mut oldest = strangers.first().unwrap();
+    let soon = Duration::from_secs(6);
+    oldest.set_read_timeout(Some(soon)).unwrap();
+    let read = std::io::Read::read(&mut oldest, &mut [0]);
+    let timed_out = |e: &std::io::Error| e.kind() == std::io::ErrorKind::WouldBlock;
+    assert!(!read.as_ref().is_err_and(timed_out), "{read:?}");
+    drop((held, strangers));
 }

@@ -286,6 +286,9 @@ fn submit(cards: &CardDesk, receipt: &[u8], now: Time) -> Result<Result<(), Code
         // The book may not have the first one yet, by which this one is a second.
         cards.post_new(&first, now)?;
     }
-    cards.post_new(receipt, now)?;
-    Ok(Ok(()))
+    if cards.submit(receipt, now)? {
+        Ok(Ok(()))
+    } else {
+        Ok(Err(Code::IcCardRefuses))
+    }
 }

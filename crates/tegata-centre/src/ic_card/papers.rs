@@ -137,22 +137,32 @@ impl CardDesk {
         let receipt = Receipt::parse(bytes);
         let receipt = receipt.ok_or_else(|| book("a receipt can't be read"))?;
         let card = CardNumber::from_bytes(*receipt.csn.as_bytes());
-        // The key before it, so that the first one that follows is it, if it's there.
-        let before = (card, receipt.transaction.counter.saturating_sub(1));
-        let found = self
-            .ledger
-            .read(|b| b.receipts(Some(&before), 1))
-            .map_err(book)?;
-        let known = found.iter().any(|((c, n), digests)| {
-            (*c, *n) == (card, receipt.transaction.counter) && digests.contains(&Digest::of(bytes))
-        });
         let (counter, digest) = (receipt.transaction.counter, Digest::of(bytes));
-        let settled = known || self.refused().contains(&digest);
-        if !settled && !self.post(bytes, now)? {
+        let settled = self.has(card, counter, digest)? || self.refused().contains(&digest);
+        // Another thread may have posted it meanwhile.
+        if !settled && !self.post(bytes, now)? && !self.has(card, counter, digest)? {
             tracing::error!(%card, counter, "the book doesn't take this receipt: look into it");
             self.refused().insert(digest);
         }
         Ok(counter)
+    }
+
+    /// Posts a receipt that came by another way. Says whether the book has it now.
+    pub(crate) fn submit(&self, bytes: &[u8], now: Time) -> Result<bool, CardFault> {
+        // What was refused may be taken now: its card or shop is known since, say.
+        self.refused().remove(&Digest::of(bytes));
+        self.post_new(bytes, now)?;
+        Ok(!self.refused().contains(&Digest::of(bytes)))
+    }
+
+    /// Does the book have the receipt?
+    fn has(&self, card: CardNumber, counter: u32, digest: Digest) -> Result<bool, CardFault> {
+        // The key before it, so that the first one that follows is it, if it's there.
+        let before = (card, counter.saturating_sub(1));
+        let found = self.ledger.read(|b| b.receipts(Some(&before), 1));
+        let found = found.map_err(book)?;
+        let mut found = found.iter();
+        Ok(found.any(|(key, digests)| *key == (card, counter) && digests.contains(&digest)))
     }
 
     /// The payment whose number begins as the order's id does.

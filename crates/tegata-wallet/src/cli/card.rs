@@ -251,17 +251,21 @@ fn pay(folder: &Path, args: &PayArgs, out: &Output, now: Time) -> Result<(), Fai
         ask::consent("Pay this with your card?")?;
     }
     // Whatever goes wrong then: its card may have paid before.
-    let waited = wallet.waits_for_card(bill);
-    let failed = |wallet: &Wallet, error| out.failed(wallet.about_card(bill, waited, error));
+    let mut waited = wallet.waits_for_card(bill);
+    let failed = |wallet: &Wallet, waited, error| {
+        let error = wallet.about_card(bill, waited, error);
+        out.failed(error)
+    };
     let link = args.reader.start();
-    let mut link = link.map_err(|e| failed(&wallet, e.into()))?;
-    let card = card_on(&mut link).map_err(|e| failed(&wallet, e.into()))?;
+    let mut link = link.map_err(|e| failed(&wallet, waited, e.into()))?;
+    let card = card_on(&mut link).map_err(|e| failed(&wallet, waited, e.into()))?;
     let begun = begin(&mut wallet, &mut link, (bill, card), args);
-    let (mut payment, mut talk) = begun.map_err(|e| failed(&wallet, e))?;
+    let (mut payment, mut talk) = begun.map_err(|e| failed(&wallet, waited, e))?;
     if matches!(&talk.talk, Talk::Refused(why) if why.code == Code::IcCardNotDue) {
         // An order that nobody answered was found to be void: it's agreed to anew.
+        waited = false;
         let begun = begin(&mut wallet, &mut link, (bill, card), args);
-        (payment, talk) = begun.map_err(|e| failed(&wallet, e))?;
+        (payment, talk) = begun.map_err(|e| failed(&wallet, waited, e))?;
     }
     if let Talk::Asking(agreement) = &talk.talk {
         let view = AgreementView::from(&**agreement);
@@ -271,11 +275,14 @@ fn pay(folder: &Path, args: &PayArgs, out: &Output, now: Time) -> Result<(), Fai
         }
         let agreed = args.yes || ask::agreed("Take this off the card?")? == Some(true);
         let answered = wallet.card_answer(&mut talk, &mut link, agreed, moment());
-        answered.map_err(|e| failed(&wallet, e))?;
+        answered.map_err(|e| failed(&wallet, waited, e))?;
     }
     let report = match &talk.talk {
         Talk::Done(report) if report.paid == Some(payment) => report,
-        Talk::Refused(why) => return Err(failed(&wallet, WalletError::card_refused(why.clone()))),
+        Talk::Refused(why) => {
+            let error = WalletError::card_refused(why.clone());
+            return Err(failed(&wallet, waited, error));
+        }
         Talk::Done(_) | Talk::InDoubt | Talk::Asking(_) => return Err(ended(&talk, out)),
     };
     let value = json!({

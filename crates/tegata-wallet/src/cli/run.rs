@@ -125,11 +125,18 @@ impl Output {
 
     /// An error of the wallet. A signed refusal is a result too: programs get its code.
     pub(super) fn failed(self, error: WalletError) -> Failure {
-        if let (true, WalletError::Refused { by, what, refusal }) = (self.json, &error) {
-            println!(
-                "{}",
-                json!({ "refused": RefusalView::new(by, what, refusal) })
-            );
+        let (in_doubt, cause) = if let WalletError::CardInDoubt { source } = &error {
+            (true, &**source)
+        } else {
+            (false, &error)
+        };
+        if let (true, WalletError::Refused { by, what, refusal }) = (self.json, cause) {
+            let view = RefusalView::new(by, what, refusal);
+            let mut told = json!({ "refused": view });
+            if in_doubt {
+                told["in_doubt"] = true.into();
+            }
+            println!("{told}");
         }
         failure(error)
     }

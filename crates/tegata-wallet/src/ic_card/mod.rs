@@ -178,10 +178,12 @@ impl Wallet {
     /// What went wrong about a bill, if it `waited` for its card before: as long as it still does, nobody may
     /// take that for "nothing was paid".
     pub fn about_card(&self, bill: Digest, waited: bool, error: WalletError) -> WalletError {
-        // This one says what the card did, and that nobody can act on it.
-        let unbooked = matches!(&error,
-            WalletError::Refused { refusal, .. } if refusal.code == Code::IcCardUnbooked);
-        if waited && !unbooked && self.waits_for_card(bill) {
+        // These are said only once no order is out any more.
+        let definite = matches!(&error, WalletError::Refused { refusal, .. } if matches!(
+            refusal.code,
+            Code::IcCardTooLate | Code::IcCardEnded | Code::IcCardBlocked
+        ));
+        if waited && !definite && self.waits_for_card(bill) {
             let source = Box::new(error);
             return WalletError::CardInDoubt { source };
         }
@@ -201,11 +203,8 @@ impl Wallet {
         now: Time,
     ) -> Result<PaymentId, WalletError> {
         let kept = self.state.bill(bill);
-        let waits = kept.filter(|k| matches!(k.status, BillStatus::AtCard | BillStatus::InDoubt));
-        if waits
-            .and_then(|k| k.card)
-            .is_some_and(|first| first != card)
-        {
+        let waits = kept.filter(|k| k.waits_for_card());
+        if waits.is_some_and(|k| k.card != Some(card)) {
             return Err(CardTrouble::Changed.into());
         }
         if let Some(payment) = kept

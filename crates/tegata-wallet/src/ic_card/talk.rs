@@ -64,7 +64,7 @@ pub struct CardTalk {
     contact: Digest,
     step: u32,
     bill: Option<CardOrder>,
-    /// When the member was asked.
+    /// The member was asked, in a contact that began then.
     asked: Option<Time>,
     /// Where it stands.
     pub talk: Talk,
@@ -323,14 +323,20 @@ impl Wallet {
     pub(crate) fn card_has_paid(&mut self, payment: PaymentId) {
         let mut bills = self.state.bills.iter_mut();
         let bill = bills.find(|b| b.payment == Some(payment));
-        let waits = |b: &BillStatus| matches!(b, BillStatus::AtCard | BillStatus::InDoubt);
-        if let Some(bill) = bill.filter(|b| waits(&b.status)) {
+        if let Some(bill) = bill.filter(|b| b.waits_for_card()) {
             bill.status = BillStatus::Held;
         }
     }
 
-    /// A payment that the centre gave up may be made again.
+    /// A payment that the centre gave up may be made again; one that the card made, and the book forgot, never.
     fn learn_refusal(&mut self, talk: &CardTalk, code: Code, now: Time) -> Result<(), WalletError> {
+        if let (Code::IcCardUnbooked, Some(order)) = (code, talk.bill) {
+            let kept = self.state.bill_mut(order.bill);
+            if let Some(kept) = kept.filter(|k| k.waits_for_card()) {
+                kept.status = BillStatus::Held;
+            }
+            return self.commit(now, Vec::new());
+        }
         let ended = matches!(
             code,
             Code::IcCardDeclined | Code::IcCardNotDue | Code::IcCardNotAsShown

@@ -13,7 +13,7 @@ mod delivery;
 
 use tegata_client::Caller;
 use tegata_protocol::{
-    Amount, MessageId, PartyNumber, SignedBytes, Time, Unverified, Verified,
+    Amount, MessageId, PartyNumber, PaymentId, SignedBytes, Time, Unverified, Verified,
     card::CardPaid,
     envelope::{Body, Message},
     payment::{Collect, Delivered, HoldClosed, Item, Mailbox},
@@ -264,6 +264,11 @@ impl Wallet {
     ) -> Taken {
         let closed = &message.body;
         let payment = closed.payment;
+        // Declined, or given up while the card lay there: it never was a payment.
+        let known = self.state.bill_of_payment(payment).is_some();
+        if closed.card.is_some() && !known && !self.has_heard_of(payment) {
+            return Taken::Known;
+        }
         let mut bills = self.state.bills.iter_mut();
         let bill = bills.find(|b| b.payment == Some(payment));
         match bill {
@@ -276,8 +281,6 @@ impl Wallet {
                 return Taken::Known;
             }
             Some(bill) => bill.status = BillStatus::Closed,
-            // Declined, or given up while the card lay there.
-            None if closed.card.is_some() => return Taken::Known,
             None => {}
         }
         if closed.card.is_none() {
@@ -293,6 +296,14 @@ impl Wallet {
         Taken::New(vec![Entry::HoldClosed(item, closed)])
     }
 
+    /// Did a card make this payment, as far as the history knows?
+    fn has_heard_of(&self, payment: PaymentId) -> bool {
+        let paid =
+            |e: &Entry| matches!(e, Entry::CardPaid(_, card) if card.paid.payment == payment);
+        let history = self.history();
+        history.is_ok_and(|entries| entries.iter().any(|dated| paid(&dated.entry)))
+    }
+
     fn take_card_payment(
         &mut self,
         item: u64,
@@ -306,7 +317,8 @@ impl Wallet {
             if bill.status.is_done() {
                 return Taken::Known;
             }
-            // That one has ended, or there would be no other: what was agreed to since then counts.
+            // What was agreed to since then counts, or is still to be found out: that one must have ended, for
+            // a bill is paid once.
             let since = bill.payment.is_some_and(|p| p != paid.payment);
             if !since || matches!(bill.status, BillStatus::Open | BillStatus::Closed) {
                 (bill.status, bill.payment) = (BillStatus::Held, Some(paid.payment));

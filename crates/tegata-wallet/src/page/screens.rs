@@ -7,7 +7,7 @@ use tegata_pages::{
     Column, Field, Language, Link, Page, Refusal, Role, Table, Texts, Tile, Tone, button, code,
     danger_button, definitions, notice, tiles,
 };
-use tegata_protocol::{Digest, Time};
+use tegata_protocol::{Digest, Time, refusal::Code};
 
 use super::{
     act::{b_label, wrong_layer},
@@ -166,7 +166,12 @@ impl Frame {
 /// A stable code, and the key of what to do next.
 const fn code_of(error: &WalletError) -> (&'static str, &'static str) {
     if let WalletError::Refused { refusal, .. } = error {
-        (refusal.code.word(), "next.refused")
+        let next = if matches!(refusal.code, Code::IcCardDeclined) {
+            "next.still_open"
+        } else {
+            "next.refused"
+        };
+        (refusal.code.word(), next)
     } else if let WalletError::Unfit(why) = error {
         let posing = matches!(why, Unfit::UnknownShop { .. } | Unfit::OtherAddress { .. });
         let next = if posing {
@@ -181,8 +186,6 @@ const fn code_of(error: &WalletError) -> (&'static str, &'static str) {
         (trouble.word(), next_with_card(trouble))
     } else if matches!(error, WalletError::InDoubt { .. }) {
         ("in_doubt", "next.doubt")
-    } else if matches!(error, WalletError::CardInDoubt { .. }) {
-        ("in_doubt", "next.same_card")
     } else {
         ("failed", "next.status")
     }

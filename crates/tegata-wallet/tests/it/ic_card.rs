@@ -64,6 +64,28 @@ impl Recording {
 /// What is done to an order before it's signed.
 type Spoil = fn(&mut DebitOrder);
 
+fn card_paid(payment: PaymentId, bill: Digest) -> CardPaid {
+    CardPaid {
+        payment,
+        bill,
+        card: card_number(),
+        counter: 2,
+        amount: yen(PRICE),
+        balance: yen(2_000),
+        position: position(9),
+    }
+}
+
+fn card_closed(payment: PaymentId, closing: Closing) -> HoldClosed {
+    HoldClosed {
+        payment,
+        shop: shop(),
+        amount: yen(PRICE),
+        closing,
+        card: Some(0),
+    }
+}
+
 /// A bill that waits for a card with 5,000 on it.
 fn waiting(town: &Town, wallet: &mut Wallet) -> (Digest, PaymentId) {
     let bill = wallet.order(&town.shop, wanted(), None, now()).unwrap();
@@ -256,26 +278,15 @@ fn an_answer_that_comes_too_late_tells_the_card_nothing() {
 /// The centre's clock and the member's may be minutes apart: only this machine's own counts here.
 #[test]
 fn a_clock_that_is_fast_hinders_no_answer() {
-    let fast = now().after(170);
-    let asked = |folder: &Path| {
-        let (town, mut wallet, mut link) = ready(folder);
-        let (_, payment) = waiting(&town, &mut wallet);
-        let talk = wallet.card_begin(&mut link, Errand::Pay(payment, true), fast);
-        (town, wallet, link, talk.unwrap())
-    };
     let folder = tempfile::tempdir().unwrap();
-    let (_town, mut wallet, mut link, mut talk) = asked(folder.path());
-    let answered = wallet.card_answer(&mut talk, &mut link, true, fast.after(3));
-    answered.unwrap();
+    let (town, mut wallet, mut link) = ready(folder.path());
+    let (_, payment) = waiting(&town, &mut wallet);
+    let (pay, fast) = (Errand::Pay(payment, true), now().after(170));
+    let mut talk = wallet.card_begin(&mut link, pay, fast).unwrap();
+    wallet
+        .card_answer(&mut talk, &mut link, true, fast.after(3))
+        .unwrap();
     assert!(matches!(talk.talk, Talk::Done(_)), "{:?}", talk.talk);
-    // And what's late by it is late.
-    let folder = tempfile::tempdir().unwrap();
-    let (_town, mut wallet, mut link, mut talk) = asked(folder.path());
-    let late = wallet.card_answer(&mut talk, &mut link, true, fast.after(110));
-    assert!(
-        matches!(late, Err(WalletError::Card(CardTrouble::Late))),
-        "{late:?}"
-    );
 }
 
 /// Only what ends the payment lets the bill be agreed to anew: the rest may leave an order out there.
@@ -292,6 +303,8 @@ fn a_refusal_that_ends_nothing_leaves_the_bill_with_its_card() {
             Code::IcCardDeclined,
             Code::IcCardNotDue,
             Code::IcCardNotAsShown,
+            // The card has paid: that's known.
+            Code::IcCardUnbooked,
         ];
         if ends.contains(code) {
             continue;
@@ -353,15 +366,7 @@ fn a_payment_by_card_is_known_by_its_bill() {
     town.book().balance = 10_000;
     let before = wallet.balance(now()).unwrap();
     let payment = PaymentId::new(Digest::of(b"another copy's"));
-    let paid = CardPaid {
-        payment,
-        bill,
-        card: card_number(),
-        counter: 2,
-        amount: yen(PRICE),
-        balance: yen(2_000),
-        position: position(9),
-    };
+    let paid = card_paid(payment, bill);
     town.book().payments.push((payment, bill));
     town.book().ic().agreed.push(payment);
     town.book().post(paid.clone(), None);
@@ -392,13 +397,7 @@ fn a_cards_closed_hold_frees_no_prepaid_money() {
     wallet.pay(bill, Mode::Hold, &pw(B), now()).unwrap();
     let before = wallet.balance(now()).unwrap();
     assert_eq!(before.held, yen(PRICE));
-    let closed = HoldClosed {
-        payment: PaymentId::new(Digest::of(b"another")),
-        shop: shop(),
-        amount: yen(PRICE),
-        closing: Closing::Voided,
-        card: Some(0),
-    };
+    let closed = card_closed(PaymentId::new(Digest::of(b"another")), Closing::Voided);
     town.book().post(closed, None);
     assert!(wallet.collect(now()).unwrap().closed.is_empty());
     let known = |wallet: &Wallet| {
@@ -408,22 +407,8 @@ fn a_cards_closed_hold_frees_no_prepaid_money() {
     assert_eq!(known(&wallet), (before.balance, before.held));
     // The card has paid another bill, and its shop delivered nothing in time.
     let bill = wallet.order(&town.shop, wanted(), None, now()).unwrap();
-    let paid = CardPaid {
-        payment: PaymentId::new(Digest::of(b"a third")),
-        bill,
-        card: card_number(),
-        counter: 2,
-        amount: yen(PRICE),
-        balance: yen(2_000),
-        position: position(9),
-    };
-    let closed = HoldClosed {
-        payment: paid.payment,
-        shop: shop(),
-        amount: yen(PRICE),
-        closing: Closing::Expired,
-        card: Some(0),
-    };
+    let paid = card_paid(PaymentId::new(Digest::of(b"a third")), bill);
+    let closed = card_closed(paid.payment, Closing::Expired);
     town.book().post(paid, None);
     town.book().post(closed, None);
     assert_eq!(wallet.collect(now()).unwrap().closed.len(), 1);
@@ -447,26 +432,15 @@ fn old_news_of_a_card_leave_a_newer_payment_alone() {
     let before = kept(&wallet);
     assert_eq!(before.0, BillStatus::Held);
     let payment = PaymentId::new(Digest::of(b"another copy's"));
-    let paid = CardPaid {
-        payment,
-        bill,
-        card: card_number(),
-        counter: 2,
-        amount: yen(PRICE),
-        balance: yen(2_000),
-        position: position(9),
-    };
-    let closed = HoldClosed {
-        payment,
-        shop: shop(),
-        amount: yen(PRICE),
-        closing: Closing::Expired,
-        card: Some(0),
-    };
+    let paid = card_paid(payment, bill);
+    let closed = card_closed(payment, Closing::Expired);
     town.book().post(paid, None);
     town.book().post(closed, None);
-    wallet.collect(now()).unwrap();
+    let collected = wallet.collect(now()).unwrap();
     assert_eq!(kept(&wallet), before);
+    // Both are in the history: that it was paid, and that it was given back.
+    let told = (collected.card_payments.len(), collected.closed.len());
+    assert_eq!(told, (1, 1));
 }
 
 /// Sent again it gets the answer that it got: given up and made anew, the money would move twice.

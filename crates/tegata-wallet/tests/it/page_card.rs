@@ -367,10 +367,36 @@ async fn what_cant_be_found_out_stays_in_doubt() {
     let seen = member.begin(&bill, &[]).await;
     seen.shows("It couldn't be found out this time")
         .hides("Not done");
+    // This is said only when it's known that no order is out.
+    member.town.book().ic().refuse = Some(Code::IcCardTooLate);
+    let seen = member.begin(&bill, &[]).await;
+    seen.shows("Too little time is left")
+        .hides("Nobody can say yet");
     member.town.book().ic().refuse = None;
     let paid = member.begin(&bill, &[]).await;
     paid.shows("Your card has paid");
     assert_eq!(member.on_card(), 650);
+}
+
+/// The card has paid, and the centre's book was set back: nobody may pay that bill again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_the_book_forgot_isnt_offered_again() {
+    let mut member = Member::loaded().await;
+    let bill = member.shop.bill(|_| {});
+    let asked = member.begin(&bill, &[]).await;
+    member.mishap(Mishap::PulledOut);
+    member.answer(&asked, "yes").await;
+    member.mishap(Mishap::None);
+    member.town.book().ic().refuse = Some(Code::IcCardUnbooked);
+    let seen = member.begin(&bill, &[]).await;
+    seen.shows("Paid, and not in the book")
+        .shows("ask the centre")
+        .hides("Try again")
+        .hides("Lay the same card on")
+        .hides("Not done");
+    assert_eq!(member.status(&bill), Some(BillStatus::Held));
+    let page = member.browser.get(&member.link(&bill)).await;
+    page.hides("Password B").hides("Pay with my card");
 }
 
 /// Only the form of the page that shows the very talk counts, and only in time.

@@ -1,11 +1,11 @@
 //! TLS 1.3 to a card-key server on another machine. Both sides show a certificate; the server's is
 //! pinned, or was issued by an authority of the operator's own. Nobody else's authority counts.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
@@ -21,6 +21,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::server::is_silence;
 use super::{CertificatePin, ConnectError, ReadWrite, Remote, Trust};
+use crate::house::timely::{Deadline, Timely};
 
 /// Connects and shakes hands, all within `patience`.
 pub(super) fn connect(
@@ -40,10 +41,7 @@ pub(super) fn connect(
         source,
     };
     let stream = dial(&remote.address, &deadline).map_err(unreachable)?;
-    let mut timely = Timely {
-        stream: &stream,
-        deadline,
-    };
+    let mut timely = Timely::new(&stream, deadline);
     while connection.is_handshaking() {
         if let Err(error) = connection.complete_io(&mut timely) {
             return Err(not_shaken(remote, error));
@@ -154,53 +152,6 @@ fn lacking(why: &CertificateError) -> String {
         "its pin is another one".to_owned()
     } else {
         why.to_string()
-    }
-}
-
-/// Until when.
-#[derive(Clone, Copy, Debug)]
-struct Deadline(Instant, Duration);
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how long a handshake may take is the edge's business"
-)]
-impl Deadline {
-    fn within(patience: Duration) -> Self {
-        Self(Instant::now(), patience)
-    }
-
-    fn left(&self) -> io::Result<Duration> {
-        let left = self.1.saturating_sub(self.0.elapsed());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        Ok(left)
-    }
-}
-
-/// A stream whose reads and writes end by a deadline, all together: who sends a byte now and then
-/// can't keep us.
-struct Timely<'s> {
-    stream: &'s TcpStream,
-    deadline: Deadline,
-}
-
-impl Read for Timely<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.set_read_timeout(Some(self.deadline.left()?))?;
-        self.stream.read(buffer)
-    }
-}
-
-impl Write for Timely<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.set_write_timeout(Some(self.deadline.left()?))?;
-        self.stream.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
     }
 }
 

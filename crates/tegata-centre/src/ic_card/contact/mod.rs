@@ -464,11 +464,15 @@ impl Contact {
                 return self.plan_all(desk, now);
             }
             Job::Terminate => {
+                self.forget_stock(desk)?;
                 // It was found out on the way: that the card has paid is the better answer.
                 let standing = self.standing(desk)?;
                 return match self.errand_done(desk, house, &standing) {
                     Ok(Some(paid)) => Ok(paid),
                     Err(Stop::Fault(fault)) => Err(fault.into()),
+                    Err(Stop::Refused(why)) if why.code == Code::IcCardUnbooked => {
+                        Err(why.code.into())
+                    }
                     Ok(None) | Err(Stop::Refused(_) | Stop::InDoubt) => {
                         Err(Code::IcCardEnded.into())
                     }

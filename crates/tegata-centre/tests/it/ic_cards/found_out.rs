@@ -8,10 +8,11 @@ use crate::{
     ic_cards::Mishap,
     town::{Folder, Town, yen},
 };
+use tegata_card::house;
 use tegata_ledger::{AccountId, HoldState};
 use tegata_protocol::{
-    Currency, PaymentId, Time,
-    card::{CardRequest, Change, Errand, Next},
+    Currency, PaymentId, Role, Time,
+    card::{CardBytes, CardOrder, CardRequest, Change, Errand, Next},
     refusal::Code,
 };
 
@@ -177,4 +178,27 @@ fn a_book_that_forgot_a_payment_doesn_t_have_it_paid_twice() {
     assert_eq!(course.code(), Some(Code::IcCardNotDue), "{course:?}");
     assert!(course.commands > 2, "the card was asked");
     world.check();
+}
+
+/// Its shop joined after the backup: nobody can be paid. That's noted once, and an operator may try again.
+#[test]
+fn a_receipt_that_the_book_refuses_is_handed_in_once() {
+    let mut world = World::loaded();
+    let payment = restored(&mut world, |world| {
+        world.shop = world.town().join(Role::Shop);
+        paid_unheard(world)
+    });
+    assert_eq!(world.pay(payment, None).code(), Some(Code::IcCardUnbooked));
+    let records = world.town().records();
+    world.contact(Errand::Look, None);
+    world.contact(Errand::Look, None);
+    assert_eq!(world.town().records(), records);
+    let house::Fate::CarriedOut(receipt) = world.fate(payment) else {
+        panic!("it was carried out");
+    };
+    let submit = || CardOrder::Submit(CardBytes(receipt.clone()));
+    let refused = world.operator(submit());
+    assert_eq!(refused.unwrap_err(), Code::IcCardRefuses);
+    // Handed in anew, and the order itself.
+    assert_eq!(world.town().records(), records + 2);
 }

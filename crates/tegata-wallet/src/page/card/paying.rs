@@ -132,8 +132,8 @@ pub(super) async fn begin(visit: Visit, Form(form): Form<BeginForm>) -> Response
     visit
         .with_reader(&csrf, move |at, link| {
             let meant = form.meant();
-            let waited = meant.waits(at.wallet);
-            match begun(at, (&meant, waited), link, form.unread.is_none()) {
+            let mut waited = meant.waits(at.wallet);
+            match begun(at, (&meant, &mut waited), link, form.unread.is_none()) {
                 Ok(page) => Ok(page),
                 Err(error) if leaves_doubt(&error) => Err(error),
                 Err(error) => {
@@ -147,7 +147,7 @@ pub(super) async fn begin(visit: Visit, Form(form): Form<BeginForm>) -> Response
 
 fn begun(
     at: &mut Visited<'_>,
-    (meant, waited): (&Meant, bool),
+    (meant, waited): (&Meant, &mut bool),
     link: Result<Box<dyn Link + Send>, CardTrouble>,
     read: bool,
 ) -> Result<Page, WalletError> {
@@ -165,11 +165,12 @@ fn begun(
     {
         // An order of before, which the card never got, was given up now that the card lies there.
         // The member has agreed a moment ago: what was agreed to is the same bill.
+        *waited = false;
         payment = at.wallet.agree_by_card(bill, card, at.now)?;
         talk = contact(at, &mut *link, (payment, read))?;
     }
     if !matches!(talk.talk, Talk::Asking(_)) {
-        return Ok(screens::outcome(at, meant, waited, &talk));
+        return Ok(screens::outcome(at, meant, *waited, &talk));
     }
     at.seat.laid = Some(Laid {
         link,
@@ -177,7 +178,7 @@ fn begun(
         token: Token::random(),
         since: at.seat.now,
         meant: meant.clone(),
-        waited,
+        waited: *waited,
     });
     Ok(asking(at).unwrap_or_else(|| screens::over(at, meant)))
 }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use tegata_pages::{
     Field, Page, Texts, Tone, button, code, danger_button, definitions, notice, secondary_button,
 };
-use tegata_protocol::{CardNumber, Digest, Verified, card::CardReport, purchase::Bill};
+use tegata_protocol::{CardNumber, Verified, card::CardReport, purchase::Bill, refusal::Code};
 
 use super::{
     super::{act::b_label, desk::Token, screens::Frame},
@@ -192,10 +192,15 @@ fn doubt(at: &Visited<'_>, meant: &Meant, error: Option<&WalletError>) -> Page {
 
 /// It wasn't done, and why. As long as the bill can be paid by card, it can be tried again.
 pub(super) fn trouble(at: &Visited<'_>, meant: &Meant, error: &WalletError) -> Page {
+    let t = at.frame.texts();
     if matches!(error, WalletError::CardInDoubt { .. }) {
         return doubt(at, meant, Some(error));
     }
-    let t = at.frame.texts();
+    if matches!(error, WalletError::Refused { refusal, .. } if refusal.code == Code::IcCardUnbooked)
+    {
+        let inner = html! { (notice(Tone::Careful, &at.frame.why(error))) (back(at, meant)) };
+        return page(at, "by_card.unbooked_title", "refused", &inner);
+    }
     let status = meant.status(at.wallet);
     let again = matches!(
         status,
@@ -216,28 +221,28 @@ pub(super) fn trouble(at: &Visited<'_>, meant: &Meant, error: &WalletError) -> P
 /// The talk that was answered isn't there any more.
 pub(super) fn over(at: &Visited<'_>, meant: &Meant) -> Page {
     let t = at.frame.texts();
-    let (title, tone, text, again) = match meant.bill_in(at.wallet) {
-        Some(bill) if bill.status == BillStatus::Held || bill.status.is_done() => {
-            let text = match bill.card {
-                Some(_) => "by_card.over_paid",
-                None => "by_card.over_prepaid",
-            };
-            ("by_card.paid_title", Tone::Good, text, None)
+    use BillStatus::{Closed, Confirmed, Delivered, Held, Paid};
+    let kept = meant.bill_in(at.wallet);
+    let by_card = kept.is_some_and(|kept| kept.card.is_some());
+    let (title, text, again) = match kept.map(|kept| kept.status) {
+        Some(Held | Paid | Delivered | Confirmed) if by_card => {
+            ("by_card.paid_title", "by_card.over_paid", None)
         }
-        Some(bill) if bill.waits_for_card() => {
+        Some(Held | Paid | Delivered | Confirmed) => {
+            ("by_card.paid_title", "by_card.over_prepaid", None)
+        }
+        Some(Closed) => ("by_card.over_title", "why.closed", None),
+        Some(BillStatus::AtCard | BillStatus::InDoubt) if by_card => {
             let again = Some("by_card.same_card");
-            ("by_card.doubt_title", Tone::Careful, "by_card.over", again)
+            ("by_card.doubt_title", "by_card.over", again)
         }
-        Some(_) | None => {
+        Some(BillStatus::Open | BillStatus::AtCard | BillStatus::InDoubt) | None => {
             let again = Some("by_card.again");
-            (
-                "by_card.over_title",
-                Tone::Careful,
-                "by_card.over_open",
-                again,
-            )
+            ("by_card.over_title", "by_card.over_open", again)
         }
     };
+    let paid = title == "by_card.paid_title";
+    let tone = if paid { Tone::Good } else { Tone::Careful };
     let inner = html! {
         (notice(tone, t.text(text)))
         @if let Some(again) = again { (begin_form(t, meant, at.csrf, again)) }
@@ -250,9 +255,8 @@ pub(super) fn over(at: &Visited<'_>, meant: &Meant) -> Page {
 pub(super) fn back(at: &Visited<'_>, meant: &Meant) -> Markup {
     let t = at.frame.texts();
     let link = meant.link().and_then(Result::ok);
-    let digest = Digest::from_hex(&meant.bill);
-    let kept = digest.and_then(|digest| at.wallet.state().bill(digest));
-    let shop = kept.and_then(|kept| kept.shop().ok());
+    let shop = meant.bill_in(at.wallet);
+    let shop = shop.and_then(|kept| kept.shop().ok());
     let shop = shop.and_then(|number| at.wallet.state().shop(number));
     let to = link
         .as_ref()
