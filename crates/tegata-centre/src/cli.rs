@@ -299,6 +299,7 @@ fn run(data: &Path) -> Result<(), Failure> {
         let public = serve::Bound::unix(&dir.file("centre.sock")?)?;
         let operators = serve::Bound::unix(&dir.file("operator.sock")?)?;
         let clockwork = tokio::spawn(tick(desk.clone()));
+        let denials = tokio::spawn(deny(desk.clone()));
         // Ends when this is dropped.
         let _stocker = desk.start_stocker();
         tokio::join!(
@@ -306,6 +307,7 @@ fn run(data: &Path) -> Result<(), Failure> {
             operators.run(web::operators(desk), stop),
         );
         clockwork.abort();
+        denials.abort();
         Ok(())
     })
 }
@@ -326,6 +328,19 @@ async fn tick(desk: Arc<Desk>) {
             tracing::error!("the clock's task failed");
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Has lost cards denied as soon as the card-key server can be told. Apart from the clock: a server that is
+/// slow to answer delays no hold's end.
+async fn deny(desk: Arc<Desk>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let desk = desk.clone();
+        let told = tokio::task::spawn_blocking(move || desk.deny_waiting()).await;
+        if told.is_err() {
+            tracing::error!("the task that denies cards failed");
+        }
     }
 }
 

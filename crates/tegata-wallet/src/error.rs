@@ -363,7 +363,7 @@ impl WalletError {
                 Some("run `tegata-wallet send`: it sends the same signed message again")
             }
             Self::Call(CallError::Unreachable { .. } | CallError::Fault { .. }) => {
-                Some("nothing was signed: check the address, and try again later")
+                Some("check the address, and try again later: the same again counts once")
             }
             Self::NotRestored { .. } => {
                 Some("restore again when it can be reached; check the address")

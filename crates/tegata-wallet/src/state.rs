@@ -683,6 +683,9 @@ pub struct KnownIcCard {
     /// When it was so.
     #[n(4)]
     pub as_of: Time,
+    /// When it was found to be out of use for ever.
+    #[n(5)]
+    pub over: Option<Time>,
 }
 
 /// Entries on their way to the history, written with the state that they belong to.

@@ -14,7 +14,7 @@ use tegata_program::{
     password::PasswordOnly,
 };
 use tegata_protocol::{
-    Amount, CardNumber, Currency, PartyNumber, Time,
+    Amount, CardNumber, Currency, PartyNumber, Role, Time,
     card::{CardBytes, CardOrder},
     cbor,
 };
@@ -75,7 +75,7 @@ pub(super) enum CardsCommand {
         #[command(flatten)]
         by: By,
     },
-    /// Have a card given new keys at its next contact
+    /// Have a card given new keys at its next contact; moves no money, and needs no password
     Renew {
         /// The card's number
         card: String,
@@ -114,15 +114,27 @@ pub(super) fn main(command: CardsCommand) -> Result<(), Failure> {
         CardsCommand::Issue { card, member, by } => issue(&card, &member, &by),
         CardsCommand::Replace { card, with, by } => {
             let (old, new) = (number(&card)?, number(&with)?);
-            tell("This ends", old, &by)?;
-            tell("and gives what it has to", new, &by)?;
+            if old == new {
+                return Err(Failure::usage("a card can't take its own place"));
+            }
+            let holder = tell("This ends", old, &by)?.holder;
+            let other = tell("and gives what it has to", new, &by)?.holder;
+            if holder != other {
+                let what = format!("card {old} is {holder}'s, card {new} is {other}'s");
+                return Err(
+                    Failure::refused(what).next("issue another card to the same member first")
+                );
+            }
             order(&by, CardOrder::Replace(old, new))?;
             println!("card {new} has what card {old} had; {old} is over");
             Ok(())
         }
         CardsCommand::End { card, by } => {
             let card = number(&card)?;
-            tell("This ends for good", card, &by)?;
+            if tell("This ends for good", card, &by)?.state.is_over() {
+                println!("card {card} is over already; nothing was changed");
+                return Ok(());
+            }
             order(&by, CardOrder::End(card))?;
             println!("card {card} is over");
             Ok(())
@@ -130,7 +142,13 @@ pub(super) fn main(command: CardsCommand) -> Result<(), Failure> {
         CardsCommand::Submit { receipt, by } => submit(&receipt, &by),
         CardsCommand::Renew { card, data } => {
             let card = number(&card)?;
-            stock::renew(&DataDir::open_existing(&data, PARTY)?, card)?;
+            let dir = DataDir::open_existing(&data, PARTY)?;
+            let known = known(&dir, card)?;
+            if known.state.is_over() {
+                let what = format!("card {card} is out of use ({})", word(&known));
+                return Err(Failure::refused(what).next("see tegata-centre cards list"));
+            }
+            stock::renew(&dir, card)?;
             println!("card {card} gets new keys at its next contact");
             Ok(())
         }
@@ -149,15 +167,20 @@ fn number(text: &str) -> Result<CardNumber, Failure> {
 
 fn add(file: &Path, data: &Path) -> Result<(), Failure> {
     let dir = DataDir::open_existing(data, PARTY)?;
-    let text = std::fs::read_to_string(file)
-        .or_exit(Exit::Usage)
-        .or_doing(format!("reading {}", file.display()))?;
-    let cards = stock::parse(&text).map_err(|why| {
-        Failure::usage(format!("{}: {why}", file.display())).next("nothing was taken")
-    })?;
+    let place = file.display();
+    let wrong = |why: String| {
+        let next = "nothing was taken: give the list that came with the cards, or the .key file that \
+                    tegata-card wrote beside an image";
+        Failure::usage(format!("{place}: {why}")).next(next)
+    };
+    let text = std::fs::read_to_string(file).map_err(|e| wrong(e.to_string()))?;
+    let cards = stock::parse(&text).map_err(wrong)?;
+    if cards.is_empty() {
+        return Err(wrong("it names no card".to_owned()));
+    }
     let new = stock::add(&dir, &cards)?;
     let known = cards.len().saturating_sub(new);
-    println!("{new} card(s) are in stock now, {known} were before");
+    println!("{new} card(s) were added to the stock; {known} were there already");
     println!("next: tegata-centre cards issue CARD MEMBER");
     Ok(())
 }
@@ -165,7 +188,16 @@ fn add(file: &Path, data: &Path) -> Result<(), Failure> {
 fn issue(card: &str, member: &str, by: &By) -> Result<(), Failure> {
     let card = number(card)?;
     let member: PartyNumber = member.parse().or_exit(Exit::Usage)?;
+    if member.role() != Role::Member {
+        return Err(Failure::usage(format!("{member} isn't a member's number")));
+    }
     let dir = DataDir::open_existing(&by.data, PARTY)?;
+    if !stock::has(&dir, card)? {
+        let what = format!("card {card} isn't in stock: nobody could put it into use");
+        return Err(
+            Failure::refused(what).next("take its list first: tegata-centre cards add LIST")
+        );
+    }
     let theirs = open_book(&dir)?.cards_of(member).or_exit(Exit::Damaged)?;
     let index = u16::try_from(theirs.len()).or_exit(Exit::Refused)?;
     order(
@@ -190,28 +222,33 @@ fn submit(receipt: &str, by: &By) -> Result<(), Failure> {
     };
     let bytes: Option<Vec<u8>> = pairs.iter().map(digit).collect();
     let bytes = bytes.filter(|_| rest.is_empty());
+    let bytes = bytes.filter(|bytes| bytes.len() == 100);
     let bytes = bytes.ok_or_else(|| Failure::usage("a receipt is 200 hexadecimal digits"))?;
     order(by, CardOrder::Submit(CardBytes(bytes)))?;
     println!("the receipt is the card's, and in the book");
     Ok(())
 }
 
+/// A card that was issued.
+fn known(dir: &DataDir, number: CardNumber) -> Result<Card, Failure> {
+    let card = open_book(dir)?.card(&number).or_exit(Exit::Damaged)?;
+    card.ok_or_else(|| {
+        let what = format!("card {number} was never issued; nothing was changed");
+        Failure::refused(what).next("see tegata-centre cards list")
+    })
+}
+
 /// Says whose card it is and what it has, before the operator's password is asked for: what can't be taken back
 /// should be seen first.
-fn tell(what: &str, number: CardNumber, by: &By) -> Result<(), Failure> {
-    let mut book = open_book(&DataDir::open_existing(&by.data, PARTY)?)?;
-    let card = book.card(&number).or_exit(Exit::Damaged)?;
-    let card = card.ok_or_else(|| {
-        Failure::refused(format!(
-            "card {number} was never issued; nothing was changed"
-        ))
-        .next("see tegata-centre cards list")
-    })?;
-    let account = book.account(&card.account()).or_exit(Exit::Damaged)?;
-    let there = amount(account.unwrap_or_default().balance, card.currency);
+fn tell(what: &str, number: CardNumber, by: &By) -> Result<Card, Failure> {
+    let dir = DataDir::open_existing(&by.data, PARTY)?;
+    let card = known(&dir, number)?;
+    let account = open_book(&dir)?.account(&card.account());
+    let account = account.or_exit(Exit::Damaged)?.unwrap_or_default();
+    let there = amount(account.balance, card.currency);
     let (holder, state) = (card.holder, word(&card));
     eprintln!("{what} card {number} of {holder} ({state}, {there} in its account).");
-    Ok(())
+    Ok(card)
 }
 
 /// An account's minor units as people read them. A card's account is never below zero.
@@ -289,7 +326,11 @@ fn log(card: CardNumber, shown: &Shown) -> Result<(), Failure> {
             let done = receipt.transaction;
             after = after.max(done.counter);
             let kind = kind_word(receipt.kind);
-            let time = Time::from_secs(done.time.into());
+            // A void has none: the card only used its counter up.
+            let time = match done.time {
+                0 => format!("{:23}", "-"),
+                secs => Time::from_secs(secs.into()).to_string(),
+            };
             lines.push(format!(
                 "{:>6}  {time}  {kind:<6} {:>10}  then {:>10}",
                 done.counter, done.amount, receipt.balance

@@ -177,14 +177,14 @@ impl Desk {
         amount.minor() > u64::from(limit)
     }
 
-    /// Tells the card-key server of a card that is over. If it can't be told now, every contact with the
-    /// card tells it again, and so does the next start.
+    /// Tells the card-key server of a card that is over. If it can't be told now, [`Self::deny_waiting`] does so
+    /// once it's back, and so does the next start: until then a gate would believe that card.
     pub(super) fn deny_card(&self, card: CardNumber) {
         let Some(cards) = &self.cards else { return };
         let cards = Arc::clone(cards);
         let deny = move || {
             if let Err(error) = cards.deny(card) {
-                tracing::error!(%card, %error, "a card that is over wasn't denied; see docs/card.md");
+                tracing::error!(%card, %error, "the card-key server couldn't be told that a card is over; tried again every ten seconds");
             }
         };
         // The member's answer doesn't wait for it.
@@ -196,6 +196,14 @@ impl Desk {
         let Some(cards) = &self.cards else { return };
         if let Err(error) = cards.deny_all() {
             tracing::warn!(%error, "cards that are over can't be denied now; tried again in an hour");
+        }
+    }
+
+    /// Tells the card-key server of those cards that it couldn't be told of.
+    pub fn deny_waiting(&self) {
+        let Some(cards) = &self.cards else { return };
+        if let Err(error) = cards.deny_again() {
+            tracing::warn!(%error, "cards that are over still can't be denied");
         }
     }
 

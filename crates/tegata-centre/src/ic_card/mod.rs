@@ -69,6 +69,8 @@ pub(crate) struct CardDesk {
     contacts: Mutex<HashMap<CardNumber, Arc<Open>>>,
     /// Receipts that the book has refused since the start: handing them in again would be noise.
     refused: Mutex<HashSet<Digest>>,
+    /// Cards that are over, and of which the card-key server couldn't be told yet.
+    undenied: Mutex<HashSet<CardNumber>>,
 }
 
 /// A contact that is open: whose it is can be seen while somebody works on it.
@@ -111,6 +113,7 @@ impl CardDesk {
             stock: Stock::open(dir)?,
             contacts: Mutex::default(),
             refused: Mutex::default(),
+            undenied: Mutex::default(),
         })
     }
 
@@ -205,8 +208,30 @@ impl CardDesk {
     /// A card that is over shall open no session any more, wherever it turns up.
     ///
     /// # Errors
-    /// [`CardFault`]: it must be tried again.
+    /// [`CardFault`]: [`Self::deny_again`] tries it once more.
     pub(crate) fn deny(&self, card: CardNumber) -> Result<(), CardFault> {
+        let told = self.tell_denied(card);
+        match told {
+            Ok(()) => self.undenied().remove(&card),
+            Err(_) => self.undenied().insert(card),
+        };
+        told
+    }
+
+    /// Tells the card-key server of those cards again that it couldn't be told of.
+    ///
+    /// # Errors
+    /// [`CardFault`] of the first that can't be told now either.
+    pub(crate) fn deny_again(&self) -> Result<(), CardFault> {
+        let waiting: Vec<CardNumber> = self.undenied().iter().copied().collect();
+        waiting.into_iter().try_for_each(|card| self.deny(card))
+    }
+
+    fn undenied(&self) -> MutexGuard<'_, HashSet<CardNumber>> {
+        self.undenied.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell_denied(&self, card: CardNumber) -> Result<(), CardFault> {
         let mut house = self.connect()?;
         let response = house.call(&Request::Deny(number(card)))?;
         let told = matches!(

@@ -157,6 +157,14 @@ pub fn add(dir: &DataDir, cards: &[NewCard]) -> Result<usize, Failure> {
     Stock::open(dir)?.add(cards)
 }
 
+/// Is the card in the stock in this folder?
+///
+/// # Errors
+/// [`Failure`].
+pub fn has(dir: &DataDir, card: CardNumber) -> Result<bool, Failure> {
+    Ok(Stock::open(dir)?.key(card)?.is_some())
+}
+
 /// The card gets new keys at its next contact.
 ///
 /// # Errors

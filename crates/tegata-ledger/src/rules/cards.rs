@@ -146,7 +146,8 @@ impl Attempt<'_> {
         state: CardState,
     ) -> Result<Outcome, Refusal> {
         let card = self.card(number, holder)?;
-        if card.state.is_over() {
+        // The same again is done already: whoever wasn't answered asks once more.
+        if card.state.is_over() && card.state != state {
             let (card, state) = (number, card.state);
             return Err(Refusal::CardState { card, state });
         }

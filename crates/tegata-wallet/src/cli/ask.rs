@@ -121,6 +121,16 @@ pub(super) fn consent(question: &str) -> Result<(), Failure> {
     }
 }
 
+/// Asks about something that can't be taken back.
+pub(super) fn sure(question: &str) -> Result<(), Failure> {
+    let no = "nobody agreed; nothing was changed";
+    match agreed(question)? {
+        Some(true) => Ok(()),
+        Some(false) => Err(Failure::refused(no)),
+        None => Err(Failure::usage(no).next("run this again with --yes")),
+    }
+}
+
 /// A question; only a plain yes is one. `None` if nobody is there to be asked.
 pub(super) fn agreed(question: &str) -> Result<Option<bool>, Failure> {
     let stdin = std::io::stdin();

@@ -25,7 +25,7 @@ use crate::{
     error::WalletError,
     ic_card::{CardTalk, CardTrouble, Talk, card_on},
     page, speech,
-    view::{AgreementView, CardLoadedView, IcCardView},
+    view::{AgreementView, AmountView, CardLoadedView, IcCardView},
     wallet::{Access, Wallet},
 };
 
@@ -59,7 +59,7 @@ enum CardCommand {
     /// Let it pay again
     Unblock(ChangeArgs),
     /// Report it lost: it's over for ever, its money stays yours
-    Lost(ChangeArgs),
+    Lost(LostArgs),
     /// Have the money of a card that is over paid back to your prepaid account
     PayOut(ChangeArgs),
 }
@@ -146,6 +146,15 @@ struct ChangeArgs {
     a: PasswordA,
 }
 
+#[derive(Debug, Args)]
+struct LostArgs {
+    #[command(flatten)]
+    change: ChangeArgs,
+    /// Don't ask
+    #[arg(long)]
+    yes: bool,
+}
+
 pub(super) fn card(folder: &Path, args: &CardArgs, out: &Output, now: Time) -> Result<(), Failure> {
     match &args.command {
         CardCommand::Show(args) => show(folder, args, out, now),
@@ -155,7 +164,12 @@ pub(super) fn card(folder: &Path, args: &CardArgs, out: &Output, now: Time) -> R
         CardCommand::Tickets(args) => tickets(folder, args, out, now),
         CardCommand::Block(args) => change(folder, args, Change::Block, out, now),
         CardCommand::Unblock(args) => change(folder, args, Change::Unblock, out, now),
-        CardCommand::Lost(args) => change(folder, args, Change::Lost, out, now),
+        CardCommand::Lost(args) => {
+            if !args.yes {
+                ask::sure("Report it lost? It's over for ever, even if you find it again.")?;
+            }
+            change(folder, &args.change, Change::Lost, out, now)
+        }
         CardCommand::PayOut(args) => change(folder, args, Change::PayOut, out, now),
     }
 }
@@ -287,7 +301,7 @@ fn pay(folder: &Path, args: &PayArgs, out: &Output, now: Time) -> Result<(), Fai
     };
     let value = json!({
         "payment": payment.to_string(), "card": card.to_string(), "link": link.description(),
-        "balance": crate::view::AmountView::from(report.balance), "counter": report.counter,
+        "balance": AmountView::from(report.balance), "counter": report.counter,
     });
     let left = report.balance;
     let text = format!("Paid with card {card}; {left} left on it.\nThe shop has been told.");
@@ -332,8 +346,15 @@ fn load(folder: &Path, args: &LoadArgs, out: &Output, now: Time) -> Result<(), F
     let card = chosen(&wallet, args.card.as_deref())?;
     let b = given.b(wallet.form(), &args.a, &args.b)?;
     let loaded = wallet.load_card(card, amount, &b, now);
-    let view = CardLoadedView::from(&loaded.map_err(|e| out.failed(e))?);
-    out.value(&view, &view.to_string())
+    let loaded = loaded.map_err(|e| out.failed(e))?;
+    let view = CardLoadedView::from(&loaded);
+    out.value(&view, &view.to_string())?;
+    if loaded.amount == amount {
+        return Ok(());
+    }
+    let earlier =
+        format!("that was a load of before, which was in doubt; of {amount} nothing was moved");
+    Err(Failure::refused(earlier).next("run this again, if you want that too"))
 }
 
 fn chosen(wallet: &Wallet, wanted: Option<&str>) -> Result<CardNumber, Failure> {
@@ -350,19 +371,30 @@ fn change(
     let (mut wallet, _) = open(folder, Access::Writing, &args.a)?;
     let card = chosen(&wallet, args.card.as_deref())?;
     let done = wallet.change_card(card, change, now);
-    done.map_err(|e| out.failed(e))?;
+    let done = done.map_err(|e| out.failed(e))?;
     let (word, text) = match change {
-        Change::Block => ("blocked", "It pays nothing until you unblock it."),
-        Change::Unblock => ("unblocked", "It pays again."),
+        Change::Block => ("blocked", "blocked. It pays nothing until you unblock it."),
+        Change::Unblock => ("unblocked", "unblocked. It pays again."),
         Change::Lost => (
             "lost",
-            "It's over for ever; its money is yours. Ask the centre for another card, or run \
+            "reported lost. It's over for ever; its money is yours. Ask the centre for another card, or run \
              `tegata-wallet card pay-out`.",
         ),
-        Change::PayOut => ("paid_out", "What it had is in your prepaid account."),
+        Change::PayOut => ("paid_out", "paid out."),
     };
-    let value = json!({ "card": card.to_string(), "state": word });
-    out.value(&value, &format!("Card {card}: {word}. {text}"))
+    let mut value = json!({ "card": card.to_string(), "state": word });
+    let mut text = format!("Card {card}: {text}");
+    if let Some(paid) = done {
+        value["amount"] = json!(AmountView::from(paid.amount));
+        value["prepaid"] = json!(AmountView::from(paid.prepaid));
+        let (amount, prepaid) = (paid.amount, paid.prepaid);
+        text = if amount.is_zero() {
+            format!("Card {card} had nothing to pay out. Prepaid {prepaid}.")
+        } else {
+            format!("{amount} of card {card} are in your prepaid account. Prepaid {prepaid}.")
+        };
+    }
+    out.value(&value, &text)
 }
 
 fn ticket(folder: &Path, args: &TicketArgs, out: &Output, now: Time) -> Result<(), Failure> {

@@ -70,8 +70,14 @@ pub enum CardTrouble {
     #[error("the centre sent a command that isn't for it to send; the card didn't get it")]
     Command,
     /// No card is known here.
-    #[error("no card has been on this wallet's readers yet")]
+    #[error("no card that is in use has been on this wallet's readers yet")]
     NoneKnown,
+    /// Which one?
+    #[error("several cards are known here, and none was named")]
+    Several,
+    /// The ticket is another holder's.
+    #[error("this ticket wasn't bought for this card: a gate would refuse it")]
+    OtherHolder,
 }
 
 impl CardTrouble {
@@ -86,6 +92,8 @@ impl CardTrouble {
             Self::Late => "card_late",
             Self::Command => "card_command",
             Self::NoneKnown => "no_card_known",
+            Self::Several => "several_cards",
+            Self::OtherHolder => "card_other_holder",
         }
     }
 
@@ -93,7 +101,7 @@ impl CardTrouble {
         match self {
             Self::NoCard | Self::Changed | Self::Reader(_) => Exit::Unreachable,
             Self::NotOurs | Self::OrderDiffers(_) | Self::Late | Self::Command => Exit::Refused,
-            Self::NoneKnown => Exit::Usage,
+            Self::NoneKnown | Self::Several | Self::OtherHolder => Exit::Usage,
         }
     }
 
@@ -108,9 +116,12 @@ impl CardTrouble {
                 Some("nothing was paid: tell the centre, and pay another way")
             }
             Self::Late => Some("pay again, and answer within a minute and a half"),
-            Self::NoneKnown => {
-                Some("run `tegata-wallet card show` once with the card on the reader")
-            }
+            Self::NoneKnown => Some(
+                "run `tegata-wallet card show` once with the card on the reader, or name it in full: \
+                 --card NUMBER",
+            ),
+            Self::Several => Some("name one: --card and the beginning of its number"),
+            Self::OtherHolder => Some("order tickets for a card with `tegata-wallet order --card`"),
         }
     }
 }
@@ -154,7 +165,9 @@ impl Wallet {
         if let Some(card) = CardNumber::from_hex(&wanted) {
             return Ok(card);
         }
-        let cards = self.state.ic_cards.iter().map(|c| c.card);
+        // Nobody means a card that is over without saying so.
+        let meant = |c: &&KnownIcCard| !wanted.is_empty() || c.over.is_none();
+        let cards = self.state.ic_cards.iter().filter(meant).map(|c| c.card);
         let mut found = cards.filter(|c| c.to_string().starts_with(&wanted));
         match (found.next(), found.next()) {
             (Some(card), None) => Ok(card),
@@ -163,6 +176,7 @@ impl Wallet {
                 what: "card",
                 wanted,
             }),
+            (Some(_), Some(_)) if wanted.is_empty() => Err(CardTrouble::Several.into()),
             (Some(_), Some(_)) => Err(WalletError::Ambiguous {
                 what: "card",
                 wanted,
@@ -356,7 +370,8 @@ impl Wallet {
         Ok(Settled::CardLoaded(loaded))
     }
 
-    /// Blocks a card, unblocks it, or reports it lost. The same again changes nothing.
+    /// Blocks a card, unblocks it, or reports it lost. The same again changes nothing. Pays out what a card has
+    /// that is out of use; says how much that was.
     ///
     /// # Errors
     /// [`WalletError::Refused`], [`WalletError::Call`].
@@ -365,23 +380,32 @@ impl Wallet {
         card: CardNumber,
         change: Change,
         now: Time,
-    ) -> Result<(), WalletError> {
+    ) -> Result<Option<CardLoaded>, WalletError> {
         let body = CardRequest { card, change };
         if change == Change::PayOut {
             let reply = self.ask_about_card::<_, CardLoaded>(body, now)?;
+            let loaded = reply.body.clone();
+            self.card_is_over(card, now);
+            self.learn_balance(Some(loaded.prepaid), None, reply.time);
             let entry = Entry::CardLoaded(entry::CardLoaded {
-                loaded: reply.body.clone(),
+                loaded: loaded.clone(),
                 paid_out: true,
             });
-            self.learn_balance(Some(reply.body.prepaid), None, reply.time);
-            return self.commit(now, vec![entry]);
+            let moved = !loaded.amount.is_zero();
+            let entries = moved.then_some(entry).into_iter().collect();
+            self.commit(now, entries)?;
+            return Ok(Some(loaded));
         }
         self.ask_about_card::<_, Done>(body, now)?;
+        if change == Change::Lost {
+            self.card_is_over(card, now);
+        }
         let mut known = self.state.ic_cards.iter_mut();
         if let Some(known) = known.find(|c| c.card == card) {
             known.blocked = change != Change::Unblock;
         }
-        self.commit(now, Vec::new())
+        self.commit(now, Vec::new())?;
+        Ok(None)
     }
 
     /// A question that may come again, signed anew.

@@ -3,7 +3,7 @@
 
 use tegata_card::{command::View, link::Link};
 use tegata_protocol::{
-    Amount, CardNumber, Digest, MessageId, PaymentId, Time, Verified,
+    Amount, CardNumber, Digest, MessageId, PaymentId, SignedBytes, Time, Verified,
     card::{
         Answered, CardAnswer, CardBytes, CardContact, CardReport, CardStep, DebitOrder, Errand,
         Next,
@@ -14,7 +14,7 @@ use tegata_protocol::{
 use super::{CardTrouble, card_on};
 use crate::{
     error::WalletError,
-    state::{BillStatus, CardOrder, KnownIcCard, verified},
+    state::{BillStatus, CardOrder, Holding, KnownIcCard, verified},
     wallet::{Centre, Wallet, chance},
 };
 
@@ -99,6 +99,9 @@ impl Wallet {
         let card = card_on(link)?;
         let bill = match &errand {
             Errand::Pay(payment, _) => self.card_order(*payment, card)?,
+            Errand::PutTicket(_, ticket) if self.is_anothers(ticket, card) => {
+                return Err(CardTrouble::OtherHolder.into());
+            }
             Errand::Look
             | Errand::PutTicket(..)
             | Errand::ReadTicket(_)
@@ -120,6 +123,13 @@ impl Wallet {
         };
         self.relay(&mut talk, link, (step, &centre), now)?;
         Ok(talk)
+    }
+
+    /// Is it a ticket of this wallet's that wasn't bought for this card?
+    fn is_anothers(&self, ticket: &SignedBytes, card: CardNumber) -> bool {
+        let id = ticket.digest();
+        let kept = self.state.tickets.iter().find(|kept| kept.digest() == id);
+        kept.is_some_and(|kept| kept.holding != Holding::Card(card))
     }
 
     /// What the bill of a payment says, to compare the centre's order with.
@@ -259,7 +269,7 @@ impl Wallet {
     fn check_order(
         &self,
         talk: &CardTalk,
-        signed: &tegata_protocol::SignedBytes,
+        signed: &SignedBytes,
         centre: &Centre,
         now: Time,
     ) -> Result<Agreement, &'static str> {
@@ -310,6 +320,7 @@ impl Wallet {
             owed: report.owed,
             blocked: report.blocked,
             as_of: now,
+            over: None,
         };
         self.state.ic_cards.retain(|c| c.card != talk.card);
         self.state.ic_cards.push(known);
@@ -328,6 +339,14 @@ impl Wallet {
         }
     }
 
+    /// The centre says that a card is out of use.
+    pub(super) fn card_is_over(&mut self, card: CardNumber, now: Time) {
+        let mut known = self.state.ic_cards.iter_mut();
+        if let Some(known) = known.find(|c| c.card == card) {
+            known.over = known.over.or(Some(now));
+        }
+    }
+
     /// A payment that the centre gave up may be made again; one that the card made, and the book forgot, never.
     fn learn_refusal(&mut self, talk: &CardTalk, code: Code, now: Time) -> Result<(), WalletError> {
         if let (Code::IcCardUnbooked, Some(order)) = (code, talk.bill) {
@@ -336,6 +355,10 @@ impl Wallet {
                 kept.status = BillStatus::Held;
             }
             return self.commit(now, Vec::new());
+        }
+        if code == Code::IcCardEnded {
+            self.card_is_over(talk.card, now);
+            self.commit(now, Vec::new())?;
         }
         let ended = matches!(
             code,

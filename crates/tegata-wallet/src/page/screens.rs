@@ -193,7 +193,11 @@ const fn code_of(error: &WalletError) -> (&'static str, &'static str) {
 
 const fn next_with_card(trouble: &CardTrouble) -> &'static str {
     match trouble {
-        CardTrouble::NoCard | CardTrouble::Changed | CardTrouble::NoneKnown => "next.lay_on",
+        CardTrouble::NoCard
+        | CardTrouble::Changed
+        | CardTrouble::NoneKnown
+        | CardTrouble::Several => "next.lay_on",
+        CardTrouble::OtherHolder => "next.own_card",
         CardTrouble::Reader(_) => "next.reader",
         CardTrouble::NotOurs => "next.own_card",
         CardTrouble::Late => "next.again",
@@ -252,6 +256,8 @@ fn at_card(t: Texts<'_>, trouble: &CardTrouble) -> String {
         CardTrouble::Late => "card_trouble.late",
         CardTrouble::Command => "card_trouble.command",
         CardTrouble::NoneKnown => "ic.none",
+        CardTrouble::Several => "card_trouble.several",
+        CardTrouble::OtherHolder => "card_trouble.other_holder",
     };
     t.text(key).to_owned()
 }

@@ -15,6 +15,7 @@ pub struct IcCardView {
     balance: AmountView,
     owed: AmountView,
     blocked: bool,
+    over: bool,
     as_of: TimeView,
 }
 
@@ -25,6 +26,7 @@ impl From<&KnownIcCard> for IcCardView {
             balance: known.balance.into(),
             owed: known.owed.into(),
             blocked: known.blocked,
+            over: known.over.is_some(),
             as_of: known.as_of.into(),
         }
     }
@@ -32,6 +34,9 @@ impl From<&KnownIcCard> for IcCardView {
 
 impl fmt::Display for IcCardView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.over {
+            return write!(f, "Card {}: out of use ({})", self.card, self.as_of);
+        }
         let state = if self.blocked { ", blocked" } else { "" };
         write!(f, "Card {}: {} on it{state}", self.card, self.balance)?;
         if self.owed.minor > 0 {

@@ -472,3 +472,21 @@ fn a_load_or_payment_in_doubt_isnt_given_up() {
     assert!(answered.iter().all(|(_, settled)| settled.is_ok()));
     assert_eq!(town.book().balance, 9_500, "it moved once");
 }
+
+/// A gate would refuse it, and the slot would be taken.
+#[test]
+fn a_ticket_that_wasnt_bought_for_the_card_isnt_written_on_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (town, mut wallet, mut link) = ready(folder.path());
+    town.book().balance = 10_000;
+    let bill = wallet.order(&town.shop, wanted(), None, now()).unwrap();
+    wallet.pay(bill, Mode::Hold, &pw(B), now()).unwrap();
+    town.deliver();
+    wallet.collect(now()).unwrap();
+    let ticket = wallet.state().tickets[0].signed.clone();
+    let put = wallet.card_begin(&mut link, Errand::PutTicket(0, ticket), now());
+    assert!(
+        matches!(put, Err(WalletError::Card(CardTrouble::OtherHolder))),
+        "{put:?}"
+    );
+}

@@ -600,10 +600,14 @@ async fn a_card_is_loaded_blocked_reported_lost_and_paid_out() {
         .browser
         .post("/card/change", &csrf, &sure)
         .await
-        .shows("its money is yours");
+        .shows("its money is yours")
+        .shows("Out of use for ever");
     let out = [("card", &*card), ("change", "pay_out")];
     let paid = member.browser.post("/card/change", &csrf, &out).await;
-    paid.shows("is in your prepaid account");
+    paid.shows("JPY 3,000 of the card are in your prepaid account: JPY 10,000 in all")
+        .shows("Out of use for ever")
+        .hides("Load the card")
+        .hides("Unblock");
     assert_eq!(member.town.book().balance, 10_000);
     assert_eq!(member.town.came(86), (1, 1));
 }

@@ -1,7 +1,10 @@
 //! What a contact finds out on its way: a payment that was made, money that is owed, a book that doesn't
 //! know what the card did.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+};
 
 use super::{ORDER, paid_unheard, world::World};
 use crate::{
@@ -201,4 +204,31 @@ fn a_receipt_that_the_book_refuses_is_handed_in_once() {
     assert_eq!(refused.unwrap_err(), Code::IcCardRefuses);
     // Handed in anew, and the order itself.
     assert_eq!(world.town().records(), records + 2);
+}
+
+/// The card-key server couldn't be told: until it is, a gate would believe the card.
+#[test]
+fn a_lost_card_is_denied_once_the_card_key_server_can_be_told() {
+    let world = World::loaded();
+    let denied = || {
+        let card = tegata_card::house::CardNumber(*world.number.as_bytes());
+        let known = world.keys.ask(house::Request::Card(card));
+        matches!(known, house::Response::Card(Some(known)) if known.denied)
+    };
+    let until = |done: &dyn Fn() -> bool| {
+        let came = (0..200_000).any(|_| {
+            std::thread::yield_now();
+            done()
+        });
+        assert!(came, "it never came to that");
+    };
+    world.keys.mishap.store(1, Ordering::SeqCst);
+    lost(&world);
+    // The first try was lost.
+    until(&|| !denied() && world.keys.mishap.load(Ordering::SeqCst) == 0);
+    assert!(!denied());
+    until(&|| {
+        world.town().desk.deny_waiting();
+        denied()
+    });
 }

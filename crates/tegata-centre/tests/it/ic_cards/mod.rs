@@ -421,6 +421,8 @@ fn a_blocked_card_stops_and_goes_on_and_a_lost_one_is_over() {
     assert_eq!(world.load(100).unwrap().account, yen(5_100));
 
     change(&world, Change::Lost).unwrap();
+    // Whoever wasn't answered says it again.
+    change(&world, Change::Lost).unwrap();
     assert_eq!(
         change(&world, Change::Unblock).unwrap_err(),
         Code::IcCardEnded

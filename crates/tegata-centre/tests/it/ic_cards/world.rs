@@ -109,7 +109,7 @@ pub(crate) struct Keys {
     folder: tempfile::TempDir,
     house: Mutex<Option<House>>,
     /// What happens to the next request: 0 nothing, 1 it's lost, 2 its answer is.
-    mishap: AtomicU8,
+    pub(crate) mishap: AtomicU8,
     pub(crate) asked: Mutex<Vec<&'static str>>,
     pub(crate) heard: Mutex<Vec<u8>>,
 }

@@ -113,8 +113,18 @@ fn changed(at: &mut Visited<'_>, form: &ChangeForm) -> Result<Page, WalletError>
         Wanted::Lost => (Change::Lost, "ic.now_lost"),
         Wanted::PayOut => (Change::PayOut, "ic.now_paid_out"),
     };
-    at.wallet.change_card(card, change, at.now)?;
-    let said = (Tone::Good, at.frame.texts().text(said).to_owned());
+    let paid = at.wallet.change_card(card, change, at.now)?;
+    let t = at.frame.texts();
+    let said = match paid {
+        None => t.text(said).to_owned(),
+        Some(paid) if paid.amount.is_zero() => t.text("ic.nothing_paid_out").to_owned(),
+        Some(paid) => {
+            let amounts = [paid.amount.to_string(), paid.prepaid.to_string()];
+            let values = [("amount", &*amounts[0]), ("prepaid", &amounts[1])];
+            t.fill(said, &values)
+        }
+    };
+    let said = (Tone::Good, said);
     Ok(screens::cards(at.frame, at.wallet, at.csrf, Some(&said)))
 }
 
@@ -141,6 +151,11 @@ fn loaded(at: &mut Visited<'_>, form: &LoadForm) -> Result<Page, WalletError> {
         ("amount", &*loaded.amount.to_string()),
         ("prepaid", &*loaded.prepaid.to_string()),
     ];
-    let said = (Tone::Good, t.fill("ic.loaded", &values));
+    let said = if loaded.amount == amount {
+        (Tone::Good, t.fill("ic.loaded", &values))
+    } else {
+        // One of before was in doubt: it's done now, and this one isn't.
+        (Tone::Careful, t.fill("ic.loaded_before", &values))
+    };
     Ok(screens::cards(at.frame, at.wallet, at.csrf, Some(&said)))
 }

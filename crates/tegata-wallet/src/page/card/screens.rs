@@ -305,7 +305,7 @@ fn cards_below(frame: &Frame, wallet: &Wallet, csrf: &str, said: &Markup) -> Pag
         }
         @if known.is_empty() { p { (t.text("ic.none")) } }
         @for card in known { (card_section(t, card, csrf)) }
-        @if !known.is_empty() { (load_form(t, wallet, csrf)) }
+        @if known.iter().any(|card| card.over.is_none()) { (load_form(t, wallet, csrf)) }
     };
     let title = t.text("menu.ic_card");
     frame.page(title, wallet).script(SCRIPT).body(body)
@@ -313,27 +313,31 @@ fn cards_below(frame: &Frame, wallet: &Wallet, csrf: &str, said: &Markup) -> Pag
 
 fn card_section(t: Texts<'_>, known: &KnownIcCard, csrf: &str) -> Markup {
     let number = known.card.to_string();
-    let state = if known.blocked {
-        "ic.blocked"
+    let (state, deeds): (_, &[_]) = if known.over.is_some() {
+        ("ic.over", &[("pay_out", "ic.pay_out")])
+    } else if known.blocked {
+        let turn = ("unblock", "ic.unblock");
+        ("ic.blocked", &[turn, ("lost", "ic.lost")])
     } else {
-        "ic.in_use"
+        let turn = ("block", "ic.block");
+        ("ic.in_use", &[turn, ("lost", "ic.lost")])
     };
-    let turn = match known.blocked {
-        true => ("unblock", "ic.unblock"),
-        false => ("block", "ic.block"),
-    };
-    let deeds = [turn, ("lost", "ic.lost"), ("pay_out", "ic.pay_out")];
+    let mut facts = vec![(t.text("bill.status"), html! { (t.text(state)) })];
+    // What is on a card that is over is nobody's: its money stands in its account.
+    if known.over.is_none() {
+        facts.push((
+            t.text("by_card.balance"),
+            html! { (known.balance.to_string()) },
+        ));
+        facts.push((t.text("ic.owed"), html! { (known.owed.to_string()) }));
+    }
+    facts.push((t.text("ic.as_of"), html! { (known.as_of.to_string()) }));
     html! {
         section {
             h2 { (t.text("ic.card")) " " (code(&number)) }
-            (definitions(&[
-                (t.text("by_card.balance"), html! { (known.balance.to_string()) }),
-                (t.text("ic.owed"), html! { (known.owed.to_string()) }),
-                (t.text("bill.status"), html! { (t.text(state)) }),
-                (t.text("ic.as_of"), html! { (known.as_of.to_string()) }),
-            ]))
+            (definitions(&facts))
             div.actions {
-                @for (change, label) in deeds {
+                @for (change, label) in deeds.iter().copied() {
                     form method="post" action="/card/change" {
                         input type="hidden" name="csrf" value=(csrf);
                         input type="hidden" name="card" value=(number);
@@ -342,7 +346,7 @@ fn card_section(t: Texts<'_>, known: &KnownIcCard, csrf: &str) -> Markup {
                     }
                 }
             }
-            p.small { (t.text("ic.pay_out_hint")) }
+            @if known.over.is_some() { p.small { (t.text("ic.pay_out_hint")) } }
         }
     }
 }
@@ -351,6 +355,7 @@ fn load_form(t: Texts<'_>, wallet: &Wallet, csrf: &str) -> Markup {
     let numbers: Vec<String> = wallet
         .ic_cards()
         .iter()
+        .filter(|c| c.over.is_none())
         .map(|c| c.card.to_string())
         .collect();
     let options: Vec<(&str, &str)> = numbers.iter().map(|n| (n.as_str(), n.as_str())).collect();
