@@ -396,10 +396,17 @@ impl Wallet {
             self.commit(now, entries)?;
             return Ok(Some(loaded));
         }
-        self.ask_about_card::<_, Done>(body, now)?;
-        if change == Change::Lost {
+        let done = self.ask_about_card::<_, Done>(body, now);
+        // The centre may have ended it, and this wallet hears so only now.
+        let ended = matches!(&done, Err(WalletError::Refused { refusal, .. })
+            if refusal.code == Code::IcCardEnded);
+        if ended || (done.is_ok() && change == Change::Lost) {
             self.card_is_over(card, now);
         }
+        if ended {
+            self.commit(now, Vec::new())?;
+        }
+        done?;
         let mut known = self.state.ic_cards.iter_mut();
         if let Some(known) = known.find(|c| c.card == card) {
             known.blocked = change != Change::Unblock;

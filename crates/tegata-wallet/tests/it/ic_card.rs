@@ -12,7 +12,7 @@ use tegata_card::{
 };
 use tegata_protocol::{
     CardNumber, Digest, PartyNumber, PaymentId, Role,
-    card::{CardBytes, CardPaid, DebitOrder, Errand},
+    card::{CardBytes, CardPaid, Change, DebitOrder, Errand},
     payment::{Closing, HoldClosed, Mode},
     refusal::Code,
 };
@@ -489,4 +489,19 @@ fn a_ticket_that_wasnt_bought_for_the_card_isnt_written_on_it() {
         matches!(put, Err(WalletError::Card(CardTrouble::OtherHolder))),
         "{put:?}"
     );
+}
+
+/// The centre ended it, and the wallet hears so by a refusal: from then on it can be paid out.
+#[test]
+fn a_card_that_the_centre_ended_is_known_as_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let (town, mut wallet, _link) = ready(folder.path());
+    town.book().ic().ended = true;
+    assert_eq!(wallet.ic_cards()[0].over, None);
+    let refused = wallet.change_card(card_number(), Change::Block, now());
+    assert!(
+        matches!(refused, Err(WalletError::Refused { .. })),
+        "{refused:?}"
+    );
+    assert!(wallet.ic_cards()[0].over.is_some());
 }

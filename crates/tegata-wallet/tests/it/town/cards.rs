@@ -520,6 +520,9 @@ fn pay_out(book: &mut Book, _: &Message<CardRequest>) -> Done<CardLoaded> {
 
 fn change(book: &mut Book, message: &Message<CardRequest>) -> Done<book::Done> {
     let ic = book.ic();
+    if ic.ended && message.body.change != Change::Lost {
+        return Err(Refusal::new(Code::IcCardEnded));
+    }
     match message.body.change {
         Change::Block => ic.blocked = true,
         Change::Unblock => ic.blocked = false,
