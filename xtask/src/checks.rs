@@ -12,14 +12,7 @@ use crate::{needs, pcsc, python};
 const LONG: &str = "soak";
 
 /// The crate that reaches cards in readers, built so that it does.
-const CARDS: [&str; 6] = [
-    "--package",
-    "tegata-card",
-    "--package",
-    "tegata-card-program",
-    "--features",
-    "pcsc",
-];
+const CARDS: [&str; 4] = ["--package", "tegata-card-reader", "--features", "pcsc"];
 
 /// The crate whose bench pays with cards in readers.
 const BENCH: [&str; 4] = ["--package", "tegata-demo", "--features", "pcsc"];
@@ -177,13 +170,13 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// `-p tegata-card` in any form, not `-p tegata-card-program`.
+/// `-p tegata-card-reader` in any form.
 fn names_cards(argument: &OsStr) -> bool {
     let argument = argument.to_string_lossy();
     let name = argument
         .trim_start_matches("--package")
         .trim_start_matches("-p");
-    name.trim_start_matches('=') == "tegata-card"
+    name.trim_start_matches('=') == "tegata-card-reader"
 }
 
 fn chooses_package(argument: &OsStr) -> bool {
@@ -246,24 +239,31 @@ mod tests {
         };
         for with in [
             &[][..],
-            &["-p", "tegata-card"],
-            &["-ptegata-card"],
-            &["--package=tegata-card"],
-            &["-p", "tegata-gate", "-p", "tegata-card", "--", "torn"],
+            &["-p", "tegata-card-reader"],
+            &["-ptegata-card-reader"],
+            &["--package=tegata-card-reader"],
+            &[
+                "-p",
+                "tegata-gate",
+                "-p",
+                "tegata-card-reader",
+                "--",
+                "torn",
+            ],
         ] {
             assert!(asked(with), "{with:?}");
         }
         for without in [
             &["-p", "tegata-gate"][..],
-            &["-p", "tegata-card-program"],
-            &["-p", "tegata-card", "--test", "it"],
+            &["-p", "tegata-card"],
+            &["-p", "tegata-card-reader", "--test", "it"],
             &["--lib", "--", "tegata-card"],
         ] {
             assert!(!asked(without), "{without:?}");
         }
         assert_eq!(
             words(&["--", "torn"], |a, c| a.cards(c).unwrap()),
-            "--package tegata-card --package tegata-card-program --features pcsc --lib --test pcsc --locked -- torn"
+            "--package tegata-card-reader --features pcsc --lib --test pcsc --locked -- torn"
         );
     }
 

@@ -36,7 +36,7 @@ const TOWN: &[&str] = &[
     "tegata-gate",
     "tegata-sealing",
     "tegata-card-keys",
-    "tegata-card-program",
+    "tegata-card-reader",
 ];
 
 fn main() -> ExitCode {
@@ -71,7 +71,7 @@ fn demo(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Stop> {
         packages: TOWN,
         // A real card service where there is one; else the demonstration's card is in its process.
         features: match pcsc::can_pay() {
-            true => &["tegata-card-program/pcsc"],
+            true => &["tegata-card-reader/pcsc"],
             false => &[],
         },
         release: false,

@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn what_is_installed_is_what_the_tests_use() {
-        let service = "crates/tegata-card/src/service.rs";
+        let service = "crates/tegata-card-reader/src/service.rs";
         let text = std::fs::read_to_string(Workspace::find().path(service)).unwrap();
         assert!(text.contains(SERVICE) && text.contains(DRIVER));
     }

@@ -19,7 +19,7 @@ use aes_gcm::{Aes256Gcm, KeyInit as _};
 use argon2::{Algorithm, Argon2, Params, Version};
 use sha2::{Digest as _, Sha256};
 use tegata_card::keys::{MasterKey, Role};
-use tegata_program::password::Password;
+use tegata_cli::password::Password;
 use zeroize::Zeroizing;
 
 /// The file's name in the data folder.

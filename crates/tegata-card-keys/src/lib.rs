@@ -6,7 +6,7 @@
 //!        ▲                                     │
 //!        └────────────── Response ◀────────────┴── master keys ──▶ a key for this card
 //! ```
-//! What it's asked and what it answers stands in [`tegata_card::house`]; [`house`] decides, without
+//! What it's asked and what it answers stands in [`tegata_card_service`]; [`house`] decides, without
 //! clock or network; [`store`] keeps what must survive a crash; [`keys`] keeps the master keys under
 //! a password; [`serve`] listens.
 //!

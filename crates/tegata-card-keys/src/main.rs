@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use tegata_card_keys::cli;
-use tegata_program::exit;
+use tegata_cli::exit;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();

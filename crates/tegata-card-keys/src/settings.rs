@@ -19,7 +19,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use tegata_program::exit::Failure;
+use tegata_cli::exit::Failure;
 
 use crate::house::Bounds;
 use crate::serve::tls::{Application, Clients, Files, Tls, pins};

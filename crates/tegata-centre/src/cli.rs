@@ -7,15 +7,15 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use tegata_ledger::store::{Reader, SqliteStore, Store as _};
-use tegata_program::{
+use tegata_cli::{
     clock,
     data::{DataDir, Party},
     exit::{Exit, Failure, OrExit as _},
     logs,
     password::PasswordOnly,
-    serve,
 };
+use tegata_http::serve;
+use tegata_ledger::store::{Reader, SqliteStore, Store as _};
 use tegata_protocol::{Amount, Digest, PartyNumber, Time};
 
 use crate::{
@@ -387,7 +387,7 @@ fn audit(arguments: &Audit) -> Result<(), Failure> {
     // What can't be read here is a finding of the audit's.
     let tips = reader.tips().unwrap_or_default();
     let records = tips.iter().map(|tip| tip.position.sequence).sum();
-    let bar = tegata_program::progress::bar(records, "records verified");
+    let bar = tegata_cli::progress::bar(records, "records verified");
     let watch = |records| bar.add(records);
     let report = auditor.audit_watched(reader.as_mut(), &dir.file("heads")?, &brought, watch);
     drop(bar);

@@ -7,13 +7,13 @@
 
 use std::sync::Arc;
 
+use tegata_cli::{
+    data::DataDir,
+    exit::{Exit, Failure, OrExit as _},
+};
 use tegata_ledger::{
     Action, Committed, Decision, Draft, Evidence, EvidenceKind, Fault, Ledger, MessageKey,
     Response, store::SqliteStore,
-};
-use tegata_program::{
-    data::DataDir,
-    exit::{Exit, Failure, OrExit as _},
 };
 use tegata_protocol::{
     Amount, CardNumber, PartyNumber, ReplyKey, Role, SealingKey, SignedBytes, Time, Unverified,

@@ -11,7 +11,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use getrandom::SysRng;
 use minicbor::{Decode, Encode};
 use rand_core::{Rng as _, UnwrapErr};
-use tegata_program::{
+use tegata_cli::{
     data::DataDir,
     exit::{Exit, Failure, OrExit as _},
     password::Password,

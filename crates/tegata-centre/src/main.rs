@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    tegata_program::exit::run("tegata-centre", tegata_centre::cli::main)
+    tegata_cli::exit::run("tegata-centre", tegata_centre::cli::main)
 }

@@ -6,12 +6,12 @@
 
 use std::{cell::Cell, sync::mpsc};
 
-use tegata_ledger::{
-    Action, Committed, Draft, EvidenceKind, Fault, MessageKey, StatementKey, Verdict,
-};
-use tegata_program::{
+use tegata_cli::{
     data::DataDir,
     exit::{Exit, Failure},
+};
+use tegata_ledger::{
+    Action, Committed, Draft, EvidenceKind, Fault, MessageKey, StatementKey, Verdict,
 };
 use tegata_protocol::{
     Digest, PartyNumber, Role, SignedBytes, SigningKey, Suite, Time, Unverified, Verified,

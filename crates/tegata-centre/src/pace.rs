@@ -9,7 +9,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use tegata_program::pace::{Pace, Rate};
+use tegata_http::pace::{Pace, Rate};
 use tegata_protocol::{PartyNumber, Role, Time};
 
 /// The pace of each role's parties; none: any.

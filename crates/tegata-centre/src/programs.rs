@@ -12,7 +12,7 @@ use std::{
 
 use clap::Subcommand;
 use sha2::{Digest as _, Sha256};
-use tegata_program::{
+use tegata_cli::{
     data::DataDir,
     exit::{Exit, Failure, OrExit as _},
 };
@@ -108,7 +108,7 @@ fn publish(file: &Path, edition: String, data: &Path, now: Time) -> Result<(), F
     };
     program.check().or_exit(Exit::Usage)?;
     let folder = dir.file(FOLDER)?;
-    tegata_program::data::make_dir(&folder)?;
+    tegata_cli::data::make_dir(&folder)?;
     let copy = folder.join(&name);
     fs::copy(file, &copy).or_exit(Exit::Refused)?;
     if digest_of(&copy)?.0 != digest {

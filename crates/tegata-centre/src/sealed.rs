@@ -12,18 +12,18 @@ use std::sync::{
 };
 
 use rusqlite::Connection;
-use tegata_client::{Caller, Client};
-use tegata_forms::{
+use tegata_cli::{
+    clock,
+    data::DataDir,
+    exit::{Exit, Failure, OrExit as _},
+};
+use tegata_orders::{
     Bare, Epochs, FormsError, Host, Own, Rules,
     open::{self, Arrival, OpenError},
     stocker::{Party, Signal, Stocker},
     token::{self, Cart},
 };
-use tegata_program::{
-    clock,
-    data::DataDir,
-    exit::{Exit, Failure, OrExit as _},
-};
+use tegata_party::client::{Caller, Client};
 use tegata_protocol::{
     PartyNumber, Role, SignedBytes, Time, VerifyingKey,
     joining::Details,

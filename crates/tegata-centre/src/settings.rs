@@ -35,8 +35,9 @@
 use std::{num::NonZeroU32, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tegata_card::house::client::{Named, Server};
-use tegata_program::{config, data::DataDir, exit::Failure, pace::Rate};
+use tegata_card_service::client::{Named, Server};
+use tegata_cli::{config, data::DataDir, exit::Failure};
+use tegata_http::pace::Rate;
 use tegata_protocol::{Amount, Currency};
 
 use crate::{bank::AccountNumber, pace::Rates};
@@ -193,7 +194,7 @@ const fn default_stock() -> u32 {
 #[derive(Clone, Debug)]
 pub struct SealedForms {
     /// Service, scheme, keys.
-    pub rules: tegata_forms::Rules,
+    pub rules: tegata_orders::Rules,
     /// The frames' origin.
     pub frames: String,
 }
@@ -212,12 +213,12 @@ impl SealingSettings {
             let why = "the frames need a host name of their own, which serves nothing else";
             return Err(("forms_address", why.to_owned()));
         }
-        let forms = tegata_forms::Settings {
+        let forms = tegata_orders::Settings {
             service: Some(self.service.clone()),
             service_address: Some(self.service_address.clone()),
             compact: self.compact,
             stock: self.stock,
-            ..tegata_forms::Settings::default()
+            ..tegata_orders::Settings::default()
         };
         let rules = forms.rules().map_err(|e| wrong(&e))?;
         Ok(SealedForms { rules, frames })

@@ -17,10 +17,10 @@ use axum::{
     routing::{get, post},
 };
 use maud::html;
+use tegata_cli::clock;
 use tegata_pages::{
     Column, Language, Link, Messages, Page, Role as PageRole, Table, definitions, dress,
 };
-use tegata_program::clock;
 use tegata_protocol::{Digest, Time, cbor};
 
 use crate::{

@@ -6,7 +6,7 @@ use std::{path::Path, time::Duration};
 use anyhow::{Context as _, ensure};
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
-use tegata_client::{
+use tegata_party::client::{
     Client,
     order::{KeyDesk, Storefront},
 };

@@ -8,8 +8,8 @@ use std::{fs, time::Duration};
 use anyhow::{Context as _, bail, ensure};
 use rand_core::UnwrapErr;
 use serde_json::Value;
-use tegata_client::{CallError, Callee, Caller, Client, Prepared};
-use tegata_program::clock;
+use tegata_cli::clock;
+use tegata_party::client::{CallError, Callee, Caller, Client, Prepared};
 use tegata_protocol::{
     Digest, MessageId, OpeningKey, SignedBytes, SigningKey, Suite, Time, Unverified, Verified,
     VerifyingKey, cbor,

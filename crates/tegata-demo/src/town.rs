@@ -546,7 +546,7 @@ pub(crate) fn free_port() -> anyhow::Result<SocketAddr> {
 
 /// Posts a form as the guide page's form does, asking for JSON.
 fn post_form(url: &str, fields: &[(&str, &str)]) -> anyhow::Result<Value> {
-    let client = tegata_client::Client::default();
+    let client = tegata_party::client::Client::default();
     let bytes = client
         .post_form(url, fields)
         .with_context(|| format!("posting to {url}"))?;

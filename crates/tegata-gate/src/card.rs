@@ -11,8 +11,8 @@ use std::time::Duration;
 use getrandom::SysRng;
 use rand_core::{Rng as _, UnwrapErr};
 use tegata_card::helper::{Helper, HelperError, Patience};
-use tegata_card::house::client::{ConnectError, Server};
 use tegata_card::link::LinkError;
+use tegata_card_service::client::{ConnectError, Server};
 use tegata_protocol::Time;
 
 use crate::{

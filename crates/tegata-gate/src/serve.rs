@@ -19,12 +19,10 @@ use axum::{
 };
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
-use tegata_client::Client;
+use tegata_cli::clock;
+use tegata_http::serve::{Hosts, host_guard};
 use tegata_pages::{Language, dress};
-use tegata_program::{
-    clock,
-    serve::{Hosts, host_guard},
-};
+use tegata_party::client::Client;
 use tegata_protocol::{Time, cbor, ticket::CHECK_DATA_LIMIT};
 
 use crate::{
@@ -349,7 +347,7 @@ async fn load(
     body: Bytes,
 ) -> Result<Response, Response> {
     let kind = headers.get(header::CONTENT_TYPE);
-    if kind.is_none_or(|kind| kind != tegata_client::CBOR) {
+    if kind.is_none_or(|kind| kind != tegata_party::client::CBOR) {
         return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response());
     }
     let handed: Handed = cbor::decode(&body, HANDED_LIMIT)
@@ -370,7 +368,7 @@ pub(crate) fn hand_over(address: &str, handed: &Handed) -> Result<LoadAnswer, ur
         .build();
     let mut response = ureq::Agent::from(agent)
         .post(format!("{address}/v1/load"))
-        .content_type(tegata_client::CBOR)
+        .content_type(tegata_party::client::CBOR)
         .send(cbor::encode(handed))?;
     let answer = response.body_mut().read_to_vec()?;
     let unreadable = |e| ureq::Error::Io(std::io::Error::other(e));

@@ -17,12 +17,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use tegata_program::{
-    exit::Failure,
-    serve::{Tls, loopback},
-};
+use tegata_cli::exit::Failure;
+use tegata_http::serve::{Tls, loopback};
 
-use tegata_card::house::client::{Named, Server};
+use tegata_card_service::client::{Named, Server};
 
 use crate::card::{Cards, ReaderAt};
 use crate::event::EventName;

@@ -10,9 +10,9 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use tegata_program::clock;
-use tegata_program::pace::{Pace, Rate};
-use tegata_program::serve::Hosts;
+use tegata_cli::clock;
+use tegata_http::pace::{Pace, Rate};
+use tegata_http::serve::Hosts;
 use tokio::time::timeout;
 
 use crate::answers::Answer;

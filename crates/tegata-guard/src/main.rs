@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use tegata_cli::config;
+use tegata_cli::data::{DataArgs, DataDir, Party};
+use tegata_cli::exit::{self, Failure};
+use tegata_cli::logs::{self, LogArgs};
 use tegata_guard::Guard;
 use tegata_guard::forward::Centre;
 use tegata_guard::settings::Settings;
-use tegata_program::data::{DataArgs, DataDir, Party};
-use tegata_program::exit::{self, Failure};
-use tegata_program::logs::{self, LogArgs};
-use tegata_program::{config, serve};
+use tegata_http::serve;
 
 const PROGRAM: &str = "tegata-guard";
 const PARTY: Party = Party::new(PROGRAM, 1);

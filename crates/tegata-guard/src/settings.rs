@@ -14,8 +14,8 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use tegata_program::exit::Failure;
-use tegata_program::serve::{Tls, loopback};
+use tegata_cli::exit::Failure;
+use tegata_http::serve::{Tls, loopback};
 
 /// The usual port.
 pub const PORT: u16 = 7401;

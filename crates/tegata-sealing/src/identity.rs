@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
-use tegata_client::{Callee, Client};
-use tegata_program::data::DataDir;
+use tegata_cli::data::DataDir;
+use tegata_party::client::{Callee, Client};
 use tegata_protocol::record::{CentreKeys, Certificates, PartyRecord, Profile};
 use tegata_protocol::{
     Digest, Malformed, PartyNumber, SignedBytes, Time, Verified, VerifyingKey, cbor,

@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use tegata_client::{Answer, CallError, Callee, Caller, Client, Prepared};
-use tegata_program::data::{self, DataDir};
+use tegata_cli::data::{self, DataDir};
+use tegata_party::client::{Answer, CallError, Callee, Caller, Client, Prepared};
 use tegata_protocol::envelope::{Parcel, SEALED_LIMIT};
 use tegata_protocol::joining::{
     ActivationCode, Claim, Details, Registered as Reply, Registration, SaltedDetails, Slip,

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tegata_client::Client;
+use tegata_party::client::Client;
 
 use crate::service::{Service, cause};
 use crate::store::StoreError;

@@ -11,7 +11,7 @@ use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
 use minicbor::{Decode, Encode};
 use rand_core::Rng as _;
-use tegata_program::data::{self, DataDir};
+use tegata_cli::data::{self, DataDir};
 use tegata_protocol::record::PartyKeys;
 use tegata_protocol::{OpeningKey, SigningKey, Suite, cbor};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use tegata_program::exit;
+use tegata_cli::exit;
 use tegata_sealing::cli;
 
 fn main() -> ExitCode {

@@ -5,7 +5,7 @@
 //! also stands in `DIR/program-log.head`, outside the database, so that rows cut off at the end are
 //! noticed as well.
 
-use tegata_program::data::{self, DataDir};
+use tegata_cli::data::{self, DataDir};
 use tegata_protocol::order::ProgramEntry;
 use tegata_protocol::{Digest, SigningKey, Time, Unverified, VerifyingKey};
 

@@ -16,7 +16,7 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use tegata_client::CBOR;
+use tegata_party::client::CBOR;
 use tegata_protocol::envelope::SEALED_LIMIT;
 use tegata_protocol::order::CartToken;
 use tegata_protocol::refusal::{Code, Refusal};

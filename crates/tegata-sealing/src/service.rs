@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use tegata_client::Client;
-use tegata_program::data::DataDir;
-use tegata_program::pace::{Pace, Rate};
+use tegata_cli::data::DataDir;
+use tegata_http::pace::{Pace, Rate};
+use tegata_party::client::Client;
 use tegata_protocol::order::{self, KeyKind, KeyScope, KeySource, Scheme};
 use tegata_protocol::record::PartyRecord;
 use tegata_protocol::{PartyNumber, Time, Verified};

@@ -19,8 +19,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use tegata_program::exit::Failure;
-use tegata_program::serve::{Tls, loopback};
+use tegata_cli::exit::Failure;
+use tegata_http::serve::{Tls, loopback};
 use tegata_protocol::PartyNumber;
 
 use crate::service::Rules;

@@ -33,8 +33,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tegata_client::{Answer, CallError, Client, Prepared};
-use tegata_program::clock;
+use tegata_cli::clock;
+use tegata_party::client::{Answer, CallError, Client, Prepared};
 use tegata_protocol::envelope::{Body, Message, Parcel};
 use tegata_protocol::payment::{
     BillAnswer, BillInquiry, BillState, Captured, Collect, HoldClosed, Item, Mailbox, Mode,

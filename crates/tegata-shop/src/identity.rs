@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
-use tegata_client::{Callee, Caller, Client};
-use tegata_program::data::DataDir;
+use tegata_cli::data::DataDir;
+use tegata_party::client::{Callee, Caller, Client};
 use tegata_protocol::record::{
     CentreKeys, Certificate, Certificates, PartyRecord, Profile, Purpose,
 };

@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use tegata_client::{Answer, CallError, Callee, Caller, Client, Prepared};
-use tegata_program::data::{self, DataDir};
-use tegata_program::password::Password;
+use tegata_cli::data::{self, DataDir};
+use tegata_cli::password::Password;
+use tegata_party::client::{Answer, CallError, Callee, Caller, Client, Prepared};
 use tegata_protocol::envelope::{Parcel, SEALED_LIMIT};
 use tegata_protocol::joining::{
     ActivationCode, Claim, Details, Registered as Reply, Registration, SaltedDetails, Slip,
@@ -114,7 +114,7 @@ pub fn join(
     if slip.number.role() != Role::Shop {
         return Err(JoinError::NotAShop(slip.number));
     }
-    tegata_client::check_address(&application.address)?;
+    tegata_party::client::check_address(&application.address)?;
     let identity = begin(dir, slip, application)?;
     let keys = Arc::new(keys_of(dir, password)?);
     let centre = Centre::find(dir, client, &identity, None, now)?;

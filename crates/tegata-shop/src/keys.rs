@@ -11,8 +11,8 @@ use aes_gcm::{Aes256Gcm, Nonce};
 use argon2::{Algorithm, Argon2, Params, Version};
 use minicbor::{Decode, Encode};
 use rand_core::Rng as _;
-use tegata_program::data::{self, DataDir};
-use tegata_program::password::{self, Password};
+use tegata_cli::data::{self, DataDir};
+use tegata_cli::password::{self, Password};
 use tegata_protocol::{Digest, OpeningKey, SigningKey, Suite, cbor};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -221,7 +221,7 @@ fn unwrap(key: &[u8; 32], label: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tegata_program::data::Party;
+    use tegata_cli::data::Party;
 
     #[test]
     fn sealed_keys_need_their_password() {

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 
-use tegata_program::pace::{Address, Pace, Rate};
+use tegata_http::pace::{Address, Pace, Rate};
 use tegata_protocol::{PartyNumber, Time};
 
 /// Messages in a minute, a minute's worth at once; 0: any number.

@@ -12,7 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use tegata_client::CBOR;
+use tegata_party::client::CBOR;
 use tegata_protocol::SeriesId;
 use tegata_protocol::envelope::SEALED_LIMIT;
 use tokio::sync::Semaphore;

@@ -19,7 +19,7 @@
 //! order_bill_minutes = 60
 //! unpaid_share = 50
 //!
-//! # Who hands out the keys that orders are sealed with; see tegata-forms for all of it.
+//! # Who hands out the keys that orders are sealed with; see tegata-orders for all of it.
 //! [orders]
 //! service = "E-12345-67890"
 //! service_address = "https://sealing.example"
@@ -28,8 +28,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use tegata_program::exit::Failure;
-use tegata_program::serve::{Tls, loopback};
+use tegata_cli::exit::Failure;
+use tegata_http::serve::{Tls, loopback};
 
 use crate::orders::BILL_SECONDS;
 use crate::pace::Rates;
@@ -128,7 +128,7 @@ pub struct Settings {
 
     /// Sealed orders: the sealing service, and how they're sealed.
     #[arg(skip)]
-    pub orders: Option<tegata_forms::Settings>,
+    pub orders: Option<tegata_orders::Settings>,
 }
 
 impl Settings {

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use tegata_client::Client;
-use tegata_forms::Own;
-use tegata_program::config;
-use tegata_program::data::DataDir;
+use tegata_cli::config;
+use tegata_cli::data::DataDir;
+use tegata_orders::Own;
+use tegata_party::client::Client;
 use tegata_protocol::order::Stock as KeyStock;
 use tegata_protocol::{SignedBytes, Time};
 
@@ -69,10 +69,10 @@ pub enum OpenError {
     Series(#[from] SeriesError),
     /// Its settings for sealed orders.
     #[error("[orders] in shop.toml can't be used")]
-    Orders(#[from] tegata_forms::SettingsError),
+    Orders(#[from] tegata_orders::SettingsError),
     /// What lies in its folder for sealed orders.
     #[error(transparent)]
-    Forms(#[from] tegata_forms::FormsError),
+    Forms(#[from] tegata_orders::FormsError),
     /// There's no catalogue.
     #[error("there's no catalogue {}", .0.display())]
     NoCatalogue(PathBuf),

@@ -3,7 +3,7 @@
 
 use hkdf::Hkdf;
 use sha2::Sha256;
-use tegata_client::{CallError, Callee};
+use tegata_party::client::{CallError, Callee};
 use tegata_protocol::{
     Digest, Malformed, MessageId, Role, SeriesId, SigningKey, Time, Verified,
     envelope::Body,
@@ -206,7 +206,7 @@ impl Wallet {
 /// # Errors
 /// As [`Wallet::catalogue`].
 pub fn catalogue(
-    client: &tegata_client::Client,
+    client: &tegata_party::client::Client,
     address: &str,
 ) -> Result<serde_json::Value, WalletError> {
     let bytes = client.get(address, "/v1/catalogue")?;

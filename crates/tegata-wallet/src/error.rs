@@ -1,7 +1,7 @@
 //! Why the wallet didn't do what was asked.
 
-use tegata_client::CallError;
-use tegata_program::{data, exit::Exit};
+use tegata_cli::{data, exit::Exit};
+use tegata_party::client::CallError;
 use tegata_protocol::{Malformed, refusal::Refusal};
 
 use crate::vault::{StrokesError, VaultError, WordsError};

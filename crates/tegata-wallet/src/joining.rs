@@ -5,7 +5,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use tegata_program::data::DataDir;
+use tegata_cli::data::DataDir;
 use tegata_protocol::{
     Digest, MessageId, PartyNumber, SigningKey, Time,
     envelope::{Message, Parcel},
@@ -138,14 +138,14 @@ impl Wallet {
         let id = MessageId::random(&mut chance());
         let body = self.registration(slip, details.digest(), id, b)?;
         let (signing, opening) = (self.everyday(), self.opening());
-        let caller = tegata_client::Caller {
+        let caller = tegata_party::client::Caller {
             number: slip.number,
             signing: &signing,
             opening: &opening,
         };
         let attachment = Some(details.to_bytes());
         let stamp = (id, now);
-        let prepared = tegata_client::Prepared::new(
+        let prepared = tegata_party::client::Prepared::new(
             caller,
             &centre.callee,
             stamp,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use tegata_program::exit;
+use tegata_cli::exit;
 use tegata_wallet::cli::{Arguments, run};
 
 fn main() -> ExitCode {

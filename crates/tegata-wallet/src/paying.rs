@@ -6,7 +6,7 @@
 //! One bill has one instruction at a time. While it's in doubt, paying again sends the same signed
 //! bytes; only after a signed refusal is another one signed.
 
-use tegata_client::{Caller, Prepared};
+use tegata_party::client::{Caller, Prepared};
 use tegata_protocol::{
     Digest, MessageId, PartyNumber, PaymentId, SignedBytes, SigningKey, Time, Unverified, Verified,
     cbor,

@@ -1,6 +1,6 @@
 //! Loading money (M7) and asking what is there. Password A alone.
 
-use tegata_client::{Caller, Prepared};
+use tegata_party::client::{Caller, Prepared};
 use tegata_protocol::{
     Amount, Currency, MessageId, PartyNumber, Time,
     prepaid::{Balance, BalanceInquiry, Funding, PaymentReference, PrepaidRequest},

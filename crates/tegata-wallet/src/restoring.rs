@@ -11,8 +11,8 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use tegata_client::{CallError, Caller};
-use tegata_program::data::DataDir;
+use tegata_cli::data::DataDir;
+use tegata_party::client::{CallError, Caller};
 use tegata_protocol::{
     MessageId, PartyNumber, Role, SignedBytes, SigningKey, Time, VerifyingKey,
     joining::{RecordInquiry, Registered},

@@ -5,7 +5,7 @@
 //! can't be believed) leaves it in doubt, and it's sent again, the same signed bytes under a fresh
 //! seal: the other side answers what it answered the first time.
 
-use tegata_client::{Answer, CallError, Callee, Caller, Prepared};
+use tegata_party::client::{Answer, CallError, Callee, Caller, Prepared};
 use tegata_protocol::{
     Digest, PartyNumber, PaymentId, SignedBytes, Time, Verified,
     card::CardLoaded,

@@ -5,7 +5,7 @@
 //! between the two writes neither loses an entry nor writes it twice.
 
 use minicbor::{Decode, Encode};
-use tegata_client::Callee;
+use tegata_party::client::Callee;
 use tegata_protocol::{
     Amount, CardNumber, Currency, Digest, Malformed, MessageId, PartyNumber, PaymentId, SealingKey,
     SeriesId, SignedBytes, Time, Verified, VerifyingKey, cbor,

@@ -8,8 +8,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use getrandom::SysRng;
 use rand_core::{CryptoRng, UnwrapErr};
-use tegata_client::{Callee, Caller, Client, Prepared};
-use tegata_program::data::{DataDir, Party};
+use tegata_cli::data::{DataDir, Party};
+use tegata_party::client::{Callee, Caller, Client, Prepared};
 use tegata_protocol::{
     Digest, MessageId, OpeningKey, PartyNumber, SigningKey, Suite, Time, cbor,
     envelope::Body,

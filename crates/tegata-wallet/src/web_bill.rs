@@ -10,7 +10,7 @@
 //! Whoever gives the address (a page, a code on a wall) is believed in nothing: a stranger who passes
 //! another shop's record on is found out by the address in it, and is never remembered.
 
-use tegata_client::{CallError, check_address};
+use tegata_party::client::{CallError, check_address};
 use tegata_protocol::{
     Digest, SignedBytes, Time, Verified,
     purchase::{Bill, DeliveryKind},

@@ -5,12 +5,12 @@ use getrandom::SysRng;
 use rand_core::{Rng as _, UnwrapErr};
 use serde_json::json;
 use tegata_card::keys::Csn;
-use tegata_program::config;
-use tegata_program::data::{DataArgs, DataDir, Party};
-use tegata_program::exit::{Exit, Failure, OrExit as _};
-use tegata_program::logs::LogArgs;
-use tegata_program::password::PasswordOnly;
-use tegata_program::serve::{self, Stop};
+use tegata_cli::config;
+use tegata_cli::data::{DataArgs, DataDir, Party};
+use tegata_cli::exit::{Exit, Failure, OrExit as _};
+use tegata_cli::logs::LogArgs;
+use tegata_cli::password::PasswordOnly;
+use tegata_http::serve::{self, Stop};
 use zeroize::Zeroizing;
 
 use crate::house::House;
@@ -137,7 +137,7 @@ impl Usual {
 /// # Errors
 /// [`Failure`], ready to be shown.
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
-    tegata_program::logs::init(PROGRAM, arguments.log.format);
+    tegata_cli::logs::init(PROGRAM, arguments.log.format);
     match arguments.command {
         Command::Init(arguments) => init(&arguments),
         Command::Serve(arguments) => serve(*arguments),

@@ -4,7 +4,7 @@
 //! can neither mint value nor forge a receipt, nor learn what is on a card: over its connection
 //! tickets are read and punched, and nothing else.
 
-use tegata_card::house::{JobId, Request, Task};
+use tegata_card_service::{JobId, Request, Task};
 
 /// A kind of client. Which one it is, follows from the socket or the certificate that it came with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

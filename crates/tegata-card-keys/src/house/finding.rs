@@ -16,9 +16,9 @@
 //! only means that the next job reads the purse again.
 
 use tegata_card::command::{LOG_LENGTH, Purse, State};
-use tegata_card::house::{HouseRefusal, OrderId, Resolved, Response};
 use tegata_card::receipt::{Kind, Receipt, VerifiedReceipt};
 use tegata_card::session::{Order, Reply, Said, Session};
+use tegata_card_service::{HouseRefusal, OrderId, Resolved, Response};
 
 use super::{Asked, Desk, Job, Turn, ask, balance_after, purse_told};
 use crate::store::{CardRecord, CardState, MoneyOrder, OrderState, Reason, StoreError, Tables};

@@ -28,12 +28,12 @@ mod tasks;
 use std::collections::BTreeMap;
 
 use tegata_card::apdu::Status;
-use tegata_card::house::{
-    CardLimits, Done, HouseRefusal, JobId, PurseTold, Request, Resolved, Response,
-};
 use tegata_card::keys::{Csn, Role};
 use tegata_card::receipt::{Receipt, ReceiptKey, VerifiedReceipt};
 use tegata_card::session::{Opening, Order, Reply, Said, Session};
+use tegata_card_service::{
+    CardLimits, Done, HouseRefusal, JobId, PurseTold, Request, Resolved, Response,
+};
 
 use crate::keys::MasterKeys;
 use crate::store::{CardRecord, CardState, Evidence, MoneyOrder, Reason, Store, StoreError};

@@ -10,9 +10,9 @@
 //! Between 1 and 2 the next job finds out; between 2 and 3 it only confirms.
 
 use tegata_card::command::AMOUNT_LIMIT;
-use tegata_card::house::{HouseRefusal, Money, Response};
 use tegata_card::receipt::{Kind, Transaction};
 use tegata_card::session::{Order, Reply, Said, Session};
+use tegata_card_service::{HouseRefusal, Money, Response};
 
 use super::plan::Plan;
 use super::{Asked, Desk, Flow, Job, Stage, Turn, balance_after, purse_told, refusal, refused};

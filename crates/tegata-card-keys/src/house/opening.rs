@@ -2,9 +2,9 @@
 
 use tegata_card::apdu::{Status, split_answer};
 use tegata_card::command::Operation;
-use tegata_card::house::{HouseRefusal, Response, Task};
 use tegata_card::keys::{CardKey, Csn, Role};
 use tegata_card::session::{NotOpened, Opening, Order, Session};
+use tegata_card_service::{HouseRefusal, Response, Task};
 
 use super::plan::Plan;
 use super::{Asked, Client, Desk, Door, Flow, Job, Stage, Turn, ask, refused};

@@ -1,10 +1,10 @@
 //! What needs no card on a reader: receipts that came by another way, lost cards, questions.
 
-use tegata_card::house::{
-    Fate, HouseRefusal, Known, OrderId, RECEIPTS_LIMIT, ReceiptBytes, Response,
-};
 use tegata_card::keys::Csn;
 use tegata_card::receipt::{Kind, Receipt};
+use tegata_card_service::{
+    Fate, HouseRefusal, Known, OrderId, RECEIPTS_LIMIT, ReceiptBytes, Response,
+};
 
 use super::{Desk, Flow, balance_after, limits_told};
 use crate::store::{MoneyOrder, OrderState, Reason, StoreError};

@@ -5,9 +5,9 @@
 //! activation was lost) opens a session under our own admin key, which proves that it has them.
 
 use tegata_card::command::{Limits, Operation};
-use tegata_card::house::{HouseRefusal, Response};
 use tegata_card::keys::Role;
 use tegata_card::session::{Order, Session};
+use tegata_card_service::{HouseRefusal, Response};
 
 use super::plan::Plan;
 use super::tasks::KEYED;

@@ -1,9 +1,9 @@
 //! A task as it's worked on: checked, and its secret taken out of the request.
 
 use tegata_card::command::{AMOUNT_LIMIT, Limits, Operation, TICKET_LIMIT, TICKET_SLOTS};
-use tegata_card::house::{CardLimits, Task};
 use tegata_card::keys::{CardKey, Role};
 use tegata_card::receipt::{Kind, Punch};
+use tegata_card_service::{CardLimits, Task};
 use zeroize::Zeroizing;
 
 /// What a job is for.

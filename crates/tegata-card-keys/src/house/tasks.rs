@@ -1,10 +1,10 @@
 //! What a session does beside money: state, limits, keys, tickets.
 
 use tegata_card::command::{Operation, TICKET_PART};
-use tegata_card::house::{Done, HouseRefusal, Response, TicketTold};
 use tegata_card::keys::Role;
 use tegata_card::receipt::{Punched, ReceiptKey};
 use tegata_card::session::{Order, Session};
+use tegata_card_service::{Done, HouseRefusal, Response, TicketTold};
 
 use super::plan::Plan;
 use super::{Asked, Desk, Flow, Job, Turn, ask, purse_told, refused};

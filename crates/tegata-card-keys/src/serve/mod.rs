@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use getrandom::SysRng;
 use rand_core::{Rng as _, UnwrapErr};
-use tegata_card::house::{Request, Response, WireError, receive, send};
-use tegata_program::clock;
-use tegata_program::exit::Failure;
-use tegata_program::serve::Stop;
+use tegata_card_service::{Request, Response, WireError, receive, send};
+use tegata_cli::clock;
+use tegata_cli::exit::Failure;
+use tegata_http::serve::Stop;
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::house::{Client, House};

@@ -21,10 +21,10 @@ use rustls::{
     ServerConnection, SignatureScheme, StreamOwned,
 };
 use sha2::{Digest as _, Sha256};
-use tegata_card::house::WireError;
-use tegata_card::house::client::{CertificatePin, NotAPin};
-use tegata_card::house::timely::{Deadline, Timely};
-use tegata_program::exit::{Failure, OrExit as _};
+use tegata_card_service::WireError;
+use tegata_card_service::client::{CertificatePin, NotAPin};
+use tegata_card_service::timely::{Deadline, Timely};
+use tegata_cli::exit::{Failure, OrExit as _};
 
 use crate::house::Client;
 

@@ -2,10 +2,10 @@
 
 use tegata_card::chip::Chip as _;
 use tegata_card::command::View;
-use tegata_card::house::{
+use tegata_card_keys::house::{Bounds, Client};
+use tegata_card_service::{
     CardNumber, Fate, HouseRefusal, JobId, OrderId, Request, Resolved, Response, Task,
 };
-use tegata_card_keys::house::{Bounds, Client};
 
 use crate::world::{CSN, Mishap, World, limits, money};
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use tegata_card::keys::Role;
 use tegata_card_keys::keys::{FILE, KeyFileError, create, open};
-use tegata_program::password::Password;
+use tegata_cli::password::Password;
 
 use crate::world::{MASTERS, masters};
 

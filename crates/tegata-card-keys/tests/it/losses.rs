@@ -1,9 +1,9 @@
 //! What gets lost: at every APDU of a debit, a load and a refund, and again at every APDU of the job
 //! that finds out. Afterwards card and store agree, and each order was carried out once or never.
 
-use tegata_card::house::{CardNumber, Fate, OrderId, Request, Resolved, Response, Task};
 use tegata_card::receipt::{Kind, Receipt};
 use tegata_card_keys::store::OrderState;
+use tegata_card_service::{CardNumber, Fate, OrderId, Request, Resolved, Response, Task};
 
 use crate::world::{CSN, Course, LEFT, Left, Mishap, World, money};
 

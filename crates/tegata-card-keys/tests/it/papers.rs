@@ -1,10 +1,10 @@
 //! What the application server can ask at any time later: receipts by counter, orders' fates.
 
 use tegata_card::applet::Applet;
-use tegata_card::house::{
+use tegata_card::receipt::Kind;
+use tegata_card_service::{
     CardNumber, Fate, HouseRefusal, OrderId, RECEIPTS_LIMIT, Request, Resolved, Response, Task,
 };
-use tegata_card::receipt::Kind;
 
 use crate::world::{Mishap, World, money};
 

@@ -15,13 +15,13 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use sha2::{Digest as _, Sha256};
 use tegata_card::applet::Applet;
 use tegata_card::chip::Chip as _;
-use tegata_card::house::client::{
+use tegata_card::session::select;
+use tegata_card_service::client::{
     CertificatePin, ConnectError, HouseClient, Remote, Server, Trust,
 };
-use tegata_card::house::{
+use tegata_card_service::{
     CardNumber, FRAME_LIMIT, HouseRefusal, JobId, OrderId, Request, Resolved, Response, Task,
 };
-use tegata_card::session::select;
 use tempfile::TempDir;
 
 use crate::world::{CSN, Pages, TRANSPORT, limits, money};

@@ -3,12 +3,12 @@
 use tegata_card::applet::Applet;
 use tegata_card::chip::Chip as _;
 use tegata_card::command::View;
-use tegata_card::house::{
-    CardLimits, CardNumber, HouseRefusal, JobId, Money, OrderId, Request, Resolved, Response, Task,
-};
 use tegata_card::receipt::Receipt;
 use tegata_card_keys::house::{Bounds, House};
 use tegata_card_keys::keys::MasterKeys;
+use tegata_card_service::{
+    CardLimits, CardNumber, HouseRefusal, JobId, Money, OrderId, Request, Resolved, Response, Task,
+};
 
 use crate::world::{CSN, Course, MASTERS, Mishap, Pages, World, limits, masters, money, open};
 

@@ -1,9 +1,9 @@
 //! Everything beside money: first keys, states, limits, key changes, tickets; and that no key
 //! shows anywhere.
 
-use tegata_card::house::{HouseRefusal, OrderId, Response, Task};
 use tegata_card::keys::Role;
 use tegata_card_keys::store::CardState;
+use tegata_card_service::{HouseRefusal, OrderId, Response, Task};
 
 use crate::world::{CSN, LEFT, Mishap, World, limits, masters, money};
 
@@ -112,7 +112,7 @@ fn keys_change_whatever_is_lost_and_old_receipts_stay_good() {
                     .all(|v| v.next.is_none() && matches!(v.current, 2 | 3)),
                 "{what}: {card:?}"
             );
-            let check = tegata_card::house::Request::Check(old.clone());
+            let check = tegata_card_service::Request::Check(old.clone());
             assert_eq!(world.say(check), Response::Checked(true));
             cases += 1;
         }

@@ -6,16 +6,16 @@ use std::path::Path;
 use tegata_card::applet::{Applet, PAGES, manufacture};
 use tegata_card::chip::{Chip as _, Hardware, PAGE, Page, PowerCut};
 use tegata_card::command::{Selected, View};
-use tegata_card::house::{
-    CardLimits, CardNumber, Done, Fate, JobId, Money, OrderId, ReceiptBytes, Request, Response,
-    Task,
-};
 use tegata_card::keys::Csn;
 use tegata_card::receipt::Receipt;
 use tegata_card::session::{select, selected};
 use tegata_card_keys::house::{Bounds, Client, House};
 use tegata_card_keys::keys::MasterKeys;
 use tegata_card_keys::store::{FILE, Store};
+use tegata_card_service::{
+    CardLimits, CardNumber, Done, Fate, JobId, Money, OrderId, ReceiptBytes, Request, Response,
+    Task,
+};
 use tempfile::TempDir;
 
 pub(crate) const CSN: [u8; 10] = [7, 1, 2, 3, 4, 5, 6, 7, 8, 9];
@@ -255,7 +255,7 @@ impl World {
         let now = self.now;
         let house = self.house.as_mut().unwrap();
         let response = house.answer(self.client, request, now, &mut challenge);
-        let bytes = tegata_card::house::encode(&response).unwrap();
+        let bytes = tegata_card_service::encode(&response).unwrap();
         self.traffic.extend_from_slice(&bytes);
         response
     }

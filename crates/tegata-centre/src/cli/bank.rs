@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use tegata_ledger::{Destination, StatementKey, SuspenseReason, store::Reader};
-use tegata_program::{
+use tegata_cli::{
     data::DataDir,
     exit::{Exit, Failure, OrExit as _},
     password::PasswordOnly,
 };
+use tegata_ledger::{Destination, StatementKey, SuspenseReason, store::Reader};
 use tegata_protocol::{
     Digest,
     prepaid::Funding,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use tegata_program::{data::DataDir, exit::Failure};
+use tegata_cli::{data::DataDir, exit::Failure};
 
 use super::{PARTY, Shown, print};
 use crate::credit;
@@ -43,7 +43,7 @@ pub(super) fn main(command: &CreditCommand) -> Result<(), Failure> {
 }
 
 fn list(shown: &Shown) -> Result<(), Failure> {
-    use tegata_program::exit::{Exit, OrExit as _};
+    use tegata_cli::exit::{Exit, OrExit as _};
     let dir = DataDir::open_existing(&shown.data, PARTY)?;
     let cards = credit::list(dir.path()).or_exit(Exit::Damaged)?;
     let json = cards.iter().map(|card| {

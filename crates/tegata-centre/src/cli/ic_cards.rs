@@ -3,16 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use tegata_card::{
-    house::{Request, Response},
-    receipt::{Kind, Receipt},
-};
-use tegata_ledger::{Card, CardState};
-use tegata_program::{
+use tegata_card::receipt::{Kind, Receipt};
+use tegata_card_service::{Request, Response};
+use tegata_cli::{
     data::DataDir,
     exit::{Exit, Failure, OrExit as _},
     password::PasswordOnly,
 };
+use tegata_ledger::{Card, CardState};
 use tegata_protocol::{
     Amount, CardNumber, Currency, PartyNumber, Role, Time,
     card::{CardBytes, CardOrder},

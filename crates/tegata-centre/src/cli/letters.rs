@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use tegata_program::{
+use tegata_cli::{
     data::DataDir,
     exit::{Exit, Failure, OrExit as _},
 };
@@ -160,7 +160,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn open(path: &Path) -> Result<Self, Failure> {
-        tegata_program::data::make_dir(path)?;
+        tegata_cli::data::make_dir(path)?;
         Ok(Self(path.to_owned()))
     }
 

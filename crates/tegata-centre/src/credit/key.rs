@@ -6,7 +6,7 @@ use aes_gcm::{
     aead::{Aead as _, Payload},
 };
 use rand_core::Rng as _;
-use tegata_program::{
+use tegata_cli::{
     data::DataDir,
     exit::{Exit, Failure},
 };

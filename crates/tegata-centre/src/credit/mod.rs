@@ -11,7 +11,7 @@
 
 use std::path::Path;
 
-use tegata_program::{data::DataDir, exit::Failure};
+use tegata_cli::{data::DataDir, exit::Failure};
 use tegata_protocol::{
     Digest, PartyNumber, Time, Unverified, Verified, cbor,
     order::{Binding, CardKept, CartToken, KeyKind, KeyScope, OpeningHalf, Scheme},
@@ -174,7 +174,7 @@ pub fn list(dir: &Path) -> Result<Vec<KeptCard>, StoreError> {
 }
 
 fn open_store(dir: &Path) -> Result<Store, Failure> {
-    use tegata_program::exit::{Exit, OrExit as _};
+    use tegata_cli::exit::{Exit, OrExit as _};
     Store::open(dir).or_exit(Exit::Damaged)
 }
 

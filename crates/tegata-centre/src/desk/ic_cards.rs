@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tegata_card::house::{Request, Response};
+use tegata_card_service::{Request, Response};
 use tegata_ledger::{Action, Draft, EvidenceKind, MessageKey};
 use tegata_protocol::{
     Amount, CardNumber, PartyNumber, ReplyKey, Role, Time, Verified,

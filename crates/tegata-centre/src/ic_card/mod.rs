@@ -20,12 +20,12 @@ use std::{
     time::Duration,
 };
 
-use tegata_card::house::{
+use tegata_card_service::{
     CardLimits, HouseRefusal, Request, Response,
     client::{HouseClient, ReadWrite},
 };
+use tegata_cli::{data::DataDir, exit::Failure};
 use tegata_ledger::Ledger;
-use tegata_program::{data::DataDir, exit::Failure};
 use tegata_protocol::{
     CardNumber, Currency, Digest, PartyNumber, SignedBytes, SigningKey, Time,
     card::{Answered, CardStep, Errand, Next},
@@ -311,8 +311,8 @@ fn unexpected(asked: &str) -> CardFault {
 }
 
 /// A card's number on the wire to the card-key server.
-pub(crate) fn number(card: CardNumber) -> tegata_card::house::CardNumber {
-    tegata_card::house::CardNumber(*card.as_bytes())
+pub(crate) fn number(card: CardNumber) -> tegata_card_service::CardNumber {
+    tegata_card_service::CardNumber(*card.as_bytes())
 }
 
 /// The code by which a member learns what the card-key server, or the card, refused.

@@ -8,10 +8,8 @@ use std::{
     sync::{MutexGuard, PoisonError},
 };
 
-use tegata_card::{
-    house::{Fate, OrderId, Request, Response},
-    receipt::Receipt,
-};
+use tegata_card::receipt::Receipt;
+use tegata_card_service::{Fate, OrderId, Request, Response};
 use tegata_ledger::{Card, Committed, Fault, Hold, HoldState, Verdict};
 use tegata_protocol::{Amount, CardNumber, Digest, PaymentId, Time, book::Rule};
 

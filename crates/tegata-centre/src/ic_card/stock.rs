@@ -4,7 +4,7 @@
 //!
 //! Beside it `DIR/card-renew.txt`: cards that are to get new keys at their next contact.
 
-use tegata_program::{
+use tegata_cli::{
     data::DataDir,
     exit::{Exit, Failure},
 };

@@ -10,7 +10,7 @@ use std::path::Path;
 use aes_gcm::{Aes256Gcm, KeyInit, aead::Aead as _};
 use rand_core::Rng as _;
 use rusqlite::Connection;
-use tegata_forms::{
+use tegata_orders::{
     FormsError, Own,
     open::{OpenError, Opened, Taken},
 };

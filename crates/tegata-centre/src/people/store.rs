@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS person_key (number INTEGER PRIMARY KEY, key BLOB NOT 
 ";
 
 /// What makes each version of a database from the one before.
-const PEOPLE_STEPS: &[&str] = &[PEOPLE, tegata_forms::SCHEMA];
+const PEOPLE_STEPS: &[&str] = &[PEOPLE, tegata_orders::SCHEMA];
 const KEYS_STEPS: &[&str] = &[KEYS];
 
 /// Why the people's databases failed.

@@ -65,7 +65,7 @@ fn json(arguments: &[&str]) -> serde_json::Value {
 }
 
 fn now() -> Time {
-    Time::from_secs(tegata_program::clock::now())
+    Time::from_secs(tegata_cli::clock::now())
 }
 
 pub(crate) fn text(path: &Path) -> String {

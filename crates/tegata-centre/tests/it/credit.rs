@@ -408,7 +408,7 @@ fn found_in(folder: &Path, needle: &[u8]) -> Vec<String> {
 #[test]
 fn no_file_and_no_log_shows_a_card() {
     let folder = Folder::new();
-    let now = Time::from_secs(tegata_program::clock::now());
+    let now = Time::from_secs(tegata_cli::clock::now());
     let slip = folder.invite(Role::Shop, now);
     let shop = Party::new(slip.number);
     let server = Server::start(&folder);

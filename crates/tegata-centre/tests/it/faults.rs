@@ -9,7 +9,7 @@ use tegata_centre::{
     operator::OrderError,
     people::People,
 };
-use tegata_program::exit::Exit;
+use tegata_cli::exit::Exit;
 use tegata_protocol::{
     Role, cbor,
     joining::Registered,

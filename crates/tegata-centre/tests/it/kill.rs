@@ -64,7 +64,7 @@ struct World {
 }
 
 fn now() -> Time {
-    Time::from_secs(tegata_program::clock::now())
+    Time::from_secs(tegata_cli::clock::now())
 }
 
 impl World {

@@ -134,7 +134,7 @@ fn over_http_it_is_429_with_the_seconds_to_wait() {
     drop(desk);
     let server = Server::start(&folder);
     let mut client = Client::connect(server.socket()).unwrap();
-    let now = Time::from_secs(tegata_program::clock::now());
+    let now = Time::from_secs(tegata_cli::clock::now());
     let mut send = || {
         let letter = own(&folder, &member, BalanceInquiry {}, None, now);
         client.post("/v1/message", &letter.bytes).unwrap()

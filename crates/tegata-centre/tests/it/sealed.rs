@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tegata_centre::{people::People, settings::House};
-use tegata_client::{
+use tegata_party::client::{
     Client,
     order::{KeyDesk, OrderError, ReadyOrder, Storefront},
 };

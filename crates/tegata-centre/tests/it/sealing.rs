@@ -31,7 +31,7 @@ use tegata_protocol::{
 use crate::town::{Party, Town, rng};
 
 pub(crate) fn now() -> Time {
-    Time::from_secs(tegata_program::clock::now())
+    Time::from_secs(tegata_cli::clock::now())
 }
 
 /// Serves on a thread of its own, as long as the test's process lives.
@@ -180,7 +180,7 @@ pub(crate) struct Sealing {
     pub(crate) service_address: String,
     /// The centre's own address.
     pub(crate) address: String,
-    _stocker: Option<std::sync::mpsc::Sender<tegata_forms::stocker::Signal>>,
+    _stocker: Option<std::sync::mpsc::Sender<tegata_orders::stocker::Signal>>,
 }
 
 /// The folder, without the desk that first ran in it.

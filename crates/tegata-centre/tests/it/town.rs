@@ -22,12 +22,12 @@ use tegata_centre::{
     operator::{OrderError, entries_of, sign_import},
     people::People,
 };
+use tegata_cli::{data::DataDir, password::Password};
 use tegata_ledger::{
     Account, AccountId, Hold,
     audit::Report,
     store::{Reader, SqliteStore, Store as _},
 };
-use tegata_program::{data::DataDir, password::Password};
 use tegata_protocol::{
     Amount, Currency, Digest, MessageId, OpeningKey, PartyNumber, PaymentId, ReplyKey, Role,
     SignedBytes, SigningKey, Suite, Time, TransactionNumber, Unverified,
@@ -92,7 +92,7 @@ fn template() -> &'static Template {
         let opened = SealedKeyFile::open(&dir, "operator.key", &Password::new(PASSWORD.into()));
         Template {
             folder,
-            made: Time::from_secs(tegata_program::clock::now()),
+            made: Time::from_secs(tegata_cli::clock::now()),
             operator: opened.unwrap(),
         }
     })

@@ -17,12 +17,12 @@ use clap::Args;
 use roaring::RoaringBitmap;
 use rustix::time::ClockId;
 use serde_json::{Value, json};
-use tegata_client::Client;
+use tegata_cli::clock;
 use tegata_gate::{
     Gate, Verdict,
     folder::{Folder, Joining},
 };
-use tegata_program::clock;
+use tegata_party::client::Client;
 use tegata_protocol::{
     Digest, KeyId, MessageId, SeriesId, SigningKey, Unverified, Validity,
     envelope::{Envelope, Parcel},

@@ -8,8 +8,8 @@ use tegata_centre::bank::{
     AccountNumber, Balance, Side, StatementId,
     sample::{SampleEntry, SampleStatement, statement},
 };
-use tegata_client::{Callee, Caller, Client, Prepared};
-use tegata_program::clock;
+use tegata_cli::clock;
+use tegata_party::client::{Callee, Caller, Client, Prepared};
 use tegata_protocol::{
     Amount, Currency, MessageId, OpeningKey, PartyNumber, SignedBytes, SigningKey, Suite, Time,
     envelope::Body,

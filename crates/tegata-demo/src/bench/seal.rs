@@ -11,13 +11,13 @@ use clap::Args;
 use rusqlite::Connection;
 use rustix::time::ClockId;
 use serde_json::{Value, json};
-use tegata_forms::{
+use tegata_cli::data::{DataDir, Party};
+use tegata_orders::{
     Bare, Epochs, Own, SCHEMA,
     keys::{NewKeys, Wanted},
     open::{self, Arrival, OpenError, Opened},
     token,
 };
-use tegata_program::data::{DataDir, Party};
 use tegata_protocol::{
     PartyNumber, Role, SignedBytes, SigningKey, Suite, Time, Unverified, Verified, cbor,
     order::{

@@ -3,11 +3,11 @@
 use std::io::BufRead as _;
 use std::path::PathBuf;
 
-use tegata_pages::Language;
-use tegata_program::{
+use tegata_cli::{
     clock,
     exit::{Exit, Failure, OrExit as _},
 };
+use tegata_pages::Language;
 use tegata_protocol::Time;
 
 use super::{Common, open, print_json};

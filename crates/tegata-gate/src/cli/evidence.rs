@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use tegata_program::exit::{Exit, Failure, OrExit as _};
+use tegata_cli::exit::{Exit, Failure, OrExit as _};
 use tegata_protocol::VerifyingKey;
 
 use super::{Common, hex, log::store_failure, print_json};

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use tegata_client::Client;
-use tegata_program::exit::{Exit, Failure, OrExit as _};
+use tegata_cli::exit::{Exit, Failure, OrExit as _};
+use tegata_party::client::Client;
 use tegata_protocol::joining::Slip;
 
 use super::{Common, now, print_json};

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use tegata_client::Client;
-use tegata_program::{
+use tegata_cli::{
     data,
     exit::{Exit, Failure, OrExit as _},
-    serve::read_address,
 };
+use tegata_http::serve::read_address;
+use tegata_party::client::Client;
 use tegata_protocol::{Time, ticket::CHECK_DATA_LIMIT};
 
 use super::{Common, now, print_json};

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
+use tegata_cli::exit::{Exit, Failure, OrExit as _};
 use tegata_pages::Language;
-use tegata_program::exit::{Exit, Failure, OrExit as _};
 use tegata_protocol::{PartyNumber, VerifyingKey};
 
 use super::{Common, hex, print_json};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use serde::Serialize;
-use tegata_program::{
+use tegata_cli::{
     clock,
     data::DataArgs,
     exit::{self, Exit, Failure},

@@ -1,6 +1,6 @@
 //! Opening a gate with its events chosen, for the commands that admit.
 
-use tegata_program::{
+use tegata_cli::{
     config,
     data::Lock,
     exit::{Exit, Failure},

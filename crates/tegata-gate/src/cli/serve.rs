@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use tegata_program::{
-    exit::{Exit, Failure},
-    serve::{Bound, ListenArgs, Stop, runtime},
-};
+use tegata_cli::exit::{Exit, Failure};
+use tegata_http::serve::{Bound, ListenArgs, Stop, runtime};
 
 use super::{Common, open};
 use crate::{

@@ -1,7 +1,7 @@
 //! `tegata-gate status`.
 
 use serde::Serialize;
-use tegata_program::exit::{Exit, Failure};
+use tegata_cli::exit::{Exit, Failure};
 
 use super::{
     Common,

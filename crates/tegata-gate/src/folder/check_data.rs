@@ -9,8 +9,8 @@
 //! use. Cut afterwards: the next start finishes the loading. So a `.sealed` file that the log
 //! doesn't know is never the work of a power cut, and worth an alarm.
 
-use tegata_client::Client;
-use tegata_program::exit::{Exit, Failure};
+use tegata_cli::exit::{Exit, Failure};
+use tegata_party::client::Client;
 use tegata_protocol::{
     CLOCK_WINDOW, Digest, Malformed, PartyNumber, Role, SignedBytes, Time, Unverified, Verified,
     VerifyingKey,

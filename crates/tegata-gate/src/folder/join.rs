@@ -4,7 +4,7 @@
 //! is sent. Whatever breaks, the same command sends the same bytes again, and the centre answers
 //! what it answered the first time.
 
-use tegata_client::{Callee, Caller, Client, Prepared};
+use tegata_party::client::{Callee, Caller, Client, Prepared};
 use tegata_protocol::{
     MessageId, Role, SignedBytes, Time, Verified, cbor,
     envelope::Parcel,
@@ -50,7 +50,7 @@ impl Folder {
         client: &Client,
         now: Time,
     ) -> Result<Verified<PartyRecord>, FolderError> {
-        tegata_client::check_address(&joining.address)?;
+        tegata_party::client::check_address(&joining.address)?;
         let keys = self.keys_for(&joining.slip)?;
         if self.dir.file(RECORD)?.exists() {
             let record = self.own_record(&keys)?;
@@ -108,9 +108,9 @@ impl Folder {
     ) -> Result<CentreKeys, FolderError> {
         let bytes = client.get(keys.centre(), "/v1/certificates")?;
         let certificates: Certificates = cbor::decode(&bytes, 16 * 1024)
-            .map_err(|e| tegata_client::CallError::Certificates(e.into()))?;
+            .map_err(|e| tegata_party::client::CallError::Certificates(e.into()))?;
         let centre = CentreKeys::verify(keys.root(), &certificates, now)
-            .map_err(tegata_client::CallError::Certificates)?;
+            .map_err(tegata_party::client::CallError::Certificates)?;
         self.keep_certificates(certificates, now)?;
         Ok(centre)
     }

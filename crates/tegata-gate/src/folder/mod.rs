@@ -12,11 +12,11 @@
 
 use std::path::Path;
 
-use tegata_client::CallError;
-use tegata_program::{
+use tegata_cli::{
     data::{self, DataDir, Lock, Party},
     exit::{Exit, Failure},
 };
+use tegata_party::client::CallError;
 use tegata_protocol::{Malformed, PartyNumber, refusal::Refusal};
 
 pub use answer::LoadAnswer;

@@ -14,14 +14,14 @@
 use std::sync::{Arc, PoisonError};
 
 use tegata_card::command::{State as CardState, TICKET_SLOTS};
-use tegata_card::house::client::HouseClient;
-use tegata_card::house::{
-    CardNumber, Done, HouseRefusal, JobId, OrderId, Request, Response, Task, TicketTold, WireError,
-};
 use tegata_card::keys::Csn;
 use tegata_card::link::{Link, LinkError};
 use tegata_card::receipt::{Punch, Punched};
 use tegata_card::session::{select, selected};
+use tegata_card_service::client::HouseClient;
+use tegata_card_service::{
+    CardNumber, Done, HouseRefusal, JobId, OrderId, Request, Response, Task, TicketTold, WireError,
+};
 use tegata_protocol::{
     SignedBytes, Time, Unverified,
     refusal::Code,

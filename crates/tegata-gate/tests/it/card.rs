@@ -3,8 +3,8 @@
 
 use tegata_card::applet::Applet;
 use tegata_card::chip::Chip as _;
-use tegata_card::house::{CardNumber, Done, Request, Response, Task, TicketTold, WireError};
 use tegata_card::link::{Link, LinkError};
+use tegata_card_service::{CardNumber, Done, Request, Response, Task, TicketTold, WireError};
 use tegata_gate::{
     AskKeys, Circumstance, Closed, Gate, KeywordFailure, Tapped, Verdict,
     admission::{Batch, Roll, Shown, Store as _, TicketId},

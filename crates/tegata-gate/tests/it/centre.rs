@@ -10,7 +10,7 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use tegata_program::clock;
+use tegata_cli::clock;
 use tegata_protocol::{
     Digest, MessageId, OpeningKey, PartyNumber, Role, SignedBytes, SigningKey, Suite, Time,
     Unverified, Validity, cbor,

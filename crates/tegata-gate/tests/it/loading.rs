@@ -357,7 +357,7 @@ fn a_new_register_key_is_fetched_and_old_records_stay_good() {
     let record = crate::centre::renewed_register_key().sign(&neighbour.record());
     let own = tegata_gate::folder::Folder::open_existing(&folder.gate()).unwrap();
     let load = |record: Option<&[u8]>| {
-        let client = tegata_client::Client::default();
+        let client = tegata_party::client::Client::default();
         let loaded = own.load_renewing((&sealed, record), &client, later.now);
         loaded.map(drop).map_err(|error| error.word())
     };

@@ -9,8 +9,8 @@ use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 use tegata_card::chip::Hardware as _;
-use tegata_card::house::{self, Task};
 use tegata_card::image::FileMemory;
+use tegata_card_service::{self, Task};
 use tegata_protocol::ticket::{Holder, Ticket};
 
 use crate::{
@@ -113,7 +113,7 @@ fn card_program() -> PathBuf {
     let mut build = std::process::Command::new(env!("CARGO"));
     build
         .args(["build", "--quiet", "--locked", "--offline", "--package"])
-        .arg("tegata-card-program")
+        .arg("tegata-card-reader")
         .arg("--target-dir")
         .arg(folder.parent().unwrap());
     if folder.ends_with("release") {
@@ -149,8 +149,8 @@ fn card_and_keys(folder: &Folder) -> (PathBuf, PathBuf) {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            while let Ok(request) = house::receive(&mut stream) {
-                house::send(&mut stream, &world.say(request)).unwrap();
+            while let Ok(request) = tegata_card_service::receive(&mut stream) {
+                tegata_card_service::send(&mut stream, &world.say(request)).unwrap();
             }
         }
     });

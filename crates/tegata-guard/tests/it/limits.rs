@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use tegata_cli::data::{DataDir, Party};
 use tegata_guard::settings::Settings;
 use tegata_guard::{Guard, Patience, forward};
-use tegata_program::data::{DataDir, Party};
-use tegata_program::serve::{Bound, Stop, loopback};
+use tegata_http::serve::{Bound, Stop, loopback};
 
 use crate::town::{Centre, Client, Place};
 

@@ -11,7 +11,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
-use tegata_program::serve::{Bound, Stop, Stopper};
+use tegata_http::serve::{Bound, Stop, Stopper};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -66,7 +66,7 @@ impl Place {
                 "the guard ended: {line}"
             );
         }
-        let address = tegata_program::serve::read_address(&self.data()).unwrap();
+        let address = tegata_http::serve::read_address(&self.data()).unwrap();
         GuardProcess {
             child,
             address,

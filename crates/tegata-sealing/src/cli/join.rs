@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use tegata_client::Client;
-use tegata_program::clock;
-use tegata_program::data::DataDir;
-use tegata_program::exit::Failure;
+use tegata_cli::clock;
+use tegata_cli::data::DataDir;
+use tegata_cli::exit::Failure;
+use tegata_party::client::Client;
 use tegata_protocol::Time;
 use tegata_protocol::joining::Slip;
 
@@ -44,7 +44,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let slip = read_slip(&arguments)?;
     let dir = DataDir::open(&arguments.usual.data.data, PARTY)?;
     let _lock = dir.lock()?;
-    tegata_client::check_address(&arguments.address).map_err(Failure::usage)?;
+    tegata_party::client::check_address(&arguments.address).map_err(Failure::usage)?;
     let application = Application {
         name: arguments.name,
         address: arguments.address,

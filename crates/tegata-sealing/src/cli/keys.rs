@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use tegata_program::exit::{Exit, Failure};
+use tegata_cli::exit::{Exit, Failure};
 use tegata_protocol::PartyNumber;
 
 use super::{Usual, ended, read_in, say, shown};

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
-use tegata_client::{CallError, Client};
-use tegata_program::data::{DataArgs, DataDir, Party};
-use tegata_program::exit::{Exit, Failure, OrExit as _};
-use tegata_program::logs::LogArgs;
-use tegata_program::{clock, config};
+use tegata_cli::data::{DataArgs, DataDir, Party};
+use tegata_cli::exit::{Exit, Failure, OrExit as _};
+use tegata_cli::logs::LogArgs;
+use tegata_cli::{clock, config};
+use tegata_party::client::{CallError, Client};
 use tegata_protocol::Time;
 
 use crate::identity::{Centre, Identity};
@@ -87,7 +87,7 @@ enum Command {
 /// # Errors
 /// [`Failure`], ready to be shown.
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
-    tegata_program::logs::init(PROGRAM, arguments.log.format);
+    tegata_cli::logs::init(PROGRAM, arguments.log.format);
     match arguments.command {
         Command::Join(arguments) => join::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use tegata_program::exit::Failure;
+use tegata_cli::exit::Failure;
 use tegata_protocol::order::{self, ProgramEntry};
 
 use super::{Usual, failed, read_in, say, shown};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use tegata_program::config;
-use tegata_program::exit::Failure;
-use tegata_program::serve::{self, Bound, Hosts, Stop};
+use tegata_cli::config;
+use tegata_cli::exit::Failure;
+use tegata_http::serve::{self, Bound, Hosts, Stop};
 
 use super::{Ask, Usual, failed, open, say};
 use crate::keeper::Keeper;

@@ -1,8 +1,8 @@
 //! `tegata-sealing stock`, `shop add`.
 
 use serde_json::json;
-use tegata_client::Client;
-use tegata_program::exit::Failure;
+use tegata_cli::exit::Failure;
+use tegata_party::client::Client;
 use tegata_protocol::order::Pile;
 
 use super::{Usual, failed, say};

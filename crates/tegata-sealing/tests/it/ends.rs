@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use rusqlite::{Connection, TransactionBehavior};
-use tegata_client::{Caller, Client};
-use tegata_forms::open::{self, Arrival};
-use tegata_forms::stocker::{self, Party};
-use tegata_forms::token::{self, Cart};
-use tegata_forms::{Bare, Epochs, FormsError, Host, Own, Rules, SCHEMA, Settings, Stocker, keys};
-use tegata_program::data::DataDir;
+use tegata_cli::data::DataDir;
+use tegata_orders::open::{self, Arrival};
+use tegata_orders::stocker::{self, Party};
+use tegata_orders::token::{self, Cart};
+use tegata_orders::{Bare, Epochs, FormsError, Host, Own, Rules, SCHEMA, Settings, Stocker, keys};
+use tegata_party::client::{Caller, Client};
 use tegata_protocol::order::{
     Binding, KeySource, Maker, OrderForm, OrderKey, SealedOrder, cart_digest,
 };
@@ -32,7 +32,7 @@ struct Desk {
 impl Desk {
     fn new(shop: Shop, open: &Open, settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let party = tegata_program::data::Party::new("tegata-shop", 1);
+        let party = tegata_cli::data::Party::new("tegata-shop", 1);
         let dir = DataDir::open(folder.path(), party).unwrap();
         let epochs = Epochs::open(&dir, Arc::new(Bare), shop.time.now()).unwrap();
         let database = Connection::open(folder.path().join("shop.db")).unwrap();

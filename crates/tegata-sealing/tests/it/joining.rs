@@ -1,6 +1,6 @@
 //! Joining (M2, M3), across broken connections.
 
-use tegata_client::Client;
+use tegata_party::client::Client;
 use tegata_protocol::joining::Slip;
 use tegata_protocol::refusal::Code;
 use tegata_protocol::{PartyNumber, Role};
@@ -51,7 +51,7 @@ fn a_refusal_is_told_and_leaves_nothing_behind() {
     let slip = town.centre.slip(Town::number());
     join(&town, &slip).unwrap();
     let thief = tempfile::tempdir().unwrap();
-    let dir = tegata_program::data::DataDir::open(thief.path(), tegata_sealing::cli::PARTY);
+    let dir = tegata_cli::data::DataDir::open(thief.path(), tegata_sealing::cli::PARTY);
     let (client, application) = (Client::default(), Town::application());
     let refused = joining::join(&dir.unwrap(), &client, &slip, &application, town.time.now());
     match refused {

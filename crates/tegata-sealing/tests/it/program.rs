@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 
-use tegata_client::{Callee, Client, Prepared};
+use tegata_party::client::{Callee, Client, Prepared};
 use tegata_protocol::order::{KeysWanted, MadeKeys, Maker, Stock, StockInquiry};
 use tegata_protocol::record::PartyRecord;
 use tegata_protocol::{SignedBytes, SigningKey, Suite, Verified};

@@ -7,8 +7,8 @@ use std::sync::{Arc, LazyLock};
 
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
-use tegata_client::{Answer, CallError, Callee, Caller, Client, Prepared};
-use tegata_program::data::DataDir;
+use tegata_cli::data::DataDir;
+use tegata_party::client::{Answer, CallError, Callee, Caller, Client, Prepared};
 use tegata_protocol::envelope::Body;
 use tegata_protocol::order::{
     CartToken, HandOut, KeyKind, KeyScope, KeySource, Maker, OpeningHalf, OrderId, OrderKey,
@@ -48,7 +48,7 @@ impl Moment {
 
     /// The machine's own time, as programs see it.
     pub(crate) fn real() -> Self {
-        Self(Arc::new(AtomicU64::new(tegata_program::clock::now())))
+        Self(Arc::new(AtomicU64::new(tegata_cli::clock::now())))
     }
 
     pub(crate) fn now(&self) -> Time {

@@ -1,6 +1,6 @@
 //! Keys that shops put in stock: all or none, once, from whoever the register knows.
 
-use tegata_client::{Answer, Callee, Client, Prepared};
+use tegata_party::client::{Answer, Callee, Client, Prepared};
 use tegata_protocol::envelope::Reply;
 use tegata_protocol::order::{
     KeySource, KeysWanted, MadeKeys, Maker, OrderKey, Stock, StockInquiry, StockUpload,
@@ -216,7 +216,10 @@ fn the_record_is_needed_once_and_a_newer_one_is_taken_over() {
         Prepared::new(caller, &callee, head, StockInquiry {}, None, &mut rng()).unwrap()
     };
     let unknown = shop.send::<Stock>(&open, &bare()).unwrap_err();
-    assert!(matches!(unknown, tegata_client::CallError::Unreadable(_)));
+    assert!(matches!(
+        unknown,
+        tegata_party::client::CallError::Unreadable(_)
+    ));
     shop.fill(&open, 1);
     shop.send::<Stock>(&open, &bare())
         .unwrap()
@@ -327,7 +330,7 @@ fn the_centre_has_keys_like_a_shop() {
     let key = shop.make_as(|key| key.recipient = PartyNumber::CENTRE);
     let claimed = Unverified::<OrderKey>::parse(key.signed).unwrap();
     let signed = town.centre.receipts.sign(claimed.claimed());
-    let caller = tegata_client::Caller {
+    let caller = tegata_party::client::Caller {
         number: PartyNumber::CENTRE,
         signing: &town.centre.receipts,
         opening: &town.centre.opening,

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
-use tegata_program::config::{self, mistake_at};
+use tegata_cli::config::{self, mistake_at};
 use tegata_protocol::purchase::{MAX_QUANTITY, Rounding, TaxMode, TaxRate};
 use tegata_protocol::ticket::Bet;
 use tegata_protocol::{Amount, Currency, Malformed, SeriesId, Time, Validity};
@@ -50,7 +50,7 @@ fn malformed(span: Range<usize>) -> impl FnOnce(Malformed) -> Mistake {
 /// [`config::Error`], with line, column and what was expected where the file is at fault.
 pub fn file(path: &Path) -> Result<Catalogue, config::Error> {
     let bytes = std::fs::read(path).map_err(|source| {
-        config::Error::from(tegata_program::data::Error::Io {
+        config::Error::from(tegata_cli::data::Error::Io {
             action: "read",
             path: path.to_owned(),
             source,

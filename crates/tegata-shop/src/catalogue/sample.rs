@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use tegata_program::data;
+use tegata_cli::data;
 
 macro_rules! file {
     ($name:literal) => {

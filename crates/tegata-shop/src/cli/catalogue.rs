@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use tegata_program::exit::Failure;
+use tegata_cli::exit::Failure;
 
 use super::{say, shown};
 use crate::catalogue::{self, read};

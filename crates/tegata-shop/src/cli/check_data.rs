@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use tegata_client::Client;
-use tegata_program::clock;
-use tegata_program::exit::{Exit, Failure};
-use tegata_program::password::PasswordOnly;
+use tegata_cli::clock;
+use tegata_cli::exit::{Exit, Failure};
+use tegata_cli::password::PasswordOnly;
+use tegata_party::client::Client;
 use tegata_protocol::record::PartyRecord;
 use tegata_protocol::{SeriesId, SignedBytes, Time};
 

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use tegata_client::Client;
-use tegata_program::clock;
-use tegata_program::data::DataDir;
-use tegata_program::exit::Failure;
-use tegata_program::password::PasswordOnly;
+use tegata_cli::clock;
+use tegata_cli::data::DataDir;
+use tegata_cli::exit::Failure;
+use tegata_cli::password::PasswordOnly;
+use tegata_party::client::Client;
 use tegata_protocol::Time;
 use tegata_protocol::joining::Slip;
 

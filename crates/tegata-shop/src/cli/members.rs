@@ -2,9 +2,9 @@
 
 use clap::Subcommand;
 use serde_json::json;
-use tegata_forms::keys;
-use tegata_program::clock;
-use tegata_program::exit::Failure;
+use tegata_cli::clock;
+use tegata_cli::exit::Failure;
+use tegata_orders::keys;
 use tegata_protocol::{PartyNumber, Time};
 
 use super::{Usual, failed, sales, say};

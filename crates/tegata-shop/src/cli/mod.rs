@@ -4,13 +4,13 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use tegata_program::data::{DataArgs, DataDir, Party};
-use tegata_program::exit::{Exit, Failure, OrExit as _};
-use tegata_program::logs::LogArgs;
-use tegata_program::password::{Password, PasswordOnly};
+use tegata_cli::data::{DataArgs, DataDir, Party};
+use tegata_cli::exit::{Exit, Failure, OrExit as _};
+use tegata_cli::logs::LogArgs;
+use tegata_cli::password::{Password, PasswordOnly};
 
-use tegata_client::CallError;
-use tegata_forms::FormsError;
+use tegata_orders::FormsError;
+use tegata_party::client::CallError;
 
 use crate::joining::JoinError;
 use crate::keys::KeysError;
@@ -94,7 +94,7 @@ enum Command {
 /// # Errors
 /// [`Failure`], ready to be shown.
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
-    tegata_program::logs::init(PROGRAM, arguments.log.format);
+    tegata_cli::logs::init(PROGRAM, arguments.log.format);
     match arguments.command {
         Command::Join(arguments) => join::run(arguments),
         Command::Serve(arguments) => serve::run(*arguments),

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 use serde_json::json;
-use tegata_forms::OrderKeys;
-use tegata_program::clock;
-use tegata_program::exit::{Exit, Failure};
-use tegata_program::password::PasswordOnly;
+use tegata_cli::clock;
+use tegata_cli::exit::{Exit, Failure};
+use tegata_cli::password::PasswordOnly;
+use tegata_orders::OrderKeys;
 use tegata_protocol::order::{OrderForm, OrderId};
 use tegata_protocol::{Time, TransactionNumber};
 
@@ -82,7 +82,7 @@ enum Command {
     /// Print all orders as CSV, safe for spreadsheets
     Csv {
         #[command(flatten)]
-        data: tegata_program::data::DataArgs,
+        data: tegata_cli::data::DataArgs,
 
         /// With names and addresses; each opening is noted
         #[arg(long)]

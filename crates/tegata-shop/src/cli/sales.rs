@@ -3,9 +3,9 @@
 use rand_core::Rng as _;
 use serde::Serialize;
 use serde_json::json;
-use tegata_program::exit::Failure;
-use tegata_program::serve::read_address;
-use tegata_program::{clock, config};
+use tegata_cli::exit::Failure;
+use tegata_cli::{clock, config};
+use tegata_http::serve::read_address;
 use tegata_protocol::ticket::{Serial, SeriesRecord, Ticket};
 use tegata_protocol::{Digest, SeriesId, Time, TransactionNumber, Unverified};
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use axum::Router;
 use serde_json::json;
-use tegata_client::Client;
-use tegata_forms::stocker;
-use tegata_program::exit::Failure;
-use tegata_program::password::PasswordOnly;
-use tegata_program::serve::{self, Bound, Hosts, Stop};
-use tegata_program::{clock, config};
+use tegata_cli::exit::Failure;
+use tegata_cli::password::PasswordOnly;
+use tegata_cli::{clock, config};
+use tegata_http::serve::{self, Bound, Hosts, Stop};
+use tegata_orders::stocker;
+use tegata_party::client::Client;
 use tegata_protocol::Time;
 use tegata_protocol::order::Maker;
 use tokio::signal::unix::{SignalKind, signal};
@@ -92,7 +92,7 @@ fn router(shop: &Arc<Shop>, settings: &Settings) -> Router {
 
 pub(super) fn open(
     password: &PasswordOnly,
-    dir: &tegata_program::data::DataDir,
+    dir: &tegata_cli::data::DataDir,
     settings: &Settings,
 ) -> Result<Arc<Shop>, OpenError> {
     let identity = Identity::read(dir)?.ok_or(JoinError::NotJoined)?;

@@ -5,8 +5,8 @@
 //! know who pays, and the receipt names nobody. It's stored before the capture is signed, the capture
 //! before it's sent, so the same bytes go out again after a crash.
 
-use tegata_client::Answer;
-use tegata_forms::FormsError;
+use tegata_orders::FormsError;
+use tegata_party::client::Answer;
 use tegata_protocol::envelope::{Message, Parcel};
 use tegata_protocol::order::{CardForm, CardKept};
 use tegata_protocol::payment::{
@@ -215,7 +215,7 @@ impl Courier {
         let found = self
             .shop
             .store()
-            .read(|tables| tegata_forms::open::receipt(tables.connection(), order.id));
+            .read(|tables| tegata_orders::open::receipt(tables.connection(), order.id));
         let missing = || StoreError::damaged("an order without its receipt");
         let found = found.map_err(|e: FormsError| StoreError::damaged(e.to_string()))?;
         Ok(found.ok_or_else(missing)?)

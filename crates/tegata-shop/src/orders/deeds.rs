@@ -1,8 +1,8 @@
 //! What the owner does with an order, on the page or by command: both come here, and each deed is noted
 //! in the order's events with who did it.
 
-use tegata_forms::FormsError;
-use tegata_forms::kept::{self, OrderKeys};
+use tegata_orders::FormsError;
+use tegata_orders::kept::{self, OrderKeys};
 use tegata_protocol::Time;
 use tegata_protocol::order::{OrderForm, OrderId};
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use tegata_client::Caller;
-use tegata_forms::stocker::Party;
-use tegata_forms::{FormsError, Host};
+use tegata_orders::stocker::Party;
+use tegata_orders::{FormsError, Host};
+use tegata_party::client::Caller;
 use tegata_protocol::{Time, VerifyingKey};
 
 use crate::shop::Shop;

@@ -11,9 +11,9 @@
 
 use std::sync::Arc;
 
-use tegata_forms::kept::OrderKeys;
-use tegata_forms::open::{Arrival, OpenError, Opened, Sought, Taken, shortening};
-use tegata_forms::{FormsError, Own};
+use tegata_orders::kept::OrderKeys;
+use tegata_orders::open::{Arrival, OpenError, Opened, Sought, Taken, shortening};
+use tegata_orders::{FormsError, Own};
 use tegata_pages::Language;
 use tegata_pages::order::Erase;
 use tegata_protocol::order::{FieldValue, Maker, OrderForm, OrderId};
@@ -126,7 +126,7 @@ fn open(shop: &Shop, sealing: &Sealing, bytes: &[u8], now: Time) -> Result<Arriv
     end_key_with_token(shop, bytes, now)?;
     let sought = shop.store().read(|tables| {
         let (connection, epochs) = (tables.connection(), &sealing.epochs);
-        tegata_forms::open::find(connection, shop.own(), epochs, bytes, now)
+        tegata_orders::open::find(connection, shop.own(), epochs, bytes, now)
     });
     match sought? {
         Sought::Known(receipt) => Ok(Arrival::Known(receipt)),

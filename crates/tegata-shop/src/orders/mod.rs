@@ -24,9 +24,9 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use tegata_forms::kept::OrderKeys;
-use tegata_forms::{Cover, Epochs, Rules};
-use tegata_program::data::DataDir;
+use tegata_cli::data::DataDir;
+use tegata_orders::kept::OrderKeys;
+use tegata_orders::{Cover, Epochs, Rules};
 use tegata_protocol::order::Maker;
 use tegata_protocol::{Time, VerifyingKey};
 use zeroize::Zeroizing;
@@ -78,14 +78,14 @@ impl Sealing {
     /// Opens what lies in the data folder for it. The frames stand at the address `frames`.
     ///
     /// # Errors
-    /// [`tegata_forms::FormsError`].
+    /// [`tegata_orders::FormsError`].
     pub fn open(
         dir: &DataDir,
         keys: &Arc<Keys>,
         rules: Rules,
         frames: &str,
         now: Time,
-    ) -> Result<Self, tegata_forms::FormsError> {
+    ) -> Result<Self, tegata_orders::FormsError> {
         let cover = cover(keys);
         Ok(Self {
             rules,

@@ -1,6 +1,6 @@
 //! The cart token: the shop's signed word that it waits for an order at today's prices.
 
-use tegata_forms::open::OpenError;
+use tegata_orders::open::OpenError;
 use tegata_protocol::order::{CartLine, MAX_CART_LINES, OrderId, cart_digest};
 use tegata_protocol::refusal::{Code, Refusal};
 use tegata_protocol::{PartyNumber, SignedBytes};
@@ -40,8 +40,8 @@ pub fn issue(
     }
     let catalogue = shop.catalogue();
     let priced = cart::price(&catalogue, lines)?;
-    let wanted = tegata_forms::token::Cart {
-        order: tegata_forms::token::new_order(),
+    let wanted = tegata_orders::token::Cart {
+        order: tegata_orders::token::new_order(),
         digest: cart_digest(lines),
         total: Some(priced.totals.total),
         member,
@@ -50,7 +50,7 @@ pub fn issue(
         super::intake::check_stock(tables, &priced, shop.rules().unpaid_share)?;
         let (rules, now) = (&sealing.rules, shop.now());
         let issued =
-            tegata_forms::token::issue(tables.connection(), shop.own(), rules, wanted, now);
+            tegata_orders::token::issue(tables.connection(), shop.own(), rules, wanted, now);
         issued.map_err(|e: OpenError| Untaken::from(e))
     })?;
     Ok(Issued {

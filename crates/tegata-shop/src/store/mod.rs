@@ -35,7 +35,7 @@ pub const FILE: &str = "shop.db";
 /// What each version adds to the one before.
 const SCHEMAS: [&[&str]; 2] = [
     &[include_str!("schema.sql")],
-    &[include_str!("goods.sql"), tegata_forms::SCHEMA],
+    &[include_str!("goods.sql"), tegata_orders::SCHEMA],
 ];
 /// `PRAGMA user_version` of the newest schema.
 const VERSION: i64 = 2;

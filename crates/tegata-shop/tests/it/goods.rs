@@ -1,7 +1,7 @@
 //! A shop that sells goods by post, and a customer who seals an order without a browser.
 
-use tegata_forms::keys::{self, Wanted};
-use tegata_forms::{FormsError, Settings};
+use tegata_orders::keys::{self, Wanted};
+use tegata_orders::{FormsError, Settings};
 use tegata_protocol::order::{
     Binding, CartLine, CartToken, Field, FieldValue, KeySource, OrderForm, OrderKey, OrderReceipt,
     SealedOrder, program_digest,
@@ -157,7 +157,7 @@ pub(crate) fn key(open: &Open) -> Verified<OrderKey> {
     };
     let new = keys::NewKeys::grow(own, &wanted, 1, now).unwrap();
     let epochs = sealing.epochs.clone();
-    let signed = tegata_forms::Host::write(&Hosting(shop.clone()), move |connection| {
+    let signed = tegata_orders::Host::write(&Hosting(shop.clone()), move |connection| {
         Ok::<_, FormsError>(new.store(connection, &epochs)?.remove(0))
     });
     let key = Unverified::<OrderKey>::parse(signed.unwrap()).unwrap();

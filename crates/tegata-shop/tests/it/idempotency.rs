@@ -1,6 +1,6 @@
 //! A message sent twice has the effect and the reply of once (T4), for ever.
 
-use tegata_client::{Client, Prepared};
+use tegata_party::client::{Client, Prepared};
 use tegata_protocol::envelope::Reply;
 use tegata_protocol::purchase::{Offer, Wish};
 use tegata_protocol::refusal::Code;
@@ -11,8 +11,8 @@ use crate::town::{Member, Open, Town, catalogue, seats};
 
 fn reply(member: &Member, open: &Open, prepared: &Prepared) -> SignedBytes {
     match member.send(open, prepared).unwrap() {
-        tegata_client::Answer::Accepted { reply, .. } => reply.signed().clone(),
-        tegata_client::Answer::Refused(refusal) => refusal.signed().clone(),
+        tegata_party::client::Answer::Accepted { reply, .. } => reply.signed().clone(),
+        tegata_party::client::Answer::Refused(refusal) => refusal.signed().clone(),
     }
 }
 
@@ -128,7 +128,7 @@ fn a_message_sent_fifty_times_at_once_holds_once() {
     });
     assert!(replies.windows(2).all(|pair| pair[0] == pair[1]));
     assert_eq!(open.left(7), 8);
-    let offer: Result<tegata_client::Answer<Offer>, _> =
+    let offer: Result<tegata_party::client::Answer<Offer>, _> =
         Client::default().call(member.caller(), &open.callee(), &prepared);
     offer.unwrap().accepted().unwrap();
 }

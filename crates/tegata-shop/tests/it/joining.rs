@@ -1,7 +1,7 @@
 //! Joining (M2, M3), across broken connections.
 
-use tegata_client::{CallError, Client};
-use tegata_program::password::Password;
+use tegata_cli::password::Password;
+use tegata_party::client::{CallError, Client};
 use tegata_protocol::joining::{Registration, Slip};
 use tegata_protocol::refusal::Code;
 use tegata_protocol::{PartyNumber, Role};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tegata_forms::Settings;
+use tegata_orders::Settings;
 use tegata_protocol::order::{Field, FieldValue, OrderForm};
 use tegata_protocol::payment::Mode;
 use tegata_protocol::purchase::{Bill, DeliveryKind};

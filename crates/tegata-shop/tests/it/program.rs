@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use tegata_client::{Client, Prepared};
+use tegata_party::client::{Client, Prepared};
 use tegata_protocol::payment::Mode;
 use tegata_protocol::purchase::{Offer, Wish};
 use tegata_protocol::record::{PartyKeys, PartyRecord, Status};
@@ -23,7 +23,7 @@ fn always(quota: u32) -> String {
 /// A town at the machine's own time, as the program sees it.
 fn town(quota: u32) -> Town {
     let time = Moment::new();
-    time.set(Time::from_secs(tegata_program::clock::now()));
+    time.set(Time::from_secs(tegata_cli::clock::now()));
     Town::at(time, &always(quota))
 }
 
@@ -114,7 +114,7 @@ impl Serving {
     }
 
     fn prepare(&self, member: &Member) -> Prepared {
-        let callee = tegata_client::Callee::party(&self.record(), Some(&self.address));
+        let callee = tegata_party::client::Callee::party(&self.record(), Some(&self.address));
         member.prepare_for(&callee, Wish::Reservation(seats(1)))
     }
 
@@ -122,16 +122,18 @@ impl Serving {
         &self,
         member: &Member,
         prepared: &Prepared,
-        callee: &tegata_client::Callee,
+        callee: &tegata_party::client::Callee,
     ) -> Option<SignedBytes> {
-        let callee = tegata_client::Callee {
+        let callee = tegata_party::client::Callee {
             address: self.address.clone(),
             ..callee.clone()
         };
         let answer = Client::default().call::<Offer>(member.caller(), &callee, prepared);
         match answer {
-            Ok(tegata_client::Answer::Accepted { reply, .. }) => Some(reply.signed().clone()),
-            Ok(tegata_client::Answer::Refused(refusal)) => Some(refusal.signed().clone()),
+            Ok(tegata_party::client::Answer::Accepted { reply, .. }) => {
+                Some(reply.signed().clone())
+            }
+            Ok(tegata_party::client::Answer::Refused(refusal)) => Some(refusal.signed().clone()),
             Err(_) => None,
         }
     }
@@ -152,7 +154,7 @@ fn the_commands_from_letter_to_check_data() {
     let second = run(&town, &["serve", "--listen", "127.0.0.1:0"]);
     assert_eq!(second.status.code(), Some(1), "another one has the folder");
     let member = town.member();
-    let callee = tegata_client::Callee::party(&serving.record(), Some(&serving.address));
+    let callee = tegata_party::client::Callee::party(&serving.record(), Some(&serving.address));
     let answer = Client::default()
         .call::<Offer>(member.caller(), &callee, &serving.prepare(&member))
         .unwrap();
@@ -285,7 +287,7 @@ fn killed_while_delivering_it_delivers_everything_once() {
     join(&town);
     let mut serving = serve(&town, &[]);
     let members: Vec<Member> = (0..BILLS).map(|_| town.member()).collect();
-    let callee = tegata_client::Callee::party(&serving.record(), Some(&serving.address));
+    let callee = tegata_party::client::Callee::party(&serving.record(), Some(&serving.address));
     for member in &members {
         let prepared = member.prepare_for(&callee, Wish::Reservation(seats(1)));
         let answer = Client::default().call::<Offer>(member.caller(), &callee, &prepared);
@@ -314,7 +316,7 @@ fn killed_under_load_it_forgets_nothing_that_it_said() {
     join(&town);
     let members: Vec<Member> = (0..40).map(|_| town.member()).collect();
     let mut serving = serve(&town, &[]);
-    let callee = tegata_client::Callee::party(&serving.record(), None);
+    let callee = tegata_party::client::Callee::party(&serving.record(), None);
     let prepared: Vec<Prepared> = members
         .iter()
         .map(|member| member.prepare_for(&callee, Wish::Reservation(seats(1))))
@@ -357,7 +359,7 @@ fn under_fire(
     serving: &mut Serving,
     members: &[Member],
     prepared: &[Prepared],
-    callee: &tegata_client::Callee,
+    callee: &tegata_party::client::Callee,
     round: usize,
 ) -> Vec<Option<SignedBytes>> {
     let (told, answered) = std::sync::mpsc::channel();
@@ -369,7 +371,7 @@ fn under_fire(
             .map(|(member, prepared)| {
                 let (told, address) = (told.clone(), address.clone());
                 scope.spawn(move || {
-                    let callee = tegata_client::Callee {
+                    let callee = tegata_party::client::Callee {
                         address,
                         ..callee.clone()
                     };
@@ -377,10 +379,10 @@ fn under_fire(
                         Client::default().call::<Offer>(member.caller(), &callee, prepared);
                     let _gone = told.send(());
                     match answer {
-                        Ok(tegata_client::Answer::Accepted { reply, .. }) => {
+                        Ok(tegata_party::client::Answer::Accepted { reply, .. }) => {
                             Some(reply.signed().clone())
                         }
-                        Ok(tegata_client::Answer::Refused(r)) => Some(r.signed().clone()),
+                        Ok(tegata_party::client::Answer::Refused(r)) => Some(r.signed().clone()),
                         Err(_) => None,
                     }
                 })

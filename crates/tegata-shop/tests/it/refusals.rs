@@ -1,6 +1,6 @@
 //! Every refusal has its own code, and the smallest that holds is the answer.
 
-use tegata_client::{CallError, Callee, Client, Prepared};
+use tegata_party::client::{CallError, Callee, Client, Prepared};
 use tegata_protocol::envelope::{Envelope, Parcel};
 use tegata_protocol::purchase::{Keyword, PurchaseRequest, Reservation, Wish};
 use tegata_protocol::record::{PartyKeys, PartyRecord, Status};
@@ -350,11 +350,11 @@ fn unreadable(town: &Town, open: &Open, good: &[u8]) -> Vec<(&'static str, Vec<u
     };
     let mut changed = good.to_vec();
     *changed.last_mut().unwrap() ^= 1;
-    let forged = tegata_client::Caller {
+    let forged = tegata_party::client::Caller {
         signing: &other.everyday,
         ..member.caller()
     };
-    let pretended = tegata_client::Caller {
+    let pretended = tegata_party::client::Caller {
         number: other.number,
         ..member.caller()
     };
@@ -464,7 +464,7 @@ fn own_record(member: &Member, town: &Town) -> tegata_protocol::SignedBytes {
 fn a_wallet_learns_that_it_was_unreadable() {
     let town = Town::new(&catalogue(9));
     let (open, member, other) = (town.open(), town.member(), town.member());
-    let caller = tegata_client::Caller {
+    let caller = tegata_party::client::Caller {
         signing: &other.everyday,
         ..member.caller()
     };
@@ -521,8 +521,8 @@ fn a_member_who_asks_without_end_is_told_to_wait_and_nothing_is_kept() {
     let words = || Wish::Inquiry("Are you open?".into());
     let first = member.prepare(&open, words());
     let answered = || match member.send(&open, &first).unwrap() {
-        tegata_client::Answer::Refused(refusal) => refusal.into_value().id,
-        tegata_client::Answer::Accepted { .. } => panic!("words are no reservation"),
+        tegata_party::client::Answer::Refused(refusal) => refusal.into_value().id,
+        tegata_party::client::Answer::Accepted { .. } => panic!("words are no reservation"),
     };
     let answer = answered();
     for _ in 0..9 {
@@ -555,7 +555,7 @@ fn a_member_who_asks_without_end_is_told_to_wait_and_nothing_is_kept() {
     town.time.pass(1);
     assert!(matches!(
         member.send(&open, &prepared),
-        Ok(tegata_client::Answer::Refused(_))
+        Ok(tegata_party::client::Answer::Refused(_))
     ));
 }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use tegata_client::{Answer, CallError, Callee, Caller, Client, Prepared};
-use tegata_program::data::DataDir;
+use tegata_cli::data::DataDir;
+use tegata_party::client::{Answer, CallError, Callee, Caller, Client, Prepared};
 use tegata_protocol::envelope::{Message, Sealed};
 use tegata_protocol::purchase::{Delivery, Offer, PurchaseRequest, Reservation, Wish};
 use tegata_protocol::record::{PartyKeys, Status};

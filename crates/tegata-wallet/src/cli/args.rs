@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tegata_program::{
+use tegata_cli::{
     logs::LogArgs,
     password::{PasswordA, PasswordB, PasswordNew},
 };
@@ -528,7 +528,7 @@ session is open, other wallet programs can read this wallet, not write it.
 An IC card is reached through the program tegata-card, as by the command `card`.")]
 pub(super) struct ServeArgs {
     #[command(flatten)]
-    pub(super) listen: tegata_program::serve::ListenArgs,
+    pub(super) listen: tegata_http::serve::ListenArgs,
     #[command(flatten)]
     pub(super) card: super::card::PageReaderArgs,
 }

@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use tegata_program::password::{self, PasswordA, PasswordB};
+use tegata_cli::password::{self, PasswordA, PasswordB};
 use tegata_protocol::purchase::Keyword;
 use zeroize::Zeroizing;
 
@@ -14,7 +14,7 @@ use crate::{
     error::WalletError,
     vault::{Password, PasswordForm, Passwords},
 };
-use tegata_program::exit::Failure;
+use tegata_cli::exit::Failure;
 
 /// Passwords as they were given, to be turned into the vault's as often as needed.
 pub(super) struct Given(Option<password::Password>);

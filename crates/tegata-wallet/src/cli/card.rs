@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tegata_card::helper::Helper;
-use tegata_program::{
+use tegata_cli::{
     clock,
     exit::{Exit, Failure},
     password::{PasswordA, PasswordB},

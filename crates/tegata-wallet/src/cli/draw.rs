@@ -10,7 +10,7 @@ use std::{
 
 use clap::Args;
 use serde_json::json;
-use tegata_program::exit::Failure;
+use tegata_cli::exit::Failure;
 
 use super::{
     ask,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
-use tegata_program::exit::Failure;
+use tegata_cli::exit::Failure;
 use tegata_protocol::{
     Digest, SeriesId, Time,
     payment::Mode,

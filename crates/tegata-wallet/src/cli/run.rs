@@ -8,8 +8,8 @@ use std::{
 
 use serde::Serialize;
 use serde_json::json;
-use tegata_client::Client;
-use tegata_program::{clock, exit::Failure, logs, password::PasswordA, progress};
+use tegata_cli::{clock, exit::Failure, logs, password::PasswordA, progress};
+use tegata_party::client::Client;
 use tegata_protocol::{Amount, Currency, Time, prepaid::Funding};
 
 use super::{

@@ -15,8 +15,8 @@ use tegata_card::{
     link::{Link, LinkError},
     session::{select, selected},
 };
-use tegata_client::{Answer, Caller, Prepared};
-use tegata_program::exit::Exit;
+use tegata_cli::exit::Exit;
+use tegata_party::client::{Answer, Caller, Prepared};
 use tegata_protocol::{
     Amount, CardNumber, Digest, MessageId, PartyNumber, PaymentId, Time, Verified,
     book::Done,

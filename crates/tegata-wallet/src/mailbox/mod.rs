@@ -11,7 +11,7 @@
 mod confirmation;
 mod delivery;
 
-use tegata_client::Caller;
+use tegata_party::client::Caller;
 use tegata_protocol::{
     Amount, MessageId, PartyNumber, PaymentId, SignedBytes, Time, Unverified, Verified,
     card::CardPaid,

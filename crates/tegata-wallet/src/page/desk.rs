@@ -9,7 +9,7 @@ use std::{
 use axum::http::{HeaderMap, header};
 use rand_core::Rng as _;
 use subtle::ConstantTimeEq;
-use tegata_program::clock;
+use tegata_cli::clock;
 use tegata_protocol::Time;
 
 use super::card::Seat;

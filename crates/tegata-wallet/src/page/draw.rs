@@ -25,14 +25,12 @@ use axum::{
 };
 use maud::{Markup, html};
 use serde::Deserialize;
+use tegata_cli::exit::Failure;
+use tegata_http::serve::{self, Bound, Hosts, Limits, Stop};
 use tegata_pages::{
     Language, Messages, Page, Role, Texts, Tone, dress, notice,
     pad::{self, Pad},
     secondary_button,
-};
-use tegata_program::{
-    exit::Failure,
-    serve::{self, Bound, Hosts, Limits, Stop},
 };
 use tokio::sync::Notify;
 use zeroize::Zeroizing;

@@ -36,12 +36,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use tegata_cli::{data::DataDir, exit::Failure};
+use tegata_http::serve::{self, Bound, Hosts, Stop};
 use tegata_pages::{Language, Messages, Texts, dress};
-use tegata_program::{
-    data::DataDir,
-    exit::Failure,
-    serve::{self, Bound, Hosts, Stop},
-};
 
 pub use desk::{CARD_WAIT, Desk, IDLE_SECONDS};
 

@@ -2,11 +2,11 @@
 
 use axum::http::{StatusCode, Uri};
 use maud::{Markup, html};
-use tegata_client::CallError;
 use tegata_pages::{
     Column, Field, Language, Link, Page, Refusal, Role, Table, Texts, Tile, Tone, button, code,
     danger_button, definitions, notice, tiles,
 };
+use tegata_party::client::CallError;
 use tegata_protocol::{Digest, Time, refusal::Code};
 
 use super::{

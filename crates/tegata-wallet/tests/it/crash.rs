@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use tegata_program::data::DataDir;
+use tegata_cli::data::DataDir;
 use tegata_wallet::{
     Wallet,
     entry::Entry,

@@ -355,7 +355,7 @@ fn the_page_prints_its_link_and_stops_when_told() {
         .unwrap();
     let (_, path) = link.split_once("wallet.localhost").unwrap();
     let (port, path) = path.split_once('/').unwrap();
-    let client = tegata_client::Client::default();
+    let client = tegata_party::client::Client::default();
     let address = format!("http://127.0.0.1{port}");
     let door = client.get(&address, &format!("/{path}")).unwrap();
     assert!(text(&door).contains("Password A"), "{}", text(&door));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tegata_client::Client;
+use tegata_party::client::Client;
 use tegata_protocol::{
     Digest, SeriesId, Unverified,
     joining::Details,

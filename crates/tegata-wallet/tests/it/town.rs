@@ -45,7 +45,7 @@ pub(crate) fn rng() -> UnwrapErr<SysRng> {
 }
 
 pub(crate) fn now() -> Time {
-    Time::from_secs(tegata_program::clock::now())
+    Time::from_secs(tegata_cli::clock::now())
 }
 
 pub(crate) fn yen(minor: u64) -> Amount {

@@ -15,11 +15,8 @@
 
 use std::collections::VecDeque;
 
-use tegata_card::{
-    command::State as CardPower,
-    house::{Done, Fate, HouseRefusal, JobId, OrderId, Request, Response, Task},
-    session::selected,
-};
+use tegata_card::{command::State as CardPower, session::selected};
+use tegata_card_service::{Done, Fate, HouseRefusal, JobId, OrderId, Request, Response, Task};
 use tegata_ledger::{CardState, HoldState};
 use tegata_protocol::{
     CardNumber, Digest, PartyNumber, PaymentId, SignedBytes, Time,

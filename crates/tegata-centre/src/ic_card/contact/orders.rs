@@ -1,6 +1,6 @@
 //! The orders that take money off a card or put it on.
 
-use tegata_card::house::{JobId, Money, OrderId, Request, Response};
+use tegata_card_service::{JobId, Money, OrderId, Request, Response};
 use tegata_protocol::{
     Amount, Digest, PaymentId, Time,
     card::{CardBytes, DebitOrder, Next},

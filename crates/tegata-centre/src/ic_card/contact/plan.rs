@@ -1,9 +1,7 @@
 //! What is to be done with a card in a contact, and what it has come to.
 
-use tegata_card::{
-    house::{Fate, Request, Response},
-    session::select,
-};
+use tegata_card::session::select;
+use tegata_card_service::{Fate, Request, Response};
 use tegata_ledger::{CardState, Hold, HoldState};
 use tegata_protocol::{
     PaymentId, Time,

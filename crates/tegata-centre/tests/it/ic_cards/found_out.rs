@@ -11,7 +11,6 @@ use crate::{
     ic_cards::Mishap,
     town::{Folder, Town, yen},
 };
-use tegata_card::house;
 use tegata_ledger::{AccountId, HoldState};
 use tegata_protocol::{
     Currency, PaymentId, Role, Time,
@@ -196,7 +195,7 @@ fn a_receipt_that_the_book_refuses_is_handed_in_once() {
     world.contact(Errand::Look, None);
     world.contact(Errand::Look, None);
     assert_eq!(world.town().records(), records);
-    let house::Fate::CarriedOut(receipt) = world.fate(payment) else {
+    let tegata_card_service::Fate::CarriedOut(receipt) = world.fate(payment) else {
         panic!("it was carried out");
     };
     let submit = || CardOrder::Submit(CardBytes(receipt.clone()));
@@ -211,9 +210,9 @@ fn a_receipt_that_the_book_refuses_is_handed_in_once() {
 fn a_lost_card_is_denied_once_the_card_key_server_can_be_told() {
     let world = World::loaded();
     let denied = || {
-        let card = tegata_card::house::CardNumber(*world.number.as_bytes());
-        let known = world.keys.ask(house::Request::Card(card));
-        matches!(known, house::Response::Card(Some(known)) if known.denied)
+        let card = tegata_card_service::CardNumber(*world.number.as_bytes());
+        let known = world.keys.ask(tegata_card_service::Request::Card(card));
+        matches!(known, tegata_card_service::Response::Card(Some(known)) if known.denied)
     };
     let until = |done: &dyn Fn() -> bool| {
         let came = (0..200_000).any(|_| {

@@ -9,7 +9,7 @@ use std::{
 use aes::Aes256;
 use cmac::{Cmac, KeyInit as _, Mac as _};
 use tegata_card::chip::Chip as _;
-use tegata_program::data::DataDir;
+use tegata_cli::data::DataDir;
 use tegata_protocol::{
     card::{Answered, CardAnswer, CardBytes, CardContact, CardStep, Errand, Next},
     envelope::Body,
@@ -111,7 +111,7 @@ fn count_in(bytes: &[u8], begins: &[bool; 256], needles: &[[u8; 32]], found: &mu
 
 /// What the real program answers.
 fn ask<B: Body>(folder: &Folder, server: &Server, member: &Party, body: B) -> (CardStep, [u8; 32]) {
-    let now = tegata_protocol::Time::from_secs(tegata_program::clock::now());
+    let now = tegata_protocol::Time::from_secs(tegata_cli::clock::now());
     let letter = own(folder, member, body, None, now);
     let mut client = Client::connect(server.socket()).unwrap();
     let answer = client.post("/v1/message", &letter.bytes).unwrap();

@@ -1,10 +1,8 @@
 //! Paying with a card that can't sign (K1-K11), through the desk as a wallet would: the real applet, a
 //! real card-key server's core, losses at every step.
 
-use tegata_card::{
-    command::View,
-    house::{Fate, Request, Response},
-};
+use tegata_card::command::View;
+use tegata_card_service::{Fate, Request, Response};
 use tegata_ledger::{CardState, HoldState};
 use tegata_protocol::{
     PaymentId,
@@ -720,7 +718,7 @@ fn receipts_that_come_by_another_way_are_the_card_key_server_s_to_judge() {
         Code::IcCardUnproven
     );
     assert!(world.settle(payment));
-    let card = tegata_card::house::CardNumber(CSN);
+    let card = tegata_card_service::CardNumber(CSN);
     let Response::Receipts(receipts) = world.keys.ask(Request::Receipts(card, 1)) else {
         panic!("no receipts");
     };

@@ -17,13 +17,13 @@ use tegata_card::{
     applet::{Applet, PAGES, manufacture},
     chip::{Chip as _, Hardware, PAGE, Page, PowerCut},
     command::View,
-    house::{self, Request},
 };
 use tegata_card_keys::{
     house::{Bounds, Client, House},
     keys::MasterKeys,
     store::{FILE, Store},
 };
+use tegata_card_service::Request;
 use tegata_centre::{ic_card::stock, operator::sign_card_order};
 use tegata_ledger::{AccountId, AccountKind, Hold};
 use tegata_protocol::{
@@ -130,7 +130,7 @@ impl Keys {
             for stream in listener.incoming() {
                 let (mut stream, keys) = (stream.unwrap(), Arc::clone(&served));
                 std::thread::spawn(move || {
-                    while let Ok(request) = house::receive::<Request>(&mut stream) {
+                    while let Ok(request) = tegata_card_service::receive::<Request>(&mut stream) {
                         let mishap = keys.mishap.swap(0, Ordering::SeqCst);
                         if mishap == 1 {
                             return;
@@ -139,9 +139,9 @@ impl Keys {
                         if mishap == 2 {
                             return;
                         }
-                        let bytes = house::encode(&response).unwrap();
+                        let bytes = tegata_card_service::encode(&response).unwrap();
                         keys.heard.lock().unwrap().extend_from_slice(&bytes);
-                        house::send(&mut stream, &response).unwrap();
+                        tegata_card_service::send(&mut stream, &response).unwrap();
                     }
                 });
             }
@@ -149,7 +149,7 @@ impl Keys {
         keys
     }
 
-    fn answer(&self, request: Request) -> house::Response {
+    fn answer(&self, request: Request) -> tegata_card_service::Response {
         let name = match &request {
             Request::Begin(_, _, task) => task.name(),
             Request::Order(..) => "order",
@@ -177,7 +177,7 @@ impl Keys {
             .answer(Client::Application, request, 1_700_000_000, &mut challenge)
     }
 
-    pub(crate) fn ask(&self, request: Request) -> house::Response {
+    pub(crate) fn ask(&self, request: Request) -> tegata_card_service::Response {
         self.answer(request)
     }
 
@@ -524,10 +524,13 @@ impl World {
     }
 
     /// What the card-key server knows of a payment's order.
-    pub(crate) fn fate(&self, payment: PaymentId) -> house::Fate {
+    pub(crate) fn fate(&self, payment: PaymentId) -> tegata_card_service::Fate {
         let id = payment.digest().as_bytes()[..16].try_into().unwrap();
-        match self.keys.ask(Request::Find(house::OrderId(id))) {
-            house::Response::Found(fate) => fate,
+        match self
+            .keys
+            .ask(Request::Find(tegata_card_service::OrderId(id)))
+        {
+            tegata_card_service::Response::Found(fate) => fate,
             other => panic!("{other:?}"),
         }
     }

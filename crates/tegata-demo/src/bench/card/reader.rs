@@ -134,7 +134,7 @@ pub fn round(options: &RoundOptions) -> anyhow::Result<()> {
 }
 
 /// Wall time of a bare round trip.
-fn bare(desk: &mut Desk<tegata_card::reader::CardInReader>) -> anyhow::Result<u64> {
+fn bare(desk: &mut Desk<tegata_card_reader::reader::CardInReader>) -> anyhow::Result<u64> {
     let select = session::select();
     let start = nanos(ClockId::Monotonic);
     for _trip in 0..BARE {

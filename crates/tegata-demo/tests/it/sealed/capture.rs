@@ -1,7 +1,7 @@
 //! Nobody on the wires between browser, shop and sealing service reads an order, whatever scheme
 //! isn't called dangerous.
 
-use tegata_forms::keys;
+use tegata_orders::keys;
 use tegata_protocol::{PartyNumber, Role, order::SealedOrder};
 
 use super::{

@@ -12,9 +12,9 @@ use aes_gcm::aes::{
     cipher::{BlockCipherEncrypt as _, KeyInit as _},
 };
 use rusqlite::{Connection, types::ValueRef};
-use tegata_client::{Client, order::KeyDesk};
-use tegata_forms::epoch;
-use tegata_program::data::DataDir;
+use tegata_cli::data::DataDir;
+use tegata_orders::epoch;
+use tegata_party::client::{Client, order::KeyDesk};
 use tegata_protocol::{
     Unverified, Verified, cbor,
     order::{Binding, CartToken, HandOut, OpeningHalf, OrderForm, OrderKey, SealedOrder},
@@ -268,7 +268,7 @@ fn keys_of(shop: &Party) -> Vec<[u8; 32]> {
     let own = tegata_shop::keys::Keys::read(&dir, || unreachable!("no password")).unwrap();
     let cover = orders::cover(&Arc::new(own));
     let mut keys = keys_in(&fs::read(shop.folder.join("keys.cbor")).unwrap());
-    for file in [epoch::FILE, tegata_forms::kept::FILE] {
+    for file in [epoch::FILE, tegata_orders::kept::FILE] {
         let covered = fs::read(shop.folder.join(file)).unwrap();
         keys.extend(keys_in(&cover.uncover(file.as_bytes(), &covered).unwrap()));
     }

@@ -3,8 +3,8 @@
 
 use std::fs;
 
-use tegata_client::order::OrderError;
-use tegata_program::data::DataDir;
+use tegata_cli::data::DataDir;
+use tegata_party::client::order::OrderError;
 use tegata_protocol::{
     Unverified, Verified,
     order::{CartToken, ORDER_LIMIT, OrderForm, SealedOrder},

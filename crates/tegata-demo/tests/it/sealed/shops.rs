@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use tegata_client::{
+use tegata_party::client::{
     Client,
     order::{KeyDesk, OrderError},
 };
@@ -111,7 +111,7 @@ fn a_killed_shop_has_taken_the_order_once() {
     let mut shop = street.open_shop("Hanamizuki Books", "");
     let front = street.front(&shop);
     let bytes = order(&street, &shop);
-    let ready = tegata_client::order::ReadyOrder::resume(&front, bytes).unwrap();
+    let ready = tegata_party::client::order::ReadyOrder::resume(&front, bytes).unwrap();
     let client = Client::default();
     shop.wire.pass(Passing::NoReceipts);
     assert!(matches!(

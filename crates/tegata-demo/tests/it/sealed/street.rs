@@ -13,14 +13,14 @@ use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tegata_client::{
-    Client,
-    order::{KeyDesk, OrderError, Placed, ReadyOrder, Storefront},
-};
 use tegata_demo::{
     browser::{self, Chromium},
     processes::{Programs, Server},
     town::{Limits, Town},
+};
+use tegata_party::client::{
+    Client,
+    order::{KeyDesk, OrderError, Placed, ReadyOrder, Storefront},
 };
 use tegata_protocol::{
     PartyNumber, SignedBytes, Time, Verified, VerifyingKey,
@@ -130,7 +130,7 @@ pub(super) fn until<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
 }
 
 pub(super) fn now() -> Time {
-    Time::from_secs(tegata_program::clock::now())
+    Time::from_secs(tegata_cli::clock::now())
 }
 
 impl Street {

@@ -15,7 +15,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tegata_program::serve::{self, Bound, Stop};
+use tegata_http::serve::{self, Bound, Stop};
 use tegata_protocol::{Digest, SignedBytes};
 use tegata_wallet::{
     card_reader::{CardReader, Readers},

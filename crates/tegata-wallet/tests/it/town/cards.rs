@@ -6,7 +6,6 @@ use std::{collections::HashMap, path::Path};
 use tegata_card::{
     applet::{Applet, manufacture},
     chip::Chip as _,
-    house::{CardLimits, CardNumber as Csn, JobId, Money, OrderId, Request, Response, Task},
     image::FileMemory,
     session::select,
 };
@@ -14,6 +13,9 @@ use tegata_card_keys::{
     house::{Bounds, Client, House},
     keys::MasterKeys,
     store::{FILE, Store},
+};
+use tegata_card_service::{
+    CardLimits, CardNumber as Csn, JobId, Money, OrderId, Request, Response, Task,
 };
 use tegata_protocol::{
     CardNumber, book,
@@ -281,13 +283,13 @@ impl Cards {
                 Next::Send(CardBytes(send))
             }
             Response::Done(done) => {
-                if let Some(tegata_card::house::Resolved::Void(id)) = done.resolved {
+                if let Some(tegata_card_service::Resolved::Void(id)) = done.resolved {
                     self.waiting.retain(|payment, _| order_id(*payment) != id);
                 }
                 self.next_session()
             }
             Response::Refused(refusal) => {
-                use tegata_card::house::HouseRefusal::{Insufficient, NotAsViewed};
+                use tegata_card_service::HouseRefusal::{Insufficient, NotAsViewed};
                 let code = match refusal {
                     Insufficient => Code::IcCardInsufficient,
                     NotAsViewed => Code::IcCardNotAsShown,
@@ -304,8 +306,8 @@ impl Cards {
     }
 
     /// What was in doubt has been found out while the purse was opened.
-    fn resolved(&mut self, resolved: &tegata_card::house::Resolved, job: JobId) -> Next {
-        use tegata_card::house::Resolved;
+    fn resolved(&mut self, resolved: &tegata_card_service::Resolved, job: JobId) -> Next {
+        use tegata_card_service::Resolved;
         self.ask(Request::Abandon(job));
         let doing = self.contact().doing;
         match (resolved, doing) {

@@ -1,0 +1,402 @@
+//! What can't be had back after an epoch's end, or after a form was erased.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
+use aes_gcm::{Aes256Gcm, Nonce};
+use rusqlite::Connection;
+use tegata_orders::{Bare, Cover, Epochs, FormsError, Host, OrderKeys, epoch, kept, open};
+use tegata_protocol::Suite;
+use tegata_protocol::order::{KeySource, OrderId};
+
+use crate::desk::{Desk, NOW, STREET, form};
+
+/// Everything in a folder, subfolders not needed.
+pub(crate) fn dump(folder: &Path) -> Vec<u8> {
+    let files = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut all = Vec::new();
+    for file in files {
+        // Files one after the other, apart.
+        all.extend(fs::read(&file).unwrap());
+        all.extend([0; 64]);
+    }
+    all
+}
+
+/// A secret as it lay in the database: under which name, and its bytes.
+fn stored(desk: &Desk) -> Vec<([u8; 16], Vec<u8>)> {
+    let connection = desk.connect();
+    let mut query = connection
+        .prepare("SELECT id, secret FROM order_key")
+        .unwrap();
+    let rows = query
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+/// Tries every window of 32 bytes as the key of every one of these secrets. How many open?
+fn attack(copy: &[u8], secrets: &[([u8; 16], Vec<u8>)]) -> usize {
+    let opens = |(id, secret): &([u8; 16], Vec<u8>)| {
+        let aad = [b"tegata order key v1 ".as_slice(), id].concat();
+        let (nonce, sealed) = secret.split_first_chunk::<12>().unwrap();
+        copy.windows(32).any(|key| {
+            let key: &[u8; 32] = key.try_into().unwrap();
+            let payload = Payload {
+                msg: sealed,
+                aad: &aad,
+            };
+            Aes256Gcm::new(key.into())
+                .decrypt(&Nonce::from(*nonce), payload)
+                .is_ok()
+        })
+    };
+    secrets.iter().filter(|secret| opens(secret)).count()
+}
+
+#[test]
+fn after_an_epochs_end_no_copy_gives_back_a_used_key() {
+    for scheme in ["order-public-1", "order-shared-1"] {
+        let desk = Desk::new(scheme);
+        let (used, waiting) = (desk.key(), desk.key());
+        let secrets = stored(&desk);
+        let used_secret: Vec<_> = secrets
+            .iter()
+            .filter(|(id, _)| id == used.id.as_bytes())
+            .cloned()
+            .collect();
+        let (_, bytes) = desk.order(&used);
+        let (_, later) = desk.order(&waiting);
+        desk.take(&bytes);
+        let during = dump(desk.dir.path());
+        let visible = |copy: &[u8]| copy.windows(64).any(|w| w == &used_secret[0].1[..64]);
+        assert!(
+            visible(&during),
+            "the log still has the secret that was erased"
+        );
+        assert_eq!(
+            attack(&during, &used_secret),
+            1,
+            "and the epoch's key opens it"
+        );
+        desk.epochs.turn(&desk, NOW.after(3_600)).unwrap();
+        let after = dump(desk.dir.path());
+        assert!(visible(&after), "it's there for ever, perhaps");
+        assert_eq!(
+            attack(&after, &used_secret),
+            0,
+            "but nothing opens it: {scheme}"
+        );
+        // The key that still waits was carried over.
+        let kept: Vec<_> = stored(&desk)
+            .into_iter()
+            .filter(|(_, s)| !s.is_empty())
+            .collect();
+        assert_eq!((kept.len(), attack(&after, &kept)), (1, 1), "and it alone");
+        desk.take(&later);
+    }
+}
+
+#[test]
+fn the_key_of_a_refused_order_does_not_outlive_the_next_epoch() {
+    let desk = Desk::new("order-public-1");
+    let mut wanted = desk.wanted(Suite::Compact, KeySource::Regular);
+    wanted.expires = NOW.after(3 * 86_400);
+    let key = desk.make(&wanted, 1).remove(0);
+    let secrets = stored(&desk);
+    let (_, bytes) = desk.order(&key);
+    let shortening = open::shortening(&desk.connect(), desk.own(), &bytes).unwrap();
+    desk.change(|c| shortening.unwrap().apply(c, NOW)).unwrap();
+    desk.epochs.turn(&desk, NOW.after(3_600)).unwrap();
+    let carried: Vec<_> = stored(&desk);
+    assert_eq!(attack(&dump(desk.dir.path()), &carried), 1, "not yet");
+    desk.epochs.turn(&desk, NOW.after(2 * 3_600)).unwrap();
+    let after = dump(desk.dir.path());
+    assert_eq!(attack(&after, &secrets) + attack(&after, &carried), 0);
+    assert!(stored(&desk).iter().all(|(_, secret)| secret.is_empty()));
+}
+
+/// A host whose power fails before a certain write.
+struct Failing<'a> {
+    desk: &'a Desk,
+    writes: AtomicUsize,
+    fails_at: usize,
+}
+
+impl Host for Failing<'_> {
+    fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, FormsError> + Send + 'static,
+    ) -> Result<T, FormsError> {
+        if self.writes.fetch_add(1, Ordering::SeqCst) == self.fails_at {
+            return Err(FormsError::host(std::io::Error::other("power cut")));
+        }
+        self.desk.write(job)
+    }
+
+    fn read<T>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, FormsError>,
+    ) -> Result<T, FormsError> {
+        self.desk.read(job)
+    }
+}
+
+#[test]
+fn an_epoch_ends_in_batches_and_a_crash_between_them_loses_no_key() {
+    let desk = Desk::new("order-public-1");
+    let wanted = desk.wanted(Suite::Compact, KeySource::Regular);
+    let keys = desk.make(&wanted, 620);
+    let secrets = stored(&desk);
+    let old_file = desk.dir.read(epoch::FILE).unwrap();
+    assert!(holds(&old_file, &old_file[13..45]));
+    let failing = |fails_at| Failing {
+        desk: &desk,
+        writes: AtomicUsize::new(0),
+        fails_at,
+    };
+    desk.epochs.turn(&failing(1), NOW).unwrap_err();
+    let moved = stored(&desk);
+    let left = moved.iter().filter(|secret| secrets.contains(secret));
+    assert_eq!(left.count(), 620 - 250, "one batch was carried");
+    // Started again, with the file as it lies there.
+    let epochs = Arc::new(Epochs::open(&desk.dir, Arc::new(Bare), NOW).unwrap());
+    assert!(epochs.is_due(NOW, u64::MAX));
+    let open = |bytes: &[u8]| open::open(&desk.connect(), desk.own(), &epochs, bytes, NOW);
+    let some = keys.iter().step_by(20);
+    let orders: Vec<_> = some.map(|key| desk.order(key).1).collect();
+    assert!(orders.iter().all(|bytes| open(bytes).is_ok()), "half-way");
+    let host = failing(usize::MAX);
+    assert_eq!(epochs.turn(&host, NOW).unwrap().carried, 370);
+    assert_eq!(host.writes.load(Ordering::SeqCst), 2);
+    assert!(orders.iter().all(|bytes| open(bytes).is_ok()), "at its end");
+    assert!(!holds(&dump(desk.dir.path()), &old_file[13..45]));
+}
+
+#[test]
+fn a_destroyed_epoch_key_is_overwritten_where_it_lay() {
+    let desk = Desk::new("order-public-1");
+    let file = desk.dir.path().join(epoch::FILE);
+    let elsewhere = tempfile::tempdir().unwrap();
+    // Another name of the same bytes, as a careless backup has one.
+    let link = elsewhere.path().join("link");
+    fs::hard_link(&file, &link).unwrap();
+    assert!(fs::read(&link).unwrap().iter().any(|byte| *byte != 0));
+    desk.epochs.turn(&desk, NOW).unwrap();
+    assert!(fs::read(&link).unwrap().iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn key_files_may_lie_under_a_cover_of_the_hosts() {
+    struct Covered(u8);
+    impl Cover for Covered {
+        fn cover(&self, label: &[u8], bytes: &[u8]) -> Vec<u8> {
+            [
+                label,
+                &[self.0],
+                bytes
+                    .iter()
+                    .map(|b| b ^ self.0)
+                    .collect::<Vec<_>>()
+                    .as_slice(),
+            ]
+            .concat()
+        }
+        fn uncover(&self, label: &[u8], covered: &[u8]) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+            let rest = covered.strip_prefix(label)?.strip_prefix(&[self.0])?;
+            Some(zeroize::Zeroizing::new(
+                rest.iter().map(|b| b ^ self.0).collect(),
+            ))
+        }
+    }
+    let desk = Desk::new("order-public-1");
+    fs::remove_file(desk.dir.path().join(epoch::FILE)).unwrap();
+    let open = |secret| Epochs::open(&desk.dir, Arc::new(Covered(secret)), NOW);
+    let epochs = Arc::new(open(0x5A).unwrap());
+    epochs.turn(&desk, NOW).unwrap();
+    assert!(
+        desk.dir
+            .read(epoch::FILE)
+            .unwrap()
+            .starts_with(epoch::FILE.as_bytes())
+    );
+    assert!(open(0x5A).is_ok());
+    let error = open(0x5B).unwrap_err().to_string();
+    assert!(
+        error.contains(epoch::FILE) && error.contains("cover"),
+        "{error}"
+    );
+}
+
+#[test]
+fn epochs_may_end_while_orders_come_and_keys_are_made() {
+    let desk = Arc::new(Desk::new("order-public-1"));
+    let done = Arc::new(AtomicBool::new(false));
+    let turning = {
+        let (desk, done) = (Arc::clone(&desk), Arc::clone(&done));
+        std::thread::spawn(move || {
+            let mut turns = 0;
+            while !done.load(Ordering::SeqCst) || turns < 20 {
+                desk.epochs.turn(&*desk, NOW).unwrap();
+                turns += 1;
+            }
+        })
+    };
+    let customers: Vec<_> = (0..4)
+        .map(|_| {
+            let desk = Arc::clone(&desk);
+            std::thread::spawn(move || {
+                for _ in 0..25 {
+                    let (_, bytes) = desk.order(&desk.key());
+                    desk.take(&bytes);
+                }
+            })
+        })
+        .collect();
+    for customer in customers {
+        customer.join().unwrap();
+    }
+    done.store(true, Ordering::SeqCst);
+    turning.join().unwrap();
+}
+
+fn keep(desk: &Desk, keys: &OrderKeys, number: u8) -> OrderId {
+    let order = OrderId::from_bytes([number; 16]);
+    desk.change(|connection| keys.keep(connection, order, &form()))
+        .unwrap();
+    order
+}
+
+fn order_keys(desk: &Desk) -> Arc<OrderKeys> {
+    Arc::new(OrderKeys::open(&desk.dir, Arc::new(Bare), NOW).unwrap())
+}
+
+fn cell(desk: &Desk, order: OrderId) -> Vec<u8> {
+    let sql = "SELECT secret FROM order_form WHERE id = ?1";
+    desk.connect()
+        .query_row(sql, [order.as_bytes()], |row| row.get(0))
+        .unwrap()
+}
+
+pub(crate) fn holds(copy: &[u8], text: &[u8]) -> bool {
+    copy.windows(text.len()).any(|window| window == text)
+}
+
+#[test]
+fn a_form_is_kept_encrypted_and_each_under_its_own_order() {
+    let desk = Desk::new("order-public-1");
+    let keys = order_keys(&desk);
+    let (one, two) = (keep(&desk, &keys, 1), keep(&desk, &keys, 2));
+    assert_eq!(keys.form(&desk.connect(), one).unwrap(), Some(form()));
+    assert!(!holds(&dump(desk.dir.path()), STREET.as_bytes()));
+    assert_ne!(cell(&desk, one), cell(&desk, two));
+    // One order's form laid under another's number doesn't open.
+    let swap = "UPDATE order_form SET secret = (SELECT secret FROM order_form WHERE id = ?1) \
+        WHERE id = ?2";
+    desk.connect()
+        .execute(swap, [one.as_bytes(), two.as_bytes()])
+        .unwrap();
+    assert!(keys.form(&desk.connect(), two).is_err());
+    let reading = OrderKeys::read(&desk.dir, Arc::new(Bare)).unwrap().unwrap();
+    assert_eq!(reading.form(&desk.connect(), one).unwrap(), Some(form()));
+}
+
+#[test]
+fn an_erased_form_is_in_no_file_any_more() {
+    let desk = Desk::new("order-public-1");
+    let keys = order_keys(&desk);
+    let orders: Vec<OrderId> = (0..150)
+        .map(|_| {
+            let order = tegata_orders::token::new_order();
+            desk.change(|connection| keys.keep(connection, order, &form()))
+                .unwrap();
+            order
+        })
+        .collect();
+    kept::scrub(&desk.connect()).unwrap();
+    for order in &orders[..50] {
+        let secret = cell(&desk, *order);
+        assert!(holds(&dump(desk.dir.path()), &secret));
+        assert!(
+            desk.change(|connection| kept::erase(connection, *order))
+                .unwrap()
+        );
+        assert!(
+            !desk
+                .change(|connection| kept::erase(connection, *order))
+                .unwrap()
+        );
+        assert!(kept::scrub_file(&desk.file()).unwrap());
+        let after = dump(desk.dir.path());
+        for piece in secret.chunks_exact(16) {
+            assert!(!holds(&after, piece));
+        }
+        assert_eq!(keys.form(&desk.connect(), *order).unwrap(), None);
+    }
+    for order in &orders[50..] {
+        assert_eq!(keys.form(&desk.connect(), *order).unwrap(), Some(form()));
+    }
+}
+
+#[test]
+fn replacing_the_order_key_encrypts_all_anew_and_says_how_far_it_is() {
+    let desk = Desk::new("order-public-1");
+    let keys = order_keys(&desk);
+    let orders: Vec<OrderId> = (0..250).map(|number| keep(&desk, &keys, number)).collect();
+    let (old_file, old) = (desk.dir.read(kept::FILE).unwrap(), cell(&desk, orders[7]));
+    let mut seen = Vec::new();
+    keys.rotate(&desk, NOW.after(60), |progress| {
+        seen.push((progress.done, progress.total))
+    })
+    .unwrap();
+    assert_eq!(seen, [(100, 250), (200, 250), (250, 250)]);
+    assert_ne!(cell(&desk, orders[7]), old);
+    for order in &orders {
+        assert_eq!(keys.form(&desk.connect(), *order).unwrap(), Some(form()));
+    }
+    let again = order_keys(&desk);
+    assert_eq!(
+        again.form(&desk.connect(), orders[9]).unwrap(),
+        Some(form())
+    );
+    assert!(!again.is_rotating());
+    assert_eq!(again.made(), NOW.after(60));
+    // The old key is in no file, so what it encrypted is closed, wherever a copy lies.
+    assert!(!holds(&dump(desk.dir.path()), &old_file[13..45]));
+}
+
+#[test]
+fn a_crash_while_the_order_key_is_replaced_loses_no_form() {
+    let desk = Desk::new("order-public-1");
+    let keys = order_keys(&desk);
+    let orders: Vec<OrderId> = (0..250).map(|number| keep(&desk, &keys, number)).collect();
+    let crash = std::panic::AssertUnwindSafe(|| {
+        keys.rotate(&desk, NOW, |progress| {
+            assert!(progress.done < 200, "power cut")
+        })
+    });
+    std::panic::catch_unwind(crash).unwrap_err();
+    drop(keys);
+    let keys = order_keys(&desk);
+    assert!(keys.is_rotating());
+    for order in &orders {
+        assert_eq!(keys.form(&desk.connect(), *order).unwrap(), Some(form()));
+    }
+    keys.rotate(&desk, NOW, |_| {}).unwrap();
+    assert_eq!(keys.form(&desk.connect(), orders[0]).unwrap(), Some(form()));
+    assert!(!order_keys(&desk).is_rotating());
+}
+
+#[test]
+fn without_its_order_key_a_form_says_what_is_missing() {
+    let desk = Desk::new("order-public-1");
+    let order = keep(&desk, &order_keys(&desk), 1);
+    fs::remove_file(desk.dir.path().join(kept::FILE)).unwrap();
+    let error = order_keys(&desk).form(&desk.connect(), order).unwrap_err();
+    assert!(error.to_string().contains(kept::FILE), "{error}");
+}
