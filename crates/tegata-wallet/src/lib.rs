@@ -32,10 +32,11 @@ pub mod sending;
 mod speech;
 pub mod state;
 pub mod tickets;
-pub mod vault;
 pub mod view;
 pub mod wallet;
 pub mod web_bill;
 
 pub use error::{Unfit, Unpayable, WalletError};
 pub use wallet::Wallet;
+
+pub use tegata_keystore::vault;

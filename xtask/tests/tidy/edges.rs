@@ -8,6 +8,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tegata-protocol", &[]),
     ("tegata-ledger", &["tegata-protocol"]),
     ("tegata-party", &["tegata-protocol"]),
+    ("tegata-keystore", &[]),
     ("tegata-cli", &[]),
     ("tegata-http", &["tegata-cli"]),
     ("tegata-card", &[]),
@@ -70,6 +71,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "tegata-wallet",
         &[
             "tegata-protocol",
+            "tegata-keystore",
             "tegata-card",
             "tegata-party",
             "tegata-cli",
@@ -132,6 +134,10 @@ pub(crate) const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "tegata-pages",
         &["tegata-protocol", "tegata-ledger", "rusqlite"],
+    ),
+    (
+        "tegata-keystore",
+        &["tegata-protocol", "tokio", "hyper", "ureq", "rusqlite"],
     ),
     (
         "tegata-card-keys",

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Mutex, MutexGuard};
 
-use tegata_wallet::vault::{Disk, FileName};
+use tegata_keystore::vault::{Disk, FileName};
 
 /// How much of the fatal step still happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

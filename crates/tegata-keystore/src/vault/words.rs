@@ -14,7 +14,7 @@ const LONGEST_WORD: usize = 8;
 /// The 24 words that restore everything. Whoever reads them has the money.
 ///
 /// ```compile_fail,E0277
-/// fn show(words: &tegata_wallet::vault::Words) {
+/// fn show(words: &tegata_keystore::vault::Words) {
 ///     println!("{words}");
 /// }
 /// ```
@@ -133,7 +133,6 @@ fn edits(a: &str, b: &str) -> usize {
 
 /// What is wrong with typed words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum WordsError {
     /// Not 24 of them.
     #[error("{count} words where {COUNT} are needed; check whether one is missing or doubled")]

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use tegata_wallet::vault::{
+use tegata_keystore::vault::{
     Disk, FEWEST_POINTS, Master, NewVault, OpenVault, Passwords, Record, Strokes, StrokesError,
     VaultError, WordsError,
 };
 
-use super::model_disk::ModelDisk;
-use super::{A, B, chance, cheap, make, open, pw, two};
+use crate::model_disk::ModelDisk;
+use crate::{A, B, chance, cheap, make, open, pw, two};
 
 fn strokes(first: i32) -> Strokes {
     Strokes::parse(&drawing(first, FEWEST_POINTS as i32)).unwrap()
@@ -121,7 +121,7 @@ fn a_restored_vault_reads_the_history_that_is_there() {
     history.append(&record, &mut rng).unwrap();
     let words = vault.words(&pw(B)).unwrap();
     let mut files = model.files();
-    files.remove(&tegata_wallet::vault::FileName::Vault);
+    files.remove(&tegata_keystore::vault::FileName::Vault);
     let disk: Arc<dyn Disk> = Arc::new(ModelDisk::holding(&files));
     let stranger = make(&disk, &two(), b"", &mut chance(3));
     assert!(matches!(stranger, Err(VaultError::HistoryInTheWay)));

@@ -14,10 +14,10 @@
 //! history's checkpoint and the inner layer, still sealed; the inner one, opened by B, the master,
 //! the spending seed and a state of its own.
 
+use crate::cbor;
 use minicbor::{Decode, Decoder, Encode, Encoder};
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
-use tegata_protocol::cbor;
 use zeroize::Zeroizing;
 
 use super::history::Checkpoint;

@@ -19,10 +19,10 @@ pub const LONGEST_PASSWORD: usize = 1024;
 /// It can't be shown, copied or compared by callers:
 /// ```compile_fail,E0277
 /// fn copy<T: Clone>() {}
-/// copy::<tegata_wallet::vault::Password>();
+/// copy::<tegata_keystore::vault::Password>();
 /// ```
 /// ```compile_fail,E0277
-/// let password = tegata_wallet::vault::Password::typed("correct horse");
+/// let password = tegata_keystore::vault::Password::typed("correct horse");
 /// println!("{password}");
 /// ```
 pub struct Password(Zeroizing<String>);
@@ -120,14 +120,14 @@ impl Passwords {
         &self.a
     }
 
-    pub(crate) fn b(&self) -> &Password {
+    /// The password that spends: B, or the only one.
+    pub fn b(&self) -> &Password {
         self.b.as_ref().unwrap_or(&self.a)
     }
 }
 
 /// The rule that a new password breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum PasswordRule {
     /// Fewer than [`SHORTEST_PASSWORD`] characters.
     #[error(

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use tegata_wallet::vault::{
+use tegata_keystore::vault::{
     Cost, Damage, Disk, FileName, FolderDisk, Layer, LockedVault, OpenVault, PasswordForm,
     PasswordRule, Passwords, Strokes, VaultError,
 };
 
-use super::{A, B, chance, make, open, pw, two};
+use crate::{A, B, chance, make, open, pw, two};
 
 struct Folder {
     _folder: tempfile::TempDir,
@@ -290,8 +290,8 @@ fn absurd_costs_are_refused_before_they_are_paid() {
 fn the_standard_cost_opens() {
     let Folder { disk, .. } = &folder();
     let mut rng = chance(1);
-    let new = tegata_wallet::vault::NewVault {
-        master: tegata_wallet::vault::Master::generate(&mut rng, None::<&Strokes>),
+    let new = tegata_keystore::vault::NewVault {
+        master: tegata_keystore::vault::Master::generate(&mut rng, None::<&Strokes>),
         passwords: &two(),
         cost: Cost::STANDARD,
         state: b"",
@@ -351,7 +351,7 @@ fn a_vault_opened_twice_isnt_written_over() {
 fn a_state_too_large_is_refused() {
     let Folder { disk, .. } = &folder();
     let mut vault = make(disk, &two(), b"small", &mut chance(1)).unwrap();
-    let large = vec![0; tegata_wallet::vault::LONGEST_STATE + 1];
+    let large = vec![0; tegata_keystore::vault::LONGEST_STATE + 1];
     let result = vault.set_state(&large, &mut chance(2));
     assert!(
         matches!(result, Err(VaultError::TooLarge { .. })),

@@ -11,12 +11,12 @@ use std::process::Command;
 use std::sync::Arc;
 
 use ed25519_dalek::{Signer, SigningKey};
-use tegata_wallet::vault::{
+use tegata_keystore::vault::{
     Cost, Disk, FolderDisk, Layer, LockedVault, Master, NewVault, OpenVault, SpendingSecrets,
     VaultError,
 };
 
-use super::{A, B, chance, open, pw, two};
+use crate::{A, B, chance, open, pw, two};
 
 const FOLDER: &str = "TEGATA_TEST_MEMORY_FOLDER";
 const NEEDLES: &str = "TEGATA_TEST_MEMORY_NEEDLES";
@@ -32,7 +32,7 @@ fn the_spending_key_is_in_memory_only_while_it_is_used() {
     let needles = masked_needles(&vault);
     drop(vault);
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "vault::memory::in_the_child", "--nocapture"])
+        .args(["--exact", "memory::in_the_child", "--nocapture"])
         .args(["--test-threads", "1"])
         .env(FOLDER, parent.path())
         .env(NEEDLES, needles)

@@ -13,11 +13,11 @@
 //!
 //! ```no_run
 //! use std::sync::Arc;
-//! use tegata_wallet::vault::{
+//! use tegata_keystore::vault::{
 //!     Cost, FolderDisk, LockedVault, Master, NewVault, OpenVault, Password, Passwords,
 //! };
 //! # fn sign(seed: &[u8; 32]) -> [u8; 64] { [0; 64] }
-//! # fn main() -> Result<(), tegata_wallet::vault::VaultError> {
+//! # fn main() -> Result<(), tegata_keystore::vault::VaultError> {
 //! let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
 //! let (a, b) = (Password::typed("for every day"), Password::typed("for spending"));
 //! let disk = Arc::new(FolderDisk::lock("wallet")?);
@@ -37,7 +37,7 @@
 //! ```
 //! What would reach the spending seed otherwise doesn't compile:
 //! ```compile_fail,E0599
-//! fn spend(vault: &tegata_wallet::vault::OpenVault) {
+//! fn spend(vault: &tegata_keystore::vault::OpenVault) {
 //!     let seed = vault.seed();
 //! }
 //! ```

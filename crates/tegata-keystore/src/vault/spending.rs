@@ -11,11 +11,11 @@ use super::seed::Purpose;
 /// They can't be copied:
 /// ```compile_fail,E0277
 /// fn copy<T: Clone>() {}
-/// copy::<tegata_wallet::vault::SpendingSecrets>();
+/// copy::<tegata_keystore::vault::SpendingSecrets>();
 /// ```
 /// nor outlive the closure:
 /// ```compile_fail
-/// use tegata_wallet::vault::{OpenVault, Password};
+/// use tegata_keystore::vault::{OpenVault, Password};
 /// fn keep(vault: &OpenVault, b: &Password) {
 ///     let kept = vault.with_spending(b, |secrets| secrets.seed()).unwrap();
 /// }

@@ -1,4 +1,11 @@
 //! The vault: rows M3 (kept under A), M4, M5.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests may"
+)]
 
 mod chance;
 mod layers;
@@ -12,7 +19,7 @@ mod seeds;
 use std::sync::Arc;
 
 use chance::{Chance, chance};
-use tegata_wallet::vault::{
+use tegata_keystore::vault::{
     Cost, Disk, LockedVault, Master, NewVault, OpenVault, Password, Passwords, VaultError,
 };
 

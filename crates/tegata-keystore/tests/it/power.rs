@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tegata_wallet::vault::{Disk, FileName, OpenVault, Passwords, Record, VaultError};
+use tegata_keystore::vault::{Disk, FileName, OpenVault, Passwords, Record, VaultError};
 
-use super::model_disk::{Fault, ModelDisk, PARTS, Part, Plan};
-use super::{A, B, Chance, chance, make, open, pw, two};
+use crate::model_disk::{Fault, ModelDisk, PARTS, Part, Plan};
+use crate::{A, B, Chance, chance, make, open, pw, two};
 
 const NEW_A: &str = "another for every day";
 const NEW_B: &str = "another for spending";
@@ -31,7 +31,7 @@ fn look(files: &Files) -> Option<Seen> {
     let pairs = [(A, B), (NEW_A, B), (A, NEW_B), (ONE, ONE)];
     pairs.into_iter().find_map(|(a, b)| {
         let vault = open(&disk, a).ok()?;
-        let inner = |s: &tegata_wallet::vault::SpendingSecrets| (*s.seed(), s.state().to_vec());
+        let inner = |s: &tegata_keystore::vault::SpendingSecrets| (*s.seed(), s.state().to_vec());
         let (spending_seed, spending_state) = vault.with_spending(&pw(b), inner).ok()?;
         let history = vault.history().ok()?;
         let records = history.records().ok()?;

@@ -5,12 +5,12 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
-use tegata_wallet::vault::{
+use tegata_keystore::vault::{
     Damage, Disk, FileName, History, LONGEST_RECORD, OpenVault, Record, VaultError,
 };
 
-use super::model_disk::ModelDisk;
-use super::{A, Chance, chance, make, open, two};
+use crate::model_disk::ModelDisk;
+use crate::{A, Chance, chance, make, open, two};
 
 fn record(kind: u8, length: usize) -> Record {
     Record {
