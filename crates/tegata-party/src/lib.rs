@@ -1,7 +1,9 @@
 //! A registered party: everybody but the centre who has a number, keys of their own and the
 //! register's signed record of both.
 //!
-//! [`client`] is how a party speaks to the others.
+//! [`joining`] leads from the letter to the record, [`identity`] is what a party knows of itself and of
+//! the centre, [`keys`] what it signs and opens with, and [`client`] how it speaks to others. Shops,
+//! gates and sealing services are parties; members have all this in their wallet, whose vault it lies in.
 #![cfg_attr(
     test,
     allow(
@@ -13,3 +15,7 @@
 )]
 
 pub mod client;
+pub mod identity;
+pub mod joining;
+pub mod keys;
+pub mod letter;

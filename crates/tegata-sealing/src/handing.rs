@@ -24,11 +24,11 @@ use tegata_protocol::order::{
 use tegata_protocol::refusal::{Code, Refusal};
 use tegata_protocol::{PartyNumber, SignedBytes, Suite, Time, Unverified, Verified, VerifyingKey};
 
-use crate::chance;
 use crate::desk::{Fault, made};
-use crate::keys::Keys;
 use crate::service::{Rules, Service};
 use crate::store::{KeyState, Kind, NewKey, StoredKey, Tables, Waiting};
+use tegata_keystore::rng;
+use tegata_party::keys::Keys;
 
 /// How long a key that the service makes holds at most: a day.
 const MADE_SECONDS: u64 = 86_400;
@@ -240,7 +240,7 @@ impl Hands {
         let Some(program) = tables.newest_program()? else {
             return Err(Fault::NoProgram);
         };
-        let rng = &mut chance::system();
+        let rng = &mut rng::system();
         let (half, seed) = OpeningHalf::generate(self.kind.scheme.kind(), self.suite, rng);
         let (state, expires) = match scope {
             KeyScope::Order => (KeyState::GivenAway, self.token.expires),

@@ -24,14 +24,10 @@
     )
 )]
 
-pub mod chance;
 pub mod cli;
 pub mod desk;
 pub mod handing;
-pub mod identity;
-pub mod joining;
 pub mod keeper;
-pub mod keys;
 pub mod packing;
 pub mod pages;
 pub mod programs;

@@ -12,10 +12,10 @@ use tegata_protocol::order::{self, KeyKind, KeyScope, KeySource, Scheme};
 use tegata_protocol::record::PartyRecord;
 use tegata_protocol::{PartyNumber, Time, Verified};
 
-use crate::identity::{Centre, Registered};
-use crate::joining::JoinError;
 use crate::programs::{self, LogError};
 use crate::store::{self, Store, StoreError};
+use tegata_party::identity::{Centre, Registered};
+use tegata_party::joining::JoinError;
 
 /// Tells the time. Tests bring their own.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;

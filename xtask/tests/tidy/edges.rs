@@ -7,7 +7,10 @@ use crate::tree::Source;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("tegata-protocol", &[]),
     ("tegata-ledger", &["tegata-protocol"]),
-    ("tegata-party", &["tegata-protocol"]),
+    (
+        "tegata-party",
+        &["tegata-protocol", "tegata-keystore", "tegata-cli"],
+    ),
     ("tegata-keystore", &[]),
     ("tegata-cli", &[]),
     ("tegata-http", &["tegata-cli"]),

@@ -1,31 +1,25 @@
 //! `tegata-sealing join`.
 
-use std::path::PathBuf;
-
 use serde_json::json;
 use tegata_cli::clock;
 use tegata_cli::data::DataDir;
 use tegata_cli::exit::Failure;
 use tegata_party::client::Client;
 use tegata_protocol::Time;
-use tegata_protocol::joining::Slip;
 
-use super::{PARTY, Usual, failed, read_in, say, shown};
-use crate::identity::RECORD;
-use crate::joining::{self, Application};
+use super::{PARTY, Usual, failed, say, shown};
+use tegata_party::identity::RECORD;
+use tegata_party::joining::{Application, Joining, Kind};
+use tegata_party::keys::KeyFile;
+use tegata_party::letter::LetterArgs;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     usual: Usual,
 
-    /// The letter's line, tegata:join?… (it holds the code: others on this machine may see it)
-    #[arg(long, value_name = "LINE", required_unless_present = "slip_file")]
-    slip: Option<String>,
-
-    /// A file with the letter's line (the whole letter will do, as text or HTML)
-    #[arg(long, value_name = "FILE", conflicts_with = "slip")]
-    slip_file: Option<PathBuf>,
+    #[command(flatten)]
+    letter: LetterArgs,
 
     /// The service's name, as shops and their customers see it
     #[arg(long, value_name = "NAME")]
@@ -41,17 +35,23 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let slip = read_slip(&arguments)?;
+    let slip = arguments.letter.read()?;
     let dir = DataDir::open(&arguments.usual.data.data, PARTY)?;
     let _lock = dir.lock()?;
-    tegata_party::client::check_address(&arguments.address).map_err(Failure::usage)?;
     let application = Application {
         name: arguments.name,
         address: arguments.address,
         postal: arguments.postal,
+        account: None,
+    };
+    let joining = Joining {
+        dir: &dir,
+        kind: Kind::SEALING,
+        slip: &slip,
+        application: &application,
     };
     let (client, now) = (Client::default(), Time::from_secs(clock::now()));
-    let joined = joining::join(&dir, &client, &slip, &application, now);
+    let joined = joining.join(&client, || KeyFile::open_or_make(&dir), now);
     let service = joined.map_err(|e| failed(e.into()))?;
     let object = json!({
         "number": service.number().to_string(),
@@ -69,15 +69,4 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     );
     say(arguments.usual.json, &object, &lines);
     Ok(())
-}
-
-fn read_slip(arguments: &Arguments) -> Result<Slip, Failure> {
-    let text = match (&arguments.slip, &arguments.slip_file) {
-        (Some(line), _) => line.clone(),
-        (None, Some(file)) => String::from_utf8_lossy(&read_in(file)?).into_owned(),
-        (None, None) => String::new(),
-    };
-    Slip::in_letter(&text).map_err(|e| {
-        Failure::usage(e).next("give the centre's letter, or its line tegata:join?… whole")
-    })
 }

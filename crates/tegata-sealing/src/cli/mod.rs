@@ -9,16 +9,16 @@ use tegata_cli::data::{DataArgs, DataDir, Party};
 use tegata_cli::exit::{Exit, Failure, OrExit as _};
 use tegata_cli::logs::LogArgs;
 use tegata_cli::{clock, config};
-use tegata_party::client::{CallError, Client};
+use tegata_party::client::Client;
 use tegata_protocol::Time;
 
-use crate::identity::{Centre, Identity};
-use crate::joining::{self, JoinError};
-use crate::keys::KeysError;
 use crate::programs::LogError;
 use crate::service::{OpenError, Service};
 use crate::settings::Settings;
 use crate::store::StoreError;
+use tegata_party::identity::{Centre, Identity};
+use tegata_party::joining::{self, JoinError, Kind};
+use tegata_party::keys::KeyFile;
 
 mod join;
 mod keys;
@@ -134,7 +134,7 @@ enum Ask {
 fn open(dir: &DataDir, settings: &Settings, ask: Ask) -> Result<Service, Failure> {
     let rules = settings.rules()?;
     let opened = (|| {
-        let identity = Identity::read(dir)?.ok_or(JoinError::NotJoined)?;
+        let identity = Identity::read(dir)?.ok_or(JoinError::NotJoined(Kind::SEALING))?;
         let (client, now) = (Client::default(), Time::from_secs(clock::now()));
         let address = settings.centre.as_deref();
         let kept = match ask {
@@ -148,7 +148,9 @@ fn open(dir: &DataDir, settings: &Settings, ask: Ask) -> Result<Service, Failure
             },
             None => Centre::find(dir, &client, &identity, address, now)?,
         };
-        let registered = joining::open(dir, &centre)?;
+        let registers = [centre.keys.register];
+        let keys = || KeyFile::open(dir);
+        let registered = joining::open(dir, Kind::SEALING, &registers, keys)?;
         let time = Arc::new(|| Time::from_secs(clock::now()));
         Service::open(dir, registered, centre, rules, time)
     })();
@@ -167,7 +169,7 @@ fn say(json: bool, object: &serde_json::Value, lines: &str) {
 /// The code and the advice for an error of ours.
 fn failed(error: OpenError) -> Failure {
     let (exit, next) = match &error {
-        OpenError::Join(error) => advice(error),
+        OpenError::Join(error) => error.advice(),
         OpenError::Store(error) | OpenError::Log(LogError::Store(error)) => {
             (store_exit(error), None)
         }
@@ -200,34 +202,6 @@ fn ended(error: impl Into<Failure>, exit: Exit) -> Failure {
     match Err::<Infallible, _>(error).or_exit(exit) {
         Err(failure) => failure,
         Ok(never) => match never {},
-    }
-}
-
-fn advice(error: &JoinError) -> (Option<Exit>, Option<&'static str>) {
-    match error {
-        JoinError::Call(CallError::Unreachable { .. } | CallError::Busy { .. }) => (
-            Some(Exit::Unreachable),
-            Some("run the same command again later; it goes on where it stopped"),
-        ),
-        JoinError::Call(CallError::Address(_)) => (Some(Exit::Usage), None),
-        JoinError::Call(CallError::Fault { .. } | CallError::BadReply { .. }) => (
-            Some(Exit::Refused),
-            Some("run the same command again: what was signed is kept, and counts once"),
-        ),
-        JoinError::Call(_) => (Some(Exit::Refused), None),
-        JoinError::Damaged { .. } | JoinError::Keys(KeysError::Damaged | KeysError::Foreign) => {
-            (Some(Exit::Damaged), None)
-        }
-        JoinError::Input(_) | JoinError::NotASealingService(_) => (
-            Some(Exit::Usage),
-            Some("compare with the letter, and give the line whole"),
-        ),
-        JoinError::OtherNumber(_) | JoinError::NotJoined => (Some(Exit::Usage), None),
-        JoinError::Data(_)
-        | JoinError::Keys(_)
-        | JoinError::Certificates(_)
-        | JoinError::Refused(_)
-        | JoinError::ForeignRecord => (None, None),
     }
 }
 

@@ -9,10 +9,10 @@ use tegata_protocol::order::{KeysWanted, MadeKey, MadeKeys, SharedKey};
 use tegata_protocol::{Malformed, MessageId, PartyNumber, SealingKey, SignedBytes};
 
 use super::{Asked, Desk, Fault, Way};
-use crate::chance;
-use crate::keys::{Keys, KeysError};
 use crate::service::Service;
 use crate::store::{Tables, Waiting};
+use tegata_keystore::rng;
+use tegata_party::keys::{Keys, KeysError};
 
 /// The most keys of one message: what [`MadeKeys`] allows.
 const MOST: usize = 24;
@@ -112,14 +112,14 @@ pub fn export(service: &Service, shop: PartyNumber, after: u64) -> Result<Export
     let signed = desk.keys.signing().sign(&Message {
         from: desk.number,
         to: shop,
-        id: MessageId::random(&mut chance::system()),
+        id: MessageId::random(&mut rng::system()),
         time: desk.now,
         not_after: None,
         enc_digest: None,
         answers: None,
         body: keys,
     });
-    let sealed = Sealed::seal(shop, &opening, &Parcel::new(signed), &mut chance::system());
+    let sealed = Sealed::seal(shop, &opening, &Parcel::new(signed), &mut rng::system());
     Ok(Export {
         bytes: sealed.map_err(|e: Malformed| Fault::Made(e))?.to_bytes(),
         keys: count,

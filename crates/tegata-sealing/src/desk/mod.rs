@@ -24,10 +24,10 @@ use tegata_protocol::{
     Verified, VerifyingKey,
 };
 
-use crate::chance;
-use crate::keys::{Keys, KeysError};
 use crate::service::{Rules, Service};
 use crate::store::{StoreError, Tables};
+use tegata_keystore::rng;
+use tegata_party::keys::{Keys, KeysError};
 
 pub mod made;
 mod upload;
@@ -245,7 +245,7 @@ impl Back {
 
     /// To whoever sealed this very message; if somebody sealed it again, to the sender's own key.
     fn seal(self, signed: SignedBytes, reply_key: &ReplyKey) -> Result<Vec<u8>, Unanswered> {
-        let (parcel, mut rng) = (Parcel::new(signed), chance::system());
+        let (parcel, mut rng) = (Parcel::new(signed), rng::system());
         let reply = if self.enc_digest == Some(reply_key.enc_digest()) {
             Reply::exported(reply_key, &parcel, &mut rng)
         } else {
@@ -279,7 +279,7 @@ impl Desk {
         self.keys.signing().sign(&Message {
             from: self.number,
             to: asked.sender.number,
-            id: MessageId::random(&mut chance::system()),
+            id: MessageId::random(&mut rng::system()),
             time: self.now,
             not_after: None,
             enc_digest: None,

@@ -1,18 +1,17 @@
 //! Joining (M2, M3), across broken connections.
 
 use tegata_party::client::Client;
+use tegata_party::identity::{Centre, Identity, Registered};
+use tegata_party::joining::JoinError;
 use tegata_protocol::joining::Slip;
 use tegata_protocol::refusal::Code;
 use tegata_protocol::{PartyNumber, Role};
-use tegata_sealing::identity::{Centre, Identity, Registered};
-use tegata_sealing::joining::{self, JoinError};
 
 use crate::centre::Mood;
 use crate::town::{Town, contains};
 
 fn join(town: &Town, slip: &Slip) -> Result<Registered, JoinError> {
-    let (client, now) = (Client::default(), town.time.now());
-    joining::join(&town.dir(), &client, slip, &Town::application(), now)
+    town.join_from(&town.dir(), slip)
 }
 
 #[test]
@@ -52,9 +51,7 @@ fn a_refusal_is_told_and_leaves_nothing_behind() {
     join(&town, &slip).unwrap();
     let thief = tempfile::tempdir().unwrap();
     let dir = tegata_cli::data::DataDir::open(thief.path(), tegata_sealing::cli::PARTY);
-    let (client, application) = (Client::default(), Town::application());
-    let refused = joining::join(&dir.unwrap(), &client, &slip, &application, town.time.now());
-    match refused {
+    match town.join_from(&dir.unwrap(), &slip) {
         Err(JoinError::Refused(refusal)) => assert_eq!(refusal.code, Code::AlreadyRegistered),
         other => panic!("{other:?}"),
     }
@@ -66,7 +63,7 @@ fn letters_for_others_and_false_centres_are_refused() {
     let town = Town::new();
     let shop = town.centre.slip(PartyNumber::new(Role::Shop, 1).unwrap());
     let error = join(&town, &shop).unwrap_err();
-    assert!(matches!(error, JoinError::NotASealingService(_)), "{error}");
+    assert!(matches!(error, JoinError::OtherRole { .. }), "{error}");
     let mut slip = town.centre.slip(Town::number());
     slip.root = tegata_protocol::SigningKey::from_seed(&[1; 32]).verifying_key();
     let error = join(&town, &slip).unwrap_err();
@@ -82,5 +79,5 @@ fn a_service_opens_while_the_centre_is_away() {
     let (dir, client) = (town.dir(), Client::default());
     let identity = Identity::read(&dir).unwrap().unwrap();
     let centre = Centre::find(&dir, &client, &identity, None, town.time.now()).unwrap();
-    joining::open(&dir, &centre).unwrap();
+    Town::registered(&dir, &centre);
 }

@@ -9,7 +9,12 @@ use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use tegata_cli::data::DataDir;
 use tegata_party::client::{Answer, CallError, Callee, Caller, Client, Prepared};
+use tegata_party::identity::Registered;
+use tegata_party::identity::{Centre as KnownCentre, Identity};
+use tegata_party::joining::{self, Application, JoinError, Joining, Kind};
+use tegata_party::keys::KeyFile;
 use tegata_protocol::envelope::Body;
+use tegata_protocol::joining::Slip;
 use tegata_protocol::order::{
     CartToken, HandOut, KeyKind, KeyScope, KeySource, Maker, OpeningHalf, OrderId, OrderKey,
     OrderKeyId, Scheme, Stock, StockInquiry, StockUpload, cart_digest, program_digest,
@@ -21,8 +26,6 @@ use tegata_protocol::{
     Verified, cbor,
 };
 use tegata_sealing::cli::PARTY;
-use tegata_sealing::identity::{Centre as KnownCentre, Identity};
-use tegata_sealing::joining::{self, Application};
 use tegata_sealing::pages;
 use tegata_sealing::server::Door;
 use tegata_sealing::service::{Rules, Service};
@@ -94,7 +97,27 @@ impl Town {
             name: "Key House".into(),
             address: "http://sealing.localhost:7403".into(),
             postal: vec!["1-1 Hana, Sendai".into()],
+            account: None,
         }
+    }
+
+    /// Joins with that letter, from that folder.
+    pub(crate) fn join_from(&self, dir: &DataDir, slip: &Slip) -> Result<Registered, JoinError> {
+        let application = Self::application();
+        let joining = Joining {
+            dir,
+            kind: Kind::SEALING,
+            slip,
+            application: &application,
+        };
+        let keys = || KeyFile::open_or_make(dir);
+        joining.join(&Client::default(), keys, self.time.now())
+    }
+
+    /// Opens what joined, as the program does.
+    pub(crate) fn registered(dir: &DataDir, centre: &KnownCentre) -> Registered {
+        let registers = [centre.keys.register];
+        joining::open(dir, Kind::SEALING, &registers, || KeyFile::open(dir)).unwrap()
     }
 
     /// Joins if needed, and opens the service on its folder as it is: what a restart does.
@@ -105,10 +128,10 @@ impl Town {
     pub(crate) fn open_with(&self, rules: Rules) -> Open {
         let (dir, client, now) = (self.dir(), Client::default(), self.time.now());
         let slip = self.centre.slip(Self::number());
-        joining::join(&dir, &client, &slip, &Self::application(), now).unwrap();
+        self.join_from(&dir, &slip).unwrap();
         let identity = Identity::read(&dir).unwrap().unwrap();
         let centre = KnownCentre::find(&dir, &client, &identity, None, now).unwrap();
-        let registered = joining::open(&dir, &centre).unwrap();
+        let registered = Self::registered(&dir, &centre);
         let time = self.time.clone();
         let clock = Arc::new(move || time.now());
         let service = Service::open(&dir, registered, centre, rules, clock).unwrap();

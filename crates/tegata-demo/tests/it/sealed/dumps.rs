@@ -183,10 +183,10 @@ fn keys_in(file: &[u8]) -> Vec<[u8; 32]> {
         .collect()
 }
 
-fn service_keys(street: &Street) -> tegata_sealing::keys::Keys {
+fn service_keys(street: &Street) -> tegata_party::keys::Keys {
     let party = tegata_sealing::cli::PARTY;
     let dir = DataDir::open_existing(&street.service.folder, party).unwrap();
-    tegata_sealing::keys::Keys::read(&dir).unwrap().unwrap()
+    tegata_party::keys::Keys::read(&dir).unwrap().unwrap()
 }
 
 #[test]
