@@ -92,6 +92,13 @@ impl Failure {
         self
     }
 
+    /// Another code.
+    #[must_use]
+    pub fn with_exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
     /// The code that the program will end with.
     #[must_use]
     pub const fn exit(&self) -> Exit {

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
-use getrandom::SysRng;
-use rand_core::{Rng as _, UnwrapErr};
+use rand_core::Rng as _;
 use tegata_card::helper::{Helper, HelperError, Patience};
 use tegata_card::link::LinkError;
 use tegata_card_service::client::{ConnectError, Server};
+use tegata_keystore::rng;
 use tegata_protocol::Time;
 
 use crate::{
@@ -106,7 +106,7 @@ impl Cards {
         };
         let at_millis = clock();
         let mut keys = self.connect();
-        let mut chance = UnwrapErr(SysRng);
+        let mut chance = rng::system();
         let verdict = gate.tap(Tapped {
             card: &mut card,
             keys: match &mut keys {

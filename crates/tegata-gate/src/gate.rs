@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use tegata_party::keys::Keys;
 use tegata_protocol::{
-    Digest, PartyNumber, SigningKey, Time,
+    Digest, PartyNumber, Time,
     refusal::Code,
     ticket::{
         Admissible, Contents, PRESENTATION_LIMIT, Rejection, SealedPresentation, SeriesRecord,
@@ -33,8 +34,8 @@ pub struct Identity {
     pub number: PartyNumber,
     /// Its name, as told to those who come too late.
     pub name: String,
-    /// Its log key.
-    pub key: SigningKey,
+    /// Its keys; the one that signs, signs the log.
+    pub keys: Arc<Keys>,
 }
 
 /// A gate can't be opened.
@@ -105,7 +106,7 @@ impl Gate {
         store: impl Store + 'static,
     ) -> Result<Self, StoreError> {
         let tries = Tries::new(store.wrong_keywords()?);
-        let Identity { number, name, key } = identity;
+        let Identity { number, name, keys } = identity;
         let used = store.used()?;
         let admitted = used.iter().map(|(event, serials)| (*event, serials.len()));
         let admitted = RwLock::new(admitted.collect());
@@ -116,7 +117,7 @@ impl Gate {
             events: RwLock::new(events.into_iter().map(Arc::new).collect()),
             current: RwLock::default(),
             tries,
-            committer: Committer::start(store, roll, (number, key))?,
+            committer: Committer::start(store, roll, (number, keys))?,
             admitted,
             refused: AtomicU64::new(0),
             last_card: Mutex::default(),

@@ -14,7 +14,7 @@
 use std::sync::Arc;
 
 use tegata_cli::data::{self, DataDir};
-use tegata_cli::exit::Exit;
+use tegata_cli::exit::{Exit, Failure};
 use tegata_keystore::rng;
 use tegata_protocol::envelope::{Body as _, Parcel, SEALED_LIMIT};
 use tegata_protocol::joining::{
@@ -27,7 +27,9 @@ use tegata_protocol::{
 };
 
 use crate::client::{self, Answer, CallError, Caller, Client, Prepared};
-use crate::identity::{Centre, Identity, RECORD, Registered, read_record, write_record};
+use crate::identity::{
+    Centre, Identity, RECORD, Registered, read_record, register_keys, write_record,
+};
 use crate::keys::{Keys, KeysError};
 
 const PENDING: &str = "registration.cbor";
@@ -138,16 +140,36 @@ impl JoinError {
         }
     }
 
-    /// The code that a program ends with, and what to do next, where the error itself doesn't say.
+    /// How a program ends: code, what happened, what to do next.
     #[must_use]
-    pub const fn advice(&self) -> (Option<Exit>, Option<&'static str>) {
+    pub fn into_failure(self) -> Failure {
+        let (exit, next) = self.advice();
+        // These bring code and advice of their own.
+        let failure = match self {
+            Self::Data(error) | Self::Keys(KeysError::Data(error)) => return error.into(),
+            Self::Keys(KeysError::Password(error)) => return error.into(),
+            other => Failure::from(other),
+        };
+        let failure = match exit {
+            Some(exit) => failure.with_exit(exit),
+            None => failure,
+        };
+        next.into_iter().fold(failure, Failure::next)
+    }
+
+    /// The code that a program ends with, and what to do next, where the error itself doesn't say.
+    const fn advice(&self) -> (Option<Exit>, Option<&'static str>) {
         match self {
             Self::Call(CallError::Unreachable { .. } | CallError::Busy { .. }) => (
                 Some(Exit::Unreachable),
                 Some("run the same command again later; it goes on where it stopped"),
             ),
             Self::Call(CallError::Address(_)) => (Some(Exit::Usage), None),
-            Self::Call(CallError::Fault { .. } | CallError::BadReply { .. }) => (
+            Self::Call(CallError::Fault { .. }) => (
+                Some(Exit::Unreachable),
+                Some("run the same command again: what was signed is kept, and counts once"),
+            ),
+            Self::Call(CallError::BadReply { .. }) => (
                 Some(Exit::Refused),
                 Some("run the same command again: what was signed is kept, and counts once"),
             ),
@@ -233,10 +255,12 @@ impl Joining<'_> {
         client::check_address(&self.application.address)?;
         let identity = self.begin()?;
         let keys = Arc::new(keys()?);
-        let centre = Centre::find(self.dir, client, &identity, None, now)?;
-        let record = match read_record(self.dir, &[centre.keys.register])? {
+        // Joined before, nobody is asked.
+        let registers = register_keys(self.dir, &identity.root)?;
+        let record = match read_record(self.dir, &registers)? {
             Some(record) => self.unchanged(record)?,
             None => {
+                let centre = Centre::find(self.dir, client, &identity, None, now)?;
                 let register = Register {
                     joining: self,
                     client,
@@ -343,22 +367,31 @@ impl Register<'_> {
         }
     }
 
-    /// Sends the registration that waits, or a new one; a waiting one that has become too old for the
-    /// register to look at is signed anew.
+    /// Sends the registration that waits, or a new one; one that took too long on its way for the
+    /// register to look at is signed anew, once.
     fn register(&self, now: Time) -> Result<Verified<PartyRecord>, JoinError> {
-        let dir = self.joining.dir;
-        if let Some(bytes) = dir.read_optional(PENDING)? {
-            let parcel = cbor::decode(&bytes, SEALED_LIMIT);
-            let parcel: Parcel = parcel.map_err(|e| JoinError::damaged(PENDING, &e))?;
-            let prepared = Prepared::again(&self.centre.callee(), parcel, &mut rng::system())?;
-            match self.send(&prepared) {
-                Err(JoinError::Refused(refusal)) if refusal.code == Code::Untimely => {}
-                other => return self.settle(other),
+        let prepared = match self.joining.dir.read_optional(PENDING)? {
+            Some(bytes) => {
+                let parcel = cbor::decode(&bytes, SEALED_LIMIT);
+                let parcel: Parcel = parcel.map_err(|e| JoinError::damaged(PENDING, &e))?;
+                Prepared::again(&self.centre.callee(), parcel, &mut rng::system())?
             }
+            None => self.sign_and_keep(now)?,
+        };
+        match self.send(&prepared) {
+            Err(JoinError::Refused(refusal)) if refusal.code == Code::Untimely => {
+                let anew = self.sign_and_keep(now)?;
+                self.settle(self.send(&anew))
+            }
+            other => self.settle(other),
         }
+    }
+
+    fn sign_and_keep(&self, now: Time) -> Result<Prepared, JoinError> {
         let prepared = self.sign(now)?;
-        dir.write_atomic(PENDING, &cbor::encode(prepared.parcel()))?;
-        self.settle(self.send(&prepared))
+        let bytes = cbor::encode(prepared.parcel());
+        self.joining.dir.write_atomic(PENDING, &bytes)?;
+        Ok(prepared)
     }
 
     /// A refusal is final: what was refused needn't be kept.

@@ -18,11 +18,8 @@ use roaring::RoaringBitmap;
 use rustix::time::ClockId;
 use serde_json::{Value, json};
 use tegata_cli::clock;
-use tegata_gate::{
-    Gate, Verdict,
-    folder::{Folder, Joining},
-};
-use tegata_party::client::Client;
+use tegata_gate::{Gate, Verdict, folder::Folder};
+use tegata_party::{client::Client, joining::Application};
 use tegata_protocol::{
     Digest, KeyId, MessageId, SeriesId, SigningKey, Unverified, Validity,
     envelope::{Envelope, Parcel},
@@ -237,12 +234,14 @@ impl Event {
         );
         let shop = shop(&Centre::of(&town, &letter)?, &letter)?;
         let gate = Folder::open(&folder.join("gate"))?;
-        let joining = Joining {
-            slip: fs::read_to_string(&door.slip)?.parse()?,
+        let application = Application {
             name: "North door".to_owned(),
             address: "http://gate.localhost".to_owned(),
+            postal: Vec::new(),
+            account: None,
         };
-        gate.join(&joining, &Client::default(), now())?;
+        let slip = fs::read_to_string(&door.slip)?.parse()?;
+        gate.join(&slip, &application, &Client::default(), now())?;
         town.close();
         let (secret, (batch, _)) = (
             SeriesSecret::random(&mut rng()),
@@ -274,7 +273,7 @@ impl Event {
 
     /// The shop's check data, sealed to the gate, are loaded there.
     fn teach(&self, gate: &Folder) -> anyhow::Result<()> {
-        let keys = gate.keys()?;
+        let gate_itself = gate.registered()?;
         let body = CheckData::new(
             self.shop.signing.sign(&self.record),
             &self.secret,
@@ -284,12 +283,21 @@ impl Event {
             now(),
             now().after(86_400),
         );
-        let envelope = Envelope::to(keys.number(), &keys.public().opening, &mut rng())?;
+        let envelope = Envelope::to(
+            gate_itself.number(),
+            gate_itself.keys.opening().sealing_key(),
+            &mut rng(),
+        )?;
         let id = MessageId::random(&mut rng());
         let signed = envelope.sign(&self.shop.signing, self.shop.number, id, now(), body);
         let sealed = envelope.seal(&Parcel::new(signed)).0.to_bytes();
         let record = self.shop.record.as_bytes();
-        gate.load(&keys, &mut gate.store()?, (&sealed, Some(record)), now())?;
+        gate.load(
+            &gate_itself,
+            &mut gate.store()?,
+            (&sealed, Some(record)),
+            now(),
+        )?;
         Ok(())
     }
 

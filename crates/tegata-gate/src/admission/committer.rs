@@ -1,11 +1,12 @@
 //! The committer: one thread that turns whatever waits into one durable transaction, then answers.
 
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use tegata_card::receipt::Punch;
-use tegata_protocol::{PartyNumber, SigningKey};
+use tegata_party::keys::Keys;
+use tegata_protocol::PartyNumber;
 
 use super::{
     Batch, Before, Outcome, Roll, Shown, ShownByCard, Store, StoreError, TicketId, WrongKeyword,
@@ -45,14 +46,14 @@ impl Committer {
     pub(crate) fn start(
         store: impl Store + 'static,
         roll: Roll,
-        (gate, key): (PartyNumber, SigningKey),
+        (gate, keys): (PartyNumber, Arc<Keys>),
     ) -> Result<Self, StoreError> {
         let (jobs, queue) = sync_channel(QUEUE);
         let worker = Worker {
             store,
             roll: Some(roll),
             gate,
-            key,
+            keys,
         };
         let thread = std::thread::Builder::new()
             .name("committer".into())
@@ -117,7 +118,7 @@ struct Worker<S> {
     store: S,
     roll: Option<Roll>,
     gate: PartyNumber,
-    key: SigningKey,
+    keys: Arc<Keys>,
 }
 
 impl<S: Store> Worker<S> {
@@ -153,7 +154,7 @@ impl<S: Store> Worker<S> {
         match job {
             Job::Use(shown, answer) => self.decide_use(shown, answer, batch),
             Job::UseOfCard(shown, answer) => {
-                let evidence = self.key.sign(&shown.used);
+                let evidence = self.keys.signing().sign(&shown.used);
                 let shown = Shown {
                     ticket: shown.ticket,
                     presentation: evidence.digest(),
@@ -181,7 +182,7 @@ impl<S: Store> Worker<S> {
         batch: &mut Batch,
     ) -> Result<Decided, StoreError> {
         let roll = self.roll.as_mut().ok_or_else(closed)?;
-        let signer = (self.gate, &self.key);
+        let signer = (self.gate, self.keys.signing());
         let outcome = roll.decide(shown, &self.store, signer, batch)?;
         Ok(Decided::Use(outcome, answer))
     }

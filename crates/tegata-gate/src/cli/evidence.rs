@@ -67,9 +67,9 @@ enum Unwritten {
 pub(super) fn run_export(arguments: &ExportArguments) -> Result<Exit, Failure> {
     let folder = arguments.common.folder()?;
     let record = folder
-        .keys()
-        .and_then(|keys| folder.own_record(&keys))
-        .map_err(FolderError::into_failure)?;
+        .registered()
+        .map_err(FolderError::into_failure)?
+        .record;
     let log = folder.log().map_err(FolderError::into_failure)?;
     let file = create(&arguments.file)?;
     let mut out = BufWriter::new(file);
@@ -206,7 +206,7 @@ fn summary(file: &Path, export: &Imported) -> ExportJson {
 fn register_keys(data: &Path) -> Result<Vec<VerifyingKey>, Failure> {
     let read = || {
         let folder = Folder::open_existing(data)?;
-        folder.register_keys(&folder.keys()?)
+        folder.register_keys()
     };
     read().map_err(FolderError::into_failure)
 }

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use tegata_cli::exit::{Exit, Failure, OrExit as _};
+use tegata_cli::exit::{Exit, Failure};
 use tegata_party::client::Client;
-use tegata_protocol::joining::Slip;
+use tegata_party::identity::RECORD;
+use tegata_party::joining::Application;
+use tegata_party::letter::LetterArgs;
 
 use super::{Common, now, print_json};
-use crate::folder::{Folder, FolderError, Joining};
+use crate::folder::{Folder, FolderError};
 
 /// Join the centre: make keys, register, keep the record
 ///
@@ -22,12 +24,8 @@ use crate::folder::{Folder, FolderError, Joining};
 pub(super) struct Arguments {
     #[command(flatten)]
     common: Common,
-    /// The slip's line; other users of this machine can see it while the command runs
-    #[arg(long, value_name = "LINE", required_unless_present = "slip_file")]
-    slip: Option<String>,
-    /// A file that holds the slip's line (the whole letter will do, as text or HTML)
-    #[arg(long, value_name = "FILE", conflicts_with = "slip")]
-    slip_file: Option<PathBuf>,
+    #[command(flatten)]
+    letter: LetterArgs,
     /// The gate's name, as told to those whose ticket was used here
     #[arg(long)]
     name: String,
@@ -47,21 +45,22 @@ struct Joined {
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let common = &arguments.common;
     common.start();
-    let joining = Joining {
-        slip: slip(arguments)?,
+    let slip = arguments.letter.read()?;
+    let application = Application {
         name: arguments.name.clone(),
         address: arguments.address.clone(),
+        postal: Vec::new(),
+        account: None,
     };
     let folder = Folder::open(common.path()).map_err(FolderError::into_failure)?;
     let _lock = folder.lock().map_err(FolderError::into_failure)?;
     let again = folder.has_joined().map_err(FolderError::into_failure)?;
-    let record = folder.join(&joining, &Client::default(), now());
-    let record = record.map_err(FolderError::into_failure)?;
-    let name = record.profile.as_ref().map(|profile| profile.name.clone());
+    let gate = folder.join(&slip, &application, &Client::default(), now());
+    let gate = gate.map_err(FolderError::into_failure)?;
     let joined = Joined {
-        number: record.number.to_string(),
-        name: name.unwrap_or_default(),
-        record: common.path().join("record.cose"),
+        number: gate.number().to_string(),
+        name: gate.name().to_owned(),
+        record: common.path().join(RECORD),
         again,
     };
     if common.json {
@@ -76,17 +75,4 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         println!("Next: take {} to the shop.", joined.record.display());
     }
     Ok(Exit::Done)
-}
-
-fn slip(arguments: &Arguments) -> Result<Slip, Failure> {
-    let line = match (&arguments.slip, &arguments.slip_file) {
-        (Some(line), _) => line.clone(),
-        (None, Some(file)) => std::fs::read_to_string(file)
-            .or_exit(Exit::Usage)
-            .or_doing(format!("reading {}", file.display()))?,
-        (None, None) => String::new(),
-    };
-    Slip::in_letter(&line)
-        .or_exit(Exit::Usage)
-        .or_next("give the centre's letter, or its line tegata:join?… whole")
 }

@@ -154,8 +154,8 @@ pub(super) fn store_failure(error: StoreError) -> Failure {
 /// All events whose check data are loaded.
 pub(super) fn events(folder: &Folder) -> Result<Vec<Arc<Event>>, Failure> {
     let read = || -> Result<Vec<Arc<Event>>, FolderError> {
-        let (keys, store) = (folder.keys()?, folder.store()?);
-        let events = folder.events(&keys, &store)?;
+        let (gate, store) = (folder.registered()?, folder.store()?);
+        let events = folder.events(&gate, &store)?;
         Ok(events.into_iter().map(Arc::new).collect())
     };
     read().map_err(FolderError::into_failure)
@@ -174,8 +174,8 @@ struct VerifiedJson {
 
 pub(super) fn run_verify(arguments: &VerifyArguments) -> Result<Exit, Failure> {
     let folder = arguments.common.folder()?;
-    let keys = folder.keys().map_err(FolderError::into_failure)?;
-    let signer = (keys.number(), &keys.signing().verifying_key());
+    let gate = folder.registered().map_err(FolderError::into_failure)?;
+    let signer = (gate.number(), &gate.keys.signing().verifying_key());
     let log = folder.log().map_err(FolderError::into_failure)?;
     let events = events(&folder)?;
     let verified = evidence::verify(&log, signer, &events);

@@ -39,9 +39,9 @@ struct LoadedEvent {
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let folder = arguments.common.folder()?;
     let record = folder
-        .keys()
-        .and_then(|keys| folder.own_record(&keys))
-        .map_err(FolderError::into_failure)?;
+        .registered()
+        .map_err(FolderError::into_failure)?
+        .record;
     let log = folder.log().map_err(FolderError::into_failure)?;
     let (events, now) = (events(&folder)?, now());
     let profile = record.profile.as_ref();

@@ -5,6 +5,7 @@
 //! its tail is noticed.
 
 use minicbor::{Decode, Decoder, Encode};
+use tegata_party::identity::verified_by_any;
 use tegata_protocol::{
     Digest, Malformed, PartyNumber, SeriesId, SignedBytes, Time, Unverified, Verified,
     VerifyingKey, cbor,
@@ -14,7 +15,6 @@ use tegata_protocol::{
 
 use crate::{
     admission::{Entry, Head, SecondUse, StoreError},
-    folder::verified_by_any,
     store::LogReader,
 };
 

@@ -10,7 +10,10 @@
 //! doesn't know is never the work of a power cut, and worth an alarm.
 
 use tegata_cli::exit::{Exit, Failure};
-use tegata_party::client::Client;
+use tegata_party::{
+    client::Client,
+    identity::{Registered, verified_by_any},
+};
 use tegata_protocol::{
     CLOCK_WINDOW, Digest, Malformed, PartyNumber, Role, SignedBytes, Time, Unverified, Verified,
     VerifyingKey,
@@ -19,10 +22,7 @@ use tegata_protocol::{
     ticket::{CHECK_DATA_LIMIT, CheckData},
 };
 
-use super::{
-    Folder, FolderError, Keys, chain,
-    keys::{damaged, verified_by_any},
-};
+use super::{Folder, FolderError, chain, damaged};
 use crate::{
     event::{Event, EventId, UnusableCheckData},
     store::SqliteStore,
@@ -249,15 +249,15 @@ impl Folder {
     /// [`LoadError`]; nothing is changed then.
     pub fn load(
         &self,
-        keys: &Keys,
+        gate: &Registered,
         store: &mut SqliteStore,
         (sealed, shop_record): (&[u8], Option<&[u8]>),
         now: Time,
     ) -> Result<Loaded, LoadError> {
-        let current = self.register_key_at(keys, now)?;
+        let current = self.register_key_at(now)?;
         let current = current.map_err(LoadError::CertificatesEnded)?;
-        let known = self.register_keys(keys)?;
-        let signed = self.open_sealed(keys, sealed, |shop| match shop_record {
+        let known = self.register_keys()?;
+        let signed = self.open_sealed(gate, sealed, |shop| match shop_record {
             Some(given) => self.newer_record(shop, given, (&current, &known)),
             None => self.kept_record(shop, &known),
         })?;
@@ -293,31 +293,35 @@ impl Folder {
         client: &Client,
         now: Time,
     ) -> Result<Loaded, LoadError> {
-        let (keys, mut store) = (self.keys()?, self.store()?);
-        let loaded = self.load(&keys, &mut store, files, now);
-        let renew = || self.fetch_certificates(&keys, client, now);
+        let (gate, mut store) = (self.registered()?, self.store()?);
+        let loaded = self.load(&gate, &mut store, files, now);
+        let renew = || self.fetch_certificates(client, now);
         match loaded {
             Err(LoadError::CertificatesEnded(_)) => drop(renew()?),
             Err(LoadError::ShopRecord(_)) if renew().is_ok() => {}
             loaded => return loaded,
         }
-        self.load(&keys, &mut store, files, now)
+        self.load(&gate, &mut store, files, now)
     }
 
     /// Every event whose check data are kept, verified anew.
     ///
     /// # Errors
     /// [`FolderError`] naming the file that can't be used.
-    pub fn events(&self, keys: &Keys, store: &SqliteStore) -> Result<Vec<Event>, FolderError> {
+    pub fn events(
+        &self,
+        gate: &Registered,
+        store: &SqliteStore,
+    ) -> Result<Vec<Event>, FolderError> {
         if self.check_files(KEPT)?.is_empty() && self.check_files(LOADING)?.is_empty() {
             return Ok(Vec::new());
         }
-        let registers = self.register_keys(keys)?;
-        self.finish_loading(keys, store, &registers)?;
+        let registers = self.register_keys()?;
+        self.finish_loading(gate, store, &registers)?;
         let files = self.check_files(KEPT)?;
         let mut events = Vec::with_capacity(files.len());
         for file in files {
-            let event = self.reopen(keys, store, &file, &registers);
+            let event = self.reopen(gate, store, &file, &registers);
             events.push(event.map_err(|error| error.of_file(file))?);
         }
         Ok(events)
@@ -325,14 +329,14 @@ impl Folder {
 
     fn reopen(
         &self,
-        keys: &Keys,
+        gate: &Registered,
         store: &SqliteStore,
         file: &str,
         registers: &[VerifyingKey],
     ) -> Result<Event, LoadError> {
         let sealed = self.dir.read(file).map_err(FolderError::from)?;
         let Signed { message, shop } =
-            self.open_sealed(keys, &sealed, |shop| self.kept_record(shop, registers))?;
+            self.open_sealed(gate, &sealed, |shop| self.kept_record(shop, registers))?;
         let event = Event::new(message.from, &message.body, &shop.keys.signing)?;
         let known = store.edition(event.id()).map_err(FolderError::from)?;
         // A file is kept under this name only once the log knows it. If they don't agree, the log
@@ -350,12 +354,12 @@ impl Folder {
     /// was never said to be loaded, and is dropped.
     fn finish_loading(
         &self,
-        keys: &Keys,
+        gate: &Registered,
         store: &SqliteStore,
         registers: &[VerifyingKey],
     ) -> Result<(), FolderError> {
         for file in self.check_files(LOADING)? {
-            match self.reopen(keys, store, &file, registers) {
+            match self.reopen(gate, store, &file, registers) {
                 Ok(event) => self.keep(&kept_name(event.id()), &self.dir.read(&file)?)?,
                 Err(LoadError::Folder(error)) => return Err(error),
                 Err(_) => self.dir.remove(&file)?,
@@ -385,15 +389,15 @@ impl Folder {
 
     fn open_sealed(
         &self,
-        keys: &Keys,
+        gate: &Registered,
         bytes: &[u8],
         shop_record: impl FnOnce(PartyNumber) -> Result<Verified<PartyRecord>, LoadError>,
     ) -> Result<Signed, LoadError> {
         let sealed = Sealed::parse_within(bytes, CHECK_DATA_LIMIT).map_err(LoadError::NotSealed)?;
-        if sealed.to != keys.number() {
+        if sealed.to != gate.number() {
             return Err(LoadError::ForAnother(sealed.to));
         }
-        let opened = sealed.open(&keys.opening());
+        let opened = sealed.open(gate.keys.opening());
         let (parcel, _) = opened.map_err(|_e| LoadError::Unopenable)?;
         let message = Unverified::<Message<CheckData>>::parse(parcel.signed)
             .map_err(LoadError::NotCheckData)?;
@@ -404,7 +408,7 @@ impl Folder {
         let shop = shop_record(from)?;
         let message = message.verify(&shop.keys.signing);
         let message = message.map_err(|_e| LoadError::Forged(from))?;
-        if message.to != keys.number() {
+        if message.to != gate.number() {
             return Err(LoadError::ForAnother(message.to));
         }
         Ok(Signed { message, shop })

@@ -1,7 +1,8 @@
 //! The gate's data folder: keys, record, certificates, check data.
 //!
 //! ```text
-//! DIR/keys.cbor          the gate's secret keys, the pinned root, the centre's address
+//! DIR/keys.cbor          the gate's secret keys
+//! DIR/identity.cbor      its number, the pinned root, the centre's address
 //! DIR/registration.cbor  the signed registration, until the centre has answered it
 //! DIR/certificates.cbor  the centre's certificates, so that records can be verified offline
 //! DIR/record.cose        the gate's own record: shops need it to seal check data
@@ -16,25 +17,29 @@ use tegata_cli::{
     data::{self, DataDir, Lock, Party},
     exit::{Exit, Failure},
 };
-use tegata_party::client::CallError;
-use tegata_protocol::{Malformed, PartyNumber, refusal::Refusal};
+use tegata_party::{
+    client::Client,
+    identity::{Centre, Identity, Registered, register_keys},
+    joining::{self, Application, JoinError, Joining, Kind},
+    keys::KeyFile,
+};
+use tegata_protocol::{
+    Time, VerifyingKey,
+    joining::Slip,
+    record::{CentreKeys, CertificateError},
+};
 
 pub use answer::LoadAnswer;
 pub use check_data::{LoadError, Loaded};
-pub use join::Joining;
-pub use keys::Keys;
-pub(crate) use keys::verified_by_any;
 
 use crate::{
     admission::StoreError,
-    gate::{Gate, Identity, OpenError},
+    gate::{self, Gate, OpenError},
     store::{self, LogReader, SqliteStore},
 };
 
 mod answer;
 mod check_data;
-mod join;
-mod keys;
 
 /// Whose folder it is.
 pub const PARTY: Party = Party::new("tegata-gate", 1);
@@ -55,9 +60,9 @@ pub enum FolderError {
     /// The log.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// No keys or no record yet.
-    #[error("this gate hasn't joined yet")]
-    NotJoined,
+    /// Identity, record, keys or certificates; joining.
+    #[error(transparent)]
+    Join(#[from] JoinError),
     /// A file that isn't what it was.
     #[error("{file} is damaged: {why}")]
     Damaged {
@@ -74,91 +79,31 @@ pub enum FolderError {
         /// Why not.
         source: Box<LoadError>,
     },
-    /// Another number than the one that this folder was made for.
-    #[error("this folder belongs to gate {own}, the slip is for {slip}")]
-    OtherSlip {
-        /// The folder's.
-        own: PartyNumber,
-        /// The slip's.
-        slip: PartyNumber,
-    },
-    /// Joined already, and not as asked for now.
-    #[error("this gate joined before, as {name} ({number}) at {address}; nothing was changed")]
-    Joined {
-        /// Its number.
-        number: PartyNumber,
-        /// The name in its record.
-        name: String,
-        /// The address in its record.
-        address: String,
-    },
-    /// A slip for somebody else.
-    #[error("the slip is for {0}, which isn't a gate's number")]
-    NotAGate(PartyNumber),
-    /// A name or an address that no record takes.
-    #[error(transparent)]
-    Profile(Malformed),
-    /// The centre wasn't reached.
-    #[error(transparent)]
-    Call(#[from] CallError),
-    /// The centre refuses.
-    #[error("the centre refuses the registration: {0}")]
-    Refused(Refusal),
-    /// The centre sends another record than asked for.
-    #[error("the centre's record isn't for this gate's keys: {0}")]
-    BadRecord(String),
 }
 
 impl FolderError {
     /// How the program ends: code, what happened, what to do next.
     #[must_use]
     pub fn into_failure(self) -> Failure {
-        let next = match &self {
-            Self::Store(store) if store.is_damage() => "restore the folder from a backup",
-            Self::NotJoined => "tegata-gate join --slip-file FILE --name NAME --address URL",
-            Self::CheckData { source, .. } => source.next_of_kept(),
-            Self::Damaged { .. } => "restore the folder from a backup",
-            Self::OtherSlip { .. } | Self::NotAGate(_) => {
-                "check the slip, or give another folder with --data"
+        let (exit, next) = match &self {
+            Self::Store(store) if store.is_damage() => {
+                (Exit::Damaged, Some("restore the folder from a backup"))
             }
-            Self::Joined { .. } => {
-                "a record can't be changed: for another name or address, ask the centre for a new \
-                 letter and join in another folder"
-            }
-            Self::Profile(_) => "check --name and --address",
-            Self::Call(CallError::Certificates(_)) | Self::BadRecord(_) => "ask the centre",
-            Self::Call(CallError::Address(_)) => "nothing was sent: correct the address",
-            Self::Call(_) => "run the same command again: what was signed is kept",
-            Self::Data(_) | Self::Store(_) | Self::Refused(_) => "",
+            Self::Store(_) => (Exit::Refused, None),
+            Self::CheckData { source, .. } => (Exit::Damaged, Some(source.next_of_kept())),
+            Self::Damaged { .. } => (Exit::Damaged, Some("restore the folder from a backup")),
+            Self::Data(_) | Self::Join(_) => (Exit::Refused, None),
         };
-        let failure = Failure::new(self.exit(), chain(&self));
-        if let Self::Data(error) = self {
-            return Failure::from(error);
-        }
-        if next.is_empty() {
-            failure
-        } else {
-            failure.next(next)
-        }
-    }
-
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Data(error) => error.exit(),
-            Self::Store(store) if store.is_damage() => Exit::Damaged,
-            Self::Damaged { .. } | Self::CheckData { .. } => Exit::Damaged,
-            Self::NotJoined
-            | Self::OtherSlip { .. }
-            | Self::NotAGate(_)
-            | Self::Profile(_)
-            | Self::Call(CallError::Address(_)) => Exit::Usage,
-            Self::Store(_)
-            | Self::Joined { .. }
-            | Self::Refused(_)
-            | Self::BadRecord(_)
-            | Self::Call(CallError::Certificates(_)) => Exit::Refused,
-            Self::Call(_) => Exit::Unreachable,
-        }
+        let failure = match self {
+            Self::Data(error) => return error.into(),
+            Self::Join(error @ JoinError::NotJoined(_)) => {
+                let next = "tegata-gate join --slip-file FILE --name NAME --address URL";
+                return error.into_failure().next(next);
+            }
+            Self::Join(error) => return error.into_failure(),
+            other => Failure::new(exit, chain(&other)),
+        };
+        next.into_iter().fold(failure, Failure::next)
     }
 }
 
@@ -227,10 +172,95 @@ impl Folder {
         let path = self.dir.file(store::FILE)?;
         if !path.exists() {
             // A gate that has joined and admitted nobody has an empty log.
-            self.keys()?;
+            self.registered()?;
             drop(self.store()?);
         }
         Ok(LogReader::open(&path)?)
+    }
+
+    /// Joins, or finishes a joining that broke off. Joined already: gives the record again.
+    ///
+    /// # Errors
+    /// [`FolderError::Join`].
+    pub fn join(
+        &self,
+        slip: &Slip,
+        application: &Application,
+        client: &Client,
+        now: Time,
+    ) -> Result<Registered, FolderError> {
+        let joining = Joining {
+            dir: &self.dir,
+            kind: Kind::GATE,
+            slip,
+            application,
+        };
+        Ok(joining.join(client, || KeyFile::open_or_make(&self.dir), now)?)
+    }
+
+    /// Has it a record?
+    ///
+    /// # Errors
+    /// [`FolderError::Join`].
+    pub fn has_joined(&self) -> Result<bool, FolderError> {
+        Ok(joining::has_joined(&self.dir)?)
+    }
+
+    /// The gate that has joined: number, record, keys. Its record is verified with any register key
+    /// that the pinned root has certified, since a door opens without the centre.
+    ///
+    /// # Errors
+    /// [`FolderError::Join`].
+    pub fn registered(&self) -> Result<Registered, FolderError> {
+        let identity = self.identity()?;
+        let registers = register_keys(&self.dir, &identity.root)?;
+        let keys = || KeyFile::open(&self.dir);
+        Ok(joining::open(&self.dir, Kind::GATE, &registers, keys)?)
+    }
+
+    fn identity(&self) -> Result<Identity, FolderError> {
+        let identity = Identity::read(&self.dir)?;
+        Ok(identity.ok_or(JoinError::NotJoined(Kind::GATE))?)
+    }
+
+    /// Fetches the centre's certificates, verifies them with the pinned root and keeps them.
+    ///
+    /// # Errors
+    /// [`FolderError::Join`].
+    pub fn fetch_certificates(
+        &self,
+        client: &Client,
+        now: Time,
+    ) -> Result<CentreKeys, FolderError> {
+        let Identity { centre, root, .. } = self.identity()?;
+        Ok(Centre::fetch(&self.dir, client, &centre, &root, now)?)
+    }
+
+    /// Every register key that the pinned root has certified, as far as this gate knows; the newest
+    /// first.
+    ///
+    /// # Errors
+    /// [`FolderError::Join`], also when none is known.
+    pub fn register_keys(&self) -> Result<Vec<VerifyingKey>, FolderError> {
+        let keys = register_keys(&self.dir, &self.identity()?.root)?;
+        match keys.is_empty() {
+            true => Err(JoinError::NotJoined(Kind::GATE).into()),
+            false => Ok(keys),
+        }
+    }
+
+    /// The register key that the newest kept certificates certify for `now`; certificates that don't
+    /// hold are the inner error.
+    fn register_key_at(
+        &self,
+        now: Time,
+    ) -> Result<Result<VerifyingKey, CertificateError>, FolderError> {
+        match Centre::kept(&self.dir, &self.identity()?.root, now) {
+            Ok(Some(centre)) => Ok(Ok(centre.register)),
+            Ok(None) => Err(JoinError::NotJoined(Kind::GATE).into()),
+            Err(JoinError::Certificates(error)) => Ok(Err(error)),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -241,16 +271,22 @@ impl Gate {
     /// # Errors
     /// [`OpenError`].
     pub fn open(folder: &Folder) -> Result<Self, OpenError> {
-        let keys = folder.keys()?;
-        let record = folder.own_record(&keys)?;
+        let registered = folder.registered()?;
         let store = folder.store()?;
-        let events = folder.events(&keys, &store)?;
-        let name = record.profile.as_ref().map(|p| p.name.clone());
-        let identity = Identity {
-            number: keys.number(),
-            name: name.unwrap_or_else(|| keys.number().to_string()),
-            key: keys.signing(),
+        let events = folder.events(&registered, &store)?;
+        let name = registered.record.profile.as_ref().map(|p| p.name.clone());
+        let identity = gate::Identity {
+            number: registered.number(),
+            name: name.unwrap_or_else(|| registered.number().to_string()),
+            keys: registered.keys,
         };
         Ok(Self::new(identity, events, store)?)
+    }
+}
+
+fn damaged(file: &str, why: &impl std::fmt::Display) -> FolderError {
+    FolderError::Damaged {
+        file: file.to_owned(),
+        why: why.to_string(),
     }
 }

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use std::sync::Arc;
 use tegata_gate::{
     Event, Gate, Identity, Verdict,
     admission::Store,
     store::{FILE, LogReader, SqliteStore},
 };
+
+use tegata_party::keys::{Keys, Seeds};
 use tegata_protocol::{PartyNumber, VerifyingKey};
 
 use crate::{
@@ -48,7 +51,11 @@ pub(crate) fn identity(number: PartyNumber) -> Identity {
     Identity {
         number,
         name: "North gate".into(),
-        key: key(90),
+        keys: Arc::new(Keys::grow(&Seeds {
+            signing: [90; 32],
+            opening: [91; 32],
+            store: [92; 32],
+        })),
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use tegata_cli::exit::{Exit, Failure};
 use tegata_protocol::PartyNumber;
 
-use super::{Usual, ended, read_in, say, shown};
+use super::{Usual, read_in, say, shown};
 use crate::desk::made::{self, ExportError};
 use crate::desk::{self, Unanswered};
 
@@ -53,7 +53,8 @@ fn import(usual: &Usual, file: &Path) -> Result<(), Failure> {
     let service = usual.service()?;
     let bytes = read_in(file)?;
     let (shop, taken) = desk::import(&service, &bytes).map_err(|error| match error {
-        Unanswered::Unreadable(_) => ended(error, Exit::Usage)
+        Unanswered::Unreadable(_) => Failure::from(error)
+            .with_exit(Exit::Usage)
             .doing(format!("reading {}", shown(file)))
             .next("ask the shop for a file that is sealed to this service, with its record inside"),
         Unanswered::Fault(error) => error.into(),
@@ -73,7 +74,7 @@ fn import(usual: &Usual, file: &Path) -> Result<(), Failure> {
 fn export(usual: &Usual, shop: PartyNumber, file: &Path, after: u64) -> Result<(), Failure> {
     let service = usual.service()?;
     let export = made::export(&service, shop, after).map_err(|error| match error {
-        ExportError::UnknownShop(_) => ended(error, Exit::Usage),
+        ExportError::UnknownShop(_) => Failure::from(error).with_exit(Exit::Usage),
         ExportError::Fault(error) => error.into(),
     })?;
     if export.keys == 0 {

@@ -1,12 +1,11 @@
 //! The command line: one module for each command, each thin.
 
-use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use tegata_cli::data::{DataArgs, DataDir, Party};
-use tegata_cli::exit::{Exit, Failure, OrExit as _};
+use tegata_cli::exit::{Exit, Failure};
 use tegata_cli::logs::LogArgs;
 use tegata_cli::{clock, config};
 use tegata_party::client::Client;
@@ -169,7 +168,6 @@ fn say(json: bool, object: &serde_json::Value, lines: &str) {
 /// The code and the advice for an error of ours.
 fn failed(error: OpenError) -> Failure {
     let (exit, next) = match &error {
-        OpenError::Join(error) => error.advice(),
         OpenError::Store(error) | OpenError::Log(LogError::Store(error)) => {
             (store_exit(error), None)
         }
@@ -178,11 +176,15 @@ fn failed(error: OpenError) -> Failure {
             Some("restore the folder from a backup, and find out who changed it"),
         ),
         OpenError::Log(LogError::Length(_)) => (Some(Exit::Usage), None),
-        OpenError::Log(LogError::Data(_)) => (None, None),
+        OpenError::Log(LogError::Data(_)) | OpenError::Join(_) => (None, None),
+    };
+    let failure = match error {
+        OpenError::Join(error) => return error.into_failure(),
+        other => Failure::from(other),
     };
     let failure = match exit {
-        Some(exit) => ended(error, exit),
-        None => Failure::from(error),
+        Some(exit) => failure.with_exit(exit),
+        None => failure,
     };
     next.into_iter().fold(failure, Failure::next)
 }
@@ -194,14 +196,6 @@ const fn store_exit(error: &StoreError) -> Option<Exit> {
         | StoreError::Newer { .. }
         | StoreError::Closed
         | StoreError::NotDurable(_) => None,
-    }
-}
-
-/// An error with all its causes and a code of its own.
-fn ended(error: impl Into<Failure>, exit: Exit) -> Failure {
-    match Err::<Infallible, _>(error).or_exit(exit) {
-        Err(failure) => failure,
-        Ok(never) => match never {},
     }
 }
 
