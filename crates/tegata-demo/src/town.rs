@@ -366,27 +366,31 @@ impl Town {
         let keep = Keep::LargerThan(2600, "capture");
         let centre = between(&self.recorder, ("shop", "centre"), self.guard, keep).await?;
         let centre = format!("http://{centre}");
-        let joined = self.programs.run(
-            "tegata-shop",
-            &[
-                "join",
-                "--data",
-                &data,
-                "--slip-file",
-                &letter.slip,
-                "--name",
-                "Hanamizuki Books",
-                "--address",
-                &url,
-                "--json",
-            ],
-        )?;
+        let (a, b) = (self.password("books A")?, self.password("books B")?);
+        let owner = ["--password-a-file", &a, "--password-b-file", &b];
+        let join = [
+            "join",
+            "--data",
+            &data,
+            "--slip-file",
+            &letter.slip,
+            "--name",
+            "Hanamizuki Books",
+            "--address",
+            &url,
+            "--no-words",
+            "--json",
+        ];
+        let joined = self
+            .programs
+            .run("tegata-shop", &[&join[..], &owner].concat())?;
         let joined = joined.json()?;
         self.furnish(Path::new(&data))?;
         let listen = address.to_string();
         let serve = [
             "serve", "--data", &data, "--listen", &listen, "--centre", &centre,
         ];
+        let serve = [&serve[..], &owner].concat();
         self.shop = Some(self.serve("tegata-shop", &serve, "shop-books")?);
         Ok(joined)
     }
@@ -441,23 +445,24 @@ impl Town {
             self.path(&format!("check-{series}")),
         );
         let number = series.to_string();
-        self.programs
-            .run(
-                "tegata-shop",
-                &[
-                    "check-data",
-                    "--data",
-                    &shop,
-                    "--series",
-                    &number,
-                    "--gate",
-                    &record,
-                    "--out",
-                    &file,
-                ],
-            )?
-            .done()?;
-        let shop_record = self.path("shop-books/record.cbor");
+        let (a, b) = (self.password("books A")?, self.password("books B")?);
+        let export = [
+            "check-data",
+            "--data",
+            &shop,
+            "--series",
+            &number,
+            "--gate",
+            &record,
+            "--out",
+            &file,
+            "--password-a-file",
+            &a,
+            "--password-b-file",
+            &b,
+        ];
+        self.programs.run("tegata-shop", &export)?.done()?;
+        let shop_record = self.path("shop-books/record.cose");
         let load = [
             "load",
             "--data",

@@ -1,29 +1,16 @@
-//! Encryption at rest: AES-256-GCM under a random nonce, which stands in front; and what a host may
-//! put around the key files.
+//! What a host may put around the key files, and how rows are encrypted under their keys.
 
-use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
-use aes_gcm::{Aes256Gcm, Nonce};
+use tegata_keystore::wrap::WrapKey;
 use zeroize::Zeroizing;
-
-use crate::chance;
 
 /// Encrypts `plain`; `aad` says what it is, and must be said again.
 pub(crate) fn wrap(key: &[u8; 32], aad: &[u8], plain: &[u8]) -> Vec<u8> {
-    let nonce: [u8; 12] = chance::bytes();
-    let payload = Payload { msg: plain, aad };
-    #[expect(clippy::expect_used, reason = "AES-GCM refuses only gigabytes")]
-    let sealed = Aes256Gcm::new(key.into())
-        .encrypt(&Nonce::from(nonce), payload)
-        .expect("encrypting in memory");
-    [&nonce[..], &sealed].concat()
+    WrapKey::new(*key).wrap(aad, plain)
 }
 
 /// Decrypts what [`wrap`] made; `None` for another key, another `aad`, or changed bytes.
 pub(crate) fn unwrap(key: &[u8; 32], aad: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let (nonce, sealed) = wrapped.split_first_chunk::<12>()?;
-    let payload = Payload { msg: sealed, aad };
-    let plain = Aes256Gcm::new(key.into()).decrypt(&Nonce::from(*nonce), payload);
-    plain.ok().map(Zeroizing::new)
+    WrapKey::new(*key).unwrap(aad, wrapped)
 }
 
 /// What a host puts around the files that hold epoch keys and order keys: encryption under a key of

@@ -19,7 +19,8 @@ use zeroize::Zeroizing;
 
 pub use crate::store::KeyState;
 use crate::store::{self, KeyRow, Sent};
-use crate::{Epochs, FormsError, Own, chance};
+use crate::{Epochs, FormsError, Own};
+use tegata_keystore::rng;
 
 const SECRET_LIMIT: usize = 4096;
 
@@ -134,7 +135,7 @@ impl NewKeys {
 
 impl NewKey {
     fn grow(own: Own<'_>, wanted: &Wanted, now: Time) -> Result<Self, FormsError> {
-        let mut rng = chance::system();
+        let mut rng = rng::system();
         let (half, seed) = OpeningHalf::generate(wanted.scheme.kind(), wanted.suite, &mut rng);
         let key = OrderKey {
             recipient: own.number,

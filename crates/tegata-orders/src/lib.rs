@@ -31,7 +31,6 @@ use std::path::PathBuf;
 use tegata_cli::data;
 use tegata_protocol::{Malformed, PartyNumber, SigningKey};
 
-mod chance;
 pub mod cover;
 pub mod epoch;
 mod host;

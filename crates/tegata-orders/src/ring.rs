@@ -23,7 +23,8 @@ use tegata_cli::data::{DataDir, Step};
 use tegata_protocol::{Time, cbor};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::{FormsError, chance, cover, cover::Cover};
+use crate::{FormsError, cover, cover::Cover};
+use tegata_keystore::rng;
 
 const LIMIT: usize = 1024;
 
@@ -45,7 +46,7 @@ struct Slot {
 
 impl Slot {
     fn new(made: Time) -> Self {
-        let (id, key) = (chance::bytes(), chance::bytes());
+        let (id, key) = (rng::bytes(), rng::bytes());
         Self { id, key, made }
     }
 

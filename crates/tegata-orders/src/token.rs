@@ -2,6 +2,7 @@
 //! hands a key out against.
 
 use rusqlite::Connection;
+use tegata_keystore::rng;
 use tegata_protocol::order::{CartToken, KeyScope, OrderId};
 use tegata_protocol::refusal::{Code, Refusal};
 use tegata_protocol::{
@@ -9,7 +10,7 @@ use tegata_protocol::{
 };
 
 use crate::open::OpenError;
-use crate::{FormsError, Own, Rules, chance, store};
+use crate::{FormsError, Own, Rules, store};
 
 /// What is waited for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,7 +27,7 @@ pub struct Cart {
 
 /// A number for a new order.
 pub fn new_order() -> OrderId {
-    OrderId::random(&mut chance::system())
+    OrderId::random(&mut rng::system())
 }
 
 /// Issues a token.

@@ -8,7 +8,11 @@ use std::fmt;
 
 use minicbor::{Decode, Encode};
 use tegata_cli::data::{self, DataDir};
-use tegata_keystore::{rng, vault::VaultError, wrap::WrapKey};
+use tegata_keystore::{
+    rng,
+    vault::{VaultError, WordsError},
+    wrap::WrapKey,
+};
 use tegata_protocol::record::PartyKeys;
 use tegata_protocol::{Digest, OpeningKey, SigningKey, Suite, cbor};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -29,6 +33,9 @@ pub enum KeysError {
     /// The vault doesn't open.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The 24 words aren't such words.
+    #[error(transparent)]
+    Words(#[from] WordsError),
     /// A password couldn't be read.
     #[error("the keys lie under a password, and it can't be read")]
     Password(#[from] tegata_cli::password::Error),

@@ -10,11 +10,11 @@ use tegata_protocol::record::PartyRecord;
 use tegata_protocol::ticket::{CheckData, SerialSet};
 use tegata_protocol::{Malformed, MessageId, Role, SeriesId, Time, Verified};
 
-use crate::chance;
-use crate::identity::Registered;
-use crate::keys::KeysError;
 use crate::series::SeriesKeys;
 use crate::store::{Store, StoreError};
+use tegata_keystore::rng;
+use tegata_party::identity::Registered;
+use tegata_party::keys::KeysError;
 
 /// Why there's no check data.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +120,7 @@ fn seal(
     now: Time,
     body: CheckData,
 ) -> Result<Vec<u8>, CheckDataError> {
-    let mut rng = chance::system();
+    let mut rng = rng::system();
     let envelope = Envelope::to(gate.number, &gate.keys.opening, &mut rng)?;
     let id = MessageId::random(&mut rng);
     let signed = envelope.sign(shop.keys.signing(), shop.number(), id, now, body);

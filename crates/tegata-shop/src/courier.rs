@@ -47,14 +47,15 @@ use tegata_protocol::{
     Unverified, Verified,
 };
 
-use crate::chance;
-use crate::joining::JoinError;
-use crate::keys::KeysError;
 use crate::orders::deeds;
 use crate::shop::{Shop, cause};
 use crate::store::{Sale, SaleState, StepError, StoreError, Tables};
+use tegata_keystore::rng;
+use tegata_party::joining::JoinError;
+use tegata_party::keys::KeysError;
 
 mod goods;
+mod history;
 mod tickets;
 
 /// How many sales one round looks at in each state.
@@ -126,6 +127,10 @@ impl Courier {
     /// Runs rounds until it's told to stop, or nobody is left who could tell it.
     pub fn run(&self, signals: &Receiver<Signal>) {
         let mut pause = SOON;
+        if let Err(error) = self.catch_up_history() {
+            let error = cause(&error);
+            tracing::error!(error, "the history lacks what was paid before this start");
+        }
         loop {
             pause = match self.round() {
                 Ok(()) if self.awaits_something() => SOON,
@@ -318,6 +323,12 @@ impl Courier {
     }
 
     fn settle(&self, sale: Sale, settled: Settled) -> Result<(), CourierError> {
+        let paid = (settled == Settled::Released).then(|| sale.clone());
+        self.step(sale, settled)?;
+        paid.map_or(Ok(()), |sale| self.enter_sale(&sale))
+    }
+
+    fn step(&self, sale: Sale, settled: Settled) -> Result<(), CourierError> {
         self.shop.store().write(move |tables| {
             match settled {
                 Settled::Released => tables.release(&sale)?,
@@ -422,7 +433,7 @@ impl Courier {
 
     /// A call whose refusal is an error.
     fn ask<Q: Body, R: Body>(&self, body: Q) -> Result<R, CourierError> {
-        let mut rng = chance::system();
+        let mut rng = rng::system();
         let head = (MessageId::random(&mut rng), self.shop.now());
         let callee = self.shop.centre().callee();
         let caller = self.shop.registered().caller();
@@ -434,7 +445,7 @@ impl Courier {
     /// Sends what was signed before.
     fn send<R: Body>(&self, parcel: Parcel) -> Result<Answer<R>, CourierError> {
         let callee = self.shop.centre().callee();
-        let prepared = Prepared::again(&callee, parcel, &mut chance::system())?;
+        let prepared = Prepared::again(&callee, parcel, &mut rng::system())?;
         let caller = self.shop.registered().caller();
         Ok(self.client.call(caller, &callee, &prepared)?)
     }
@@ -498,7 +509,7 @@ enum Word {
 }
 
 /// Where a sale ends, or waits for its owner.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Settled {
     Released,
     Void,

@@ -24,15 +24,12 @@
 
 pub mod card_interface;
 pub mod catalogue;
-pub mod chance;
 pub mod check_data;
 pub mod cli;
 pub mod counter;
 pub mod courier;
-pub mod identity;
-pub mod joining;
-pub mod keys;
 pub mod listing;
+pub mod numbers;
 pub mod orders;
 pub mod pace;
 pub mod pages;
@@ -42,3 +39,4 @@ pub mod server;
 pub mod settings;
 pub mod shop;
 pub mod store;
+pub mod vault;

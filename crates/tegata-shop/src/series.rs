@@ -20,9 +20,9 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::catalogue::read::Placed;
 use crate::catalogue::{Catalogue, Offer};
-use crate::chance;
-use crate::keys::{Keys, KeysError};
 use crate::store::{SeriesRow, Store, StoreError};
+use tegata_keystore::rng;
+use tegata_party::keys::{Keys, KeysError};
 
 /// Why a catalogue can't be put on sale.
 #[derive(Debug, thiserror::Error)]
@@ -121,8 +121,8 @@ fn new_row(keys: &Keys, shop: PartyNumber, offer: &Offer) -> SeriesRow {
         secret: [0; 32],
         batch: [0; 32],
     };
-    chance::system().fill_bytes(&mut secrets.secret);
-    chance::system().fill_bytes(&mut secrets.batch);
+    rng::system().fill_bytes(&mut secrets.secret);
+    rng::system().fill_bytes(&mut secrets.batch);
     let plain = Zeroizing::new(cbor::encode(&secrets));
     SeriesRow {
         series: offer.series,

@@ -14,12 +14,13 @@ use tegata_protocol::{SignedBytes, Time};
 use crate::catalogue::shelf::Shelf;
 use crate::catalogue::{self, Catalogue};
 use crate::courier::Signal;
-use crate::identity::{self, Centre, Registered};
-use crate::joining::JoinError;
 use crate::orders::Sealing;
 use crate::pace::{Paces, Rates};
 use crate::series::{self, SeriesError};
 use crate::store::{self, Store, StoreError};
+use crate::vault::Sold;
+use tegata_party::identity::{self, Centre, Registered};
+use tegata_party::joining::JoinError;
 
 /// Where a wallet shows its page, unless set otherwise.
 pub const WALLET: &str = "http://wallet.localhost:7405";
@@ -97,6 +98,7 @@ pub struct Shop {
     courier: OnceLock<Sender<Signal>>,
     paces: Paces,
     sealing: Option<Sealing>,
+    sold: Option<Sold>,
     key_stock: OnceLock<AskKeyStock>,
     made_keys: OnceLock<FetchMadeKeys>,
 }
@@ -143,6 +145,7 @@ impl Shop {
             courier: OnceLock::new(),
             paces: Paces::new(rules.rates),
             sealing: None,
+            sold: None,
             key_stock: OnceLock::new(),
             made_keys: OnceLock::new(),
         })
@@ -153,6 +156,18 @@ impl Shop {
     pub fn with_sealing(mut self, sealing: Sealing) -> Self {
         self.sealing = Some(sealing);
         self
+    }
+
+    /// Lets it enter what is paid in its owner's history.
+    #[must_use]
+    pub fn with_history(mut self, sold: Sold) -> Self {
+        self.sold = Some(sold);
+        self
+    }
+
+    /// Its owner's history, if it keeps one.
+    pub const fn sold(&self) -> Option<&Sold> {
+        self.sold.as_ref()
     }
 
     /// What it takes sealed orders with, if it does.

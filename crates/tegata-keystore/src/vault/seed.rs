@@ -70,6 +70,7 @@ pub(super) enum Purpose {
     History,
     Spending,
     HolderB,
+    Store,
 }
 
 impl Purpose {
@@ -81,6 +82,7 @@ impl Purpose {
             Self::History => b"tegata history v1",
             Self::Spending => b"tegata spending v1",
             Self::HolderB => b"tegata holder-b v1",
+            Self::Store => b"tegata store v1",
         }
     }
 }

@@ -40,6 +40,12 @@ impl SpendingSecrets {
         work(seed.as_bytes())
     }
 
+    /// Lends the seed of what the secrets in a party's database lie under.
+    pub fn with_store_seed<T>(&self, work: impl FnOnce(&[u8; 32]) -> T) -> T {
+        let seed: Secret32 = self.0.master.derive(Purpose::Store);
+        work(seed.as_bytes())
+    }
+
     /// The application's state under B.
     pub fn state(&self) -> &[u8] {
         &self.0.state

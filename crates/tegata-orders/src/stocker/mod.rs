@@ -32,7 +32,8 @@ pub use decide::{Batch, View, decide};
 
 use crate::keys::{self, Import, NewKeys};
 use crate::store::{self, Uploaded};
-use crate::{Epochs, Fallbacks, FormsError, Host, Own, Rules, chance};
+use crate::{Epochs, Fallbacks, FormsError, Host, Own, Rules};
+use tegata_keystore::rng;
 
 mod by_hand;
 mod decide;
@@ -303,7 +304,7 @@ impl<P: Party> Stocker<P> {
             return Ok(());
         };
         let parcel: Parcel = cbor::decode(&plain, SEALED_LIMIT)?;
-        let prepared = Prepared::again(&self.service()?, parcel, &mut chance::system())?;
+        let prepared = Prepared::again(&self.service()?, parcel, &mut rng::system())?;
         self.send(&prepared).map(|_stock| ())
     }
 
@@ -391,7 +392,7 @@ fn prepare<P: Party, Q: Body>(
     service: &Callee,
     body: Q,
 ) -> Result<Prepared, StockerError> {
-    let mut rng = chance::system();
+    let mut rng = rng::system();
     let head = (MessageId::random(&mut rng), party.now());
     let (caller, record) = (party.caller(), party.record());
     Ok(Prepared::new(

@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use serde_json::json;
 use tegata_cli::clock;
 use tegata_cli::exit::{Exit, Failure};
-use tegata_cli::password::PasswordOnly;
 use tegata_party::client::Client;
 use tegata_protocol::record::PartyRecord;
 use tegata_protocol::{SeriesId, SignedBytes, Time};
 
-use super::{Usual, ended, failed, password_of, say, shown, write_out};
+use super::owner::Owner;
+use super::{Usual, failed, say, shown, write_out};
 use crate::check_data::{self, CheckDataError};
-use crate::identity::{Centre, Identity};
-use crate::joining::{self, JoinError};
 use crate::store::{self, Store};
+use tegata_party::identity::{Centre, Identity};
+use tegata_party::joining::{self, JoinError, Kind};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -39,17 +39,22 @@ pub(super) struct Arguments {
     hours: u32,
 
     #[command(flatten)]
-    password: PasswordOnly,
+    owner: Owner,
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let dir = arguments.usual.existing()?;
     let now = Time::from_secs(clock::now());
     let identity = Identity::read(&dir).map_err(|e| failed(e.into()))?;
-    let identity = identity.ok_or_else(|| failed(JoinError::NotJoined.into()))?;
+    let identity = identity.ok_or_else(|| failed(JoinError::NotJoined(Kind::SHOP).into()))?;
+    let (_, keys) = arguments
+        .owner
+        .reading(&dir)
+        .map_err(|e| failed(e.into()))?;
     let centre = Centre::find(&dir, &Client::default(), &identity, None, now);
     let centre = centre.map_err(|e| failed(e.into()))?;
-    let shop = joining::open(&dir, &centre, password_of(&arguments.password));
+    let registers = [centre.keys.register];
+    let shop = joining::open(&dir, Kind::SHOP, &registers, || Ok(keys));
     let shop = shop.map_err(|e| failed(e.into()))?;
     let store = Store::open(&dir.path().join(store::FILE)).map_err(|e| failed(e.into()))?;
     let gate = std::fs::read(&arguments.gate)
@@ -95,5 +100,5 @@ fn refuse(error: CheckDataError) -> Failure {
         | CheckDataError::TooLong(_)
         | CheckDataError::List(_) => Exit::Refused,
     };
-    ended(error, exit)
+    Failure::from(error).with_exit(exit)
 }

@@ -1,31 +1,31 @@
 //! `tegata-shop join`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use tegata_cli::clock;
 use tegata_cli::data::DataDir;
 use tegata_cli::exit::Failure;
-use tegata_cli::password::PasswordOnly;
 use tegata_party::client::Client;
 use tegata_protocol::Time;
-use tegata_protocol::joining::Slip;
 
-use super::{PARTY, Usual, failed, say, shown};
-use crate::joining::{self, Application};
+use super::owner::Owner;
+use super::{PARTY, Usual, say, shown};
+use crate::vault::{self, Vault};
+use tegata_keystore::rng;
+use tegata_keystore::vault::{Cost, Master, Words};
+use tegata_party::joining::{self, Application, JoinError, Joining, Kind};
+use tegata_party::keys::{Keys, KeysError};
+use tegata_party::letter::LetterArgs;
+use zeroize::Zeroizing;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     usual: Usual,
 
-    /// The letter's line, tegata:join?… (it holds the code: others on this machine may see it)
-    #[arg(long, value_name = "LINE", required_unless_present = "slip_file")]
-    slip: Option<String>,
-
-    /// A file with the letter's line (the whole letter will do, as text or HTML)
-    #[arg(long, value_name = "FILE", conflicts_with = "slip")]
-    slip_file: Option<PathBuf>,
+    #[command(flatten)]
+    letter: LetterArgs,
 
     /// The shop's name, as members see it
     #[arg(long, value_name = "NAME")]
@@ -43,35 +43,59 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "IBAN")]
     account: Option<String>,
 
-    /// Seal the key file under a password (asked for, unless given); each start needs it then
+    /// One password for everything, instead of A and B
     #[arg(long)]
-    sealed: bool,
+    one_password: bool,
+
+    /// Don't show the 24 words from which the keys grow (tegata-shop words shows them later)
+    #[arg(long)]
+    no_words: bool,
+
+    /// Grow the keys from the 24 words in this file, as they were shown once
+    #[arg(long, value_name = "FILE")]
+    words_file: Option<PathBuf>,
 
     #[command(flatten)]
-    password: PasswordOnly,
+    owner: Owner,
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let slip = read_slip(&arguments)?;
+    let slip = arguments.letter.read()?;
     let dir = DataDir::open(&arguments.usual.data.data, PARTY)?;
     let _lock = dir.lock()?;
-    let wanted = arguments.sealed || arguments.password.is_given();
-    let known = dir.read_optional(crate::keys::FILE)?.is_some();
-    let password = match (wanted, known) {
-        (false, _) => None,
-        (true, true) => Some(arguments.password.read()?),
-        (true, false) => Some(arguments.password.read_new()?),
-    };
     let application = Application {
-        name: arguments.name,
-        address: arguments.address,
-        postal: arguments.postal,
-        account: arguments.account,
+        name: arguments.name.clone(),
+        address: arguments.address.clone(),
+        postal: arguments.postal.clone(),
+        account: arguments.account.clone(),
+    };
+    let joining = Joining {
+        dir: &dir,
+        kind: Kind::SHOP,
+        slip: &slip,
+        application: &application,
     };
     let (client, now) = (Client::default(), Time::from_secs(clock::now()));
-    let again = joining::has_joined(&dir).map_err(|e| failed(e.into()))?;
-    let joined = joining::join(&dir, &client, &slip, &application, password.as_ref(), now);
-    let shop = joined.map_err(|e| failed(e.into()))?;
+    let again = joining::has_joined(&dir).map_err(JoinError::into_failure)?;
+    let mut words = None;
+    let keys = || match vault::is_there(&dir) {
+        true => arguments.owner.keys(&dir),
+        false => {
+            let (keys, fresh) = arguments.make_keys(&dir)?;
+            words = fresh;
+            Ok(keys)
+        }
+    };
+    let shop = joining
+        .join(&client, keys, now)
+        .map_err(JoinError::into_failure);
+    // They are shown even if the register said no: the keys are made.
+    if let Some(words) = &words
+        && !arguments.usual.json
+    {
+        show(words);
+    }
+    let shop = shop?;
     let object = json!({
         "number": shop.number().to_string(),
         "name": shop.name(),
@@ -80,6 +104,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         "record": shop.record.digest().to_string(),
         "data": shown(dir.path()),
         "again": again,
+        "words": words.as_ref().map(Words::as_phrase),
     });
     let lines = format!(
         "{} {} {}.\nNext: write {} and run tegata-shop serve.",
@@ -96,14 +121,32 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read_slip(arguments: &Arguments) -> Result<Slip, Failure> {
-    let text = match (&arguments.slip, &arguments.slip_file) {
-        (Some(line), _) => line.clone(),
-        (None, Some(file)) => std::fs::read_to_string(file)
-            .map_err(|e| Failure::usage(format!("can't read {}: {e}", shown(file))))?,
-        (None, None) => String::new(),
-    };
-    Slip::in_letter(&text).map_err(|e| {
-        Failure::usage(e).next("give the centre's letter, or its line tegata:join?… whole")
-    })
+fn show(words: &Words) {
+    println!(
+        "These 24 words are all of the shop's keys. Write them on paper and lock them away: whoever has \
+         them is this shop, and without them a lost machine takes the keys with it.\n\n{}\n",
+        words.as_phrase()
+    );
+}
+
+impl Arguments {
+    /// New keys in a new vault, from new words or those that are given; the words, where they are to be
+    /// shown.
+    fn make_keys(&self, dir: &DataDir) -> Result<(Keys, Option<Words>), KeysError> {
+        let master = match &self.words_file {
+            Some(file) => Master::from_words(&text_of(file)?)?,
+            None => Master::generate(&mut rng::system(), None),
+        };
+        let (passwords, inner) = self.owner.choose(self.one_password)?;
+        let vault = Vault::create(dir, master, &passwords, Cost::STANDARD)?;
+        let shown = !self.no_words && self.words_file.is_none();
+        let words = shown.then(|| vault.words(&inner)).transpose()?;
+        Ok((vault.keys(&inner)?, words))
+    }
+}
+
+fn text_of(file: &Path) -> Result<Zeroizing<String>, KeysError> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|source| tegata_cli::data::Error::io("read", file, source))?;
+    Ok(Zeroizing::new(text))
 }

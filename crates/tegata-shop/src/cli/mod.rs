@@ -1,28 +1,24 @@
 //! The command line: one module for each command, each thin.
 
-use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use tegata_cli::data::{DataArgs, DataDir, Party};
-use tegata_cli::exit::{Exit, Failure, OrExit as _};
+use tegata_cli::exit::{Exit, Failure};
 use tegata_cli::logs::LogArgs;
-use tegata_cli::password::{Password, PasswordOnly};
 
-use tegata_orders::FormsError;
-use tegata_party::client::CallError;
-
-use crate::joining::JoinError;
-use crate::keys::KeysError;
 use crate::shop::OpenError;
 use crate::store::StoreError;
+use tegata_orders::FormsError;
 
 mod catalogue;
 mod check_data;
+mod history;
 mod join;
 mod members;
 mod order_keys;
 mod orders;
+mod owner;
 mod sales;
 mod serve;
 
@@ -51,6 +47,9 @@ Opening a shop:
      For goods by post, with pictures: tegata-shop catalogue sample shop, and name a sealing
      service under [orders] in DIR/shop.toml
   4. tegata-shop serve --data shop
+
+Passwords: A opens orders' forms and the history, B, inside it, signs. A server that must start by
+itself is given both by --password-a-fd and --password-b-fd, or by files that only its user may read.
 
 Settings stand in DIR/shop.toml (`listen = \"127.0.0.1:7402\"`) or in the environment
 (TEGATA_SHOP_LISTEN); flags win. The log goes to standard error; TEGATA_LOG filters it.
@@ -85,6 +84,10 @@ enum Command {
     Keys(order_keys::Arguments),
     /// Cancel tickets: gates refuse them from the next check data on. Money isn't touched.
     Cancel(sales::CancelArguments),
+    /// Show what was sold and paid, offline (A)
+    History(history::Arguments),
+    /// Show the 24 words that restore the shop's keys (A and B)
+    Words(history::WordsArguments),
     /// Print a link to the owner's page, good once and for ten minutes
     OwnerLink(sales::OwnerArguments),
 }
@@ -105,6 +108,8 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Members(arguments) => members::run(arguments),
         Command::Keys(arguments) => order_keys::run(&arguments),
         Command::Cancel(arguments) => sales::cancel(arguments),
+        Command::History(arguments) => history::run(&arguments),
+        Command::Words(arguments) => history::words(&arguments),
         Command::OwnerLink(arguments) => sales::owner_link(arguments),
     }
 }
@@ -135,16 +140,9 @@ fn say(json: bool, object: &serde_json::Value, lines: &str) {
     }
 }
 
-/// Reads the key file's password, if the file turns out to be sealed.
-fn password_of(only: &PasswordOnly) -> impl FnOnce() -> Result<Password, KeysError> {
-    let only = only.clone();
-    move || Ok(only.read()?)
-}
-
 /// The code and the advice for an error of ours.
 fn failed(error: OpenError) -> Failure {
     let (exit, next) = match &error {
-        OpenError::Join(error) => advice(error),
         OpenError::Store(StoreError::Damaged(_)) => (Some(Exit::Damaged), None),
         OpenError::Catalogue(_) | OpenError::Series(_) | OpenError::Orders(_) => {
             (Some(Exit::Usage), None)
@@ -154,56 +152,17 @@ fn failed(error: OpenError) -> Failure {
             Some(Exit::Usage),
             Some("write one: tegata-shop catalogue example > DIR/catalogue.toml, then edit it"),
         ),
-        OpenError::Store(_) | OpenError::Forms(_) => (None, None),
+        OpenError::Store(_) | OpenError::Forms(_) | OpenError::Join(_) => (None, None),
+    };
+    let failure = match error {
+        OpenError::Join(error) => return error.into_failure(),
+        other => Failure::from(other),
     };
     let failure = match exit {
-        Some(exit) => ended(error, exit),
-        None => Failure::from(error),
+        Some(exit) => failure.with_exit(exit),
+        None => failure,
     };
     next.into_iter().fold(failure, Failure::next)
-}
-
-/// An error with all its causes and a code of its own.
-fn ended(error: impl Into<Failure>, exit: Exit) -> Failure {
-    match Err::<Infallible, _>(error).or_exit(exit) {
-        Err(failure) => failure,
-        Ok(never) => match never {},
-    }
-}
-
-fn advice(error: &JoinError) -> (Option<Exit>, Option<&'static str>) {
-    match error {
-        JoinError::Call(CallError::Unreachable { .. } | CallError::Busy { .. }) => (
-            Some(Exit::Unreachable),
-            Some("run the same command again later; it goes on where it stopped"),
-        ),
-        JoinError::Call(CallError::Address(_)) => (Some(Exit::Usage), None),
-        JoinError::Call(CallError::Fault { .. } | CallError::BadReply { .. }) => (
-            Some(Exit::Refused),
-            Some("run the same command again: what was signed is kept, and counts once"),
-        ),
-        JoinError::Call(_) => (Some(Exit::Refused), None),
-        JoinError::Damaged { .. } | JoinError::Keys(KeysError::Damaged) => {
-            (Some(Exit::Damaged), None)
-        }
-        JoinError::Input(_) | JoinError::NotAShop(_) => (
-            Some(Exit::Usage),
-            Some("compare with the letter, and give the line whole"),
-        ),
-        JoinError::Joined { .. } => (
-            Some(Exit::Refused),
-            Some(
-                "a record can't be changed: for another name or address, ask the centre for a new \
-                 letter and join in another folder",
-            ),
-        ),
-        JoinError::OtherNumber(_) | JoinError::NotJoined => (Some(Exit::Usage), None),
-        JoinError::Data(_)
-        | JoinError::Keys(_)
-        | JoinError::Certificates(_)
-        | JoinError::Refused(_)
-        | JoinError::ForeignRecord => (None, None),
-    }
 }
 
 /// A path as it's shown.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use serde_json::json;
 use tegata_cli::config;
 use tegata_cli::exit::{Exit, Failure};
-use tegata_cli::password::PasswordOnly;
 use tegata_cli::progress;
 use tegata_orders::FormsError;
 use tegata_orders::kept::Progress;
@@ -16,10 +15,12 @@ use tegata_protocol::order::KeySource;
 use tegata_protocol::record::PartyRecord;
 use tegata_protocol::{SignedBytes, Suite, Verified};
 
-use super::{Usual, ended, failed, say, serve, shown, write_out};
+use super::owner::Owner;
+use super::{Usual, failed, say, serve, shown, write_out};
 use crate::orders::host::Hosting;
 use crate::settings::Settings;
 use crate::shop::{OpenError, Shop};
+use tegata_party::joining::JoinError;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -62,7 +63,7 @@ struct Rotate {
     usual: Usual,
 
     #[command(flatten)]
-    password: PasswordOnly,
+    owner: Owner,
 }
 
 /// Between whom, and which file.
@@ -79,7 +80,7 @@ struct Which {
     file: PathBuf,
 
     #[command(flatten)]
-    password: PasswordOnly,
+    owner: Owner,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -110,7 +111,8 @@ fn rotate(arguments: &Rotate) -> Result<(), Failure> {
     let dir = arguments.usual.existing()?;
     let _lock = dir.lock()?;
     let settings: Settings = config::load(&dir, "shop")?;
-    let shop = serve::open(&arguments.password, &dir, &settings).map_err(failed)?;
+    let opened = arguments.owner.open(&dir);
+    let shop = serve::open(&dir, &settings, opened.map_err(JoinError::into_failure)?)?;
     let sealing = shop.sealing().ok_or_else(no_orders)?;
     let host = Hosting(Arc::clone(&shop));
     let (mut bar, mut shown, mut forms) = (None, 0, 0);
@@ -132,10 +134,15 @@ fn rotate(arguments: &Rotate) -> Result<(), Failure> {
 fn open(which: &Which) -> Result<(Arc<Shop>, Verified<PartyRecord>), Failure> {
     let dir = which.usual.existing()?;
     let settings: Settings = config::load(&dir, "shop")?;
-    let shop = serve::open(&which.password, &dir, &settings).map_err(failed)?;
+    let opened = which.owner.open(&dir).map_err(JoinError::into_failure)?;
+    let shop = serve::open(&dir, &settings, opened)?;
     let record = SignedBytes::new(read(&which.service)?);
     let record = PartyRecord::verify(record, &shop.centre().keys.register);
-    let wrong = |e| ended(e, Exit::Usage).doing(format!("reading {}", shown(&which.service)));
+    let wrong = |e| {
+        Failure::from(e)
+            .with_exit(Exit::Usage)
+            .doing(format!("reading {}", shown(&which.service)))
+    };
     Ok((shop, record.map_err(wrong)?))
 }
 
@@ -154,10 +161,10 @@ fn no_orders() -> Failure {
 )]
 fn wrong(which: &Which, error: StockerError) -> Failure {
     match error {
-        StockerError::File(_) => {
-            ended(error, Exit::Usage).doing(format!("reading {}", shown(&which.file)))
-        }
-        StockerError::Forms(FormsError::Made(_)) => ended(error, Exit::Usage),
+        StockerError::File(_) => Failure::from(error)
+            .with_exit(Exit::Usage)
+            .doing(format!("reading {}", shown(&which.file))),
+        StockerError::Forms(FormsError::Made(_)) => Failure::from(error).with_exit(Exit::Usage),
         other => other.into(),
     }
 }

@@ -1,19 +1,16 @@
 //! `tegata-shop orders`: what the owner's page does, by command, while the shop runs or not.
 
-use std::sync::Arc;
-
 use clap::Subcommand;
 use serde_json::json;
 use tegata_cli::clock;
 use tegata_cli::exit::{Exit, Failure};
-use tegata_cli::password::PasswordOnly;
 use tegata_orders::OrderKeys;
 use tegata_protocol::order::{OrderForm, OrderId};
 use tegata_protocol::{Time, TransactionNumber};
 
-use super::{Usual, ended, failed, password_of, sales, say};
+use super::owner::OwnerA;
+use super::{Usual, failed, sales, say};
 use crate::catalogue::goods::Asked;
-use crate::keys::Keys;
 use crate::orders::csv::{self, Entry};
 use crate::orders::deeds::{self, By, Deed, DeedError, Refunded};
 use crate::shop::OpenError;
@@ -49,7 +46,7 @@ enum Command {
         form: bool,
 
         #[command(flatten)]
-        password: PasswordOnly,
+        owner: OwnerA,
     },
     /// Note that the card was charged, or that a stuck payment turned out well
     Paid {
@@ -89,7 +86,7 @@ enum Command {
         forms: bool,
 
         #[command(flatten)]
-        password: PasswordOnly,
+        owner: OwnerA,
     },
     /// Erase the form of an order that is over, for ever
     Erase {
@@ -117,11 +114,7 @@ fn state(word: &str) -> Result<OrderState, String> {
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::List { usual, state } => list(&usual, state),
-        Command::Show {
-            which,
-            form,
-            password,
-        } => show(&which, form, &password),
+        Command::Show { which, form, owner } => show(&which, form, &owner),
         Command::Paid { which } => act(&which, Deed::Paid),
         Command::Packed { which } => act(&which, Deed::Packed),
         Command::Sent { which, tracking } => act(&which, Deed::Sent(tracking)),
@@ -133,11 +126,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             };
             act(&which, Deed::Cancelled(refunded))
         }
-        Command::Csv {
-            data,
-            forms,
-            password,
-        } => print_csv(&Usual { data, json: false }, forms, &password),
+        Command::Csv { data, forms, owner } => {
+            print_csv(&Usual { data, json: false }, forms, &owner)
+        }
         Command::Erase { which } => act(&which, Deed::Erased),
     }
 }
@@ -152,7 +143,7 @@ fn wrong(error: DeedError) -> Failure {
         DeedError::Forms(error) => failed(OpenError::Forms(error)),
         DeedError::Unknown => Failure::from(error).next("see tegata-shop orders list"),
         DeedError::NotRefunded => Failure::from(error).next("then add --refunded"),
-        DeedError::Tracking => ended(error, Exit::Usage),
+        DeedError::Tracking => Failure::from(error).with_exit(Exit::Usage),
         DeedError::NotOver | DeedError::NoCard | DeedError::Step(_) => {
             Failure::from(error).next("see tegata-shop orders show ORDER")
         }
@@ -204,11 +195,11 @@ fn object(order: &GoodsOrder) -> serde_json::Value {
     })
 }
 
-fn show(which: &Which, form: bool, password: &PasswordOnly) -> Result<(), Failure> {
+fn show(which: &Which, form: bool, owner: &OwnerA) -> Result<(), Failure> {
     let store = sales::open(&which.usual)?;
     let order = find(&store, &which.order)?;
     let form = match form {
-        true => read_form(&which.usual, &store, &order, password)?,
+        true => read_form(&which.usual, &store, &order, owner)?,
         false => None,
     };
     let read = store.read(|tables| {
@@ -268,12 +259,11 @@ fn read_form(
     usual: &Usual,
     store: &Store,
     order: &GoodsOrder,
-    password: &PasswordOnly,
+    owner: &OwnerA,
 ) -> Result<Option<OrderForm>, Failure> {
     let dir = usual.existing()?;
-    let keys = Keys::read(&dir, password_of(password)).map_err(Failure::from)?;
-    let cover = crate::orders::cover(&Arc::new(keys));
-    let order_keys = OrderKeys::read(&dir, cover).map_err(|e| wrong(e.into()))?;
+    let vault = owner.reading(&dir).map_err(|e| failed(e.into()))?;
+    let order_keys = OrderKeys::read(&dir, vault.cover()).map_err(|e| wrong(e.into()))?;
     match order_keys {
         Some(keys) => deeds::read_form(store, &keys, order.id, By::Command, now()).map_err(wrong),
         None => Ok(None),
@@ -296,7 +286,7 @@ fn act(which: &Which, deed: Deed) -> Result<(), Failure> {
     Ok(())
 }
 
-fn print_csv(usual: &Usual, forms: bool, password: &PasswordOnly) -> Result<(), Failure> {
+fn print_csv(usual: &Usual, forms: bool, owner: &OwnerA) -> Result<(), Failure> {
     let store = sales::open(usual)?;
     let orders = store.read(|tables| tables.newest_orders(None, u32::MAX));
     let entries = orders
@@ -305,7 +295,7 @@ fn print_csv(usual: &Usual, forms: bool, password: &PasswordOnly) -> Result<(), 
         .map(|order| {
             let lines = store.read(|tables| tables.order_lines(order.id));
             let form = match forms {
-                true => read_form(usual, &store, &order, password)?,
+                true => read_form(usual, &store, &order, owner)?,
                 false => None,
             };
             Ok(Entry {

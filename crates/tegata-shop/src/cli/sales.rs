@@ -11,9 +11,9 @@ use tegata_protocol::{Digest, SeriesId, Time, TransactionNumber, Unverified};
 
 use super::{Usual, failed, say};
 use crate::catalogue::{self, Catalogue, read};
-use crate::chance;
 use crate::settings::Settings;
 use crate::store::{self, Stock, Store, StoreError, TicketRow};
+use tegata_keystore::rng;
 
 /// How long a link to the owner's page is good.
 const LINK_SECONDS: u64 = 600;
@@ -232,7 +232,7 @@ pub(super) fn owner_link(arguments: OwnerArguments) -> Result<(), Failure> {
     let address = read_address(arguments.usual.existing()?.path());
     let address = address.map_err(|e| Failure::from(e).next("run tegata-shop serve first"))?;
     let mut bytes = [0; 32];
-    chance::system().fill_bytes(&mut bytes);
+    rng::system().fill_bytes(&mut bytes);
     let token = Digest::of(&bytes);
     let expires = Time::from_secs(clock::now()).after(LINK_SECONDS);
     let kept = Digest::of(token.to_string().as_bytes());

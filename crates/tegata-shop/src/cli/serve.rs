@@ -8,7 +8,6 @@ use std::time::Duration;
 use axum::Router;
 use serde_json::json;
 use tegata_cli::exit::Failure;
-use tegata_cli::password::PasswordOnly;
 use tegata_cli::{clock, config};
 use tegata_http::serve::{self, Bound, Hosts, Stop};
 use tegata_orders::stocker;
@@ -17,16 +16,19 @@ use tegata_protocol::Time;
 use tegata_protocol::order::Maker;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Usual, failed, password_of, say};
+use super::owner::Owner;
+use super::{Usual, failed, say};
 use crate::courier::{Courier, Signal};
-use crate::identity::{Centre, Identity};
-use crate::joining::{self, JoinError};
 use crate::orders::Sealing;
 use crate::orders::host::Hosting;
 use crate::pages;
 use crate::server::Service;
 use crate::settings::{Settings, host_of};
-use crate::shop::{OpenError, Shop, cause};
+use crate::shop::{Shop, cause};
+use crate::vault::Vault;
+use tegata_party::identity::{Centre, Identity};
+use tegata_party::joining::{self, JoinError, Kind};
+use tegata_party::keys::Keys;
 
 /// How often to look whether the catalogue's file has changed.
 const LOOK: Duration = Duration::from_secs(1);
@@ -44,14 +46,15 @@ pub(super) struct Arguments {
     settings: Settings,
 
     #[command(flatten)]
-    password: PasswordOnly,
+    owner: Owner,
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let dir = arguments.usual.existing()?;
     let _lock = dir.lock()?;
     let settings = arguments.settings.clone().or(config::load(&dir, "shop")?);
-    let shop = open(&arguments.password, &dir, &settings).map_err(failed)?;
+    let opened = arguments.owner.open(&dir);
+    let shop = open(&dir, &settings, opened.map_err(JoinError::into_failure)?)?;
     let tls = settings.tls()?;
     let courier = start_courier(&shop)?;
     let stocker = start_stocker(&shop)?;
@@ -90,28 +93,35 @@ fn router(shop: &Arc<Shop>, settings: &Settings) -> Router {
     serve::host_guard(router, Hosts::new(names))
 }
 
+/// Opens the shop with the vault and the keys that its owner's passwords opened.
 pub(super) fn open(
-    password: &PasswordOnly,
     dir: &tegata_cli::data::DataDir,
     settings: &Settings,
-) -> Result<Arc<Shop>, OpenError> {
-    let identity = Identity::read(dir)?.ok_or(JoinError::NotJoined)?;
-    let (client, now) = (Client::default(), Time::from_secs(clock::now()));
-    let centre = Centre::find(dir, &client, &identity, settings.centre.as_deref(), now)?;
-    let registered = joining::open(dir, &centre, password_of(password))?;
-    let time = Arc::new(|| Time::from_secs(clock::now()));
-    let shop = Shop::open(dir, registered, centre, settings.rules(), time)?;
-    let Some(orders) = &settings.orders else {
-        return Ok(Arc::new(shop));
+    (vault, keys): (Vault, Keys),
+) -> Result<Arc<Shop>, Failure> {
+    let opened = || {
+        let identity = Identity::read(dir)?.ok_or(JoinError::NotJoined(Kind::SHOP))?;
+        let (client, now) = (Client::default(), Time::from_secs(clock::now()));
+        let centre = Centre::find(dir, &client, &identity, settings.centre.as_deref(), now)?;
+        let registers = [centre.keys.register];
+        let registered = joining::open(dir, Kind::SHOP, &registers, || Ok(keys))?;
+        let time = Arc::new(|| Time::from_secs(clock::now()));
+        let cover = vault.cover();
+        let sold = vault.history().map_err(JoinError::from)?;
+        let shop = Shop::open(dir, registered, centre, settings.rules(), time)?;
+        let shop = shop.with_history(sold);
+        let Some(orders) = &settings.orders else {
+            return Ok(Arc::new(shop));
+        };
+        let frames = settings.frames(shop.registered().address());
+        let mut sealing = Sealing::open(dir, cover, orders.rules()?, &frames, now)?;
+        sealing.bill_seconds = settings.order_bill_seconds();
+        if let Some(wallet) = &settings.wallet {
+            sealing.wallet = wallet.trim_end_matches('/').to_owned();
+        }
+        Ok(Arc::new(shop.with_sealing(sealing)))
     };
-    let frames = settings.frames(shop.registered().address());
-    let keys = &shop.registered().keys;
-    let mut sealing = Sealing::open(dir, keys, orders.rules()?, &frames, now)?;
-    sealing.bill_seconds = settings.order_bill_seconds();
-    if let Some(wallet) = &settings.wallet {
-        sealing.wallet = wallet.trim_end_matches('/').to_owned();
-    }
-    Ok(Arc::new(shop.with_sealing(sealing)))
+    opened().map_err(failed)
 }
 
 fn announce(usual: &Usual, shop: &Shop, bound: &Bound, secure: bool) {

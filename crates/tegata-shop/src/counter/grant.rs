@@ -8,7 +8,7 @@ use tegata_protocol::{TransactionNumber, Unverified, Verified};
 use super::order::Order;
 use super::{Asked, Desk, Fault, bill};
 use crate::catalogue::Offer;
-use crate::chance;
+use crate::numbers;
 use crate::seating::{self, Assigned};
 use crate::store::{NewSale, SeriesRow, StoreError, Tables};
 
@@ -99,7 +99,7 @@ impl Desk {
 /// A number that neither a sale of tickets nor an order of goods has.
 pub(crate) fn free_number(tables: &Tables<'_>) -> Result<TransactionNumber, StoreError> {
     loop {
-        let number = chance::transaction_number();
+        let number = numbers::transaction_number();
         if !tables.sale_exists(number)? && tables.order_numbered(number)?.is_none() {
             return Ok(number);
         }

@@ -24,11 +24,11 @@ use tegata_protocol::{
 };
 
 use crate::catalogue::Catalogue;
-use crate::chance;
-use crate::keys::{Keys, KeysError};
 use crate::series::SeriesError;
 use crate::shop::{Rules, Shop};
 use crate::store::{StoreError, Tables};
+use tegata_keystore::rng;
+use tegata_party::keys::{Keys, KeysError};
 
 mod bill;
 mod grant;
@@ -138,7 +138,7 @@ fn seal(
     to: PartyNumber,
     opening: &tegata_protocol::SealingKey,
 ) -> Result<Reply, Malformed> {
-    let (parcel, mut rng) = (Parcel::new(signed), chance::system());
+    let (parcel, mut rng) = (Parcel::new(signed), rng::system());
     if enc_digest == Some(reply_key.enc_digest()) {
         return Ok(Reply::exported(reply_key, &parcel, &mut rng));
     }
@@ -220,7 +220,7 @@ impl Desk {
         self.keys.signing().sign(&Message {
             from: self.number,
             to: asked.request.from,
-            id: MessageId::random(&mut chance::system()),
+            id: MessageId::random(&mut rng::system()),
             time: self.now,
             not_after: None,
             enc_digest: None,

@@ -9,7 +9,7 @@ use tegata_protocol::ticket::{Contents, Holder};
 use tegata_protocol::{MessageId, SealingKey, TransactionNumber, Validity, cbor};
 use zeroize::Zeroizing;
 
-use crate::keys::{Keys, KeysError};
+use tegata_party::keys::{Keys, KeysError};
 
 const LIMIT: usize = 8 * 1024;
 

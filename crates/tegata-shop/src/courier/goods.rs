@@ -16,9 +16,9 @@ use tegata_protocol::refusal::Code;
 use tegata_protocol::{Digest, Malformed, MessageId, PartyNumber, PaymentId, SignedBytes, Time};
 
 use super::{Courier, CourierError, SLACK, first_error, is_away};
-use crate::chance;
 use crate::orders::deeds;
 use crate::store::{GoodsOrder, OrderState, StoreError, Tables};
+use tegata_keystore::rng;
 
 /// How many orders one round looks at in each state.
 const AT_ONCE: u32 = 1_000;
@@ -233,7 +233,7 @@ impl Courier {
         let capture = registered.keys.signing().sign(&Message {
             from: registered.number(),
             to: PartyNumber::CENTRE,
-            id: MessageId::random(&mut chance::system()),
+            id: MessageId::random(&mut rng::system()),
             time: self.shop.now(),
             not_after: None,
             enc_digest: None,
@@ -257,6 +257,7 @@ impl Courier {
         now: Time,
         by: &'static str,
     ) -> Result<(), CourierError> {
+        let paid = (to == OrderState::Paid).then(|| order.clone());
         let erased = self.shop.store().write(move |tables| {
             tables.step_order(&order, to, now, by)?;
             tracing::info!(number = %order.number, "the order is {}", to.word());
@@ -264,7 +265,7 @@ impl Courier {
             Ok::<_, CourierError>(nothing && forget(tables, &order, by, now)?)
         })?;
         self.scrub_if(erased);
-        Ok(())
+        paid.map_or(Ok(()), |order| self.enter_order(&order))
     }
 
     /// Asks whether a bill whose time is over was paid after all.

@@ -7,11 +7,11 @@ use tegata_protocol::ticket::{Serial, Ticket};
 use tegata_protocol::{Digest, Malformed, MessageId, PartyNumber, SignedBytes};
 
 use super::{CourierError, total_of};
-use crate::chance;
 use crate::counter::order::Order;
 use crate::series::SeriesKeys;
 use crate::shop::Shop;
 use crate::store::{Sale, SeriesRow, StoreError};
+use tegata_keystore::rng;
 
 /// Makes the tickets of a paid sale: Paid → Ready. The serials are taken in a transaction of their
 /// own first, since stretching a keyword takes long; serials lost to a crash stay unused.
@@ -79,7 +79,7 @@ fn seal(
     opening: &tegata_protocol::SealingKey,
     delivery: Delivery,
 ) -> Result<Vec<u8>, Malformed> {
-    let mut rng = chance::system();
+    let mut rng = rng::system();
     let envelope = Envelope::to(member, opening, &mut rng)?;
     let signed = envelope.sign(
         shop.registered().keys.signing(),
@@ -102,7 +102,7 @@ pub(super) fn sign_capture(
     Ok(shop.registered().keys.signing().sign(&Message {
         from: shop.registered().number(),
         to: PartyNumber::CENTRE,
-        id: MessageId::random(&mut chance::system()),
+        id: MessageId::random(&mut rng::system()),
         time: shop.now(),
         not_after: None,
         enc_digest: None,

@@ -26,9 +26,9 @@ use super::cart::{self, Priced};
 use crate::catalogue::Catalogue;
 use crate::catalogue::goods::{FormFields, Need};
 use crate::counter::{Fault, free_number};
-use crate::keys::Keys;
 use crate::shop::{Shop, cause};
 use crate::store::{KeepForm, NewOrder, SoldLine, StoreError, Tables};
+use tegata_party::keys::Keys;
 
 /// The longest field of a form, in characters and in bytes.
 const LONGEST_FIELD: usize = 4_000;

@@ -29,9 +29,6 @@ use tegata_orders::kept::OrderKeys;
 use tegata_orders::{Cover, Epochs, Rules};
 use tegata_protocol::order::Maker;
 use tegata_protocol::{Time, VerifyingKey};
-use zeroize::Zeroizing;
-
-use crate::keys::Keys;
 
 pub mod bill;
 pub mod cart;
@@ -81,12 +78,11 @@ impl Sealing {
     /// [`tegata_orders::FormsError`].
     pub fn open(
         dir: &DataDir,
-        keys: &Arc<Keys>,
+        cover: Arc<dyn Cover>,
         rules: Rules,
         frames: &str,
         now: Time,
     ) -> Result<Self, tegata_orders::FormsError> {
-        let cover = cover(keys);
         Ok(Self {
             rules,
             epochs: Arc::new(Epochs::open(dir, Arc::clone(&cover), now)?),
@@ -104,22 +100,5 @@ impl Sealing {
             Maker::Recipient => None,
             Maker::Service => self.service.get().map(|key| *key.as_bytes()),
         }
-    }
-}
-
-/// What lies around the files with the keys over forms and order keys: the shop's own store key.
-pub fn cover(keys: &Arc<Keys>) -> Arc<dyn Cover> {
-    Arc::new(Covered(Arc::clone(keys)))
-}
-
-struct Covered(Arc<Keys>);
-
-impl Cover for Covered {
-    fn cover(&self, label: &[u8], bytes: &[u8]) -> Vec<u8> {
-        self.0.wrap(label, bytes)
-    }
-
-    fn uncover(&self, label: &[u8], covered: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        self.0.unwrap(label, covered).ok()
     }
 }

@@ -5,7 +5,7 @@
 
 use tegata_protocol::order::OrderId;
 
-use crate::keys::Keys;
+use tegata_party::keys::Keys;
 
 /// The path of an order's status page on the shop's origin.
 pub fn address(keys: &Keys, order: OrderId) -> String {
@@ -36,14 +36,18 @@ mod tests {
 
     #[test]
     fn a_key_opens_its_own_order_only() {
-        let keys = Keys::generate();
+        let keys = Keys::grow(&tegata_party::keys::Seeds::random());
         let (one, two) = (OrderId::from_bytes([1; 16]), OrderId::from_bytes([2; 16]));
         let address = address(&keys, one);
         let given = address.rsplit('=').next().unwrap();
         assert_eq!(given.len(), 32);
         assert!(opens(&keys, one, given));
         assert!(!opens(&keys, two, given));
-        assert!(!opens(&Keys::generate(), one, given));
+        assert!(!opens(
+            &Keys::grow(&tegata_party::keys::Seeds::random()),
+            one,
+            given
+        ));
         assert!(!opens(&keys, one, &given[..31]) && !opens(&keys, one, ""));
     }
 }

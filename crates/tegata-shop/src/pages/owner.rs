@@ -19,8 +19,8 @@ use tegata_protocol::{Digest, Time};
 
 use super::visit::Visit;
 use super::{Front, MESSAGES, origin, stocks};
-use crate::chance;
 use crate::store::{Sale, SaleState, Stock, StoreError};
+use tegata_keystore::rng;
 
 const COOKIE: &str = "tegata_owner";
 const SECURE_COOKIE: &str = "__Host-tegata_owner";
@@ -34,7 +34,7 @@ pub(super) struct Sessions(Mutex<HashMap<Digest, Time>>);
 impl Sessions {
     fn begin(&self, now: Time) -> String {
         let mut bytes = [0; 32];
-        chance::system().fill_bytes(&mut bytes);
+        rng::system().fill_bytes(&mut bytes);
         let cookie = Digest::of(&bytes).to_string();
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.retain(|_, until| now < *until);

@@ -63,9 +63,9 @@ impl Town {
         let dir = self.dir();
         self.open_as(|shop| {
             let rules = settings.rules().unwrap();
-            let keys = &shop.registered().keys;
             let frames = "http://forms.shop.localhost:7412";
-            let sealing = Sealing::open(&dir, keys, rules, frames, now).unwrap();
+            let sealing =
+                Sealing::open(&dir, crate::town::vault(&dir).cover(), rules, frames, now).unwrap();
             shop.with_sealing(sealing)
         })
     }

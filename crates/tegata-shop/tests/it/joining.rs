@@ -1,20 +1,22 @@
 //! Joining (M2, M3), across broken connections.
 
-use tegata_cli::password::Password;
+use tegata_cli::data::DataDir;
+use tegata_keystore::vault::{Cost, Layer, Master, Password, Passwords, VaultError};
 use tegata_party::client::{CallError, Client};
+use tegata_party::identity::{Centre, Identity, Registered};
+use tegata_party::joining::{self, Application, JoinError, Kind};
+use tegata_party::keys::KeysError;
 use tegata_protocol::joining::{Registration, Slip};
 use tegata_protocol::refusal::Code;
 use tegata_protocol::{PartyNumber, Role};
-use tegata_shop::identity::{Centre, Identity, Registered};
-use tegata_shop::joining::{self, Application, JoinError};
-use tegata_shop::keys::KeysError;
 
 use crate::centre::Mood;
-use crate::town::{Town, catalogue, contains};
+use tegata_shop::vault::Vault;
+
+use crate::town::{A, B, Town, b, catalogue, contains, vault};
 
 fn join(town: &Town, slip: &Slip) -> Result<Registered, JoinError> {
-    let (client, now) = (Client::default(), town.time.now());
-    joining::join(&town.dir(), &client, slip, &Town::application(), None, now)
+    town.join_from(&town.dir(), slip, &Town::application())
 }
 
 #[test]
@@ -73,19 +75,7 @@ fn a_refusal_is_told_and_leaves_nothing_behind() {
     let slip = town.centre.slip(Town::number());
     join(&town, &slip).unwrap();
     let thief = Town::new(&catalogue(1));
-    let refused = {
-        let dir = thief.dir();
-        let now = town.time.now();
-        joining::join(
-            &dir,
-            &Client::default(),
-            &slip,
-            &Town::application(),
-            None,
-            now,
-        )
-    };
-    match refused {
+    match town.join_from(&thief.dir(), &slip, &Town::application()) {
         Err(JoinError::Refused(refusal)) => assert_eq!(refusal.code, Code::AlreadyRegistered),
         other => panic!("{other:?}"),
     }
@@ -96,10 +86,7 @@ fn a_refusal_is_told_and_leaves_nothing_behind() {
 fn a_second_joining_changes_nothing_and_says_so() {
     let town = Town::new(&catalogue(1));
     let slip = town.centre.slip(Town::number());
-    let join = |application: Application| {
-        let (dir, now) = (town.dir(), town.time.now());
-        joining::join(&dir, &Client::default(), &slip, &application, None, now)
-    };
+    let join = |application: Application| town.join_from(&town.dir(), &slip, &application);
     let own = Town::application();
     let bare = Application {
         address: "books.example:7402".to_owned(),
@@ -126,12 +113,15 @@ fn a_second_joining_changes_nothing_and_says_so() {
 fn letters_for_others_are_refused() {
     let town = Town::new(&catalogue(1));
     let member = town.centre.slip(PartyNumber::new(Role::Member, 1).unwrap());
-    assert!(matches!(join(&town, &member), Err(JoinError::NotAShop(_))));
+    assert!(matches!(
+        join(&town, &member),
+        Err(JoinError::OtherRole { .. })
+    ));
     join(&town, &town.centre.slip(Town::number())).unwrap();
     let other = town.centre.slip(PartyNumber::new(Role::Shop, 78).unwrap());
     assert!(matches!(
         join(&town, &other),
-        Err(JoinError::OtherNumber(_))
+        Err(JoinError::OtherNumber { .. })
     ));
 }
 
@@ -146,17 +136,43 @@ fn a_false_centre_isnt_believed() {
 }
 
 #[test]
-fn a_shop_opens_while_the_centre_is_away_and_with_its_password_only() {
+fn a_shop_opens_while_the_centre_is_away_and_with_its_passwords_only() {
     let town = Town::new(&catalogue(1));
     let (dir, now, client) = (town.dir(), town.time.now(), Client::default());
-    let slip = town.centre.slip(Town::number());
-    let password = || Password::new("open sesame".into());
-    let (application, sealed) = (Town::application(), Some(password()));
-    joining::join(&dir, &client, &slip, &application, sealed.as_ref(), now).unwrap();
+    join(&town, &town.centre.slip(Town::number())).unwrap();
     town.centre.mood(Mood::Away);
     let identity = Identity::read(&dir).unwrap().unwrap();
     let centre = Centre::find(&dir, &client, &identity, None, now).unwrap();
-    let none = joining::open(&dir, &centre, || Err(KeysError::Sealed));
-    assert!(matches!(none, Err(JoinError::Keys(KeysError::Sealed))));
-    joining::open(&dir, &centre, || Ok(password())).unwrap();
+    let registers = [centre.keys.register];
+    let open = |a: &str, b: &str| {
+        let keys = || Vault::reading(&dir, &Password::typed(a))?.keys(&Password::typed(b));
+        joining::open(&dir, Kind::SHOP, &registers, keys)
+    };
+    for (a, b, layer) in [(B, B, Layer::A), (A, A, Layer::B)] {
+        let error = open(a, b).unwrap_err();
+        let JoinError::Keys(KeysError::Vault(VaultError::WrongPassword { layer: found })) = error
+        else {
+            panic!("{error}");
+        };
+        assert_eq!(found, layer);
+    }
+    open(A, B).unwrap();
+}
+
+#[test]
+fn a_shops_keys_grow_from_its_words() {
+    let (town, other) = (Town::new(&catalogue(1)), tempfile::tempdir().unwrap());
+    let first = join(&town, &town.centre.slip(Town::number())).unwrap();
+    let words = vault(&town.dir()).words(&b()).unwrap();
+    let dir = DataDir::open(other.path(), tegata_shop::cli::PARTY).unwrap();
+    let master = Master::from_words(words.as_phrase()).unwrap();
+    let passwords = Passwords::one(b()).unwrap();
+    let cheap = Cost::new(8, 1, 1).unwrap();
+    let again = Vault::create(&dir, master, &passwords, cheap).unwrap();
+    let keys = again.keys(&b()).unwrap();
+    assert_eq!(keys.public(), first.keys.public());
+    let wrapped = first.keys.wrap(b"series 1", b"secret");
+    assert_eq!(*keys.unwrap(b"series 1", &wrapped).unwrap(), b"secret");
+    let covered = vault(&town.dir()).cover().cover(b"file", b"forms");
+    assert_eq!(*again.cover().uncover(b"file", &covered).unwrap(), b"forms");
 }

@@ -361,7 +361,9 @@ fn the_same_by_command() {
     let open = town.open_selling();
     let id = paid(&town, &open);
     let run = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_tegata-shop"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tegata-shop"));
+        town.tell_passwords(&mut command);
+        let output = command
             .arg("orders")
             .args(arguments)
             .arg("--data")
@@ -417,7 +419,9 @@ fn members_are_admitted_by_command() {
     let town = Town::new(GOODS);
     let _open = town.open_selling();
     let run = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_tegata-shop"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tegata-shop"));
+        town.tell_passwords(&mut command);
+        let output = command
             .arg("members")
             .args(arguments)
             .args(["--json", "--data"])

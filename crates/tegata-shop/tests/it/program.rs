@@ -33,6 +33,7 @@ fn program(town: &Town, arguments: &[&str]) -> Command {
         .args(arguments)
         .arg("--data")
         .arg(town.folder.path());
+    town.tell_passwords(&mut command);
     command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -186,6 +187,24 @@ fn the_commands_from_letter_to_check_data() {
         .status();
     assert!(term.unwrap().success());
     assert_eq!(serving.child.wait().unwrap().code(), Some(0));
+    let transaction = sale["transaction"].as_str().unwrap();
+    the_history_opens_offline_with_a_alone(&town, transaction);
+}
+
+fn the_history_opens_offline_with_a_alone(town: &Town, transaction: &str) {
+    town.centre.mood(crate::centre::Mood::Away);
+    let mut history = program(town, &["history", "--json"]);
+    history.env_remove("TEGATA_PASSWORD_B_FILE");
+    let sold = json(&history.output().unwrap());
+    let sales = sold["sales"].as_array().unwrap();
+    assert_eq!(sales.len(), 1);
+    assert_eq!(sales[0]["number"], transaction);
+    let mut wrong = program(town, &["history"]);
+    let b = std::env::temp_dir().join("none");
+    wrong.env("TEGATA_PASSWORD_A_FILE", b);
+    assert_eq!(wrong.output().unwrap().status.code(), Some(2));
+    let words = json(&run(town, &["words", "--json"]));
+    assert_eq!(words["words"].as_str().unwrap().split(' ').count(), 24);
 }
 
 fn check_data_and_cancel(town: &Town, transaction: &str) {
@@ -305,6 +324,24 @@ fn killed_while_delivering_it_delivers_everything_once() {
         std::thread::yield_now();
     }
     assert_eq!(town.centre.captures().len(), BILLS);
+    // A start enters in the history what a kill kept out of it, and nothing twice.
+    drop(serving);
+    let _again = serve(&town, &[]);
+    let history = || json(&run(&town, &["history", "--json"]))["sales"].clone();
+    while history().as_array().unwrap().len() < BILLS {
+        std::thread::yield_now();
+    }
+    let sales = history();
+    let numbers: std::collections::BTreeSet<_> = sales
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|sale| sale["number"].to_string())
+        .collect();
+    assert_eq!(
+        (numbers.len(), sales.as_array().unwrap().len()),
+        (BILLS, BILLS)
+    );
 }
 
 /// What was acknowledged before SIGKILL is there afterwards: the same message gets the same reply,

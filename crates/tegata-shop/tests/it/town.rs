@@ -1,13 +1,20 @@
 //! A shop and its members, at a time of the test's choice.
 
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use tegata_cli::data::DataDir;
+use tegata_keystore::vault::{Cost, Master, Password, Passwords};
 use tegata_party::client::{Answer, CallError, Callee, Caller, Client, Prepared};
+use tegata_party::identity::{Centre as KnownCentre, Identity, Registered};
+use tegata_party::joining::{self, Application, JoinError, Joining, Kind};
 use tegata_protocol::envelope::{Message, Sealed};
+use tegata_protocol::joining::Slip;
 use tegata_protocol::purchase::{Delivery, Offer, PurchaseRequest, Reservation, Wish};
 use tegata_protocol::record::{PartyKeys, Status};
 use tegata_protocol::refusal::{Code, Refusal};
@@ -18,10 +25,9 @@ use tegata_protocol::{
 };
 use tegata_shop::cli::PARTY;
 use tegata_shop::courier::Courier;
-use tegata_shop::identity::Centre as KnownCentre;
-use tegata_shop::joining::{self, Application};
 use tegata_shop::server::Service;
 use tegata_shop::shop::{Rules, Shop};
+use tegata_shop::vault::{self, Vault};
 
 use crate::centre::{Centre, rng};
 
@@ -61,10 +67,30 @@ pub(crate) fn catalogue(quota: u32) -> String {
     )
 }
 
+/// The owner's passwords.
+pub(crate) const A: &str = "password for packing";
+pub(crate) const B: &str = "password for signing";
+
+pub(crate) fn b() -> Password {
+    Password::typed(B)
+}
+
+/// The shop's vault, made cheaply if it's missing.
+pub(crate) fn vault(dir: &DataDir) -> Vault {
+    if !vault::is_there(dir) {
+        let master = Master::generate(&mut rng(), None);
+        let passwords = Passwords::two(Password::typed(A), b()).unwrap();
+        let cheap = Cost::new(8, 1, 1).unwrap();
+        Vault::create(dir, master, &passwords, cheap).unwrap();
+    }
+    Vault::reading(dir, &Password::typed(A)).unwrap()
+}
+
 pub(crate) struct Town {
     pub(crate) time: Moment,
     pub(crate) centre: Centre,
     pub(crate) folder: tempfile::TempDir,
+    passwords: tempfile::TempDir,
     /// Where the shop says that it stands.
     pub(crate) address: &'static str,
     members: AtomicU32,
@@ -80,6 +106,7 @@ impl Town {
             centre: Centre::start(time.clone()),
             time,
             folder: tempfile::tempdir().unwrap(),
+            passwords: tempfile::tempdir().unwrap(),
             address: "http://shop.localhost:7402",
             members: AtomicU32::new(1),
         };
@@ -130,16 +157,43 @@ impl Town {
             address: self.address.into(),
             ..Self::application()
         };
-        joining::join(&dir, &client, &slip, &application, None, now).unwrap();
-        let identity = tegata_shop::identity::Identity::read(&dir)
-            .unwrap()
-            .unwrap();
+        self.join_from(&dir, &slip, &application).unwrap();
+        let identity = Identity::read(&dir).unwrap().unwrap();
         let centre = KnownCentre::find(&dir, &client, &identity, None, now).unwrap();
-        let registered = joining::open(&dir, &centre, || panic!("no password")).unwrap();
+        let registers = [centre.keys.register];
+        let keys = || vault(&dir).keys(&b());
+        let registered = joining::open(&dir, Kind::SHOP, &registers, keys).unwrap();
         let time = self.time.clone();
         let clock = Arc::new(move || time.now());
         let shop = Shop::open(&dir, registered, centre, rules, clock).unwrap();
         Open::new(Arc::new(more(shop)))
+    }
+
+    /// Gives a program the owner's passwords, as files that only its user may read.
+    pub(crate) fn tell_passwords(&self, command: &mut Command) {
+        for (layer, password) in [("A", A), ("B", B)] {
+            let file = self.passwords.path().join(layer);
+            std::fs::write(&file, password).unwrap();
+            std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+            command.env(format!("TEGATA_PASSWORD_{layer}_FILE"), file);
+        }
+    }
+
+    /// Joins with that letter, from that folder, under the owner's passwords.
+    pub(crate) fn join_from(
+        &self,
+        dir: &DataDir,
+        slip: &Slip,
+        application: &Application,
+    ) -> Result<Registered, JoinError> {
+        let joining = Joining {
+            dir,
+            kind: Kind::SHOP,
+            slip,
+            application,
+        };
+        let keys = || vault(dir).keys(&b());
+        joining.join(&Client::default(), keys, self.time.now())
     }
 
     pub(crate) fn member(&self) -> Member {

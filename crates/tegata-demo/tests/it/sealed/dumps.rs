@@ -5,7 +5,7 @@
 //! the order's opening half; and with every place of every file as a secret that lies under one of
 //! the keys that came with the copy.
 
-use std::{collections::HashSet, fs, sync::Arc, thread};
+use std::{collections::HashSet, fs, thread};
 
 use aes_gcm::aes::{
     Aes256, Block,
@@ -19,7 +19,6 @@ use tegata_protocol::{
     Unverified, Verified, cbor,
     order::{Binding, CartToken, HandOut, OpeningHalf, OrderForm, OrderKey, SealedOrder},
 };
-use tegata_shop::orders;
 
 use super::{
     street::{PRODUCT, Party, SECRETS, Street, filled, now, seal, until},
@@ -186,7 +185,7 @@ fn keys_in(file: &[u8]) -> Vec<[u8; 32]> {
 fn service_keys(street: &Street) -> tegata_party::keys::Keys {
     let party = tegata_sealing::cli::PARTY;
     let dir = DataDir::open_existing(&street.service.folder, party).unwrap();
-    tegata_party::keys::Keys::read(&dir).unwrap().unwrap()
+    tegata_party::keys::KeyFile::open(&dir).unwrap()
 }
 
 #[test]
@@ -264,10 +263,8 @@ fn a_service_opens_what_it_made_the_key_for() {
 
 /// All keys that a copy of the shop's folder brings along, out of their covers.
 fn keys_of(shop: &Party) -> Vec<[u8; 32]> {
-    let dir = DataDir::open_existing(&shop.folder, tegata_shop::cli::PARTY).unwrap();
-    let own = tegata_shop::keys::Keys::read(&dir, || unreachable!("no password")).unwrap();
-    let cover = orders::cover(&Arc::new(own));
-    let mut keys = keys_in(&fs::read(shop.folder.join("keys.cbor")).unwrap());
+    let cover = shop.vault().0.cover();
+    let mut keys = Vec::new();
     for file in [epoch::FILE, tegata_orders::kept::FILE] {
         let covered = fs::read(shop.folder.join(file)).unwrap();
         keys.extend(keys_in(&cover.uncover(file.as_bytes(), &covered).unwrap()));

@@ -3,14 +3,12 @@
 
 use std::fs;
 
-use tegata_cli::data::DataDir;
 use tegata_party::client::order::OrderError;
 use tegata_protocol::{
     Unverified, Verified,
     order::{CartToken, ORDER_LIMIT, OrderForm, SealedOrder},
     refusal::Code,
 };
-use tegata_shop::{cli, keys::Keys};
 
 use super::street::{PRODUCT, Party, STOCK, Street, envelope, filled, now, seal, until};
 
@@ -180,8 +178,7 @@ fn keys_and_tokens(street: &Street, shop: &Party, other: &Party) {
 
 /// Signed with the shop's own key.
 fn signed(shop: &Party, token: CartToken) -> Verified<CartToken> {
-    let dir = DataDir::open_existing(&shop.folder, cli::PARTY).unwrap();
-    let keys = Keys::read(&dir, || unreachable!("no password")).unwrap();
+    let (_, keys) = shop.vault();
     let token = Unverified::<CartToken>::parse(keys.signing().sign(&token)).unwrap();
     token.verify(&keys.signing().verifying_key()).unwrap()
 }

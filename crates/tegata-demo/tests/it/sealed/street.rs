@@ -13,20 +13,24 @@ use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tegata_cli::data::DataDir;
 use tegata_demo::{
     browser::{self, Chromium},
     processes::{Programs, Server},
     town::{Limits, Town},
 };
+use tegata_keystore::vault::Password;
 use tegata_party::client::{
     Client,
     order::{KeyDesk, OrderError, Placed, ReadyOrder, Storefront},
 };
+use tegata_party::keys::Keys;
 use tegata_protocol::{
     PartyNumber, SignedBytes, Time, Verified, VerifyingKey,
     order::{Binding, CartLine, CartToken, Field, FieldValue, OrderForm, OrderKey, SealedOrder},
     record::PartyRecord,
 };
+use tegata_shop::vault::Vault;
 
 use super::wire::{Wire, messages};
 
@@ -104,6 +108,7 @@ pub(super) struct Party {
     pub(super) wire: Wire,
     programs: Programs,
     program: &'static str,
+    passwords: (String, String),
     logs: PathBuf,
     starts: u32,
     server: Option<Server>,
@@ -333,6 +338,10 @@ impl Party {
             wire,
             programs: town.programs.clone(),
             program,
+            passwords: (
+                town.password(&format!("{label} A")).unwrap(),
+                town.password(&format!("{label} B")).unwrap(),
+            ),
             logs,
             starts: 0,
             server: None,
@@ -343,10 +352,34 @@ impl Party {
         party
     }
 
+    /// The owner's passwords, where the command takes them.
+    fn passwords(&self, command: &[&str]) -> Vec<&str> {
+        let (a, b) = (&self.passwords.0, &self.passwords.1);
+        if self.program != "tegata-shop" {
+            return Vec::new();
+        }
+        let a = ["--password-a-file", a];
+        match command.first() {
+            Some(&("join" | "serve" | "keys")) => [&a[..], &["--password-b-file", b]].concat(),
+            Some(&"orders") if command.contains(&"--form") => a.to_vec(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The vault of a shop, as its owner opens it.
+    pub(super) fn vault(&self) -> (Vault, Keys) {
+        let dir = DataDir::open_existing(&self.folder, tegata_shop::cli::PARTY).unwrap();
+        let typed = |file: &str| Password::typed(fs::read_to_string(file).unwrap().trim_end());
+        let vault = Vault::reading(&dir, &typed(&self.passwords.0)).unwrap();
+        let keys = vault.keys(&typed(&self.passwords.1)).unwrap();
+        (vault, keys)
+    }
+
     /// Runs a command of its program on its folder; gives what it printed as JSON.
     pub(super) fn run(&self, arguments: &[&str]) -> Value {
         let folder = self.folder.display().to_string();
-        let all = [arguments, &["--data", &folder, "--json"]].concat();
+        let passwords = self.passwords(arguments);
+        let all = [arguments, &["--data", &folder, "--json"], &passwords].concat();
         self.programs
             .run(self.program, &all)
             .unwrap()
@@ -369,7 +402,8 @@ impl Party {
     /// Does a command of its program refuse?
     pub(super) fn fails(&self, arguments: &[&str]) -> bool {
         let folder = self.folder.display().to_string();
-        let all = [arguments, &["--data", &folder, "--json"]].concat();
+        let passwords = self.passwords(arguments);
+        let all = [arguments, &["--data", &folder, "--json"], &passwords].concat();
         self.programs.run(self.program, &all).unwrap().code != Some(0)
     }
 
@@ -379,6 +413,7 @@ impl Party {
         drop(fs::remove_file(&ready));
         let folder = self.folder.display().to_string();
         let serve = ["serve", "--data", &folder, "--listen", "127.0.0.1:0"];
+        let serve = [&serve[..], &self.passwords(&serve)].concat();
         let mut server = self
             .programs
             .start(self.program, &serve, &self.log())
