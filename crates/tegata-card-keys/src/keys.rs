@@ -14,12 +14,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use aes_gcm::aead::{Aead as _, Payload};
-use aes_gcm::{Aes256Gcm, KeyInit as _};
-use argon2::{Algorithm, Argon2, Params, Version};
 use sha2::{Digest as _, Sha256};
 use tegata_card::keys::{MasterKey, Role};
 use tegata_cli::password::Password;
+use tegata_keystore::{stretch::stretch, wrap::WrapKey};
 use zeroize::Zeroizing;
 
 /// The file's name in the data folder.
@@ -182,12 +180,8 @@ fn sealed(
         plain.extend_from_slice(key.expose());
     }
     let mut bytes = [MAGIC.as_slice(), &[VERSION], &salt].concat();
-    let payload = Payload {
-        msg: &plain,
-        aad: &bytes,
-    };
-    let sealed = cipher(password, &salt)?.encrypt(&[0; 12].into(), payload);
-    let sealed = sealed.map_err(|_e| KeyFileError::Derivation("the cipher failed".to_owned()))?;
+    // The salt is fresh for each file, and so is the key: it seals this alone.
+    let sealed = stretched(password, &salt)?.seal_once(&bytes, &plain);
     bytes.extend_from_slice(&sealed);
     let digest = Sha256::digest(&bytes);
     bytes.extend_from_slice(&digest);
@@ -221,12 +215,8 @@ pub fn open(path: &Path, password: &Password) -> Result<MasterKeys, KeyFileError
     }
     let (head, sealed) = body.split_at_checked(HEAD).ok_or_else(damaged)?;
     let salt = head.last_chunk::<SALT>().ok_or_else(damaged)?;
-    let payload = Payload {
-        msg: sealed,
-        aad: head,
-    };
-    let plain = cipher(password, salt)?.decrypt(&[0; 12].into(), payload);
-    let plain = Zeroizing::new(plain.map_err(|_e| KeyFileError::WrongPassword)?);
+    let plain = stretched(password, salt)?.open_once(head, sealed);
+    let plain = plain.ok_or(KeyFileError::WrongPassword)?;
     let (keys, _) = plain.as_chunks::<32>();
     match keys {
         [debit, admin, receipt] => Ok(MasterKeys::new(*debit, *admin, *receipt)),
@@ -234,13 +224,6 @@ pub fn open(path: &Path, password: &Password) -> Result<MasterKeys, KeyFileError
     }
 }
 
-/// The salt is fresh for each file, so the nonce may be fixed.
-fn cipher(password: &Password, salt: &[u8; SALT]) -> Result<Aes256Gcm, KeyFileError> {
-    let failed = |e: &dyn fmt::Display| KeyFileError::Derivation(e.to_string());
-    let params = Params::new(64 * 1024, 3, 1, Some(32)).map_err(|e| failed(&e))?;
-    let mut key = Zeroizing::new([0; 32]);
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into(password.expose(), salt, key.as_mut())
-        .map_err(|e| failed(&e))?;
-    Aes256Gcm::new_from_slice(key.as_slice()).map_err(|e| failed(&e))
+fn stretched(password: &Password, salt: &[u8; SALT]) -> Result<WrapKey, KeyFileError> {
+    stretch(password.expose(), salt).map_err(|e| KeyFileError::Derivation(e.to_string()))
 }

@@ -6,16 +6,15 @@
 //! folder, readable by the centre's user alone: a server must be able to start at night. The credit
 //! link's lie in files of their own ([`credit`]).
 
-use aes_gcm::{Aes256Gcm, KeyInit, aead::Aead as _};
-use argon2::{Algorithm, Argon2, Params, Version};
 use getrandom::SysRng;
 use minicbor::{Decode, Encode};
-use rand_core::{Rng as _, UnwrapErr};
+use rand_core::UnwrapErr;
 use tegata_cli::{
     data::DataDir,
     exit::{Exit, Failure, OrExit as _},
     password::Password,
 };
+use tegata_keystore::{rng, stretch::stretch};
 use tegata_protocol::{
     Malformed, OpeningKey, SignedBytes, SigningKey, Suite, Time, Unverified, Validity,
     VerifyingKey, cbor,
@@ -35,7 +34,7 @@ const ROOT_SECRET: &str = "root.key";
 
 /// The system's randomness.
 pub(crate) fn rng() -> UnwrapErr<SysRng> {
-    UnwrapErr(SysRng)
+    rng::system()
 }
 
 /// A secret that only a password opens: Argon2id, then AES-256-GCM.
@@ -50,33 +49,18 @@ struct SealedSecret {
 
 impl SealedSecret {
     fn seal(secret: &[u8; 32], password: &Password) -> Result<Self, Failure> {
-        let mut salt = [0; 16];
-        rng().fill_bytes(&mut salt);
-        let cipher = cipher(password, &salt)?;
-        let sealed = cipher.encrypt(&[0; 12].into(), secret.as_slice());
-        let ciphertext = sealed.map_err(|_e| Failure::refused("sealing a key failed"))?;
+        let salt = rng::bytes();
+        let ciphertext = stretch(password.expose(), &salt)?.seal_once(b"", secret);
         Ok(Self { salt, ciphertext })
     }
 
     fn open(&self, password: &Password) -> Result<Zeroizing<[u8; 32]>, Failure> {
-        let cipher = cipher(password, &self.salt)?;
         let wrong = || Failure::refused("the password doesn't open this key").next("try again");
-        let plain = cipher.decrypt(&[0; 12].into(), self.ciphertext.as_slice());
-        let plain = Zeroizing::new(plain.map_err(|_e| wrong())?);
+        let key = stretch(password.expose(), &self.salt)?;
+        let plain = key.open_once(b"", &self.ciphertext).ok_or_else(wrong)?;
         let bytes = <[u8; 32]>::try_from(plain.as_slice()).map_err(|_e| wrong())?;
         Ok(Zeroizing::new(bytes))
     }
-}
-
-/// The salt is fresh for each secret, so the nonce may be fixed.
-fn cipher(password: &Password, salt: &[u8; 16]) -> Result<Aes256Gcm, Failure> {
-    let failed = |e: &dyn std::fmt::Display| Failure::refused(format!("Argon2: {e}"));
-    let params = Params::new(64 * 1024, 3, 1, Some(32)).map_err(|e| failed(&e))?;
-    let mut key = Zeroizing::new([0; 32]);
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into(password.expose(), salt, key.as_mut())
-        .map_err(|e| failed(&e))?;
-    Aes256Gcm::new_from_slice(key.as_slice()).map_err(|e| failed(&e))
 }
 
 /// A signing key in a file that a password opens: the root's, an operator's.
@@ -95,7 +79,7 @@ impl SealedKeyFile {
                 dir.path().display()
             )));
         }
-        let (key, seed) = SigningKey::generate(&mut rng());
+        let (key, seed) = SigningKey::generate(&mut rng::system());
         let sealed = SealedSecret::seal(&seed, password)?;
         dir.write_atomic(name, &cbor::encode(&sealed))?;
         Ok(key)
@@ -172,19 +156,12 @@ impl OperationalKeys {
             let there = format!("{} holds a centre's keys already", dir.path().display());
             return Err(Failure::usage(there).next("choose another folder"));
         }
-        let fresh = || {
-            let mut seed = [0; 32];
-            rng().fill_bytes(&mut seed);
-            seed
-        };
-        let (register, receipts) = (fresh(), fresh());
-        let (debit_orders, lists, opening) = (fresh(), fresh(), fresh());
         let seeds = Seeds {
-            register,
-            receipts,
-            debit_orders,
-            lists,
-            opening,
+            register: rng::bytes(),
+            receipts: rng::bytes(),
+            debit_orders: rng::bytes(),
+            lists: rng::bytes(),
+            opening: rng::bytes(),
         };
         dir.write_atomic(KEYS, &Zeroizing::new(cbor::encode(&seeds)))?;
         Self::open(dir)

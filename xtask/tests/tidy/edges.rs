@@ -25,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "tegata-card-keys",
         &[
+            "tegata-keystore",
             "tegata-card",
             "tegata-card-service",
             "tegata-cli",
@@ -33,11 +34,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "tegata-orders",
-        &["tegata-protocol", "tegata-party", "tegata-cli"],
+        &[
+            "tegata-keystore",
+            "tegata-protocol",
+            "tegata-party",
+            "tegata-cli",
+        ],
     ),
     (
         "tegata-centre",
         &[
+            "tegata-keystore",
             "tegata-protocol",
             "tegata-ledger",
             "tegata-card",
@@ -52,6 +59,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "tegata-shop",
         &[
+            "tegata-keystore",
             "tegata-protocol",
             "tegata-party",
             "tegata-orders",
@@ -63,6 +71,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "tegata-sealing",
         &[
+            "tegata-keystore",
             "tegata-protocol",
             "tegata-party",
             "tegata-cli",
@@ -85,6 +94,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "tegata-gate",
         &[
+            "tegata-keystore",
             "tegata-protocol",
             "tegata-card",
             "tegata-card-service",
@@ -97,6 +107,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "tegata-demo",
         &[
+            "tegata-keystore",
             "tegata-protocol",
             "tegata-card",
             "tegata-card-reader",

@@ -1,8 +1,6 @@
 //! The command line.
 
 use clap::{Parser, Subcommand};
-use getrandom::SysRng;
-use rand_core::{Rng as _, UnwrapErr};
 use serde_json::json;
 use tegata_card::keys::Csn;
 use tegata_cli::config;
@@ -11,7 +9,7 @@ use tegata_cli::exit::{Exit, Failure, OrExit as _};
 use tegata_cli::logs::LogArgs;
 use tegata_cli::password::PasswordOnly;
 use tegata_http::serve::{self, Stop};
-use zeroize::Zeroizing;
+use tegata_keystore::rng;
 
 use crate::house::House;
 use crate::keys::{self, KeyFileError, MasterKeys};
@@ -156,15 +154,8 @@ fn init(arguments: &Init) -> Result<(), Failure> {
         return Err(key_failure(KeyFileError::Exists(path)));
     }
     let password = arguments.password.read_new()?;
-    let fresh = || {
-        let mut bytes = Zeroizing::new([0; 32]);
-        UnwrapErr(SysRng).fill_bytes(bytes.as_mut());
-        bytes
-    };
-    let made = MasterKeys::new(*fresh(), *fresh(), *fresh());
-    let mut salt = [0; 16];
-    UnwrapErr(SysRng).fill_bytes(&mut salt);
-    keys::create(&path, &made, &password, salt).map_err(key_failure)?;
+    let made = MasterKeys::new(*rng::secret(), *rng::secret(), *rng::secret());
+    keys::create(&path, &made, &password, rng::bytes()).map_err(key_failure)?;
     drop(open_store(&dir)?);
     let shown = path.display().to_string();
     let line = format!("The master keys stand in {shown}. Back up the folder and the password.");

@@ -12,12 +12,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use getrandom::SysRng;
-use rand_core::{Rng as _, UnwrapErr};
 use tegata_card_service::{Request, Response, WireError, receive, send};
 use tegata_cli::clock;
 use tegata_cli::exit::Failure;
 use tegata_http::serve::Stop;
+use tegata_keystore::rng;
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::house::{Client, House};
@@ -299,12 +298,7 @@ fn talk<S: Read + Write>(
 }
 
 fn answer(house: &Mutex<House>, client: Client, request: Request) -> Response {
-    let mut challenge = || {
-        let mut bytes = [0; 16];
-        // A system without randomness stops the program: nothing here would be safe.
-        UnwrapErr(SysRng).fill_bytes(&mut bytes);
-        bytes
-    };
+    let mut challenge = rng::bytes;
     // A panic before this one lost its job and no more: the store has transactions.
     let mut house = house.lock().unwrap_or_else(PoisonError::into_inner);
     house.answer(client, request, clock::now(), &mut challenge)

@@ -7,7 +7,6 @@
 
 use std::path::Path;
 
-use aes_gcm::{Aes256Gcm, KeyInit, aead::Aead as _};
 use rand_core::Rng as _;
 use rusqlite::Connection;
 use tegata_orders::{
@@ -22,8 +21,8 @@ use zeroize::Zeroizing;
 
 pub use store::{Application, StoreError};
 
-use crate::keys::rng;
 use store::Invited;
+use tegata_keystore::{rng, wrap::WrapKey};
 
 mod store;
 
@@ -115,8 +114,8 @@ impl People {
         if self.store.waiting()? >= MOST_WAITING {
             return Err(PeopleError::TooManyWaiting);
         }
-        let key = fresh_key();
-        let sealed = seal(&key, &cbor::encode(details));
+        let key = rng::secret();
+        let sealed = WrapKey::new(*key).seal_once(b"", &cbor::encode(details));
         Ok(self
             .store
             .add_application(role, &sealed, key.as_slice(), now)?)
@@ -137,8 +136,8 @@ impl People {
         if self.store.waiting().map_err(PeopleError::from)? >= MOST_WAITING {
             return Err(PeopleError::TooManyWaiting.into());
         }
-        let key = fresh_key();
-        let sealed = seal(&key, &cbor::encode(details));
+        let key = rng::secret();
+        let sealed = WrapKey::new(*key).seal_once(b"", &cbor::encode(details));
         let id = self
             .store
             .add_key(key.as_slice())
@@ -187,7 +186,7 @@ impl People {
     pub fn details(&self, application: u64) -> Result<Details, PeopleError> {
         let erased = || PeopleError::Erased(format!("application {application}"));
         let (sealed, key) = self.store.details(application)?.ok_or_else(erased)?;
-        let plain = open(&key, &sealed).ok_or_else(erased)?;
+        let plain = opened(&key, &sealed).ok_or_else(erased)?;
         Ok(cbor::decode(&plain, 4096)?)
     }
 
@@ -207,10 +206,12 @@ impl People {
             .find(|a| a.id == application && a.number.is_none());
         let role = waiting.ok_or(PeopleError::NotWaiting(application))?.role;
         let details = self.details(application)?;
-        let code = ActivationCode::random(&mut rng());
+        let code = ActivationCode::random(&mut rng::system());
         loop {
-            let number =
-                PartyNumber::new(role, (rng().next_u32() % 999_999_999).saturating_add(1))?;
+            let number = PartyNumber::new(
+                role,
+                (rng::system().next_u32() % 999_999_999).saturating_add(1),
+            )?;
             let invitation = Invitation {
                 key: code.key(),
                 terms,
@@ -251,8 +252,8 @@ impl People {
         let Some(details) = details else {
             return Ok(());
         };
-        let key = fresh_key();
-        let sealed = seal(&key, &details.to_bytes());
+        let key = rng::secret();
+        let sealed = WrapKey::new(*key).seal_once(b"", &details.to_bytes());
         Ok(self.store.enter(number, &sealed, key.as_slice())?)
     }
 
@@ -263,7 +264,7 @@ impl People {
     pub fn person(&self, number: PartyNumber) -> Result<SaltedDetails, PeopleError> {
         let erased = || PeopleError::Erased(number.to_string());
         let (sealed, key) = self.store.person(number)?.ok_or_else(erased)?;
-        let plain = open(&key, &sealed).ok_or_else(erased)?;
+        let plain = opened(&key, &sealed).ok_or_else(erased)?;
         Ok(SaltedDetails::parse(&plain)?)
     }
 
@@ -276,28 +277,7 @@ impl People {
     }
 }
 
-fn fresh_key() -> Zeroizing<[u8; 32]> {
-    let mut key = Zeroizing::new([0; 32]);
-    rng().fill_bytes(key.as_mut());
-    key
-}
-
-/// AES-256-GCM under a key that seals one thing only, so the nonce may be fixed.
-fn seal(key: &[u8; 32], plain: &[u8]) -> Vec<u8> {
-    let cipher = Aes256Gcm::new(key.into());
-    #[expect(
-        clippy::expect_used,
-        reason = "AES-GCM refuses only messages of gigabytes"
-    )]
-    cipher
-        .encrypt(&[0; 12].into(), plain)
-        .expect("sealing in memory")
-}
-
-fn open(key: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let cipher = Aes256Gcm::new_from_slice(key).ok()?;
-    cipher
-        .decrypt(&[0; 12].into(), sealed)
-        .ok()
-        .map(Zeroizing::new)
+/// Each key seals one person's details and nothing else.
+fn opened(key: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    WrapKey::new(key.try_into().ok()?).open_once(b"", sealed)
 }
