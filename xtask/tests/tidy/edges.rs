@@ -6,7 +6,8 @@ use crate::tree::Source;
 /// The edges that may be, in the order of the layers. A crate that isn't here isn't allowed.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("tegata-protocol", &[]),
-    ("tegata-ledger", &["tegata-protocol"]),
+    ("tegata-store", &[]),
+    ("tegata-ledger", &["tegata-protocol", "tegata-store"]),
     ("tegata-party", &["tegata-protocol"]),
     ("tegata-cli", &[]),
     ("tegata-http", &["tegata-cli"]),
@@ -120,6 +121,9 @@ pub(crate) const FORBIDDEN: &[(&str, &[&str])] = &[
             "tokio", "hyper", "axum", "ureq", "rusqlite", "rustls", "jiff",
         ],
     ),
+    ("tegata-party", &["tegata-store", "rusqlite"]),
+    ("tegata-cli", &["tegata-store", "rusqlite"]),
+    ("tegata-http", &["tegata-store", "rusqlite"]),
     (
         "tegata-guard",
         &[
