@@ -139,7 +139,7 @@ fn on_table(table: &str) -> Vec<Attack> {
             BEGIN SELECT RAISE(IGNORE); END');"
     );
     let view = format!(
-        "ALTER TABLE {table} RENAME TO hidden; CREATE VIEW {table} AS SELECT * FROM hidden"
+        "ALTER TABLE {table} RENAME TO zz_hidden; CREATE VIEW {table} AS SELECT * FROM zz_hidden"
     );
     let column = format!("ALTER TABLE {table} ADD COLUMN extra INTEGER NOT NULL DEFAULT 0");
     vec![

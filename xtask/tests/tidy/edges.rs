@@ -85,6 +85,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tegata-card",
             "tegata-card-service",
             "tegata-party",
+            "tegata-store",
             "tegata-cli",
             "tegata-http",
             "tegata-pages",
