@@ -62,6 +62,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "tegata-protocol",
             "tegata-party",
+            "tegata-store",
             "tegata-cli",
             "tegata-http",
             "tegata-pages",
