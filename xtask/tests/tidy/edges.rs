@@ -26,6 +26,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tegata-card-service",
             "tegata-cli",
             "tegata-http",
+            "tegata-store",
         ],
     ),
     (
