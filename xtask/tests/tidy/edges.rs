@@ -6,12 +6,13 @@ use crate::tree::Source;
 /// The edges that may be, in the order of the layers. A crate that isn't here isn't allowed.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("tegata-protocol", &[]),
-    ("tegata-ledger", &["tegata-protocol"]),
+    ("tegata-store", &[]),
+    ("tegata-ledger", &["tegata-protocol", "tegata-store"]),
+    ("tegata-keystore", &[]),
     (
         "tegata-party",
         &["tegata-protocol", "tegata-keystore", "tegata-cli"],
     ),
-    ("tegata-keystore", &[]),
     ("tegata-cli", &[]),
     ("tegata-http", &["tegata-cli"]),
     ("tegata-card", &[]),
@@ -30,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tegata-card-service",
             "tegata-cli",
             "tegata-http",
+            "tegata-store",
         ],
     ),
     (
@@ -74,6 +76,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tegata-keystore",
             "tegata-protocol",
             "tegata-party",
+            "tegata-store",
             "tegata-cli",
             "tegata-http",
             "tegata-pages",
@@ -99,6 +102,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tegata-card",
             "tegata-card-service",
             "tegata-party",
+            "tegata-store",
             "tegata-cli",
             "tegata-http",
             "tegata-pages",
@@ -136,6 +140,9 @@ pub(crate) const FORBIDDEN: &[(&str, &[&str])] = &[
             "tokio", "hyper", "axum", "ureq", "rusqlite", "rustls", "jiff",
         ],
     ),
+    ("tegata-party", &["tegata-store", "rusqlite"]),
+    ("tegata-cli", &["tegata-store", "rusqlite"]),
+    ("tegata-http", &["tegata-store", "rusqlite"]),
     (
         "tegata-guard",
         &[

@@ -288,14 +288,13 @@ fn unknown(card: Csn) -> Failure {
 }
 
 fn open_store(dir: &DataDir) -> Result<Store, Failure> {
-    // SQLite's own files are made with the process' mask; the folder is its owner's alone.
     Store::open(&dir.file(store::FILE)?).map_err(store_failure)
 }
 
 fn store_failure(error: StoreError) -> Failure {
-    let exit = match &error {
-        StoreError::Damaged(_) | StoreError::Foreign => Exit::Damaged,
-        StoreError::Database(_) | StoreError::Newer { .. } => Exit::Refused,
+    let exit = match error.is_damage() {
+        true => Exit::Damaged,
+        false => Exit::Refused,
     };
     ended(error, exit)
 }

@@ -7,7 +7,7 @@ use tegata_card_service::{
 };
 
 use super::{Desk, Flow, balance_after, limits_told};
-use crate::store::{MoneyOrder, OrderState, Reason, StoreError};
+use crate::store::{MoneyOrder, OrderState, Reason, StoreError, damaged};
 
 impl Desk<'_> {
     /// Did that card make this receipt?
@@ -58,7 +58,7 @@ impl Desk<'_> {
             OrderState::Done => {
                 let receipt = tables.receipt(order.csn, order.transaction.counter)?;
                 let its = receipt.filter(|receipt| order.is_met_by(receipt));
-                let its = its.ok_or(StoreError::Damaged("an order's receipt is gone"))?;
+                let its = its.ok_or_else(|| damaged("an order's receipt is gone"))?;
                 Fate::CarriedOut(its.to_bytes())
             }
         }))

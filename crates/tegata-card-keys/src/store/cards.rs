@@ -1,10 +1,10 @@
 //! Cards.
 
-use rusqlite::{OptionalExtension as _, Row, params};
 use tegata_card::command::Limits;
 use tegata_card::keys::{Csn, Role};
+use tegata_store::{Row, params};
 
-use super::{StoreError, Tables, array};
+use super::{StoreError, Tables, damaged};
 
 /// What became of a card.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -138,15 +138,16 @@ impl CardRecord {
             })
         };
         let currency: String = row.get(6)?;
+        let currency = currency.into_bytes().try_into();
         Ok(Self {
-            csn: Csn::new(array(&row.get::<_, Vec<u8>>(0)?)?),
-            state: state.ok_or(StoreError::Damaged("a card's state"))?,
+            csn: Csn::new(row.get(0)?),
+            state: state.ok_or_else(|| damaged("a card's state"))?,
             denied: row.get(2)?,
             look: row.get(3)?,
             counter: row.get(4)?,
             balance: row.get(5)?,
             limits: Limits {
-                currency: array(currency.as_bytes())?,
+                currency: currency.map_err(|_e| damaged("a currency"))?,
                 balance: row.get(7)?,
                 debit: row.get(8)?,
                 offline: row.get(9)?,
@@ -169,10 +170,9 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn card(&self, csn: Csn) -> Result<Option<CardRecord>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM card WHERE csn = ?1");
-        let mut query = self.connection.prepare_cached(&sql)?;
-        let found = query.query_row([csn.as_bytes()], |row| Ok(CardRecord::read(row)));
-        found.optional()?.transpose()
+        let sql = format!("SELECT {COLUMNS} FROM card WHERE csn = $1");
+        self.connection
+            .find(&sql, [csn.as_bytes()], CardRecord::read)
     }
 
     /// The card of that number, which a job has seen before.
@@ -180,7 +180,7 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`], also when it's gone.
     pub fn known_card(&self, csn: Csn) -> Result<CardRecord, StoreError> {
-        self.card(csn)?.ok_or(StoreError::Damaged("a card is gone"))
+        self.card(csn)?.ok_or_else(|| damaged("a card is gone"))
     }
 
     /// All cards by number.
@@ -189,9 +189,7 @@ impl Tables<'_> {
     /// [`StoreError`].
     pub fn cards(&self) -> Result<Vec<CardRecord>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM card ORDER BY csn");
-        let mut query = self.connection.prepare(&sql)?;
-        let rows = query.query_map([], |row| Ok(CardRecord::read(row)))?;
-        rows.map(|row| row?).collect()
+        self.connection.list(&sql, [], CardRecord::read)
     }
 
     /// Keeps a card in the place of what was known of it.
@@ -201,7 +199,7 @@ impl Tables<'_> {
     pub fn keep_card(&self, card: &CardRecord) -> Result<(), StoreError> {
         let sql = format!(
             "INSERT INTO card ({COLUMNS})
-             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
              ON CONFLICT (csn) DO UPDATE SET state = excluded.state, denied = excluded.denied,
                look = excluded.look, counter = excluded.counter, balance = excluded.balance,
                currency = excluded.currency, balance_limit = excluded.balance_limit,
@@ -212,8 +210,8 @@ impl Tables<'_> {
                next_sequence = excluded.next_sequence"
         );
         let currency = std::str::from_utf8(&card.limits.currency);
-        let currency = currency.map_err(|_e| StoreError::Damaged("a currency"))?;
-        self.connection.prepare_cached(&sql)?.execute(params![
+        let currency = currency.map_err(|_e| damaged("a currency"))?;
+        let values = params![
             card.csn.as_bytes(),
             card.state.word(),
             card.denied,
@@ -231,8 +229,8 @@ impl Tables<'_> {
             card.receipt.current,
             card.receipt.next.unwrap_or(0),
             card.next_sequence,
-        ])?;
-        Ok(())
+        ];
+        self.connection.write_one(&sql, values)
     }
 
     /// Changes what is known of a card.

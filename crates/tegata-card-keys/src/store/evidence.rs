@@ -1,9 +1,9 @@
 //! Evidence that a card was copied or set back.
 
-use rusqlite::params;
 use tegata_card::keys::Csn;
+use tegata_store::params;
 
-use super::{StoreError, Tables, array};
+use super::{StoreError, Tables};
 
 /// Why a card was denied without anybody having asked for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,7 +67,7 @@ impl Tables<'_> {
     pub fn deny_with(&self, evidence: &Evidence) -> Result<(), StoreError> {
         self.change_card(evidence.csn, |card| card.denied = true)?;
         let sql = "INSERT INTO evidence (csn, found, reason, known, came)
-                   VALUES (?1, ?2, ?3, ?4, ?5)";
+                   VALUES ($1, $2, $3, $4, $5)";
         let found = i64::try_from(evidence.found).unwrap_or(i64::MAX);
         let cells = params![
             evidence.csn.as_bytes(),
@@ -76,8 +76,7 @@ impl Tables<'_> {
             evidence.known,
             evidence.came
         ];
-        self.connection.execute(sql, cells)?;
-        Ok(())
+        self.connection.write_one(sql, cells)
     }
 
     /// All evidence, the oldest first.
@@ -86,26 +85,14 @@ impl Tables<'_> {
     /// [`StoreError`].
     pub fn evidence(&self) -> Result<Vec<Evidence>, StoreError> {
         let sql = "SELECT csn, found, reason, known, came FROM evidence ORDER BY number";
-        let mut query = self.connection.prepare(sql)?;
-        let rows = query.query_map([], |row| {
-            Ok((
-                row.get::<_, Vec<u8>>(0)?,
-                row.get::<_, i64>(1)?,
-                row.get(2)?,
-                row.get(3)?,
-                row.get(4)?,
-            ))
-        })?;
-        let rows = rows.map(|row| {
-            let (csn, found, reason, known, came) = row?;
+        self.connection.list(sql, [], |row| {
             Ok(Evidence {
-                csn: Csn::new(array(&csn)?),
-                found: u64::try_from(found).map_err(|_e| StoreError::Damaged("a time"))?,
-                reason,
-                known,
-                came,
+                csn: Csn::new(row.get(0)?),
+                found: row.number(1)?,
+                reason: row.get(2)?,
+                known: row.get(3)?,
+                came: row.get(4)?,
             })
-        });
-        rows.collect()
+        })
     }
 }

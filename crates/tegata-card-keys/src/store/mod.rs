@@ -7,13 +7,13 @@
 //! All SQL stands below this module, in functions named by what they do.
 
 use std::path::Path;
-use std::time::Duration;
 
-use rusqlite::{Connection, TransactionBehavior};
+use tegata_store::{Connection, Database};
 
 pub use cards::{CardRecord, CardState, Versions};
 pub use evidence::{Evidence, Reason};
 pub use orders::{MoneyOrder, OrderState};
+pub use tegata_store::StoreError;
 
 mod cards;
 mod evidence;
@@ -22,37 +22,10 @@ mod orders;
 /// The file's name in the data folder.
 pub const FILE: &str = "card-keys.db";
 
-/// What brings a file from each version to the next; none is ever changed.
-const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema_2.sql")];
-/// `PRAGMA user_version` of the newest schema: as many as there are migrations.
-const VERSION: i64 = 2;
-/// How long another process (`deny`) may hold the write lock.
-const BUSY: Duration = Duration::from_secs(10);
+const FIRST: &str = include_str!("schema.sql");
+const SECOND: &str = include_str!("schema_2.sql");
 
-/// Why the store couldn't do it. Always a fault of ours, never the card's.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// The database refused.
-    #[error("the card-key server's database refused")]
-    Database(#[from] rusqlite::Error),
-    /// Something stored isn't what this program stores.
-    #[error("the card-key server's database is damaged: {0}. Restore it from a backup")]
-    Damaged(&'static str),
-    /// A newer program's database.
-    #[error(
-        "the card-key server's database has version {found}, this program knows {VERSION}: use the newer program"
-    )]
-    Newer {
-        /// The version found.
-        found: i64,
-    },
-    /// The database brings triggers or views of its own.
-    #[error(
-        "the card-key server's database has parts that this program never makes. Restore it from a backup"
-    )]
-    Foreign,
-}
+static DATABASE: Database = Database::new("the card-key server's database", &[&[FIRST], &[SECOND]]);
 
 /// The database of one card-key server.
 #[derive(Debug)]
@@ -72,12 +45,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn open(file: &Path) -> Result<Self, StoreError> {
-        let connection = Connection::open(file)?;
-        connection.busy_timeout(BUSY)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "foreign_keys", true)?;
-        migrate(&connection)?;
+        let connection = DATABASE.open(file)?;
         Ok(Self { connection })
     }
 
@@ -90,13 +58,8 @@ impl Store {
         &mut self,
         change: impl FnOnce(&Tables<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let begin = TransactionBehavior::Immediate;
-        let transaction = self.connection.transaction_with_behavior(begin)?;
-        let value = change(&Tables {
-            connection: &transaction,
-        })?;
-        transaction.commit()?;
-        Ok(value)
+        self.connection
+            .write(|connection| change(&Tables { connection }))
     }
 
     /// The tables, for reading.
@@ -108,62 +71,70 @@ impl Store {
     }
 }
 
-fn version(connection: &Connection) -> Result<i64, StoreError> {
-    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
-}
-
-/// Brings an older file up to this program's schema. Two programs may try at once.
-fn migrate(connection: &Connection) -> Result<(), StoreError> {
-    let found = version(connection)?;
-    if found > VERSION {
-        return Err(StoreError::Newer { found });
-    }
-    if found < VERSION {
-        connection.execute_batch("BEGIN IMMEDIATE")?;
-        let found = usize::try_from(version(connection)?);
-        let found = found.map_err(|_e| StoreError::Damaged("its version"))?;
-        for migration in MIGRATIONS.iter().skip(found) {
-            connection.execute_batch(migration)?;
-        }
-        connection.pragma_update(None, "user_version", VERSION)?;
-        connection.execute_batch("COMMIT")?;
-    }
-    let sql = "SELECT count(*) FROM sqlite_master WHERE type IN ('trigger', 'view')";
-    match connection.query_row(sql, [], |row| row.get::<_, i64>(0))? {
-        0 => Ok(()),
-        _ => Err(StoreError::Foreign),
-    }
-}
-
-/// A column's bytes as an array.
-fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N], StoreError> {
-    let array = <[u8; N]>::try_from(bytes);
-    array.map_err(|_e| StoreError::Damaged("a column of another length"))
+/// That something stored isn't what this program stores.
+pub(crate) fn damaged(what: &str) -> StoreError {
+    DATABASE.damaged(what)
 }
 
 #[cfg(test)]
 mod tests {
+    use tegata_card::command::Limits;
+    use tegata_card::keys::Csn;
+    use tegata_store::testing::{
+        foreign_parts_are_noticed_while_open, foreign_parts_are_refused, stranger,
+    };
+
     use super::*;
+
+    #[test]
+    fn every_foreign_part_is_refused() {
+        foreign_parts_are_refused(FILE, |folder| {
+            Store::open(&folder.join(FILE))?;
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn what_is_added_while_it_is_open_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE);
+        let mut store = Store::open(&file).unwrap();
+        let limits = Limits {
+            currency: *b"JPY",
+            balance: 50_000,
+            debit: 8_000,
+            offline: 0,
+        };
+        foreign_parts_are_noticed_while_open(&file, |n| {
+            let mut csn = [7; 10];
+            csn[..4].copy_from_slice(&n.to_be_bytes());
+            let card = CardRecord::new(Csn::new(csn), limits);
+            Ok(store.write(|tables| tables.keep_card(&card))?)
+        });
+    }
 
     #[test]
     fn databases_of_newer_programs_and_with_foreign_parts_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(FILE);
         drop(Store::open(&file).unwrap());
-        let change = |sql: &str| Connection::open(&file).unwrap().execute_batch(sql).unwrap();
+        let change = |sql: &str| stranger(&file).execute_batch(sql).unwrap();
         change("CREATE VIEW mine AS SELECT 1");
-        assert!(matches!(Store::open(&file), Err(StoreError::Foreign)));
+        assert!(matches!(
+            Store::open(&file),
+            Err(StoreError::Foreign { .. })
+        ));
         change("DROP VIEW mine; PRAGMA user_version = 3");
         let newer = Store::open(&file);
-        assert!(matches!(newer, Err(StoreError::Newer { found: 3 })));
+        assert!(matches!(newer, Err(StoreError::Newer { found: 3, .. })));
     }
 
     #[test]
     fn a_database_of_the_first_version_is_brought_up_to_date_and_keeps_its_cards() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(FILE);
-        let old = Connection::open(&file).unwrap();
-        old.execute_batch(MIGRATIONS[0]).unwrap();
+        let old = stranger(&file);
+        old.execute_batch(FIRST).unwrap();
         old.execute_batch(
             "INSERT INTO card VALUES (x'07010203040506070809', 'active', 0, 1, 7, 900, 'JPY',
                50000, 8000, 0, 1, 0, 2, 3, 1, 0);
@@ -173,15 +144,14 @@ mod tests {
         drop(old);
         for _ in 0..2 {
             let store = Store::open(&file).unwrap();
-            assert_eq!(version(&store.connection).unwrap(), VERSION);
+            assert_eq!(store.connection.version().unwrap(), 2);
             let card = store.read().cards().unwrap().remove(0);
             assert_eq!((card.counter, card.balance, card.look), (7, 900, true));
             assert_eq!((card.admin.next, card.next_sequence), (Some(3), 0));
         }
-        assert_eq!(i64::try_from(MIGRATIONS.len()), Ok(VERSION));
         // Made new, it's the same.
         let tables = |file: &Path| -> Vec<String> {
-            let connection = Connection::open(file).unwrap();
+            let connection = stranger(file);
             let sql = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name";
             let mut query = connection.prepare(sql).unwrap();
             let rows = query.query_map([], |row| row.get(0)).unwrap();

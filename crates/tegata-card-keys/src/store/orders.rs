@@ -1,10 +1,10 @@
 //! Orders for money, and receipts.
 
-use rusqlite::{OptionalExtension as _, Row, params};
 use tegata_card::keys::Csn;
 use tegata_card::receipt::{Kind, Receipt, Transaction, VerifiedReceipt};
+use tegata_store::{Row, params};
 
-use super::{StoreError, Tables, array};
+use super::{StoreError, Tables, damaged};
 
 /// What became of an order. All but the first are final.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,22 +62,21 @@ impl MoneyOrder {
             "debit" => Kind::Debit,
             "load" => Kind::Load,
             "refund" => Kind::Refund,
-            _ => return Err(StoreError::Damaged("an order's kind")),
+            _ => return Err(damaged("an order's kind")),
         };
         let state = OrderState::ALL.into_iter().find(|s| s.word() == state);
-        let bytes = |at| row.get::<_, Vec<u8>>(at);
         Ok(Self {
-            csn: Csn::new(array(&bytes(1)?)?),
+            csn: Csn::new(row.get(1)?),
             kind,
             transaction: Transaction {
-                id: array(&bytes(0)?)?,
+                id: row.get(0)?,
                 counter: row.get(2)?,
                 amount: row.get(4)?,
-                bill: array(&bytes(5)?)?,
-                terminal: array(&bytes(6)?)?,
+                bill: row.get(5)?,
+                terminal: row.get(6)?,
                 time: row.get(7)?,
             },
-            state: state.ok_or(StoreError::Damaged("an order's state"))?,
+            state: state.ok_or_else(|| damaged("an order's state"))?,
         })
     }
 }
@@ -90,10 +89,8 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn order(&self, id: [u8; 16]) -> Result<Option<MoneyOrder>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM money_order WHERE id = ?1");
-        let mut query = self.connection.prepare_cached(&sql)?;
-        let found = query.query_row([id], |row| Ok(MoneyOrder::read(row)));
-        found.optional()?.transpose()
+        let sql = format!("SELECT {COLUMNS} FROM money_order WHERE id = $1");
+        self.connection.find(&sql, [id], MoneyOrder::read)
     }
 
     /// The card's order that is in doubt.
@@ -101,10 +98,9 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn order_in_doubt(&self, csn: Csn) -> Result<Option<MoneyOrder>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM money_order WHERE csn = ?1 AND state = 'pending'");
-        let mut query = self.connection.prepare_cached(&sql)?;
-        let found = query.query_row([csn.as_bytes()], |row| Ok(MoneyOrder::read(row)));
-        found.optional()?.transpose()
+        let sql = format!("SELECT {COLUMNS} FROM money_order WHERE csn = $1 AND state = 'pending'");
+        self.connection
+            .find(&sql, [csn.as_bytes()], MoneyOrder::read)
     }
 
     /// All orders to a card, in the order of their counters.
@@ -112,10 +108,9 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn orders_of(&self, csn: Csn) -> Result<Vec<MoneyOrder>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM money_order WHERE csn = ?1 ORDER BY counter, id");
-        let mut query = self.connection.prepare(&sql)?;
-        let rows = query.query_map([csn.as_bytes()], |row| Ok(MoneyOrder::read(row)))?;
-        rows.map(|row| row?).collect()
+        let sql = format!("SELECT {COLUMNS} FROM money_order WHERE csn = $1 ORDER BY counter, id");
+        self.connection
+            .list(&sql, [csn.as_bytes()], MoneyOrder::read)
     }
 
     /// Keeps an order that is about to be sent: from here on it's in doubt, and its card is looked
@@ -128,15 +123,15 @@ impl Tables<'_> {
             Kind::Debit => "debit",
             Kind::Load => "load",
             Kind::Refund => "refund",
-            Kind::Void => return Err(StoreError::Damaged("a void is no order for money")),
+            Kind::Void => return Err(damaged("a void is no order for money")),
         };
         let sql = format!(
             "INSERT INTO money_order ({COLUMNS}, given)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending', ?9)"
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'pending', $9)"
         );
         let given = i64::try_from(now).unwrap_or(i64::MAX);
         let what = &order.transaction;
-        self.connection.prepare_cached(&sql)?.execute(params![
+        let values = params![
             what.id,
             order.csn.as_bytes(),
             what.counter,
@@ -146,7 +141,8 @@ impl Tables<'_> {
             what.terminal,
             what.time,
             given,
-        ])?;
+        ];
+        self.connection.write_one(&sql, values)?;
         self.change_card(order.csn, |card| card.look = true)?;
         Ok(())
     }
@@ -156,11 +152,11 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`], also if it wasn't.
     pub fn end_order(&self, id: [u8; 16], state: OrderState) -> Result<(), StoreError> {
-        let sql = "UPDATE money_order SET state = ?2 WHERE id = ?1 AND state = 'pending'";
-        let mut update = self.connection.prepare_cached(sql)?;
-        match update.execute(params![id, state.word()])? {
-            1 => Ok(()),
-            _ => Err(StoreError::Damaged("an order that wasn't in doubt ended")),
+        let sql = "UPDATE money_order SET state = $1 WHERE id = $2 AND state = 'pending'";
+        let values = params![state.word(), id];
+        match self.connection.write_at_most_one(sql, values)? {
+            true => Ok(()),
+            false => Err(damaged("an order that wasn't in doubt ended")),
         }
     }
 
@@ -169,12 +165,9 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn receipt(&self, csn: Csn, counter: u32) -> Result<Option<Receipt>, StoreError> {
-        let sql = "SELECT bytes FROM receipt WHERE csn = ?1 AND counter = ?2";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let found = query.query_row(params![csn.as_bytes(), counter], |row| row.get(0));
-        let bytes: Option<Vec<u8>> = found.optional()?;
-        let parse = |bytes: Vec<u8>| Receipt::parse(&bytes).ok_or(StoreError::Damaged("a receipt"));
-        bytes.map(parse).transpose()
+        let sql = "SELECT bytes FROM receipt WHERE csn = $1 AND counter = $2";
+        let values = params![csn.as_bytes(), counter];
+        self.connection.find(sql, values, read_receipt)
     }
 
     /// A card's receipts whose counter is above that one, the lowest first, at most `limit`.
@@ -187,15 +180,11 @@ impl Tables<'_> {
         above: u32,
         limit: usize,
     ) -> Result<Vec<Receipt>, StoreError> {
-        let sql = "SELECT bytes FROM receipt WHERE csn = ?1 AND counter > ?2
-                   ORDER BY counter LIMIT ?3";
-        let mut query = self.connection.prepare_cached(sql)?;
+        let sql = "SELECT bytes FROM receipt WHERE csn = $1 AND counter > $2
+                   ORDER BY counter LIMIT $3";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = query.query_map(params![csn.as_bytes(), above, limit], |row| {
-            row.get::<_, Vec<u8>>(0)
-        })?;
-        let parse = |bytes: Vec<u8>| Receipt::parse(&bytes).ok_or(StoreError::Damaged("a receipt"));
-        rows.map(|bytes| parse(bytes?)).collect()
+        let values = params![csn.as_bytes(), above, limit];
+        self.connection.list(sql, values, read_receipt)
     }
 
     /// Keeps a receipt, if there's none of that card and counter.
@@ -207,12 +196,16 @@ impl Tables<'_> {
         let counter = receipt.transaction.counter;
         match self.receipt(receipt.csn, counter)? {
             Some(known) if known == *receipt => return Ok(()),
-            Some(_) => return Err(StoreError::Damaged("two receipts of one transaction")),
+            Some(_) => return Err(damaged("two receipts of one transaction")),
             None => {}
         }
-        let sql = "INSERT INTO receipt (csn, counter, bytes) VALUES (?1, ?2, ?3)";
+        let sql = "INSERT INTO receipt (csn, counter, bytes) VALUES ($1, $2, $3)";
         let cells = params![receipt.csn.as_bytes(), counter, receipt.to_bytes()];
-        self.connection.prepare_cached(sql)?.execute(cells)?;
-        Ok(())
+        self.connection.write_one(sql, cells)
     }
+}
+
+fn read_receipt(row: &Row<'_>) -> Result<Receipt, StoreError> {
+    let bytes: Vec<u8> = row.get(0)?;
+    Receipt::parse(&bytes).ok_or_else(|| damaged("a receipt"))
 }

@@ -100,8 +100,11 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
         /// What the database says.
-        source: rusqlite::Error,
+        source: tegata_store::StoreError,
     },
+    /// The file has parts that aren't ours, or doesn't do what it's told.
+    #[error(transparent)]
+    File(tegata_store::StoreError),
     /// Another program's file.
     #[error("{} isn't a gate's log", path.display())]
     NotALog {
@@ -136,13 +139,10 @@ pub enum StoreError {
 impl StoreError {
     /// Is it the data that are at fault?
     #[must_use]
-    pub fn is_damage(&self) -> bool {
-        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    pub const fn is_damage(&self) -> bool {
         match self {
             Self::Damaged { .. } | Self::NotALog { .. } => true,
-            Self::Database { source, .. } => source
-                .sqlite_error_code()
-                .is_some_and(|code| matches!(code, DatabaseCorrupt | NotADatabase)),
+            Self::Database { source, .. } | Self::File(source) => source.is_damage(),
             Self::Newer { .. } | Self::Other(_) => false,
         }
     }

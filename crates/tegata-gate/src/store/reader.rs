@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, Row, params};
 use tegata_protocol::{SignedBytes, Time};
+use tegata_store::{Connection, Row, StoreError as FileError, params};
 
-use super::sqlite::{digest, event_cells, failed, open_to_read, ticket, unsigned};
+use super::sqlite::{DATABASE, digest, event_cells, failed, ticket};
 use crate::admission::{Entry, SecondUse, StoreError, TicketId};
 
 const COLUMNS: &str = "row, issuer, series, serial, presentation, at, evidence, record";
@@ -17,19 +17,32 @@ pub struct LogReader {
     path: PathBuf,
 }
 
+/// Why reading ended: because of the log, or of whoever was handed its rows.
+enum Ended<E> {
+    Log(FileError),
+    Other(E),
+}
+
+impl<E> From<FileError> for Ended<E> {
+    fn from(error: FileError) -> Self {
+        Self::Log(error)
+    }
+}
+
 impl LogReader {
     /// Opens a log that must be there.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = DATABASE.open_to_read(path);
         Ok(Self {
-            connection: open_to_read(path)?,
+            connection: connection.map_err(failed("open it to read", path))?,
             path: path.to_owned(),
         })
     }
 
-    fn failed(&self) -> impl Fn(rusqlite::Error) -> StoreError + '_ {
+    fn failed(&self) -> impl Fn(FileError) -> StoreError + '_ {
         failed("read it", &self.path)
     }
 
@@ -39,7 +52,7 @@ impl LogReader {
     /// [`StoreError`].
     pub fn rows(&self) -> Result<u64, StoreError> {
         let query = "SELECT count(*) FROM admission";
-        let count = self.connection.query_row(query, [], |row| unsigned(row, 0));
+        let count = self.connection.one(query, [], |row| row.number(0));
         count.map_err(self.failed())
     }
 
@@ -53,13 +66,14 @@ impl LogReader {
         mut each: impl FnMut(Result<Entry, (i64, String)>) -> Result<(), E>,
     ) -> Result<(), E> {
         let query = format!("SELECT {COLUMNS} FROM admission ORDER BY row");
-        let mut statement = self.connection.prepare(&query).map_err(self.failed())?;
-        let mut rows = statement.query([]).map_err(self.failed())?;
-        while let Some(row) = rows.next().map_err(self.failed())? {
-            let number = row.get(0).map_err(self.failed())?;
-            each(entry(row).map_err(|e| (number, e.to_string())))?;
-        }
-        Ok(())
+        let read = self.connection.each(&query, [], |row| {
+            let number = row.get(0)?;
+            each(entry(row).map_err(|e| (number, e.to_string()))).map_err(Ended::Other)
+        });
+        read.map_err(|ended| match ended {
+            Ended::Log(error) => self.failed()(error).into(),
+            Ended::Other(error) => error,
+        })
     }
 
     /// The newest rows, the newest first.
@@ -68,12 +82,8 @@ impl LogReader {
     /// [`StoreError`].
     pub fn newest(&self, count: u32) -> Result<Vec<Entry>, StoreError> {
         let query = format!("SELECT {COLUMNS} FROM admission ORDER BY row DESC LIMIT $1");
-        let mut statement = self
-            .connection
-            .prepare_cached(&query)
-            .map_err(self.failed())?;
-        let rows = statement.query_map(params![count], entry);
-        rows.and_then(Iterator::collect).map_err(self.failed())
+        let rows = self.connection.list(&query, params![count], entry);
+        rows.map_err(self.failed())
     }
 
     /// The row of a ticket, if it was admitted.
@@ -85,14 +95,9 @@ impl LogReader {
             "SELECT {COLUMNS} FROM admission WHERE issuer = $1 AND series = $2 AND serial = $3"
         );
         let (issuer, series) = event_cells(ticket.event);
-        let mut statement = self
-            .connection
-            .prepare_cached(&query)
-            .map_err(self.failed())?;
-        let mut rows = statement
-            .query_map(params![issuer, series, ticket.serial.number()], entry)
-            .map_err(self.failed())?;
-        rows.next().transpose().map_err(self.failed())
+        let values = params![issuer, series, ticket.serial.number()];
+        let row = self.connection.find(&query, values, entry);
+        row.map_err(self.failed())
     }
 
     /// Other presentations of used tickets, in the order in which they came.
@@ -102,25 +107,24 @@ impl LogReader {
     pub fn second_uses(&self) -> Result<Vec<SecondUse>, StoreError> {
         let query = "SELECT issuer, series, serial, presentation, at, evidence
              FROM second_use ORDER BY number";
-        let mut statement = self.connection.prepare(query).map_err(self.failed())?;
-        let rows = statement.query_map([], |row| {
+        let rows = self.connection.list(query, [], |row| {
             Ok(SecondUse {
                 ticket: ticket(row, 0)?,
                 presentation: digest(row, 3)?,
-                at: Time::from_secs(unsigned(row, 4)?),
+                at: Time::from_secs(row.number(4)?),
                 evidence: SignedBytes::new(row.get(5)?),
             })
         });
-        rows.and_then(Iterator::collect).map_err(self.failed())
+        rows.map_err(self.failed())
     }
 }
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+fn entry(row: &Row<'_>) -> Result<Entry, FileError> {
     Ok(Entry {
-        row: unsigned(row, 0)?,
+        row: row.number(0)?,
         ticket: ticket(row, 1)?,
         presentation: digest(row, 4)?,
-        at: Time::from_secs(unsigned(row, 5)?),
+        at: Time::from_secs(row.number(5)?),
         evidence: SignedBytes::new(row.get(6)?),
         record: SignedBytes::new(row.get(7)?),
     })

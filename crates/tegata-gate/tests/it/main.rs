@@ -12,6 +12,7 @@ mod card;
 mod centre;
 mod door;
 mod evidence;
+mod foreign;
 mod joining;
 mod keyword;
 mod kill;

@@ -190,12 +190,9 @@ fn failed(error: OpenError) -> Failure {
 }
 
 const fn store_exit(error: &StoreError) -> Option<Exit> {
-    match error {
-        StoreError::Damaged(_) | StoreError::Foreign => Some(Exit::Damaged),
-        StoreError::Database(_)
-        | StoreError::Newer { .. }
-        | StoreError::Closed
-        | StoreError::NotDurable(_) => None,
+    match error.is_damage() {
+        true => Some(Exit::Damaged),
+        false => None,
     }
 }
 

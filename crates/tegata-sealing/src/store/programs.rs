@@ -1,10 +1,10 @@
 //! The texts of programs, and the entries of their log.
 
-use rusqlite::{OptionalExtension as _, params};
 use tegata_protocol::{Digest, SignedBytes};
+use tegata_store::params;
 
 use super::tables::Tables;
-use super::{StoreError, cell, digest_of, number};
+use super::{StoreError, cell, digest};
 
 /// A program, as one row of the log says. Nothing of it is verified.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,10 +25,9 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn program(&self, digest: Digest) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT text FROM program WHERE digest = ?1";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let text = query.query_row([digest.as_bytes()], |row| row.get(0));
-        Ok(text.optional()?)
+        let sql = "SELECT text FROM program WHERE digest = $1";
+        self.connection
+            .find(sql, [digest.as_bytes()], |row| row.get(0))
     }
 
     /// The log, from its first row.
@@ -37,25 +36,14 @@ impl Tables<'_> {
     /// [`StoreError`].
     pub fn log(&self) -> Result<Vec<LogRow>, StoreError> {
         let sql = "SELECT sequence, digest, text, entry FROM program ORDER BY sequence";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let rows = query.query_map([], |row| {
-            Ok((
-                row.get::<_, i64>(0)?,
-                row.get::<_, Vec<u8>>(1)?,
-                row.get(2)?,
-                row.get(3)?,
-            ))
-        })?;
-        let rows = rows.map(|row| {
-            let (sequence, digest, text, entry) = row?;
+        self.connection.list(sql, [], |row| {
             Ok(LogRow {
-                sequence: number(sequence)?,
-                digest: digest_of(&digest)?,
-                text,
-                entry: SignedBytes::new(entry),
+                sequence: row.number(0)?,
+                digest: digest(row, 1)?,
+                text: row.get(2)?,
+                entry: SignedBytes::new(row.get(3)?),
             })
-        });
-        rows.collect()
+        })
     }
 
     /// The digest of the program that was published last.
@@ -64,12 +52,7 @@ impl Tables<'_> {
     /// [`StoreError`].
     pub fn newest_program(&self) -> Result<Option<Digest>, StoreError> {
         let sql = "SELECT digest FROM program ORDER BY sequence DESC LIMIT 1";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let digest = query.query_row([], |row| row.get::<_, Vec<u8>>(0));
-        digest
-            .optional()?
-            .map(|bytes| digest_of(&bytes))
-            .transpose()
+        self.connection.find(sql, [], |row| digest(row, 0))
     }
 
     /// The log's last number and the digest of its signed entry.
@@ -78,14 +61,9 @@ impl Tables<'_> {
     /// [`StoreError`].
     pub fn log_head(&self) -> Result<Option<(u64, Digest)>, StoreError> {
         let sql = "SELECT sequence, entry FROM program ORDER BY sequence DESC LIMIT 1";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let head = query.query_row([], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
-        });
-        let Some((sequence, entry)) = head.optional()? else {
-            return Ok(None);
-        };
-        Ok(Some((number(sequence)?, Digest::of(&entry))))
+        self.connection.find(sql, [], |row| {
+            Ok((row.number(0)?, Digest::of(&row.get::<Vec<u8>>(1)?)))
+        })
     }
 
     /// Adds a row to the log.
@@ -93,16 +71,13 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`], also when that program is there already.
     pub fn append_program(&self, row: &LogRow) -> Result<(), StoreError> {
-        let sql = "INSERT INTO program (sequence, digest, text, entry) VALUES (?1, ?2, ?3, ?4)";
-        self.connection.execute(
-            sql,
-            params![
-                cell(row.sequence)?,
-                row.digest.as_bytes(),
-                row.text,
-                row.entry.as_bytes()
-            ],
-        )?;
-        Ok(())
+        let sql = "INSERT INTO program (sequence, digest, text, entry) VALUES ($1, $2, $3, $4)";
+        let values = params![
+            cell(row.sequence)?,
+            row.digest.as_bytes(),
+            row.text,
+            row.entry.as_bytes()
+        ];
+        self.connection.write_one(sql, values)
     }
 }

@@ -1,13 +1,13 @@
 //! Keys in stock, and which order was given which.
 
-use rusqlite::{OptionalExtension as _, Row, params};
 use tegata_protocol::order::{
     KeyScope, KeySource, Maker, OrderId, OrderKey, OrderKeyId, Pile, Scheme,
 };
 use tegata_protocol::{PartyNumber, SignedBytes, Suite, Time, Verified};
+use tegata_store::{Row, params};
 
 use super::tables::{Tables, party_cell};
-use super::{StoreError, cell, number};
+use super::{StoreError, cell, damaged};
 
 /// Keys of a shop that can stand in for each other: they seal the same way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,9 +75,9 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn knows_key(&self, recipient: PartyNumber, id: OrderKeyId) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM order_key WHERE recipient = ?1 AND id = ?2";
-        let mut query = self.connection.prepare_cached(sql)?;
-        Ok(query.exists(params![party_cell(recipient)?, id.as_bytes()])?)
+        let sql = "SELECT 1 FROM order_key WHERE recipient = $1 AND id = $2";
+        self.connection
+            .exists(sql, params![party_cell(recipient)?, id.as_bytes()])
     }
 
     /// Was a key for this member ever here? Then the shop has admitted them.
@@ -85,9 +85,9 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn admits(&self, shop: PartyNumber, member: PartyNumber) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM order_key WHERE recipient = ?1 AND member = ?2 AND member <> 0";
-        let mut query = self.connection.prepare_cached(sql)?;
-        Ok(query.exists(params![party_cell(shop)?, party_cell(member)?])?)
+        let sql = "SELECT 1 FROM order_key WHERE recipient = $1 AND member = $2 AND member <> 0";
+        self.connection
+            .exists(sql, [party_cell(shop)?, party_cell(member)?])
     }
 
     /// How many keys wait in a shop's stock.
@@ -95,9 +95,9 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn keys_in_stock(&self, recipient: PartyNumber) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM order_key WHERE recipient = ?1 AND state = 1";
-        let mut query = self.connection.prepare_cached(sql)?;
-        number(query.query_row([party_cell(recipient)?], |row| row.get(0))?)
+        let sql = "SELECT count(*) FROM order_key WHERE recipient = $1 AND state = 1";
+        let recipient = [party_cell(recipient)?];
+        self.connection.one(sql, recipient, |row| row.number(0))
     }
 
     /// Puts a key into the tables and gives its row's number.
@@ -108,16 +108,15 @@ impl Tables<'_> {
         let (key, kind) = (new.key, Kind::of(new.key));
         let (recipient, scheme, suite) = cells(kind)?;
         if key.maker == Maker::Recipient {
-            let sql = "INSERT INTO pile (recipient, scheme, suite) VALUES (?1, ?2, ?3)
+            let sql = "INSERT INTO pile (recipient, scheme, suite) VALUES ($1, $2, $3)
                        ON CONFLICT DO NOTHING";
-            let mut insert = self.connection.prepare_cached(sql)?;
-            insert.execute(params![recipient, scheme, suite])?;
+            self.connection
+                .write_at_most_one(sql, params![recipient, scheme, suite])?;
         }
         let sql = "INSERT INTO order_key
                    (recipient, id, scheme, suite, member, source, expires, state, record)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-        let mut insert = self.connection.prepare_cached(sql)?;
-        insert.execute(params![
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING number";
+        let values = params![
             recipient,
             key.id.as_bytes(),
             scheme,
@@ -127,8 +126,9 @@ impl Tables<'_> {
             cell(key.expires.secs())?,
             new.state.cell(),
             key.signed().as_bytes()
-        ])?;
-        number(self.connection.last_insert_rowid())
+        ];
+        self.connection
+            .write_one_returning(sql, values, |row| row.number(0))
     }
 
     /// The key that this order was given, while its token and the key hold.
@@ -142,13 +142,12 @@ impl Tables<'_> {
         now: Time,
     ) -> Result<Option<StoredKey>, StoreError> {
         let sql = "SELECT k.number, k.record FROM handout h JOIN order_key k ON k.number = h.key
-                   WHERE h.recipient = ?1 AND h.order_number = ?2 AND h.scheme = ?3
-                   AND h.suite = ?4 AND h.until > ?5 AND k.expires > ?5 AND k.state < ?6";
+                   WHERE h.recipient = $1 AND h.order_number = $2 AND h.scheme = $3
+                   AND h.suite = $4 AND h.until > $5 AND k.expires > $5 AND k.state < $6";
         let (recipient, scheme, suite) = cells(kind)?;
-        let mut query = self.connection.prepare_cached(sql)?;
         let now = cell(now.secs())?;
         let values = params![recipient, order.as_bytes(), scheme, suite, now, SPENT];
-        stored(query.query_row(values, key_cells))
+        self.connection.find(sql, values, stored)
     }
 
     /// Notes which key an order has, until its token expires. One that it had before stays given
@@ -164,21 +163,13 @@ impl Tables<'_> {
         until: Time,
     ) -> Result<(), StoreError> {
         let sql = "INSERT INTO handout (recipient, order_number, scheme, suite, key, until)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                   VALUES ($1, $2, $3, $4, $5, $6)
                    ON CONFLICT DO UPDATE SET key = excluded.key,
                    until = iif(key = excluded.key, max(until, excluded.until), excluded.until)";
         let (recipient, scheme, suite) = cells(kind)?;
-        let mut insert = self.connection.prepare_cached(sql)?;
         let (key, until) = (cell(key.number)?, cell(until.secs())?);
-        insert.execute(params![
-            recipient,
-            order.as_bytes(),
-            scheme,
-            suite,
-            key,
-            until
-        ])?;
-        Ok(())
+        let values = params![recipient, order.as_bytes(), scheme, suite, key, until];
+        self.connection.write_one(sql, values)
     }
 
     /// Was this order given something in this suite, under a token that still holds?
@@ -186,8 +177,8 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn had(&self, kind: Kind, order: OrderId, now: Time) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM handout WHERE recipient = ?1 AND order_number = ?2
-                   AND scheme = ?3 AND suite = ?4 AND until > ?5";
+        let sql = "SELECT 1 FROM handout WHERE recipient = $1 AND order_number = $2
+                   AND scheme = $3 AND suite = $4 AND until > $5";
         let (recipient, scheme, suite) = cells(kind)?;
         let values = params![
             recipient,
@@ -196,7 +187,7 @@ impl Tables<'_> {
             suite,
             cell(now.secs())?
         ];
-        Ok(self.connection.prepare_cached(sql)?.exists(values)?)
+        self.connection.exists(sql, values)
     }
 
     /// Was this order given something in another suite?
@@ -204,11 +195,11 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn had_other(&self, kind: Kind, order: OrderId, now: Time) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM handout WHERE recipient = ?1 AND order_number = ?2
-                   AND suite <> ?3 AND until > ?4";
+        let sql = "SELECT 1 FROM handout WHERE recipient = $1 AND order_number = $2
+                   AND suite <> $3 AND until > $4";
         let (recipient, _, suite) = cells(kind)?;
         let values = params![recipient, order.as_bytes(), suite, cell(now.secs())?];
-        Ok(self.connection.prepare_cached(sql)?.exists(values)?)
+        self.connection.exists(sql, values)
     }
 
     /// Burns the keys that this order alone was given in another suite. That it had them stays noted.
@@ -217,11 +208,11 @@ impl Tables<'_> {
     /// [`StoreError`].
     pub fn burn_other(&self, kind: Kind, order: OrderId) -> Result<usize, StoreError> {
         let sql = "UPDATE order_key SET state = 3, record = x'' WHERE state = 2 AND number IN
-                   (SELECT key FROM handout WHERE recipient = ?1 AND order_number = ?2
-                    AND suite <> ?3)";
+                   (SELECT key FROM handout WHERE recipient = $1 AND order_number = $2
+                    AND suite <> $3)";
         let (recipient, _, suite) = cells(kind)?;
-        let mut update = self.connection.prepare_cached(sql)?;
-        Ok(update.execute(params![recipient, order.as_bytes(), suite])?)
+        self.connection
+            .write_any(sql, params![recipient, order.as_bytes(), suite])
     }
 
     /// Takes one key out of stock for good: the oldest that holds until `until`, or else the oldest
@@ -237,18 +228,19 @@ impl Tables<'_> {
     ) -> Result<Option<StoredKey>, StoreError> {
         let sql = "UPDATE order_key SET state = 2 WHERE number = coalesce(
                      (SELECT number FROM order_key
-                      WHERE recipient = ?1 AND scheme = ?2 AND suite = ?3 AND source = 1
-                      AND member = 0 AND state = 1 AND expires >= max(?4 + 1, ?5)
+                      WHERE recipient = $1 AND scheme = $2 AND suite = $3 AND source = 1
+                      AND member = 0 AND state = 1 AND expires >= max($4 + 1, $5)
                       ORDER BY number LIMIT 1),
                      (SELECT number FROM order_key
-                      WHERE recipient = ?1 AND scheme = ?2 AND suite = ?3 AND source = 1
-                      AND member = 0 AND state = 1 AND expires > ?4
+                      WHERE recipient = $1 AND scheme = $2 AND suite = $3 AND source = 1
+                      AND member = 0 AND state = 1 AND expires > $4
                       ORDER BY number LIMIT 1))
                    RETURNING number, record";
         let (recipient, scheme, suite) = cells(kind)?;
         let (now, until) = (cell(now.secs())?, cell(until.secs())?);
-        let mut update = self.connection.prepare_cached(sql)?;
-        stored(update.query_row(params![recipient, scheme, suite, now, until], key_cells))
+        let values = params![recipient, scheme, suite, now, until];
+        self.connection
+            .write_at_most_one_returning(sql, values, stored)
     }
 
     /// The key of many orders that counts now: the newest regular one, else the newest fallback.
@@ -267,14 +259,13 @@ impl Tables<'_> {
             KeyScope::Shop | KeyScope::Member => source_cell(KeySource::Regular),
         };
         let sql = "SELECT number, record FROM order_key
-                   WHERE recipient = ?1 AND scheme = ?2 AND suite = ?3 AND member = ?4
-                   AND source >= ?5 AND state = 1 AND expires > ?6
+                   WHERE recipient = $1 AND scheme = $2 AND suite = $3 AND member = $4
+                   AND source >= $5 AND state = 1 AND expires > $6
                    ORDER BY source, number DESC LIMIT 1";
         let (recipient, scheme, suite) = cells(kind)?;
         let (member, now) = (member_cell(member)?, cell(now.secs())?);
-        let mut query = self.connection.prepare_cached(sql)?;
         let values = params![recipient, scheme, suite, member, first, now];
-        stored(query.query_row(values, key_cells))
+        self.connection.find(sql, values, stored)
     }
 
     /// How many keys of a kind hold at `at` and belong to nobody yet.
@@ -282,12 +273,11 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn left(&self, kind: Kind, at: Time) -> Result<u32, StoreError> {
-        let sql = "SELECT count(*) FROM order_key WHERE recipient = ?1 AND scheme = ?2
-                   AND suite = ?3 AND source = 1 AND state = 1 AND expires > ?4";
+        let sql = "SELECT count(*) FROM order_key WHERE recipient = $1 AND scheme = $2
+                   AND suite = $3 AND source = 1 AND state = 1 AND expires > $4";
         let (recipient, scheme, suite) = cells(kind)?;
-        let mut query = self.connection.prepare_cached(sql)?;
         let values = params![recipient, scheme, suite, cell(at.secs())?];
-        let left: i64 = query.query_row(values, |row| row.get(0))?;
+        let left = self.connection.one(sql, values, |row| row.number(0))?;
         Ok(u32::try_from(left).unwrap_or(u32::MAX))
     }
 
@@ -301,23 +291,17 @@ impl Tables<'_> {
         low: u32,
         now: Time,
     ) -> Result<Vec<Pile>, StoreError> {
-        let sql = "SELECT scheme, suite FROM pile WHERE recipient = ?1 ORDER BY scheme, suite";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let rows = query.query_map([party_cell(recipient)?], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
-        })?;
-        let mut piles = Vec::new();
-        for row in rows {
-            let (scheme, suite) = row?;
-            let scheme = scheme.parse();
-            let kind = Kind {
+        let sql = "SELECT scheme, suite FROM pile WHERE recipient = $1 ORDER BY scheme, suite";
+        let kinds = self.connection.list(sql, [party_cell(recipient)?], |row| {
+            let scheme = row.get::<String>(0)?.parse();
+            Ok(Kind {
                 recipient,
-                scheme: scheme.map_err(|_e| StoreError::damaged("a scheme that is none"))?,
-                suite: suite_of(suite)?,
-            };
-            piles.push(self.pile(kind, low, now)?);
-        }
-        Ok(piles)
+                scheme: scheme.map_err(|_e| damaged("a scheme that is none"))?,
+                suite: suite_of(row.get(1)?)?,
+            })
+        })?;
+        let piles = kinds.into_iter().map(|kind| self.pile(kind, low, now));
+        piles.collect()
     }
 
     fn pile(&self, kind: Kind, low: u32, now: Time) -> Result<Pile, StoreError> {
@@ -337,12 +321,11 @@ impl Tables<'_> {
     }
 
     fn fallback_until(&self, kind: Kind, now: Time) -> Result<Option<Time>, StoreError> {
-        let sql = "SELECT coalesce(max(expires), 0) FROM order_key WHERE recipient = ?1
-                   AND scheme = ?2 AND suite = ?3 AND source = 2 AND state = 1 AND expires > ?4";
+        let sql = "SELECT coalesce(max(expires), 0) FROM order_key WHERE recipient = $1
+                   AND scheme = $2 AND suite = $3 AND source = 2 AND state = 1 AND expires > $4";
         let (recipient, scheme, suite) = cells(kind)?;
-        let mut query = self.connection.prepare_cached(sql)?;
         let values = params![recipient, scheme, suite, cell(now.secs())?];
-        let until = number(query.query_row(values, |row| row.get(0))?)?;
+        let until = self.connection.one(sql, values, |row| row.number(0))?;
         Ok(Some(Time::from_secs(until)).filter(|until| *until > now))
     }
 
@@ -354,12 +337,12 @@ impl Tables<'_> {
     pub fn sweep(&self, now: Time) -> Result<usize, StoreError> {
         let now = cell(now.secs())?;
         let sql = "UPDATE order_key SET state = 3, record = x'' WHERE state = 2 AND number IN
-                   (SELECT key FROM handout WHERE until <= ?1)";
-        let burnt = self.connection.prepare_cached(sql)?.execute([now])?;
-        let sql = "DELETE FROM handout WHERE until <= ?1";
-        self.connection.prepare_cached(sql)?.execute([now])?;
-        let sql = "UPDATE order_key SET state = 3, record = x'' WHERE state < 3 AND expires <= ?1";
-        let expired = self.connection.prepare_cached(sql)?.execute([now])?;
+                   (SELECT key FROM handout WHERE until <= $1)";
+        let burnt = self.connection.write_any(sql, [now])?;
+        let sql = "DELETE FROM handout WHERE until <= $1";
+        self.connection.write_any(sql, [now])?;
+        let sql = "UPDATE order_key SET state = 3, record = x'' WHERE state < 3 AND expires <= $1";
+        let expired = self.connection.write_any(sql, [now])?;
         Ok(burnt.saturating_add(expired))
     }
 }
@@ -381,7 +364,7 @@ fn suite_of(cell: i64) -> Result<Option<Suite>, StoreError> {
         0 => Ok(None),
         1 => Ok(Some(Suite::Compact)),
         2 => Ok(Some(Suite::Standard)),
-        _ => Err(StoreError::damaged("a suite that is none")),
+        _ => Err(damaged("a suite that is none")),
     }
 }
 
@@ -396,16 +379,9 @@ const fn source_cell(source: KeySource) -> i64 {
     }
 }
 
-fn key_cells(row: &Row<'_>) -> Result<(i64, Vec<u8>), rusqlite::Error> {
-    Ok((row.get(0)?, row.get(1)?))
-}
-
-fn stored(cells: Result<(i64, Vec<u8>), rusqlite::Error>) -> Result<Option<StoredKey>, StoreError> {
-    let Some((row, record)) = cells.optional()? else {
-        return Ok(None);
-    };
-    Ok(Some(StoredKey {
-        number: number(row)?,
-        record: SignedBytes::new(record),
-    }))
+fn stored(row: &Row<'_>) -> Result<StoredKey, StoreError> {
+    Ok(StoredKey {
+        number: row.number(0)?,
+        record: SignedBytes::new(row.get(1)?),
+    })
 }

@@ -1,10 +1,10 @@
 //! Requests with their replies, and the shops that are known.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
 use tegata_protocol::record::PartyRecord;
 use tegata_protocol::{Digest, MessageId, PartyNumber, SignedBytes, Verified};
+use tegata_store::{Connection, Row, params};
 
-use super::{StoreError, cell, digest_of, number};
+use super::{StoreError, cell, damaged, digest};
 
 /// The tables as one job or one reader sees them.
 #[derive(Debug)]
@@ -35,18 +35,14 @@ impl<'a> Tables<'a> {
         sender: PartyNumber,
         message: MessageId,
     ) -> Result<Option<Answered>, StoreError> {
-        let sql = "SELECT digest, reply FROM request WHERE sender = ?1 AND message = ?2";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let cells = query.query_row(params![party_cell(sender)?, message.as_bytes()], |row| {
-            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?))
-        });
-        let Some((digest, reply)) = cells.optional()? else {
-            return Ok(None);
-        };
-        Ok(Some(Answered {
-            digest: digest_of(&digest)?,
-            reply: SignedBytes::new(reply),
-        }))
+        let sql = "SELECT digest, reply FROM request WHERE sender = $1 AND message = $2";
+        let values = params![party_cell(sender)?, message.as_bytes()];
+        self.connection.find(sql, values, |row| {
+            Ok(Answered {
+                digest: digest(row, 0)?,
+                reply: SignedBytes::new(row.get(1)?),
+            })
+        })
     }
 
     /// Keeps the reply to a message, for ever.
@@ -60,15 +56,14 @@ impl<'a> Tables<'a> {
         digest: Digest,
         reply: &SignedBytes,
     ) -> Result<(), StoreError> {
-        let sql = "INSERT INTO request (sender, message, digest, reply) VALUES (?1, ?2, ?3, ?4)";
-        let mut insert = self.connection.prepare_cached(sql)?;
-        insert.execute(params![
+        let sql = "INSERT INTO request (sender, message, digest, reply) VALUES ($1, $2, $3, $4)";
+        let values = params![
             party_cell(sender)?,
             message.as_bytes(),
             digest.as_bytes(),
             reply.as_bytes()
-        ])?;
-        Ok(())
+        ];
+        self.connection.write_one(sql, values)
     }
 
     /// A shop's record, as it was learnt. Nobody has verified these bytes since.
@@ -76,10 +71,9 @@ impl<'a> Tables<'a> {
     /// # Errors
     /// [`StoreError`].
     pub fn record(&self, shop: PartyNumber) -> Result<Option<SignedBytes>, StoreError> {
-        let sql = "SELECT record FROM party WHERE number = ?1";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let found = query.query_row([party_cell(shop)?], |row| row.get::<_, Vec<u8>>(0));
-        Ok(found.optional()?.map(SignedBytes::new))
+        let sql = "SELECT record FROM party WHERE number = $1";
+        let record = |row: &Row<'_>| row.get(0).map(SignedBytes::new);
+        self.connection.find(sql, [party_cell(shop)?], record)
     }
 
     /// Keeps a shop's record in the place of an earlier one.
@@ -87,12 +81,10 @@ impl<'a> Tables<'a> {
     /// # Errors
     /// [`StoreError`].
     pub fn learn(&self, record: &Verified<PartyRecord>) -> Result<(), StoreError> {
-        let sql = "INSERT INTO party (number, record) VALUES (?1, ?2)
+        let sql = "INSERT INTO party (number, record) VALUES ($1, $2)
                    ON CONFLICT (number) DO UPDATE SET record = excluded.record";
-        let bytes = record.signed().as_bytes();
-        self.connection
-            .execute(sql, params![party_cell(record.number)?, bytes])?;
-        Ok(())
+        let values = params![party_cell(record.number)?, record.signed().as_bytes()];
+        self.connection.write_one(sql, values)
     }
 
     /// Everybody whose record is known or who has keys here, by number.
@@ -101,17 +93,14 @@ impl<'a> Tables<'a> {
     /// [`StoreError`].
     pub fn recipients(&self) -> Result<Vec<PartyNumber>, StoreError> {
         let sql = "SELECT number FROM party UNION SELECT recipient FROM pile ORDER BY 1";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let cells = query.query_map([], |row| row.get::<_, i64>(0))?;
-        cells.map(|cell| party_of(cell?)).collect()
+        let party = |row: &Row<'_>| {
+            let party = PartyNumber::from_wire(row.number(0)?);
+            party.map_err(|_e| damaged("a number that is no party's"))
+        };
+        self.connection.list(sql, [], party)
     }
 }
 
 pub(super) fn party_cell(party: PartyNumber) -> Result<i64, StoreError> {
     cell(party.wire())
-}
-
-fn party_of(cell: i64) -> Result<PartyNumber, StoreError> {
-    let party = PartyNumber::from_wire(number(cell)?);
-    party.map_err(|_e| StoreError::damaged("a number that is no party's"))
 }

@@ -1,0 +1,459 @@
+//! One connection: reading, and writing with counted rows.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+
+use rusqlite::types::FromSql;
+use rusqlite::{CachedStatement, Params};
+
+use crate::{Database, Row, StoreError};
+
+/// An open database, for one owner at a time. What reads may be called at any time; what writes,
+/// only inside a transaction that this connection has begun.
+#[derive(Debug)]
+pub struct Connection {
+    sqlite: rusqlite::Connection,
+    database: &'static Database,
+    file: PathBuf,
+    /// SQLite's counter of schema changes when the schema was last found good.
+    good_schema: Cell<i64>,
+    /// Is a transaction open that may write?
+    writing: Cell<bool>,
+}
+
+/// Ends a transaction that nobody has committed: its job failed, or panicked.
+struct Unfinished<'c>(&'c Connection);
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        // If the disk refuses even this, the next transaction says so.
+        drop(self.0.undo());
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(
+        sqlite: rusqlite::Connection,
+        database: &'static Database,
+        file: &Path,
+    ) -> Self {
+        Self {
+            sqlite,
+            database,
+            file: file.to_owned(),
+            good_schema: Cell::new(-1),
+            writing: Cell::new(false),
+        }
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Which kind of database it is.
+    #[must_use]
+    pub const fn database(&self) -> &'static Database {
+        self.database
+    }
+
+    /// The file's version.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn version(&self) -> Result<i64, StoreError> {
+        self.pragma("user_version")
+    }
+
+    pub(crate) const fn sqlite(&self) -> &rusqlite::Connection {
+        &self.sqlite
+    }
+
+    pub(crate) fn schema_is_good(&self, counter: i64) {
+        self.good_schema.set(counter);
+    }
+
+    fn failed(&self) -> impl Fn(rusqlite::Error) -> StoreError + use<> {
+        let database = self.database.name;
+        move |error| StoreError::of_sqlite(database, error)
+    }
+
+    const fn misused(&self, why: &'static str) -> StoreError {
+        StoreError::Misused {
+            database: self.database.name,
+            why,
+        }
+    }
+
+    const fn miscounted(&self, expected: &'static str, changed: usize) -> StoreError {
+        StoreError::Miscounted {
+            database: self.database.name,
+            expected,
+            changed,
+        }
+    }
+
+    /// Runs statements that bring no rows.
+    pub(crate) fn run(&self, sql: &str) -> Result<(), StoreError> {
+        self.sqlite.execute_batch(sql).map_err(self.failed())
+    }
+
+    /// The answer of a `PRAGMA`.
+    pub(crate) fn pragma<T: FromSql>(&self, what: &str) -> Result<T, StoreError> {
+        let sql = format!("PRAGMA {what}");
+        let failed = self.failed();
+        let mut query = self.sqlite.prepare_cached(&sql).map_err(&failed)?;
+        query.query_row([], |row| row.get(0)).map_err(failed)
+    }
+}
+
+/// Transactions.
+impl Connection {
+    /// Runs a job in one transaction that has the write lock from its first moment; what it wrote
+    /// is durable when this returns. A job's error changes nothing.
+    ///
+    /// # Errors
+    /// The job's, or [`StoreError`].
+    pub fn write<T, E: From<StoreError>>(
+        &mut self,
+        job: impl FnOnce(&Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.start()?;
+        let _unfinished = Unfinished(self);
+        let done = job(self)?;
+        self.finish()?;
+        Ok(done)
+    }
+
+    /// Begins a transaction with the write lock, and makes sure that the schema is the one that was
+    /// found good: nobody can change it from here to the end.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then none is open.
+    pub fn begin(&mut self) -> Result<(), StoreError> {
+        self.start()
+    }
+
+    pub(crate) fn start(&self) -> Result<(), StoreError> {
+        // SQLite would begin one that only reads.
+        if self.sqlite.is_readonly("main").map_err(self.failed())? {
+            return Err(self.misused("a change over a connection that only reads"));
+        }
+        self.run("BEGIN IMMEDIATE")?;
+        self.writing.set(true);
+        let unchanged = self.check_schema();
+        if unchanged.is_err() {
+            self.undo()?;
+        }
+        unchanged
+    }
+
+    fn check_schema(&self) -> Result<(), StoreError> {
+        if self.pragma::<i64>("schema_version")? == self.good_schema.get() {
+            return Ok(());
+        }
+        // `VACUUM` moves the counter too, and is no harm.
+        let version = self.database.compare(self, &self.file)?;
+        match version == self.database.version() {
+            true => Ok(()),
+            false => Err(self.misused("its version has changed while it was open")),
+        }
+    }
+
+    /// Makes what was written durable.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing of the transaction stays.
+    pub fn commit(&mut self) -> Result<(), StoreError> {
+        self.finish()
+    }
+
+    pub(crate) fn finish(&self) -> Result<(), StoreError> {
+        self.in_transaction()?;
+        let committed = self.run("COMMIT");
+        match committed {
+            Ok(()) => self.writing.set(false),
+            Err(_) => self.undo()?,
+        }
+        committed
+    }
+
+    /// Ends a transaction, if one is open; nothing of it stays.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn abandon(&mut self) -> Result<(), StoreError> {
+        self.undo()
+    }
+
+    fn undo(&self) -> Result<(), StoreError> {
+        self.writing.set(false);
+        self.thaw()
+    }
+
+    /// Is a transaction open that may write? SQLite ends one by itself when the disk fails.
+    #[must_use]
+    pub fn is_writing(&self) -> bool {
+        self.writing.get() && !self.sqlite.is_autocommit()
+    }
+
+    fn in_transaction(&self) -> Result<(), StoreError> {
+        match self.is_writing() {
+            true => Ok(()),
+            false => Err(self.misused("a change outside of a transaction")),
+        }
+    }
+
+    /// From now on this connection sees the file as it stands now, whatever others commit.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn freeze(&self) -> Result<(), StoreError> {
+        // A deferred transaction sees one state of the file from its first read on.
+        self.run("BEGIN; SELECT count(*) FROM sqlite_schema")
+    }
+
+    /// The end of [`Self::freeze`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn thaw(&self) -> Result<(), StoreError> {
+        match self.sqlite.is_autocommit() {
+            true => Ok(()),
+            false => self.run("ROLLBACK"),
+        }
+    }
+
+    /// Writes the write-ahead log into the file and empties it, outside of any transaction. `false`
+    /// if somebody is still reading an older state: call it again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn empty_log(&self) -> Result<bool, StoreError> {
+        let busy: i64 = self.pragma("wal_checkpoint(TRUNCATE)")?;
+        Ok(busy == 0)
+    }
+}
+
+/// Reading.
+impl Connection {
+    fn reading(&self, sql: &str) -> Result<CachedStatement<'_>, StoreError> {
+        let statement = self.sqlite.prepare_cached(sql).map_err(self.failed())?;
+        match statement.readonly() {
+            true => Ok(statement),
+            false => Err(self.misused("a statement that writes was run to read")),
+        }
+    }
+
+    /// The first row of a query, read.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn find<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnOnce(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let failed = self.failed();
+        let mut statement = self.reading(sql)?;
+        let mut rows = statement.query(values).map_err(&failed)?;
+        match rows.next().map_err(&failed)? {
+            Some(row) => read(&Row::new(row, self.database.name)).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The one row of a query that must have one.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Damaged`] when there's none.
+    pub fn one<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnOnce(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let missing = || self.database.damaged("a row that must be there is missing");
+        self.find(sql, values, read)?.ok_or_else(missing)
+    }
+
+    /// Has the query a row?
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn exists(&self, sql: &str, values: impl Params) -> Result<bool, StoreError> {
+        Ok(self.find(sql, values, |_row| Ok(()))?.is_some())
+    }
+
+    /// Every row of a query, read.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn list<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut found = Vec::new();
+        self.each(sql, values, |row| {
+            found.push(read(row)?);
+            Ok::<_, StoreError>(())
+        })?;
+        Ok(found)
+    }
+
+    /// Hands every row of a query to `each`, until it says stop by an error.
+    ///
+    /// # Errors
+    /// [`StoreError`], or that of `each`.
+    pub fn each<E: From<StoreError>>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        mut each: impl FnMut(&Row<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let failed = self.failed();
+        let mut statement = self.reading(sql)?;
+        let mut rows = statement.query(values).map_err(&failed)?;
+        while let Some(row) = rows.next().map_err(&failed)? {
+            each(&Row::new(row, self.database.name))?;
+        }
+        Ok(())
+    }
+}
+
+/// Writing. Each function says how many rows its statement must change.
+impl Connection {
+    fn execute(&self, sql: &str, values: impl Params) -> Result<usize, StoreError> {
+        self.in_transaction()?;
+        let failed = self.failed();
+        let mut statement = self.sqlite.prepare_cached(sql).map_err(&failed)?;
+        statement.execute(values).map_err(failed)
+    }
+
+    /// Changes exactly one row.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Miscounted`] when it's none, or more.
+    pub fn write_one(&self, sql: &str, values: impl Params) -> Result<(), StoreError> {
+        match self.execute(sql, values)? {
+            1 => Ok(()),
+            changed => Err(self.miscounted("one", changed)),
+        }
+    }
+
+    /// Changes one row, or none. Was it one?
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Miscounted`] when it's more.
+    pub fn write_at_most_one(&self, sql: &str, values: impl Params) -> Result<bool, StoreError> {
+        match self.execute(sql, values)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            changed => Err(self.miscounted("at most one", changed)),
+        }
+    }
+
+    /// Changes as many rows as there are. How many?
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn write_any(&self, sql: &str, values: impl Params) -> Result<usize, StoreError> {
+        self.execute(sql, values)
+    }
+
+    /// Changes one row, or none, and reads what the statement returns of it.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Miscounted`] when it's more.
+    pub fn write_at_most_one_returning<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnOnce(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        self.in_transaction()?;
+        let failed = self.failed();
+        let mut statement = self.sqlite.prepare_cached(sql).map_err(&failed)?;
+        let mut rows = statement.query(values).map_err(&failed)?;
+        let Some(row) = rows.next().map_err(&failed)? else {
+            return Ok(None);
+        };
+        let value = read(&Row::new(row, self.database.name))?;
+        match rows.next().map_err(&failed)? {
+            None => Ok(Some(value)),
+            Some(_) => Err(self.miscounted("at most one", 2)),
+        }
+    }
+
+    /// Changes exactly one row, and reads what the statement returns of it.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Miscounted`] when it's none, or more.
+    pub fn write_one_returning<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnOnce(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let returned = self.write_at_most_one_returning(sql, values, read)?;
+        returned.ok_or_else(|| self.miscounted("one", 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::config::DbConfig;
+
+    use super::*;
+
+    static ENTRIES: Database = Database::new(
+        "the entries",
+        &[&["CREATE TABLE entry (number INTEGER PRIMARY KEY) STRICT"]],
+    );
+    const ADD: &str = "INSERT INTO entry (number) VALUES ($1)";
+
+    /// A connection that believes a changed schema to be good.
+    fn deceived(folder: &Path, meddling: &str) -> Connection {
+        let connection = ENTRIES.open(&folder.join("entries.db")).unwrap();
+        let stranger = rusqlite::Connection::open(connection.file()).unwrap();
+        stranger.execute_batch(meddling).unwrap();
+        connection.schema_is_good(connection.pragma("schema_version").unwrap());
+        connection
+    }
+
+    const LOST: &str = "CREATE TRIGGER lost BEFORE INSERT ON entry BEGIN SELECT RAISE(IGNORE); END";
+
+    #[test]
+    fn triggers_and_views_do_nothing_even_where_nobody_noticed_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let views = "CREATE VIEW seen AS SELECT number FROM entry";
+        let mut connection = deceived(folder.path(), &format!("{LOST}; {views}"));
+        connection.write(|c| c.write_one(ADD, [1])).unwrap();
+        assert!(connection.exists("SELECT 1 FROM entry", []).unwrap());
+        let error = connection.exists("SELECT 1 FROM seen", []).unwrap_err();
+        assert!(error.reason().contains("prohibited"), "{}", error.reason());
+    }
+
+    #[test]
+    fn a_trigger_that_swallows_a_row_is_counted_even_where_all_else_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = deceived(folder.path(), LOST);
+        let triggers = DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER;
+        connection.sqlite.set_db_config(triggers, true).unwrap();
+        let written = connection.write(|c| c.write_one(ADD, [1]));
+        assert!(
+            matches!(written, Err(StoreError::Miscounted { changed: 0, .. })),
+            "{written:?}"
+        );
+        let returning = format!("{ADD} RETURNING number");
+        let written = connection.write(|c| c.write_one_returning(&returning, [1], |_| Ok(())));
+        assert!(matches!(
+            written,
+            Err(StoreError::Miscounted { changed: 0, .. })
+        ));
+    }
+}
