@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use tegata_cli::clock;
-use tegata_http::pace::{Pace, Rate};
+use tegata_http::rate_limit::{Rate, RateLimiter};
 use tegata_http::serve::Hosts;
 use tokio::time::timeout;
 
@@ -34,8 +34,8 @@ const LONG_PATH: &str = "/v1/wait";
 pub struct Guard {
     centre: Centre,
     hosts: Hosts,
-    pace: Option<Mutex<Pace>>,
-    pace_loopback: Option<Mutex<Pace>>,
+    limiter: Option<Mutex<RateLimiter>>,
+    limiter_loopback: Option<Mutex<RateLimiter>>,
     scheme: &'static str,
     patience: Patience,
 }
@@ -63,12 +63,12 @@ impl Guard {
     /// A guard before the centre at its socket.
     #[must_use]
     pub fn new(centre: Centre, settings: &Settings) -> Self {
-        let pace = |rate| Mutex::new(Pace::new(Rate::per_minute(rate)));
+        let limiter = |rate| Mutex::new(RateLimiter::new(Rate::per_minute(rate)));
         Self {
             centre,
             hosts: Hosts::new(settings.host_names()),
-            pace: settings.rate().map(pace),
-            pace_loopback: settings.rate_loopback().map(pace),
+            limiter: settings.rate().map(limiter),
+            limiter_loopback: settings.rate_loopback().map(limiter),
             scheme: if settings.tls_cert.is_some() {
                 "https"
             } else {
@@ -119,14 +119,17 @@ impl Guard {
             return Err(Answer::Host);
         }
         let loopback = peer.to_canonical().is_loopback();
-        let pace = if loopback {
-            &self.pace_loopback
+        let limiter = if loopback {
+            &self.limiter_loopback
         } else {
-            &self.pace
+            &self.limiter
         };
-        let Some(pace) = pace else { return Ok(()) };
-        let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
-        pace.count(peer, clock::monotonic_millis())
+        let Some(limiter) = limiter else {
+            return Ok(());
+        };
+        let mut limiter = limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        limiter
+            .count(peer, clock::monotonic_millis())
             .map_err(|wait| Answer::TooMany { wait })
     }
 

@@ -19,7 +19,7 @@ use tegata_http::serve::{Tls, loopback};
 
 /// The usual port.
 pub const PORT: u16 = 7401;
-/// The usual pace of one address.
+/// The usual rate of one address.
 pub const RATE_PER_MINUTE: u32 = 600;
 
 /// Settings as they stand in a file or on the command line; all may be left out.
@@ -121,13 +121,13 @@ impl Settings {
         }
     }
 
-    /// The pace of addresses elsewhere; none: any.
+    /// The rate of addresses elsewhere; none: any.
     #[must_use]
     pub fn rate(&self) -> Option<NonZeroU32> {
         NonZeroU32::new(self.rate_per_minute.unwrap_or(RATE_PER_MINUTE))
     }
 
-    /// The pace of this machine's own addresses; none: any.
+    /// The rate of this machine's own addresses; none: any.
     #[must_use]
     pub fn rate_loopback(&self) -> Option<NonZeroU32> {
         NonZeroU32::new(self.rate_loopback_per_minute.unwrap_or(0))

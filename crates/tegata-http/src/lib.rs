@@ -1,5 +1,5 @@
 //! Serving HTTP, the same way in every program: listening, TLS, limits and stopping are [`serve`]'s;
-//! [`pace`] counts what each client asks. It knows no message, no key and no money.
+//! [`rate_limit`] counts what each client asks. It knows no message, no key and no money.
 //!
 //! ```no_run
 //! use clap::Parser;
@@ -51,5 +51,5 @@
     )
 )]
 
-pub mod pace;
+pub mod rate_limit;
 pub mod serve;

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tegata_cli::data::DataDir;
-use tegata_http::pace::{Pace, Rate};
+use tegata_http::rate_limit::{Rate, RateLimiter};
 use tegata_party::client::Client;
 use tegata_protocol::order::{self, KeyKind, KeyScope, KeySource, Scheme};
 use tegata_protocol::record::PartyRecord;
@@ -95,9 +95,9 @@ pub struct Service {
     centre: RwLock<Centre>,
     rules: Arc<Rules>,
     clock: Clock,
-    addresses: Option<Mutex<Pace>>,
-    loopback: Option<Mutex<Pace>>,
-    loopback_messages: Option<Mutex<Pace>>,
+    addresses: Option<Mutex<RateLimiter>>,
+    loopback: Option<Mutex<RateLimiter>>,
+    loopback_messages: Option<Mutex<RateLimiter>>,
 }
 
 impl std::fmt::Debug for Service {
@@ -123,9 +123,9 @@ impl Service {
             registered,
             store: Store::open(&dir.path().join(store::FILE))?,
             centre: RwLock::new(centre),
-            addresses: pace(rules.address_per_minute),
-            loopback: pace(rules.loopback_per_minute),
-            loopback_messages: pace(rules.loopback_per_minute),
+            addresses: limiter(rules.address_per_minute),
+            loopback: limiter(rules.loopback_per_minute),
+            loopback_messages: limiter(rules.loopback_per_minute),
             rules: Arc::new(rules),
             clock,
         })
@@ -229,20 +229,22 @@ impl Service {
         self.count_by(&self.loopback_messages, address)
     }
 
-    fn count_by(&self, loopback: &Option<Mutex<Pace>>, address: IpAddr) -> Result<(), u64> {
-        let pace = match address.to_canonical().is_loopback() {
+    fn count_by(&self, loopback: &Option<Mutex<RateLimiter>>, address: IpAddr) -> Result<(), u64> {
+        let limiter = match address.to_canonical().is_loopback() {
             true => loopback,
             false => &self.addresses,
         };
-        let Some(pace) = pace else { return Ok(()) };
-        let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
-        pace.count(address, self.now().secs().saturating_mul(1000))
+        let Some(limiter) = limiter else {
+            return Ok(());
+        };
+        let mut limiter = limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        limiter.count(address, self.now().secs().saturating_mul(1000))
     }
 }
 
-fn pace(per_minute: u32) -> Option<Mutex<Pace>> {
+fn limiter(per_minute: u32) -> Option<Mutex<RateLimiter>> {
     let rate = NonZeroU32::new(per_minute).map(Rate::per_minute)?;
-    Some(Mutex::new(Pace::new(rate)))
+    Some(Mutex::new(RateLimiter::new(rate)))
 }
 
 #[cfg(test)]

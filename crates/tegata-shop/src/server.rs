@@ -64,7 +64,7 @@ async fn message(
     body: Bytes,
 ) -> Response {
     let shop = &service.shop;
-    if let Err(seconds) = shop.paces().address(peer.ip(), shop.now()) {
+    if let Err(seconds) = shop.rate_limits().address(peer.ip(), shop.now()) {
         return too_fast(seconds);
     }
     let Ok(_desk) = service.desks.acquire().await else {

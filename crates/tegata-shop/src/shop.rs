@@ -17,7 +17,7 @@ use crate::courier::Signal;
 use crate::identity::{self, Centre, Registered};
 use crate::joining::JoinError;
 use crate::orders::Sealing;
-use crate::pace::{Paces, Rates};
+use crate::rate_limits::{RateLimits, Rates};
 use crate::series::{self, SeriesError};
 use crate::store::{self, Store, StoreError};
 
@@ -95,7 +95,7 @@ pub struct Shop {
     rules: Rules,
     clock: Clock,
     courier: OnceLock<Sender<Signal>>,
-    paces: Paces,
+    rate_limits: RateLimits,
     sealing: Option<Sealing>,
     key_stock: OnceLock<AskKeyStock>,
     made_keys: OnceLock<FetchMadeKeys>,
@@ -141,7 +141,7 @@ impl Shop {
             rules,
             clock,
             courier: OnceLock::new(),
-            paces: Paces::new(rules.rates),
+            rate_limits: RateLimits::new(rules.rates),
             sealing: None,
             key_stock: OnceLock::new(),
             made_keys: OnceLock::new(),
@@ -235,8 +235,8 @@ impl Shop {
     }
 
     /// How many messages each address and each member may send.
-    pub const fn paces(&self) -> &Paces {
-        &self.paces
+    pub const fn rate_limits(&self) -> &RateLimits {
+        &self.rate_limits
     }
 
     /// Its database.

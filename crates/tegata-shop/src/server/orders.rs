@@ -117,7 +117,7 @@ async fn order(
         return refused(&Refusal::new(Code::OrderTooLarge), language);
     };
     let shop = &service.shop;
-    let counted = shop.paces().web(peer.ip(), shop.now());
+    let counted = shop.rate_limits().web(peer.ip(), shop.now());
     let taken = worked(&service, counted, move |shop| {
         let taken = intake::take(shop, &body)?;
         let address = status::address(&shop.registered().keys, taken.order);
@@ -158,7 +158,7 @@ async fn fresh_token(
     let line = |(product, quantity)| CartLine { product, quantity };
     let lines: Vec<CartLine> = wanted.lines.into_iter().map(line).collect();
     let shop = &service.shop;
-    let counted = shop.paces().token(peer.ip(), shop.now());
+    let counted = shop.rate_limits().token(peer.ip(), shop.now());
     let issued = worked(&service, counted, move |shop| {
         token::issue(shop, &lines, member)
     });
@@ -195,7 +195,7 @@ async fn bill(
     Path(digest): Path<String>,
 ) -> Response {
     let shop = &service.shop;
-    if let Err(seconds) = shop.paces().web(peer.ip(), shop.now()) {
+    if let Err(seconds) = shop.rate_limits().web(peer.ip(), shop.now()) {
         return too_fast(seconds);
     }
     let Some(digest) = Digest::from_hex(&digest) else {

@@ -166,7 +166,7 @@ fn a_bill_is_shown_only_while_it_may_be_paid() {
     assert_eq!(status(), (200, false));
     for _ in 0..597 {
         open.shop
-            .paces()
+            .rate_limits()
             .web([127, 0, 0, 1].into(), town.time.now())
             .unwrap();
     }

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 
-use tegata_http::pace::{Address, Pace, Rate};
+use tegata_http::rate_limit::{Address, Rate, RateLimiter};
 use tegata_protocol::{PartyNumber, Time};
 
 /// Messages in a minute, a minute's worth at once; 0: any number.
@@ -40,25 +40,25 @@ impl Default for Rates {
     }
 }
 
-/// Everybody's pace.
+/// The limits of members and addresses.
 #[derive(Debug)]
-pub struct Paces {
-    members: Option<Mutex<Pace<PartyNumber>>>,
-    addresses: Option<Mutex<Pace<Address>>>,
-    loopback: Option<Mutex<Pace<Address>>>,
-    web_loopback: Option<Mutex<Pace<Address>>>,
-    tokens: Option<Mutex<Pace<Address>>>,
+pub struct RateLimits {
+    members: Option<Mutex<RateLimiter<PartyNumber>>>,
+    addresses: Option<Mutex<RateLimiter<Address>>>,
+    loopback: Option<Mutex<RateLimiter<Address>>>,
+    web_loopback: Option<Mutex<RateLimiter<Address>>>,
+    tokens: Option<Mutex<RateLimiter<Address>>>,
 }
 
-impl Paces {
-    /// Paces by these rates.
+impl RateLimits {
+    /// Limits by these rates.
     pub fn new(rates: Rates) -> Self {
         Self {
-            members: pace(rates.member),
-            addresses: pace(rates.address),
-            loopback: pace(rates.loopback),
-            web_loopback: pace(rates.web_loopback),
-            tokens: pace(rates.tokens),
+            members: limiter(rates.member),
+            addresses: limiter(rates.address),
+            loopback: limiter(rates.loopback),
+            web_loopback: limiter(rates.web_loopback),
+            tokens: limiter(rates.tokens),
         }
     }
 
@@ -75,11 +75,11 @@ impl Paces {
     /// # Errors
     /// How many seconds to wait, if it's one too many.
     pub fn address(&self, address: IpAddr, now: Time) -> Result<(), u64> {
-        let pace = match address.to_canonical().is_loopback() {
+        let limiter = match address.to_canonical().is_loopback() {
             true => &self.loopback,
             false => &self.addresses,
         };
-        count(pace.as_ref(), Address::from(address), now)
+        count(limiter.as_ref(), Address::from(address), now)
     }
 
     /// Counts what comes without a signature from an address: an order, a request for a bill.
@@ -87,11 +87,11 @@ impl Paces {
     /// # Errors
     /// How many seconds to wait, if it's one too many.
     pub fn web(&self, address: IpAddr, now: Time) -> Result<(), u64> {
-        let pace = match address.to_canonical().is_loopback() {
+        let limiter = match address.to_canonical().is_loopback() {
             true => &self.web_loopback,
             false => &self.addresses,
         };
-        count(pace.as_ref(), Address::from(address), now)
+        count(limiter.as_ref(), Address::from(address), now)
     }
 
     /// Counts a request for a token.
@@ -99,23 +99,29 @@ impl Paces {
     /// # Errors
     /// How many seconds to wait, if it's one too many.
     pub fn token(&self, address: IpAddr, now: Time) -> Result<(), u64> {
-        let pace = match address.to_canonical().is_loopback() {
+        let limiter = match address.to_canonical().is_loopback() {
             true => &self.web_loopback,
             false => &self.tokens,
         };
-        count(pace.as_ref(), Address::from(address), now)
+        count(limiter.as_ref(), Address::from(address), now)
     }
 }
 
-fn pace<K: Copy + Eq + Hash>(per_minute: u32) -> Option<Mutex<Pace<K>>> {
+fn limiter<K: Copy + Eq + Hash>(per_minute: u32) -> Option<Mutex<RateLimiter<K>>> {
     let rate = NonZeroU32::new(per_minute).map(Rate::per_minute)?;
-    Some(Mutex::new(Pace::new(rate)))
+    Some(Mutex::new(RateLimiter::new(rate)))
 }
 
-fn count<K: Copy + Eq + Hash>(pace: Option<&Mutex<Pace<K>>>, key: K, now: Time) -> Result<(), u64> {
-    let Some(pace) = pace else { return Ok(()) };
-    let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
-    pace.count(key, now.secs().saturating_mul(1000))
+fn count<K: Copy + Eq + Hash>(
+    limiter: Option<&Mutex<RateLimiter<K>>>,
+    key: K,
+    now: Time,
+) -> Result<(), u64> {
+    let Some(limiter) = limiter else {
+        return Ok(());
+    };
+    let mut limiter = limiter.lock().unwrap_or_else(PoisonError::into_inner);
+    limiter.count(key, now.secs().saturating_mul(1000))
 }
 
 #[cfg(test)]
@@ -133,24 +139,24 @@ mod tests {
 
     #[test]
     fn one_member_waits_and_others_dont() {
-        let paces = Paces::new(RATES);
+        let limits = RateLimits::new(RATES);
         let member = |n| PartyNumber::new(Role::Member, n).unwrap();
         let at = Time::from_secs;
-        assert_eq!(paces.member(member(1), at(100)), Ok(()));
-        assert_eq!(paces.member(member(1), at(101)), Ok(()));
-        assert_eq!(paces.member(member(1), at(102)), Err(28));
-        assert_eq!(paces.member(member(2), at(102)), Ok(()));
-        assert_eq!(paces.member(member(1), at(130)), Ok(()));
+        assert_eq!(limits.member(member(1), at(100)), Ok(()));
+        assert_eq!(limits.member(member(1), at(101)), Ok(()));
+        assert_eq!(limits.member(member(1), at(102)), Err(28));
+        assert_eq!(limits.member(member(2), at(102)), Ok(()));
+        assert_eq!(limits.member(member(1), at(130)), Ok(()));
     }
 
     #[test]
-    fn this_machines_own_addresses_have_their_own_pace() {
-        let paces = Paces::new(RATES);
+    fn this_machines_own_addresses_have_a_limit_of_their_own() {
+        let limits = RateLimits::new(RATES);
         let now = Time::from_secs(100);
         let passed = |address: &str| {
             let address = address.parse().unwrap();
             (0..9)
-                .filter(|_| paces.address(address, now).is_ok())
+                .filter(|_| limits.address(address, now).is_ok())
                 .count()
         };
         assert_eq!(passed("192.0.2.1"), 2);
@@ -160,28 +166,28 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_signs_has_a_pace_behind_a_proxy_too() {
-        let paces = Paces::new(RATES);
+    fn what_nobody_signs_has_a_limit_behind_a_proxy_too() {
+        let limits = RateLimits::new(RATES);
         let now = Time::from_secs(100);
         let passed = |count: &dyn Fn(IpAddr) -> Result<(), u64>, address: &str| {
             let address = address.parse().unwrap();
             (0..9).filter(|_| count(address).is_ok()).count()
         };
-        assert_eq!(passed(&|a| paces.web(a, now), "127.0.0.1"), 4);
-        assert_eq!(passed(&|a| paces.token(a, now), "127.0.0.1"), 0);
-        assert_eq!(passed(&|a| paces.web(a, now), "192.0.2.1"), 2);
-        assert_eq!(passed(&|a| paces.token(a, now), "192.0.2.1"), 3);
+        assert_eq!(passed(&|a| limits.web(a, now), "127.0.0.1"), 4);
+        assert_eq!(passed(&|a| limits.token(a, now), "127.0.0.1"), 0);
+        assert_eq!(passed(&|a| limits.web(a, now), "192.0.2.1"), 2);
+        assert_eq!(passed(&|a| limits.token(a, now), "192.0.2.1"), 3);
         let usual = Rates::default();
         assert_eq!((usual.web_loopback, usual.tokens), (600, 60));
     }
 
     #[test]
     fn nought_lets_everything_pass() {
-        let paces = Paces::new(Rates {
+        let limits = RateLimits::new(Rates {
             member: 0,
             ..Rates::default()
         });
         let member = PartyNumber::new(Role::Member, 1).unwrap();
-        assert!((0..9999).all(|_| paces.member(member, Time::from_secs(1)).is_ok()));
+        assert!((0..9999).all(|_| limits.member(member, Time::from_secs(1)).is_ok()));
     }
 }

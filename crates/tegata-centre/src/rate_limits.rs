@@ -9,15 +9,15 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use tegata_http::pace::{Pace, Rate};
+use tegata_http::rate_limit::{Rate, RateLimiter};
 use tegata_protocol::{PartyNumber, Role, Time};
 
-/// The pace of each role's parties; none: any.
+/// The limit of each role's parties; none: any.
 #[derive(Debug)]
-pub struct Paces {
-    members: Option<Mutex<Pace<PartyNumber>>>,
-    shops: Option<Mutex<Pace<PartyNumber>>>,
-    gates: Option<Mutex<Pace<PartyNumber>>>,
+pub struct RateLimits {
+    members: Option<Mutex<RateLimiter<PartyNumber>>>,
+    shops: Option<Mutex<RateLimiter<PartyNumber>>>,
+    gates: Option<Mutex<RateLimiter<PartyNumber>>>,
 }
 
 /// How much each role's parties may send; none: any number.
@@ -34,21 +34,21 @@ pub struct Rates {
 /// What a message cost its sender.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Cost {
-    /// One of those that the pace allows; given back if the book knows the message.
+    /// One of those that the limit allows; given back if the book knows the message.
     Counted,
     /// Nothing.
     Free,
 }
 
-impl Paces {
-    /// Paces by these rates.
+impl RateLimits {
+    /// Limits by these rates.
     #[must_use]
     pub fn new(rates: Rates) -> Self {
-        let pace = |rate: Option<Rate>| rate.map(|rate| Mutex::new(Pace::new(rate)));
+        let limiter = |rate: Option<Rate>| rate.map(|rate| Mutex::new(RateLimiter::new(rate)));
         Self {
-            members: pace(rates.members),
-            shops: pace(rates.shops),
-            gates: pace(rates.gates),
+            members: limiter(rates.members),
+            shops: limiter(rates.shops),
+            gates: limiter(rates.gates),
         }
     }
 
@@ -57,23 +57,23 @@ impl Paces {
     /// # Errors
     /// The seconds after which another one would pass.
     pub(crate) fn count(&self, party: PartyNumber, now: Time) -> Result<Cost, u64> {
-        let Some(pace) = self.of(party.role()) else {
+        let Some(limiter) = self.of(party.role()) else {
             return Ok(Cost::Free);
         };
-        let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
-        pace.count(party, now.secs().saturating_mul(1000))?;
+        let mut limiter = limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        limiter.count(party, now.secs().saturating_mul(1000))?;
         Ok(Cost::Counted)
     }
 
     /// The book knew the message: it was free.
     pub(crate) fn give_back(&self, party: PartyNumber) {
-        if let Some(pace) = self.of(party.role()) {
-            let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
-            pace.give_back(party);
+        if let Some(limiter) = self.of(party.role()) {
+            let mut limiter = limiter.lock().unwrap_or_else(PoisonError::into_inner);
+            limiter.give_back(party);
         }
     }
 
-    const fn of(&self, role: Role) -> Option<&Mutex<Pace<PartyNumber>>> {
+    const fn of(&self, role: Role) -> Option<&Mutex<RateLimiter<PartyNumber>>> {
         match role {
             Role::Member => self.members.as_ref(),
             Role::Shop => self.shops.as_ref(),
