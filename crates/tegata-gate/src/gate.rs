@@ -39,7 +39,6 @@ pub struct Identity {
 
 /// A gate can't be opened.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum OpenError {
     /// Its log.
     #[error(transparent)]
@@ -51,7 +50,6 @@ pub enum OpenError {
 
 /// The events can't be chosen.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ChoiceError {
     /// No check data at all.
     #[error("no check data are loaded: this gate knows no event yet")]

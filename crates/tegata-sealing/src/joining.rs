@@ -24,7 +24,6 @@ const PENDING: &str = "registration.cbor";
 
 /// Why a service isn't registered.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum JoinError {
     /// The data folder.
     #[error(transparent)]

@@ -24,7 +24,6 @@ const FILE_LIMIT: usize = 256;
 
 /// Why the keys can't be had.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum KeysError {
     /// The file can't be read or written.
     #[error(transparent)]

@@ -67,7 +67,6 @@ impl Rules {
 
 /// Why a service can't open.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum OpenError {
     /// Its registration or the centre.
     #[error(transparent)]

@@ -18,7 +18,6 @@ use crate::store::{Store, StoreError};
 
 /// Why there's no check data.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum CheckDataError {
     /// The database.
     #[error(transparent)]

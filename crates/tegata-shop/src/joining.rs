@@ -25,7 +25,6 @@ const PENDING: &str = "registration.cbor";
 
 /// Why a shop isn't registered.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum JoinError {
     /// The data folder.
     #[error(transparent)]

@@ -25,7 +25,6 @@ const LABEL: &[u8] = b"tegata shop keys v1";
 
 /// Why the keys can't be had.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum KeysError {
     /// The file can't be read or written.
     #[error(transparent)]

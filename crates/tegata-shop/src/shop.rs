@@ -53,7 +53,6 @@ impl Default for Rules {
 
 /// Why a shop can't open, or can't take over its catalogue.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum OpenError {
     /// Its registration or the centre.
     #[error(transparent)]

@@ -31,7 +31,6 @@ const BUSY: Duration = Duration::from_secs(10);
 
 /// Why the store couldn't do it. Always a fault of ours, never the card's.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StoreError {
     /// The database refused.
     #[error("the card-key server's database refused")]

@@ -54,7 +54,6 @@ pub struct Granted {
 
 /// Why something about people failed.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum PeopleError {
     /// The database.
     #[error(transparent)]

@@ -39,7 +39,6 @@ pub(crate) use grant::free_number;
 
 /// Why there's no reply.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Unanswered {
     /// Unopenable, unparseable or wrongly signed. Strangers learn no more; the log does.
     #[error("unreadable: {0}")]
@@ -54,7 +53,6 @@ pub enum Unanswered {
 
 /// A fault of ours. Opaque outside.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Fault {
     /// The database.
     #[error(transparent)]

@@ -6,7 +6,6 @@ use super::{FileName, Layer, PasswordForm, PasswordRule};
 
 /// Why the vault didn't do what was asked. Nothing on the disk is worse than before.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum VaultError {
     /// There is no vault in this folder.
     #[error("there is no vault here; make one, or name the folder that holds yours")]
@@ -107,7 +106,6 @@ pub enum VaultError {
 
 /// What is damaged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Damage {
     /// The vault's file as a whole.
     #[error("vault.tegata {0}; put a copy of it back, or make it anew from the 24 words")]

@@ -127,7 +127,6 @@ impl Passwords {
 
 /// The rule that a new password breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum PasswordRule {
     /// Fewer than [`SHORTEST_PASSWORD`] characters.
     #[error(

@@ -110,7 +110,6 @@ fn check_order(line: usize, before: Option<Point>, point: Point) -> Result<(), S
 
 /// What is wrong with a strokes file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum StrokesError {
     /// Too little was drawn.
     #[error(

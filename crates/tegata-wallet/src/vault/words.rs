@@ -133,7 +133,6 @@ fn edits(a: &str, b: &str) -> usize {
 
 /// What is wrong with typed words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum WordsError {
     /// Not 24 of them.
     #[error("{count} words where {COUNT} are needed; check whether one is missing or doubled")]
