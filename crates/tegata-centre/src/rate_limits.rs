@@ -7,17 +7,15 @@
 //! Strangers are counted by their address, at the guard; here stand only parties whose signature
 //! held, so that nobody can use up another's share.
 
-use std::sync::{Mutex, PoisonError};
-
 use tegata_http::rate_limit::{Rate, RateLimiter};
 use tegata_protocol::{PartyNumber, Role, Time};
 
 /// The limit of each role's parties; none: any.
 #[derive(Debug)]
 pub struct RateLimits {
-    members: Option<Mutex<RateLimiter<PartyNumber>>>,
-    shops: Option<Mutex<RateLimiter<PartyNumber>>>,
-    gates: Option<Mutex<RateLimiter<PartyNumber>>>,
+    members: RateLimiter<PartyNumber>,
+    shops: RateLimiter<PartyNumber>,
+    gates: RateLimiter<PartyNumber>,
 }
 
 /// How much each role's parties may send; none: any number.
@@ -44,11 +42,10 @@ impl RateLimits {
     /// Limits by these rates.
     #[must_use]
     pub fn new(rates: Rates) -> Self {
-        let limiter = |rate: Option<Rate>| rate.map(|rate| Mutex::new(RateLimiter::new(rate)));
         Self {
-            members: limiter(rates.members),
-            shops: limiter(rates.shops),
-            gates: limiter(rates.gates),
+            members: RateLimiter::new(rates.members),
+            shops: RateLimiter::new(rates.shops),
+            gates: RateLimiter::new(rates.gates),
         }
     }
 
@@ -57,27 +54,26 @@ impl RateLimits {
     /// # Errors
     /// The seconds after which another one would pass.
     pub(crate) fn count(&self, party: PartyNumber, now: Time) -> Result<Cost, u64> {
-        let Some(limiter) = self.of(party.role()) else {
+        let limiter = self.of(party.role());
+        if limiter.is_unlimited() {
             return Ok(Cost::Free);
-        };
-        let mut limiter = limiter.lock().unwrap_or_else(PoisonError::into_inner);
-        limiter.count(party, now.secs().saturating_mul(1000))?;
-        Ok(Cost::Counted)
+        }
+        let counted = limiter.count(party, now.secs().saturating_mul(1000));
+        counted
+            .map(|_permit| Cost::Counted)
+            .map_err(|late| late.seconds)
     }
 
     /// The book knew the message: it was free.
     pub(crate) fn give_back(&self, party: PartyNumber) {
-        if let Some(limiter) = self.of(party.role()) {
-            let mut limiter = limiter.lock().unwrap_or_else(PoisonError::into_inner);
-            limiter.give_back(party);
-        }
+        self.of(party.role()).give_back(party);
     }
 
-    const fn of(&self, role: Role) -> Option<&Mutex<RateLimiter<PartyNumber>>> {
+    const fn of(&self, role: Role) -> &RateLimiter<PartyNumber> {
         match role {
-            Role::Member => self.members.as_ref(),
-            Role::Shop => self.shops.as_ref(),
-            Role::Gate | Role::Sealing | Role::Centre => self.gates.as_ref(),
+            Role::Member => &self.members,
+            Role::Shop => &self.shops,
+            Role::Gate | Role::Sealing | Role::Centre => &self.gates,
         }
     }
 }

@@ -5,12 +5,10 @@
 //! fill the shop's disk: members are counted once their signature held, but not for what was
 //! answered before. What comes too fast isn't stored: the wallet waits and sends it again.
 
-use std::hash::Hash;
 use std::net::IpAddr;
-use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
-use tegata_http::rate_limit::{Address, Rate, RateLimiter};
+use tegata_http::rate_limit::{AddressLimiter, Permit, RateLimiter, TooMany};
 use tegata_protocol::{PartyNumber, Time};
 
 /// Messages in a minute, a minute's worth at once; 0: any number.
@@ -40,88 +38,68 @@ impl Default for Rates {
     }
 }
 
+/// What strangers ask for, each counted by its own limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Class {
+    /// Messages, which are sealed and signed.
+    Message,
+    /// Orders, bills, the owner's links: for them nobody signs.
+    Web,
+    /// Tokens for orders: the shop signs one for whoever asks.
+    Token,
+}
+
 /// The limits of members and addresses.
 #[derive(Debug)]
 pub struct RateLimits {
-    members: Option<Mutex<RateLimiter<PartyNumber>>>,
-    addresses: Option<Mutex<RateLimiter<Address>>>,
-    loopback: Option<Mutex<RateLimiter<Address>>>,
-    web_loopback: Option<Mutex<RateLimiter<Address>>>,
-    tokens: Option<Mutex<RateLimiter<Address>>>,
+    members: RateLimiter<PartyNumber>,
+    messages: AddressLimiter,
+    web: AddressLimiter,
+    tokens: AddressLimiter,
 }
 
 impl RateLimits {
     /// Limits by these rates.
     pub fn new(rates: Rates) -> Self {
+        let limiter = |per_minute| Arc::new(RateLimiter::per_minute(per_minute));
+        let addresses = limiter(rates.address);
+        let web_loopback = limiter(rates.web_loopback);
+        let pair = |elsewhere: &Arc<_>, loopback: &Arc<_>| AddressLimiter {
+            elsewhere: Arc::clone(elsewhere),
+            loopback: Arc::clone(loopback),
+        };
         Self {
-            members: limiter(rates.member),
-            addresses: limiter(rates.address),
-            loopback: limiter(rates.loopback),
-            web_loopback: limiter(rates.web_loopback),
-            tokens: limiter(rates.tokens),
+            members: RateLimiter::per_minute(rates.member),
+            messages: pair(&addresses, &limiter(rates.loopback)),
+            web: pair(&addresses, &web_loopback),
+            tokens: pair(&limiter(rates.tokens), &web_loopback),
         }
     }
 
     /// Counts a member's message.
     ///
     /// # Errors
-    /// How many seconds to wait, if it's one too many.
-    pub fn member(&self, member: PartyNumber, now: Time) -> Result<(), u64> {
-        count(self.members.as_ref(), member, now)
+    /// [`TooMany`], if it's one too many.
+    pub fn member(&self, member: PartyNumber, now: Time) -> Result<Permit, TooMany> {
+        self.members.count(member, millis(now))
     }
 
-    /// Counts a message from an address.
+    /// Counts what comes from an address.
     ///
     /// # Errors
-    /// How many seconds to wait, if it's one too many.
-    pub fn address(&self, address: IpAddr, now: Time) -> Result<(), u64> {
-        let limiter = match address.to_canonical().is_loopback() {
-            true => &self.loopback,
-            false => &self.addresses,
+    /// [`TooMany`], if it's one too many.
+    pub fn address(&self, class: Class, from: IpAddr, now: Time) -> Result<Permit, TooMany> {
+        let limiter = match class {
+            Class::Message => &self.messages,
+            Class::Web => &self.web,
+            Class::Token => &self.tokens,
         };
-        count(limiter.as_ref(), Address::from(address), now)
-    }
-
-    /// Counts what comes without a signature from an address: an order, a request for a bill.
-    ///
-    /// # Errors
-    /// How many seconds to wait, if it's one too many.
-    pub fn web(&self, address: IpAddr, now: Time) -> Result<(), u64> {
-        let limiter = match address.to_canonical().is_loopback() {
-            true => &self.web_loopback,
-            false => &self.addresses,
-        };
-        count(limiter.as_ref(), Address::from(address), now)
-    }
-
-    /// Counts a request for a token.
-    ///
-    /// # Errors
-    /// How many seconds to wait, if it's one too many.
-    pub fn token(&self, address: IpAddr, now: Time) -> Result<(), u64> {
-        let limiter = match address.to_canonical().is_loopback() {
-            true => &self.web_loopback,
-            false => &self.tokens,
-        };
-        count(limiter.as_ref(), Address::from(address), now)
+        limiter.count(from, millis(now))
     }
 }
 
-fn limiter<K: Copy + Eq + Hash>(per_minute: u32) -> Option<Mutex<RateLimiter<K>>> {
-    let rate = NonZeroU32::new(per_minute).map(Rate::per_minute)?;
-    Some(Mutex::new(RateLimiter::new(rate)))
-}
-
-fn count<K: Copy + Eq + Hash>(
-    limiter: Option<&Mutex<RateLimiter<K>>>,
-    key: K,
-    now: Time,
-) -> Result<(), u64> {
-    let Some(limiter) = limiter else {
-        return Ok(());
-    };
-    let mut limiter = limiter.lock().unwrap_or_else(PoisonError::into_inner);
-    limiter.count(key, now.secs().saturating_mul(1000))
+const fn millis(now: Time) -> u64 {
+    now.secs().saturating_mul(1000)
 }
 
 #[cfg(test)]
@@ -142,11 +120,17 @@ mod tests {
         let limits = RateLimits::new(RATES);
         let member = |n| PartyNumber::new(Role::Member, n).unwrap();
         let at = Time::from_secs;
-        assert_eq!(limits.member(member(1), at(100)), Ok(()));
-        assert_eq!(limits.member(member(1), at(101)), Ok(()));
-        assert_eq!(limits.member(member(1), at(102)), Err(28));
-        assert_eq!(limits.member(member(2), at(102)), Ok(()));
-        assert_eq!(limits.member(member(1), at(130)), Ok(()));
+        let wait = |n, now| {
+            limits
+                .member(member(n), at(now))
+                .map_err(|late| late.seconds)
+                .err()
+        };
+        assert_eq!(wait(1, 100), None);
+        assert_eq!(wait(1, 101), None);
+        assert_eq!(wait(1, 102), Some(28));
+        assert_eq!(wait(2, 102), None);
+        assert_eq!(wait(1, 130), None);
     }
 
     #[test]
@@ -156,7 +140,7 @@ mod tests {
         let passed = |address: &str| {
             let address = address.parse().unwrap();
             (0..9)
-                .filter(|_| limits.address(address, now).is_ok())
+                .filter(|_| limits.address(Class::Message, address, now).is_ok())
                 .count()
         };
         assert_eq!(passed("192.0.2.1"), 2);
@@ -169,14 +153,16 @@ mod tests {
     fn what_nobody_signs_has_a_limit_behind_a_proxy_too() {
         let limits = RateLimits::new(RATES);
         let now = Time::from_secs(100);
-        let passed = |count: &dyn Fn(IpAddr) -> Result<(), u64>, address: &str| {
+        let passed = |class, address: &str| {
             let address = address.parse().unwrap();
-            (0..9).filter(|_| count(address).is_ok()).count()
+            (0..9)
+                .filter(|_| limits.address(class, address, now).is_ok())
+                .count()
         };
-        assert_eq!(passed(&|a| limits.web(a, now), "127.0.0.1"), 4);
-        assert_eq!(passed(&|a| limits.token(a, now), "127.0.0.1"), 0);
-        assert_eq!(passed(&|a| limits.web(a, now), "192.0.2.1"), 2);
-        assert_eq!(passed(&|a| limits.token(a, now), "192.0.2.1"), 3);
+        assert_eq!(passed(Class::Web, "127.0.0.1"), 4);
+        assert_eq!(passed(Class::Token, "127.0.0.1"), 0);
+        assert_eq!(passed(Class::Web, "192.0.2.1"), 2);
+        assert_eq!(passed(Class::Token, "192.0.2.1"), 3);
         let usual = Rates::default();
         assert_eq!((usual.web_loopback, usual.tokens), (600, 60));
     }

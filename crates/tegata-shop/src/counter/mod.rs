@@ -92,7 +92,7 @@ pub fn answer(shop: &Shop, bytes: &[u8]) -> Result<Vec<u8>, Unanswered> {
     let asked = read(shop, parcel.signed)?;
     if !is_repetition(shop, &asked)? {
         let counted = shop.rate_limits().member(asked.request.from, shop.now());
-        counted.map_err(Unanswered::TooFast)?;
+        counted.map_err(|late| Unanswered::TooFast(late.seconds))?;
     }
     let (to, opening) = (asked.record.number, asked.record.keys.opening.clone());
     let enc_digest = asked.request.enc_digest;
