@@ -22,7 +22,6 @@ use tegata_card::link::{Link, LinkError};
 
 /// Why there is no card to talk to.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ReaderError {
     /// The system's card service doesn't run.
     #[error(

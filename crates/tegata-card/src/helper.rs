@@ -48,7 +48,6 @@ const PASSED_ON: [&str; 5] = [
 
 /// Why there's no helper to reach a card through.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum HelperError {
     /// The program can't be started.
     #[error("can't start the card reader's program {}", program.display())]

@@ -4,7 +4,6 @@ use crate::chip::{Chip, PowerCut};
 
 /// Why no answer came. Whatever was sent may have been carried out: the other end must find out.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum LinkError {
     /// The card was pulled out, or the reader was.
     #[error("the card or its reader is gone")]

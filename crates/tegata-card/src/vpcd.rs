@@ -30,7 +30,6 @@ pub const ATR: [u8; 11] = *b"\x3b\x86\x80\x01TEGATA\x05";
 
 /// Why a card can't be served.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum VpcdError {
     /// Nothing listens there.
     #[error("no virtual card reader can be reached at {address}: is pcscd running, with vpcd?")]

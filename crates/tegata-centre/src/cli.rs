@@ -24,7 +24,7 @@ use crate::{
     keys::{self, OperationalKeys, PublicKeys, SealedKeyFile},
     people::People,
     programs,
-    settings::{House, PaceSettings, Settings},
+    settings::{House, RateSettings, Settings},
     web::{self, Web},
 };
 
@@ -255,7 +255,7 @@ fn initialise(init: &Init) -> Result<(), Failure> {
         credit_keep_days: 30,
         sealing: None,
         cards: None,
-        pace: PaceSettings::default(),
+        pace: RateSettings::default(),
     };
     settings.check()?;
     let terms = match &init.terms {

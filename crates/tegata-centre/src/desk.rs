@@ -49,8 +49,8 @@ use crate::{
     ic_card::CardDesk,
     interpret,
     keys::{OperationalKeys, PublicKeys, rng, sign_record},
-    pace::{Cost, Paces},
     people::People,
+    rate_limits::{Cost, RateLimits},
     register::LiveRegister,
     replies::{self, Return},
     sealed::Sealing,
@@ -148,7 +148,7 @@ pub struct Desk {
     pub(crate) sealing: Option<Sealing>,
     pub(crate) cards: Option<Arc<CardDesk>>,
     pub(crate) register: LiveRegister,
-    pub(crate) paces: Paces,
+    pub(crate) paces: RateLimits,
 }
 
 /// A message whose sender is known and whose signature held.
@@ -224,7 +224,7 @@ impl Desk {
         let cards = house.cards.as_ref();
         let cards = cards.map(|set| CardDesk::open(dir, set, house.currency, ledger.clone()));
         let cards = cards.transpose()?.map(Arc::new);
-        let paces = Paces::new(house.rates);
+        let paces = RateLimits::new(house.rates);
         let desk = Self {
             ledger,
             keys,

@@ -272,7 +272,7 @@ impl PublicKeys {
         let keys = CentreKeys::verify(&root, &certificates, now).map_err(|e| {
             let exit = match &e {
                 CertificateError::Missing(_) => Exit::Refused,
-                CertificateError::Malformed(_) | CertificateError::Forged | _ => Exit::Damaged,
+                CertificateError::Malformed(_) | CertificateError::Forged => Exit::Damaged,
             };
             Failure::new(exit, e).next("run tegata-centre root certify with the root key")
         })?;

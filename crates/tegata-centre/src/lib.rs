@@ -1,7 +1,7 @@
 //! The settlement centre: register, prepaid accounts, settlement, bank files, audit (M1-M8, M11).
 //!
 //! It listens on a Unix socket behind the guard and on another for operators. A message comes to the
-//! [`desk`], which opens, verifies and counts it ([`pace`]); [`interpret`] says what it asks of the
+//! [`desk`], which opens, verifies and counts it ([`rate_limits`]); [`interpret`] says what it asks of the
 //! book; the ledger decides and keeps it; [`replies`] says what is answered and who else is told.
 //! [`audit`] does the same from the evidence alone. [`people`] keeps applications and personal
 //! details apart from all that; [`bank`] reads statement files; [`letter`] makes the letters that
@@ -27,9 +27,9 @@ pub mod interpret;
 pub mod keys;
 pub mod letter;
 pub mod operator;
-pub mod pace;
 pub mod people;
 pub mod programs;
+pub mod rate_limits;
 mod register;
 pub mod replies;
 mod rule;

@@ -41,7 +41,6 @@ const OPERATOR_SECONDS: u64 = 10 * 365 * 86_400;
 
 /// Why an operator's order isn't carried out.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum OrderError {
     /// Not a signed order of a registered operator.
     #[error("this isn't an order that a registered operator signed: {0}")]

@@ -155,8 +155,9 @@ pub fn code_of(refusal: &BookRefusal) -> Code {
         | BookRefusal::UnknownParty { .. }
         | BookRefusal::ReferenceInUse { .. }
         | BookRefusal::WrongAccount { .. }
-        | BookRefusal::Overflow { .. }
-        | _ => Code::NotOffered,
+        | BookRefusal::ReceiptKnown { .. }
+        | BookRefusal::ReceiptDiffers { .. }
+        | BookRefusal::Overflow { .. } => Code::NotOffered,
     }
 }
 
@@ -217,8 +218,7 @@ pub(crate) fn payment(back: Return, bill: &Bill, bill_digest: Digest, d: &Decisi
             | Outcome::Bill { .. }
             | Outcome::Card { .. }
             | Outcome::CardMoved { .. }
-            | Outcome::Receipt { .. }
-            | _ => return foreign(back, d.time),
+            | Outcome::Receipt { .. } => return foreign(back, d.time),
         };
         let (currency, position) = (hold.amount.currency(), at(d.position));
         let hold_expires = (mode == Mode::Hold).then_some(hold.expires);

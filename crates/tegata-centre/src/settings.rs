@@ -37,10 +37,10 @@ use std::{num::NonZeroU32, path::PathBuf};
 use serde::{Deserialize, Serialize};
 use tegata_card_service::client::{Named, Server};
 use tegata_cli::{config, data::DataDir, exit::Failure};
-use tegata_http::pace::Rate;
+use tegata_http::rate_limit::Rate;
 use tegata_protocol::{Amount, Currency};
 
-use crate::{bank::AccountNumber, pace::Rates};
+use crate::{bank::AccountNumber, rate_limits::Rates};
 
 /// Settings as they stand in the file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -79,7 +79,7 @@ pub struct Settings {
     pub cards: Option<CardsSettings>,
     /// How many messages each party may send.
     #[serde(default)]
-    pub pace: PaceSettings,
+    pub pace: RateSettings,
 }
 
 /// IC cards, as they stand in the file.
@@ -255,7 +255,7 @@ pub(crate) fn is_this_machine(host: &str) -> bool {
 /// isn't counted when it comes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct PaceSettings {
+pub struct RateSettings {
     /// Of a member. A wallet that waits for a ticket asks 200 times a minute.
     pub members: u32,
     /// Of a shop, all its sales together.
@@ -266,7 +266,7 @@ pub struct PaceSettings {
     pub burst_seconds: u32,
 }
 
-impl Default for PaceSettings {
+impl Default for RateSettings {
     fn default() -> Self {
         Self {
             members: 600,
@@ -277,7 +277,7 @@ impl Default for PaceSettings {
     }
 }
 
-impl PaceSettings {
+impl RateSettings {
     fn check(self) -> Result<Rates, &'static str> {
         if !(1..=3600).contains(&self.burst_seconds) {
             return Err("expected 1 to 3600 seconds");

@@ -99,7 +99,6 @@ impl<'de> serde::Deserialize<'de> for EventName {
 
 /// Why check data, although the shop signed them, can't be used.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum UnusableCheckData {
     /// Bytes that don't say what they must.
     #[error(transparent)]

@@ -40,7 +40,6 @@ pub struct Identity {
 
 /// A gate can't be opened.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum OpenError {
     /// Its log.
     #[error(transparent)]
@@ -52,7 +51,6 @@ pub enum OpenError {
 
 /// The events can't be chosen.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ChoiceError {
     /// No check data at all.
     #[error("no check data are loaded: this gate knows no event yet")]

@@ -118,7 +118,6 @@ pub enum KeywordFailure {
 
 /// Why a gate can't decide about anybody.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub enum Closed {
     /// No event is chosen.
     NoEvent,

@@ -3,8 +3,9 @@
 //! None of it is signed, so none of it is a decision: a wallet that gets such an answer to a
 //! message counts that message as *in doubt* and sends the same one again later.
 
-use axum::http::{HeaderValue, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderValue, StatusCode, header};
+use tegata_http::HttpError;
+use tegata_http::error::TOO_MANY;
 
 /// Why a request wasn't answered by the centre.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,21 @@ impl Answer {
         }
     }
 
+    /// For the log.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Method => "method",
+            Self::Host => "host",
+            Self::TooLarge { .. } => "too_large",
+            Self::TooMany { .. } => TOO_MANY,
+            Self::BrokenBody => "broken_body",
+            Self::SlowBody => "slow_body",
+            Self::Down => "centre_down",
+            Self::Broken => "centre_broken",
+            Self::Slow => "centre_slow",
+        }
+    }
+
     fn text(self) -> String {
         match self {
             Self::Method => "Only GET, HEAD and POST are answered here.".into(),
@@ -76,25 +92,21 @@ impl Answer {
     }
 }
 
-impl IntoResponse for Answer {
-    fn into_response(self) -> Response {
-        let mut response = (self.status(), self.text() + "\n").into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        match self {
-            Self::Method => {
-                let allowed = [Method::GET, Method::HEAD, Method::POST].map(|m| m.to_string());
-                if let Ok(value) = HeaderValue::from_str(&allowed.join(", ")) {
-                    headers.insert(header::ALLOW, value);
-                }
+impl From<Answer> for HttpError {
+    fn from(answer: Answer) -> Self {
+        let error = Self::new(answer.status(), answer.word())
+            .text(answer.text() + "\n")
+            .header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        match answer {
+            Answer::Method => {
+                error.header(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"))
             }
-            Self::TooMany { wait } => drop(headers.insert(header::RETRY_AFTER, wait.into())),
-            Self::Down => drop(headers.insert(header::RETRY_AFTER, 2.into())),
-            Self::TooLarge { .. } | Self::BrokenBody | Self::SlowBody => {
-                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            Answer::TooMany { wait } => error.retry_after(wait),
+            Answer::Down => error.retry_after(2),
+            Answer::TooLarge { .. } | Answer::BrokenBody | Answer::SlowBody => {
+                error.header(header::CONNECTION, HeaderValue::from_static("close"))
             }
-            Self::Host | Self::Broken | Self::Slow => {}
+            Answer::Host | Answer::Broken | Answer::Slow => error,
         }
-        response
     }
 }

@@ -20,6 +20,7 @@ use http_body_util::Full;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tegata_http::rate_limit::Permit;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
@@ -50,11 +51,16 @@ impl Centre {
         Self { client }
     }
 
-    /// Passes a request on; headers and path as they are but for what concerns the connection.
+    /// Passes on a request that was counted; headers and path as they are but for what concerns the
+    /// connection.
     ///
     /// # Errors
     /// [`Answer::Down`] if the centre never got it, [`Answer::Broken`] if that isn't known.
-    pub async fn ask(&self, mut request: Request<Full<Bytes>>) -> Result<Response<Body>, Answer> {
+    pub async fn ask(
+        &self,
+        _counted: Permit,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Body>, Answer> {
         *request.uri_mut() = at_the_centre(request.uri());
         remove_hop_by_hop(request.headers_mut());
         let mut response = self

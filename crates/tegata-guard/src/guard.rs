@@ -1,17 +1,18 @@
 //! The guard itself: what it asks of a request before the centre is bothered.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use tegata_cli::clock;
-use tegata_http::pace::{Pace, Rate};
+use tegata_http::HttpError;
+use tegata_http::rate_limit::{AddressLimiter, Permit, RateLimiter};
 use tegata_http::serve::Hosts;
 use tokio::time::timeout;
 
@@ -34,8 +35,7 @@ const LONG_PATH: &str = "/v1/wait";
 pub struct Guard {
     centre: Centre,
     hosts: Hosts,
-    pace: Option<Mutex<Pace>>,
-    pace_loopback: Option<Mutex<Pace>>,
+    addresses: AddressLimiter,
     scheme: &'static str,
     patience: Patience,
 }
@@ -63,12 +63,14 @@ impl Guard {
     /// A guard before the centre at its socket.
     #[must_use]
     pub fn new(centre: Centre, settings: &Settings) -> Self {
-        let pace = |rate| Mutex::new(Pace::new(Rate::per_minute(rate)));
+        let limiter = |rate| Arc::new(RateLimiter::per_minute(rate));
         Self {
             centre,
             hosts: Hosts::new(settings.host_names()),
-            pace: settings.rate().map(pace),
-            pace_loopback: settings.rate_loopback().map(pace),
+            addresses: AddressLimiter {
+                elsewhere: limiter(settings.rate()),
+                loopback: limiter(settings.rate_loopback()),
+            },
             scheme: if settings.tls_cert.is_some() {
                 "https"
             } else {
@@ -91,7 +93,7 @@ impl Guard {
     }
 
     async fn pass(&self, peer: SocketAddr, request: Request) -> Result<Response, Answer> {
-        self.admit(peer.ip(), &request)?;
+        let permit = self.admit(peer.ip(), &request)?;
         let long = request.uri().path() == LONG_PATH;
         let limit = if long {
             self.patience.wait
@@ -105,29 +107,21 @@ impl Guard {
             .map_err(|_slow| Answer::SlowBody)??;
         self.introduce(peer.ip(), request.headers_mut());
         let used = Duration::from_millis(clock::monotonic_millis().saturating_sub(start));
-        timeout(limit.saturating_sub(used), self.centre.ask(request))
+        timeout(limit.saturating_sub(used), self.centre.ask(permit, request))
             .await
             .map_err(|_slow| Answer::Slow)?
     }
 
     /// What can be judged without reading the body.
-    fn admit(&self, peer: IpAddr, request: &Request) -> Result<(), Answer> {
+    fn admit(&self, peer: IpAddr, request: &Request) -> Result<Permit, Answer> {
         if ![Method::GET, Method::HEAD, Method::POST].contains(request.method()) {
             return Err(Answer::Method);
         }
         if !self.hosts.accept_headers(request.headers()) {
             return Err(Answer::Host);
         }
-        let loopback = peer.to_canonical().is_loopback();
-        let pace = if loopback {
-            &self.pace_loopback
-        } else {
-            &self.pace
-        };
-        let Some(pace) = pace else { return Ok(()) };
-        let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
-        pace.count(peer, clock::monotonic_millis())
-            .map_err(|wait| Answer::TooMany { wait })
+        let counted = self.addresses.count(peer, clock::monotonic_millis());
+        counted.map_err(|late| Answer::TooMany { wait: late.seconds })
     }
 
     /// Tells the centre who asks. What the client itself says about that counts for nothing.
@@ -162,14 +156,12 @@ async fn answer(
     State(guard): State<Arc<Guard>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
-) -> Response {
-    match guard.pass(peer, request).await {
-        Ok(response) => response,
-        Err(answer) => {
-            tracing::debug!(?answer, "not answered by the centre");
-            answer.into_response()
-        }
-    }
+) -> Result<Response, HttpError> {
+    let answered = guard.pass(peer, request).await;
+    answered.map_err(|answer| {
+        tracing::debug!(?answer, "not answered by the centre");
+        answer.into()
+    })
 }
 
 /// The request with its whole body. One that came in one piece isn't copied.

@@ -4,7 +4,7 @@
 //! of its own, so that a flaw in parsing what strangers send doesn't stand beside the centre's
 //! keys and books: it holds no key but the one for TLS, opens no database, knows no message.
 //! What it does is turn away what can't be meant well or would cost too much (wrong host,
-//! method, size, pace), and pass all else on to the centre's Unix socket, bytes unchanged.
+//! method, size, rate), and pass all else on to the centre's Unix socket, bytes unchanged.
 //!
 //! - [`settings`]: `guard.toml`, environment, flags
 //! - [`forward`]: one request to the centre and the answer back

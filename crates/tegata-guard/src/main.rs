@@ -18,7 +18,7 @@ const PARTY: Party = Party::new(PROGRAM, 1);
 /// The centre's front process: the only one that strangers can reach.
 ///
 /// It holds neither keys (but its TLS key) nor a database. It turns away requests with the wrong
-/// host, method, size or pace, and passes all others on to the centre's Unix socket unchanged.
+/// host, method, size or rate, and passes all others on to the centre's Unix socket unchanged.
 /// Messages to /v1/ may have 64 KiB, forms 1 MiB; an exchange may take 30 seconds, /v1/wait 60.
 ///
 /// Every setting may also stand in DIR/guard.toml (`rate_per_minute = 600`, `hosts = ["NAME"]`) or

@@ -11,7 +11,6 @@
 //! ```
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use tegata_cli::exit::Failure;
@@ -19,7 +18,7 @@ use tegata_http::serve::{Tls, loopback};
 
 /// The usual port.
 pub const PORT: u16 = 7401;
-/// The usual pace of one address.
+/// The usual rate of one address.
 pub const RATE_PER_MINUTE: u32 = 600;
 
 /// Settings as they stand in a file or on the command line; all may be left out.
@@ -121,15 +120,15 @@ impl Settings {
         }
     }
 
-    /// The pace of addresses elsewhere; none: any.
+    /// The rate of each address elsewhere, in a minute; 0: any.
     #[must_use]
-    pub fn rate(&self) -> Option<NonZeroU32> {
-        NonZeroU32::new(self.rate_per_minute.unwrap_or(RATE_PER_MINUTE))
+    pub fn rate(&self) -> u32 {
+        self.rate_per_minute.unwrap_or(RATE_PER_MINUTE)
     }
 
-    /// The pace of this machine's own addresses; none: any.
+    /// The rate of this machine's own addresses, in a minute; 0: any.
     #[must_use]
-    pub fn rate_loopback(&self) -> Option<NonZeroU32> {
-        NonZeroU32::new(self.rate_loopback_per_minute.unwrap_or(0))
+    pub fn rate_loopback(&self) -> u32 {
+        self.rate_loopback_per_minute.unwrap_or(0)
     }
 }

@@ -1,10 +1,17 @@
-//! Serving HTTP, the same way in every program: listening, TLS, limits and stopping are [`serve`]'s;
-//! [`pace`] counts what each client asks. It knows no message, no key and no money.
+//! Serving HTTP, the same way in every program. It knows no message, no key and no money.
+//!
+//! - [`serve`]: listening, TLS, limits on connections, stopping.
+//! - [`Routes`]: a server's routes, each with what it costs ([`rate_limit`]) and behind one rule for
+//!   what other sites' pages send ([`same_origin`]).
+//! - [`HttpError`]: why a request isn't answered as it was asked, and the response that says so.
+//! - [`work`]: what blocks is done beside the threads that serve everybody.
 //!
 //! ```no_run
 //! use clap::Parser;
 //! use tegata_cli::{config, data, exit, logs};
-//! use tegata_http::serve;
+//! use std::sync::Arc;
+//! use tegata_http::same_origin::SameOrigin;
+//! use tegata_http::{Cost, Posts, Routes, Uncounted, serve};
 //!
 //! #[derive(Parser)]
 //! struct Arguments {
@@ -34,7 +41,11 @@
 //!             let stop = serve::Stop::on_signals()?;
 //!             let bound = serve::Bound::tcp(address, &dir, None).await?;
 //!             let hosts = serve::Hosts::new(["shop.localhost"]);
-//!             let router = serve::host_guard(axum::Router::new(), hosts);
+//!             let routes = Routes::new(Arc::new(Uncounted))
+//!                 .get("/", Cost::Free("a page that only reads"), async || "Good morning");
+//!             let ours = SameOrigin::plain("This form is another site's.\n");
+//!             let router = routes.into_router(Posts::OwnPages(ours));
+//!             let router = serve::host_guard(router, hosts);
 //!             bound.run(router, stop).await;
 //!             Ok(())
 //!         })
@@ -51,5 +62,12 @@
     )
 )]
 
-pub mod pace;
+pub mod error;
+pub mod rate_limit;
+mod routes;
+pub mod same_origin;
 pub mod serve;
+pub mod work;
+
+pub use error::{CBOR, Cbor, HttpError};
+pub use routes::{Cost, Counter, Listed, Posts, Routes, Uncounted};

@@ -89,7 +89,6 @@ impl Report {
 
 /// Why the audit couldn't be done.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum AuditError {
     /// The store failed.
     #[error(transparent)]

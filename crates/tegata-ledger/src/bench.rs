@@ -34,7 +34,6 @@ pub struct Postings {
 
 /// Why the measurement failed.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum BenchError {
     /// The book couldn't be opened.
     #[error(transparent)]

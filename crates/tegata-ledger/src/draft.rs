@@ -127,7 +127,6 @@ pub struct Committed {
 /// Why a draft isn't in the book. Only [`Fault::Conflict`] is the sender's doing; all else is ours,
 /// and the sender may send the same message again.
 #[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Fault {
     /// The sender has used this message id for other bytes. Nothing was stored.
     #[error("message {} of {} was used for other bytes, see record {position}", key.id, key.party)]

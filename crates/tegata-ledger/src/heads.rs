@@ -69,7 +69,6 @@ pub trait HeadSigner: Send {
 
 /// Why the file of heads can't be used.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum HeadsError {
     /// The file or its folder failed.
     #[error("the file of signed heads {path} can't be used")]

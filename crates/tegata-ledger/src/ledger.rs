@@ -40,7 +40,6 @@ impl fmt::Debug for Ledger {
 
 /// Why the book can't be opened.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum OpenError {
     /// The store failed.
     #[error(transparent)]

@@ -6,7 +6,6 @@ use crate::{AccountId, BillKey, CardState, StatementKey};
 
 /// The book's refusal of an action. Nothing changed; the refusal itself is recorded and final.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Refusal {
     /// The caller refused it before it reached the rules, with a code of its own.
     #[error("refused before it reached the book, with code {0}")]

@@ -19,7 +19,6 @@ mod deposit;
 
 /// What an accepted action did, for the reply.
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
 pub enum Outcome {
     /// Remembered.
     Noted,

@@ -64,7 +64,6 @@ pub struct Own<'a> {
 
 /// What went wrong at this end. Never the customer's fault.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum FormsError {
     /// The database refused.
     #[error("the orders' tables can't be read or written")]

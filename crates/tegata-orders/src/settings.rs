@@ -76,7 +76,6 @@ impl Default for Settings {
 
 /// Why the settings can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum SettingsError {
     /// A value that means nothing.
     #[error("{name} is {found:?}: {expected}")]

@@ -190,7 +190,6 @@ impl<R> Answer<R> {
 /// [`CallError::Unreadable`]: send the same signed message again. What a person should do about it
 /// depends on what was asked, so the caller says it.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum CallError {
     /// Not a whole web address; nothing was sent.
     #[error("{}", address::advice(.0))]

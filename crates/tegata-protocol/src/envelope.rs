@@ -94,7 +94,6 @@ impl<B: Body> Document for Message<B> {
 
 /// Why a message that nobody has seen before doesn't count at this time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Untimely {
     /// Signed more than five minutes ago.
     #[error("the message was signed at {0}, more than five minutes ago")]

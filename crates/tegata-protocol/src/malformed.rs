@@ -4,7 +4,6 @@
 ///
 /// A stranger never sees which of these it was (one indistinguishable answer); the log does.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Malformed {
     /// More bytes than this kind of thing may have.
     #[error("{length} bytes where at most {limit} are allowed")]

@@ -115,7 +115,6 @@ pub struct Amount {
 
 /// Why a sum couldn't be formed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum ArithmeticError {
     /// Two currencies were to be added or compared.
     #[error("amounts in {0} and {1} don't mix")]

@@ -117,7 +117,6 @@ pub struct CentreKeys {
 
 /// Why the centre's certificates don't make a set of keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum CertificateError {
     /// Not certificates.
     #[error("a certificate can't be read: {0}")]

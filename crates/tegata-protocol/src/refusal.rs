@@ -14,7 +14,6 @@ macro_rules! codes {
         /// Why something is refused. The number stands in messages, for ever.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Encode, Decode)]
         #[cbor(index_only)]
-        #[non_exhaustive]
         pub enum Code {
             $($(#[$doc])* #[n($number)] $name,)*
         }

@@ -18,7 +18,6 @@ pub const TEXT_LIMIT: usize = 64 * 1024;
 
 /// Why a program can't be published, or the log isn't good.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum LogError {
     /// The database.
     #[error(transparent)]

@@ -16,6 +16,7 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use tegata_http::rate_limit::TooMany;
 use tegata_party::client::CBOR;
 use tegata_protocol::envelope::SEALED_LIMIT;
 use tegata_protocol::order::CartToken;
@@ -26,7 +27,7 @@ use tokio::sync::Semaphore;
 use crate::desk::{self, Fault, Unanswered};
 use crate::handing;
 use crate::packing;
-use crate::service::{Service, cause};
+use crate::service::{Class, Service, cause};
 
 /// How many requests are worked on at once; others wait.
 const AT_ONCE: usize = 64;
@@ -82,7 +83,7 @@ async fn message(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     body: Bytes,
 ) -> Response {
-    if let Err(seconds) = door.service.count_message(peer.ip()) {
+    if let Err(TooMany { seconds }) = door.service.count(Class::Message, peer.ip()) {
         return too_fast(seconds);
     }
     let answered = door.work(move |service| desk::answer(service, &body)).await;
@@ -111,7 +112,7 @@ async fn keys(
     headers: HeaderMap,
     token: Result<Bytes, BytesRejection>,
 ) -> Response {
-    if let Err(seconds) = door.service.count(peer.ip()) {
+    if let Err(TooMany { seconds }) = door.service.count(Class::Keys, peer.ip()) {
         return too_fast(seconds);
     }
     let suite = match query.suite.as_deref() {

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tegata_cli::data::DataDir;
-use tegata_http::pace::{Pace, Rate};
+use tegata_http::rate_limit::{AddressLimiter, Permit, RateLimiter, TooMany};
 use tegata_party::client::Client;
 use tegata_protocol::order::{self, KeyKind, KeyScope, KeySource, Scheme};
 use tegata_protocol::record::PartyRecord;
@@ -67,7 +66,6 @@ impl Rules {
 
 /// Why a service can't open.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum OpenError {
     /// Its registration or the centre.
     #[error(transparent)]
@@ -95,9 +93,8 @@ pub struct Service {
     centre: RwLock<Centre>,
     rules: Arc<Rules>,
     clock: Clock,
-    addresses: Option<Mutex<Pace>>,
-    loopback: Option<Mutex<Pace>>,
-    loopback_messages: Option<Mutex<Pace>>,
+    keys: AddressLimiter,
+    messages: AddressLimiter,
 }
 
 impl std::fmt::Debug for Service {
@@ -118,14 +115,18 @@ impl Service {
         rules: Rules,
         clock: Clock,
     ) -> Result<Self, OpenError> {
+        let elsewhere = Arc::new(RateLimiter::per_minute(rules.address_per_minute));
+        let counted = |elsewhere| AddressLimiter {
+            elsewhere: Arc::clone(elsewhere),
+            loopback: Arc::new(RateLimiter::per_minute(rules.loopback_per_minute)),
+        };
         Ok(Self {
             dir: dir.clone(),
             registered,
             store: Store::open(&dir.path().join(store::FILE))?,
             centre: RwLock::new(centre),
-            addresses: pace(rules.address_per_minute),
-            loopback: pace(rules.loopback_per_minute),
-            loopback_messages: pace(rules.loopback_per_minute),
+            keys: counted(&elsewhere),
+            messages: counted(&elsewhere),
             rules: Arc::new(rules),
             clock,
         })
@@ -212,37 +213,27 @@ impl Service {
         Ok(record)
     }
 
-    /// Counts an address that asks for a key.
+    /// Counts what comes from an address.
     ///
     /// # Errors
-    /// How many seconds to wait, if it's one too many.
-    pub fn count(&self, address: IpAddr) -> Result<(), u64> {
-        self.count_by(&self.loopback, address)
-    }
-
-    /// Counts an address that sends a message. On this machine that may be a shop, which the many who
-    /// ask for keys through a proxy beside it mustn't hinder.
-    ///
-    /// # Errors
-    /// How many seconds to wait, if it's one too many.
-    pub fn count_message(&self, address: IpAddr) -> Result<(), u64> {
-        self.count_by(&self.loopback_messages, address)
-    }
-
-    fn count_by(&self, loopback: &Option<Mutex<Pace>>, address: IpAddr) -> Result<(), u64> {
-        let pace = match address.to_canonical().is_loopback() {
-            true => loopback,
-            false => &self.addresses,
+    /// [`TooMany`], if it's one too many.
+    pub fn count(&self, class: Class, address: IpAddr) -> Result<Permit, TooMany> {
+        let limiter = match class {
+            Class::Keys => &self.keys,
+            Class::Message => &self.messages,
         };
-        let Some(pace) = pace else { return Ok(()) };
-        let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
-        pace.count(address, self.now().secs().saturating_mul(1000))
+        limiter.count(address, self.now().secs().saturating_mul(1000))
     }
 }
 
-fn pace(per_minute: u32) -> Option<Mutex<Pace>> {
-    let rate = NonZeroU32::new(per_minute).map(Rate::per_minute)?;
-    Some(Mutex::new(Pace::new(rate)))
+/// What is counted together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Class {
+    /// Keys for orders, for which browsers ask.
+    Keys,
+    /// Messages. From this machine they may be a shop's, which the many who ask for keys through a
+    /// proxy beside it mustn't hinder.
+    Message,
 }
 
 #[cfg(test)]

@@ -18,7 +18,6 @@ use tegata_party::keys::KeysError;
 
 /// Why there's no check data.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum CheckDataError {
     /// The database.
     #[error(transparent)]

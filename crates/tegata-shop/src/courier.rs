@@ -72,7 +72,6 @@ const LATEST: Duration = Duration::from_secs(30);
 
 /// Why a round stopped. The next one begins where it did.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum CourierError {
     /// The centre doesn't answer, or not so that it's to be trusted.
     #[error(transparent)]

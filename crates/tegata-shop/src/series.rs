@@ -26,7 +26,6 @@ use tegata_party::keys::{Keys, KeysError};
 
 /// Why a catalogue can't be put on sale.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum SeriesError {
     /// The database.
     #[error(transparent)]

@@ -12,6 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use tegata_http::rate_limit::TooMany;
 use tegata_party::client::CBOR;
 use tegata_protocol::SeriesId;
 use tegata_protocol::envelope::SEALED_LIMIT;
@@ -19,6 +20,7 @@ use tokio::sync::Semaphore;
 
 use crate::counter::{self, Unanswered};
 use crate::listing;
+use crate::rate_limits::Class;
 use crate::shop::{Shop, cause};
 
 mod orders;
@@ -64,7 +66,10 @@ async fn message(
     body: Bytes,
 ) -> Response {
     let shop = &service.shop;
-    if let Err(seconds) = shop.paces().address(peer.ip(), shop.now()) {
+    let counted = shop
+        .rate_limits()
+        .address(Class::Message, peer.ip(), shop.now());
+    if let Err(TooMany { seconds }) = counted {
         return too_fast(seconds);
     }
     let Ok(_desk) = service.desks.acquire().await else {

@@ -32,7 +32,7 @@ use tegata_cli::exit::Failure;
 use tegata_http::serve::{Tls, loopback};
 
 use crate::orders::BILL_SECONDS;
-use crate::pace::Rates;
+use crate::rate_limits::Rates;
 use crate::shop::Rules;
 
 /// The usual port.

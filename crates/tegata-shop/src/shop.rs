@@ -15,7 +15,7 @@ use crate::catalogue::shelf::Shelf;
 use crate::catalogue::{self, Catalogue};
 use crate::courier::Signal;
 use crate::orders::Sealing;
-use crate::pace::{Paces, Rates};
+use crate::rate_limits::{RateLimits, Rates};
 use crate::series::{self, SeriesError};
 use crate::store::{self, Store, StoreError};
 use crate::vault::Sold;
@@ -54,7 +54,6 @@ impl Default for Rules {
 
 /// Why a shop can't open, or can't take over its catalogue.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum OpenError {
     /// Its registration or the centre.
     #[error(transparent)]
@@ -96,7 +95,7 @@ pub struct Shop {
     rules: Rules,
     clock: Clock,
     courier: OnceLock<Sender<Signal>>,
-    paces: Paces,
+    rate_limits: RateLimits,
     sealing: Option<Sealing>,
     sold: Option<Sold>,
     key_stock: OnceLock<AskKeyStock>,
@@ -143,7 +142,7 @@ impl Shop {
             rules,
             clock,
             courier: OnceLock::new(),
-            paces: Paces::new(rules.rates),
+            rate_limits: RateLimits::new(rules.rates),
             sealing: None,
             sold: None,
             key_stock: OnceLock::new(),
@@ -250,8 +249,8 @@ impl Shop {
     }
 
     /// How many messages each address and each member may send.
-    pub const fn paces(&self) -> &Paces {
-        &self.paces
+    pub const fn rate_limits(&self) -> &RateLimits {
+        &self.rate_limits
     }
 
     /// Its database.

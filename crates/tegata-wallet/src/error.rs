@@ -9,7 +9,6 @@ use tegata_protocol::CardNumber;
 
 /// Why the wallet didn't do what was asked.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum WalletError {
     /// The vault.
     #[error(transparent)]
@@ -152,7 +151,6 @@ pub enum WalletError {
 
 /// Why a bill that somebody named by its address isn't to be paid. Nothing was signed for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Unfit {
     /// The link or address doesn't name a shop and a bill.
     #[error("{0:?} isn't the address of a shop's bill")]
@@ -240,7 +238,6 @@ impl Unfit {
 
 /// Why a bill can't be paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Unpayable {
     /// Tickets come with the capture of a hold.
     #[error("it is for tickets, which come only against a hold")]

@@ -30,7 +30,6 @@ const GRACE_SECONDS: u64 = 86_400;
 
 /// How a pending message ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Settled {
     /// The member stands in the register.
     Registered,

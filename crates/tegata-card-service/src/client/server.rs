@@ -66,7 +66,6 @@ pub struct Named<'a> {
 
 /// Settings that lead to no card-key server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum NotNamed {
     /// Both a socket and an address, or neither.
     #[error("the card-key server is at a socket or at an address: give one of them")]
@@ -178,7 +177,6 @@ impl fmt::Debug for CertificatePin {
 
 /// Why there's no connection to the card-key server. The texts say what to do.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ConnectError {
     /// The socket can't be used.
     #[error(

@@ -29,7 +29,6 @@ fn behind_comma(path: &str) -> String {
 
 /// What is wrong with a bank file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum StatementErrorKind {
     /// The file is larger than any statement may be.
     #[error(

@@ -25,7 +25,6 @@ const MAX_OTHER: usize = 34;
 
 /// Why something isn't an account number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum AccountNumberError {
     /// Characters other than letters and digits, or not two letters and two digits in front.
     #[error(

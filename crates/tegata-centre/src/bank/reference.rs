@@ -17,7 +17,6 @@ const HEAD: usize = 4;
 
 /// Why something isn't a payment reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum ReferenceError {
     /// Not `RF`, two digits and 1 to 21 letters and digits.
     #[error("not a payment reference; expected RF, two digits, and up to 21 letters or digits")]

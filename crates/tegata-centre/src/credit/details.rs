@@ -13,7 +13,6 @@ const MOST_YEARS: i32 = 20;
 
 /// Why what was typed can't be a card. The words never hold what was typed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Unusable {
     /// Not the form that the page makes.
     #[error("what is inside isn't a card")]

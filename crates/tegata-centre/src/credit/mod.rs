@@ -35,7 +35,6 @@ const FORMER: &str = "credit-former.cbor";
 
 /// Why a card isn't taken.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum CreditError {
     /// It doesn't open: another order's, another key's, cut off or changed.
     #[error("it was changed on the way, or sealed for another order")]

@@ -31,7 +31,6 @@ const COLUMNS: &str = "shop, order_id, sealed, reference, last_four, received";
 
 /// Why the cards' database failed.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StoreError {
     /// SQLite said so.
     #[error("the cards' database failed")]

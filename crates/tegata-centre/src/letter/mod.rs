@@ -72,7 +72,6 @@ impl fmt::Debug for Letter {
 
 /// Why a letter can't be made.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum LetterError {
     /// The slip doesn't fit into a QR code.
     #[error("the slip doesn't fit into a QR code; use a shorter web address for the centre")]

@@ -53,7 +53,6 @@ pub struct Granted {
 
 /// Why something about people failed.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum PeopleError {
     /// The database.
     #[error(transparent)]

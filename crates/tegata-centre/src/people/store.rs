@@ -46,7 +46,6 @@ const KEYS_STEPS: &[&str] = &[KEYS];
 
 /// Why the people's databases failed.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StoreError {
     /// SQLite said so.
     #[error("the people's database failed")]

@@ -90,7 +90,6 @@ pub trait Store: Send {
 
 /// The log's file can't be used.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StoreError {
     /// The database refuses.
     #[error("the log {} can't be used (to {doing} was refused)", path.display())]

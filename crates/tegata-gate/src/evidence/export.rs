@@ -107,7 +107,6 @@ pub fn export<E: From<StoreError>>(
 
 /// Why an export isn't believed.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ExportError {
     /// An item that isn't one.
     #[error("item {item} can't be read: {why}")]

@@ -28,7 +28,6 @@ pub struct Verification {
 
 /// What doesn't hold.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Problem {
     /// The first row that doesn't.
     #[error("row {row} of the log doesn't hold: {why}")]

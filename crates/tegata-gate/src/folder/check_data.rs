@@ -50,7 +50,6 @@ pub struct Loaded {
 
 /// Why check data aren't loaded. Nothing is changed then.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum LoadError {
     /// The gate's own folder.
     #[error(transparent)]

@@ -52,7 +52,6 @@ pub struct Folder {
 
 /// The gate's folder doesn't give what is asked of it.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum FolderError {
     /// The folder or a file in it.
     #[error(transparent)]

@@ -101,9 +101,6 @@ impl From<LinkError> for Stop {
             LinkError::Gone => Self::Code(Code::CardGone),
             LinkError::Changed => Self::Code(Code::CardChanged),
             LinkError::Unusable(why) => Self::Closed(Closed::NoReader { why }),
-            other => Self::Closed(Closed::NoReader {
-                why: other.to_string(),
-            }),
         }
     }
 }

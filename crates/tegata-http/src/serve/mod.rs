@@ -106,12 +106,11 @@ impl From<data::Error> for Error {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let exit = error.exit();
+        if let Error::Data(error) = error {
+            return error.into();
+        }
         let next = error.next();
-        let failure = match error {
-            Error::Data(error) => return error.into(),
-            error => Self::new(exit, error),
-        };
+        let failure = Self::new(error.exit(), error);
         match next {
             Some(next) => failure.next(next),
             None => failure,

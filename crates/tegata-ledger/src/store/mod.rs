@@ -365,7 +365,6 @@ pub struct DayCount {
 
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StoreError {
     /// The database said so.
     #[error("the database failed at {doing}")]

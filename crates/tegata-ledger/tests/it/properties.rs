@@ -215,7 +215,9 @@ fn check_outcome(book: &Working, outcome: &Outcome) {
         | Outcome::Registered { .. }
         | Outcome::Replaced { .. }
         | Outcome::FundingExpected { .. }
-        | _ => {}
+        | Outcome::Card { .. }
+        | Outcome::CardMoved { .. }
+        | Outcome::Receipt { .. } => {}
     }
 }
 

@@ -56,7 +56,6 @@ const HOUR: u64 = 3_600;
 
 /// Why a round stopped. The next one goes on where it did.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StockerError {
     /// The service doesn't answer, or not so that it's to be trusted.
     #[error(transparent)]

@@ -85,7 +85,6 @@ pub struct KeyDesk<'a> {
 
 /// Why an order wasn't placed.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum OrderError {
     /// No answer. If the order was sent already it may have been taken: send the same bytes again.
     #[error(transparent)]

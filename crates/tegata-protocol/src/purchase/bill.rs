@@ -182,7 +182,6 @@ pub struct Bill {
 
 /// Why a bill can't be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum BillError {
     /// A sum is too large, or in two currencies.
     #[error("the bill's sums: {0}")]

@@ -49,7 +49,6 @@ impl From<Malformed> for Reason {
             Malformed::NotDeterministic => "not_deterministic",
             Malformed::Label { .. } => "label",
             Malformed::Field { .. } => "field",
-            _ => "other",
         };
         Self {
             class,

@@ -85,7 +85,6 @@ pub struct Export {
 
 /// Why there's no file.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ExportError {
     /// Nobody of that number was ever heard of.
     #[error("{0} isn't known here: its record comes with its first message, or with `shop add`")]

@@ -34,7 +34,6 @@ mod upload;
 
 /// Why there's no reply.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Unanswered {
     /// Unopenable, unparseable or wrongly signed. Strangers learn no more; the log does.
     #[error("the message can't be read: {0}")]
@@ -46,7 +45,6 @@ pub enum Unanswered {
 
 /// A fault of ours. Opaque outside.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Fault {
     /// The database.
     #[error(transparent)]

@@ -9,7 +9,7 @@ use tegata_protocol::order::{
 use tegata_protocol::record::Status;
 use tegata_protocol::{Digest, PartyNumber, Role, SignedBytes, SigningKey, Suite, Unverified};
 use tegata_sealing::keeper;
-use tegata_sealing::service::Rules;
+use tegata_sealing::service::{Class, Rules};
 
 use crate::town::{Open, Shop, Town, agent, ask, contains, key_of, member, rng};
 
@@ -587,7 +587,7 @@ fn this_machine_may_ask_for_600_keys_a_minute_unless_set_and_messages_go_on() {
     let town = Town::new();
     let (open, shop) = (town.open(), town.shop());
     let here = std::net::IpAddr::from([127, 0, 0, 1]);
-    let keys = (0..).take_while(|_: &u32| open.service.count(here).is_ok());
+    let keys = (0..).take_while(|_: &u32| open.service.count(Class::Keys, here).is_ok());
     assert_eq!(keys.count(), 600);
     let answer = agent().post(format!("{}/v1/keys", open.address));
     let answer = answer.send(shop.token().as_bytes()).unwrap();
@@ -595,7 +595,7 @@ fn this_machine_may_ask_for_600_keys_a_minute_unless_set_and_messages_go_on() {
     shop.fill(&open, 1);
     assert_eq!(shop.left(&open), 1, "the shop beside it isn't hindered");
     let elsewhere = std::net::IpAddr::from([192, 0, 2, 7]);
-    let keys = (0..).take_while(|_: &u32| open.service.count(elsewhere).is_ok());
+    let keys = (0..).take_while(|_: &u32| open.service.count(Class::Keys, elsewhere).is_ok());
     assert_eq!(keys.count(), 120);
 }
 

@@ -39,7 +39,6 @@ pub(crate) use grant::free_number;
 
 /// Why there's no reply.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Unanswered {
     /// Unopenable, unparseable or wrongly signed. Strangers learn no more; the log does.
     #[error("unreadable: {0}")]
@@ -54,7 +53,6 @@ pub enum Unanswered {
 
 /// A fault of ours. Opaque outside.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Fault {
     /// The database.
     #[error(transparent)]
@@ -93,8 +91,8 @@ pub fn answer(shop: &Shop, bytes: &[u8]) -> Result<Vec<u8>, Unanswered> {
     let (parcel, reply_key) = opened.map_err(unreadable)?;
     let asked = read(shop, parcel.signed)?;
     if !is_repetition(shop, &asked)? {
-        let paced = shop.paces().member(asked.request.from, shop.now());
-        paced.map_err(Unanswered::TooFast)?;
+        let counted = shop.rate_limits().member(asked.request.from, shop.now());
+        counted.map_err(|late| Unanswered::TooFast(late.seconds))?;
     }
     let (to, opening) = (asked.record.number, asked.record.keys.opening.clone());
     let enc_digest = asked.request.enc_digest;
@@ -123,7 +121,7 @@ fn read(shop: &Shop, signed: SignedBytes) -> Result<Asked, Unanswered> {
     Ok(Asked { request, record })
 }
 
-/// Was this very message answered before? It gets its stored reply, whatever the pace.
+/// Was this very message answered before? It gets its stored reply, whatever the limit.
 fn is_repetition(shop: &Shop, asked: &Asked) -> Result<bool, Fault> {
     let (from, id) = (asked.request.from, asked.request.id);
     let known = shop.store().read(|tables| tables.answered(from, id))?;

@@ -56,7 +56,6 @@ pub enum Refunded {
 
 /// Why a deed wasn't done.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum DeedError {
     /// There's no such order.
     #[error("there's no such order")]

@@ -40,7 +40,6 @@ const CARD_LENGTH: std::ops::RangeInclusive<usize> = 1120 + 16 + 1..=2_048;
 
 /// Why an order isn't taken.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Untaken {
     /// The order is at fault.
     #[error("the order is refused")]

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
+use tegata_http::rate_limit::{Permit, TooMany};
 use tegata_pages::Language;
 use tegata_protocol::order::{CartLine, ORDER_LIMIT};
 use tegata_protocol::refusal::{Code, Refusal};
@@ -22,6 +23,7 @@ use super::{Service, cbor, error, fault, too_fast};
 use crate::orders::intake::{self, Untaken};
 use crate::orders::{status, token};
 use crate::pages;
+use crate::rate_limits::Class;
 use crate::shop::{Shop, cause};
 use crate::store::OrderState;
 
@@ -35,7 +37,7 @@ pub(super) fn routes() -> Router<Service> {
 }
 
 /// Whether an address is too fast; then for how many seconds it must wait.
-type Counted = Result<(), u64>;
+type Counted = Result<Permit, TooMany>;
 
 /// Refuses who is too fast, waits for a free desk, and works on a thread that may wait for the disk.
 async fn worked<T: Send + 'static>(
@@ -44,7 +46,7 @@ async fn worked<T: Send + 'static>(
     work: impl FnOnce(&Shop) -> Result<T, Untaken> + Send + 'static,
 ) -> Result<T, Failed> {
     let shop = service.shop.clone();
-    counted.map_err(Failed::TooFast)?;
+    let _permit = counted.map_err(|late| Failed::TooFast(late.seconds))?;
     let Ok(_desk) = service.desks.acquire().await else {
         return Err(Failed::Broken);
     };
@@ -117,7 +119,9 @@ async fn order(
         return refused(&Refusal::new(Code::OrderTooLarge), language);
     };
     let shop = &service.shop;
-    let counted = shop.paces().web(peer.ip(), shop.now());
+    let counted = shop
+        .rate_limits()
+        .address(Class::Web, peer.ip(), shop.now());
     let taken = worked(&service, counted, move |shop| {
         let taken = intake::take(shop, &body)?;
         let address = status::address(&shop.registered().keys, taken.order);
@@ -158,7 +162,9 @@ async fn fresh_token(
     let line = |(product, quantity)| CartLine { product, quantity };
     let lines: Vec<CartLine> = wanted.lines.into_iter().map(line).collect();
     let shop = &service.shop;
-    let counted = shop.paces().token(peer.ip(), shop.now());
+    let counted = shop
+        .rate_limits()
+        .address(Class::Token, peer.ip(), shop.now());
     let issued = worked(&service, counted, move |shop| {
         token::issue(shop, &lines, member)
     });
@@ -195,7 +201,10 @@ async fn bill(
     Path(digest): Path<String>,
 ) -> Response {
     let shop = &service.shop;
-    if let Err(seconds) = shop.paces().web(peer.ip(), shop.now()) {
+    let counted = shop
+        .rate_limits()
+        .address(Class::Web, peer.ip(), shop.now());
+    if let Err(TooMany { seconds }) = counted {
         return too_fast(seconds);
     }
     let Some(digest) = Digest::from_hex(&digest) else {

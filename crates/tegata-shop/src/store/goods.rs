@@ -234,7 +234,6 @@ pub struct Event {
 
 /// Why an order can't go where it should.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StepError {
     /// Not from its state.
     #[error("the order {number} is {from}: it can't become {to}")]

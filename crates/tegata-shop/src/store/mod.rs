@@ -46,7 +46,6 @@ const BUSY: Duration = Duration::from_secs(10);
 
 /// Why the store couldn't do it. Always a fault of ours, never the customer's.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StoreError {
     /// The database refused.
     #[error("the shop's database refused")]

@@ -8,6 +8,7 @@ use tegata_protocol::order::{Field, FieldValue, OrderForm};
 use tegata_protocol::payment::Mode;
 use tegata_protocol::purchase::{Bill, DeliveryKind};
 use tegata_protocol::{SignedBytes, Unverified, Verified};
+use tegata_shop::rate_limits::Class;
 
 use crate::goods::{
     Answer, GOODS, form, key, left, lines, order, receipt, seal, send, settings, token, yen,
@@ -166,8 +167,8 @@ fn a_bill_is_shown_only_while_it_may_be_paid() {
     assert_eq!(status(), (200, false));
     for _ in 0..597 {
         open.shop
-            .paces()
-            .web([127, 0, 0, 1].into(), town.time.now())
+            .rate_limits()
+            .address(Class::Web, [127, 0, 0, 1].into(), town.time.now())
             .unwrap();
     }
     assert_eq!(status().0, 429, "with the token and the order");

@@ -9,7 +9,7 @@ use tegata_protocol::ticket::{Bet, Contents, Holder, Ride, Seat, Stay, Wager};
 use tegata_protocol::{
     MessageId, OpeningKey, PartyNumber, Role, SeriesId, SigningKey, Suite, Validity,
 };
-use tegata_shop::pace::Rates;
+use tegata_shop::rate_limits::Rates;
 use tegata_shop::shop::Rules;
 
 use crate::centre::rng;

@@ -44,7 +44,6 @@ const TRIES: u8 = 3;
 
 /// Something about a card that the centre has nothing to do with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum CardTrouble {
     /// No card lies there, or it was taken away.
     #[error("no card lies on the reader, or it was taken away")]
@@ -137,15 +136,11 @@ pub fn card_on(link: &mut dyn Link) -> Result<CardNumber, CardTrouble> {
     Ok(CardNumber::from_bytes(*told.csn.as_bytes()))
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "whatever else it may be, its text tells"
-)]
 fn reader(error: LinkError) -> CardTrouble {
     match error {
         LinkError::Gone => CardTrouble::NoCard,
         LinkError::Changed => CardTrouble::Changed,
-        other => CardTrouble::Reader(other.to_string()),
+        LinkError::Unusable(_) => CardTrouble::Reader(error.to_string()),
     }
 }
 

@@ -7,17 +7,15 @@
 //! Strangers are counted by their address, at the guard; here stand only parties whose signature
 //! held, so that nobody can use up another's share.
 
-use std::sync::{Mutex, PoisonError};
-
-use tegata_http::pace::{Pace, Rate};
+use tegata_http::rate_limit::{Rate, RateLimiter};
 use tegata_protocol::{PartyNumber, Role, Time};
 
-/// The pace of each role's parties; none: any.
+/// The limit of each role's parties; none: any.
 #[derive(Debug)]
-pub struct Paces {
-    members: Option<Mutex<Pace<PartyNumber>>>,
-    shops: Option<Mutex<Pace<PartyNumber>>>,
-    gates: Option<Mutex<Pace<PartyNumber>>>,
+pub struct RateLimits {
+    members: RateLimiter<PartyNumber>,
+    shops: RateLimiter<PartyNumber>,
+    gates: RateLimiter<PartyNumber>,
 }
 
 /// How much each role's parties may send; none: any number.
@@ -34,21 +32,20 @@ pub struct Rates {
 /// What a message cost its sender.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Cost {
-    /// One of those that the pace allows; given back if the book knows the message.
+    /// One of those that the limit allows; given back if the book knows the message.
     Counted,
     /// Nothing.
     Free,
 }
 
-impl Paces {
-    /// Paces by these rates.
+impl RateLimits {
+    /// Limits by these rates.
     #[must_use]
     pub fn new(rates: Rates) -> Self {
-        let pace = |rate: Option<Rate>| rate.map(|rate| Mutex::new(Pace::new(rate)));
         Self {
-            members: pace(rates.members),
-            shops: pace(rates.shops),
-            gates: pace(rates.gates),
+            members: RateLimiter::new(rates.members),
+            shops: RateLimiter::new(rates.shops),
+            gates: RateLimiter::new(rates.gates),
         }
     }
 
@@ -57,27 +54,26 @@ impl Paces {
     /// # Errors
     /// The seconds after which another one would pass.
     pub(crate) fn count(&self, party: PartyNumber, now: Time) -> Result<Cost, u64> {
-        let Some(pace) = self.of(party.role()) else {
+        let limiter = self.of(party.role());
+        if limiter.is_unlimited() {
             return Ok(Cost::Free);
-        };
-        let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
-        pace.count(party, now.secs().saturating_mul(1000))?;
-        Ok(Cost::Counted)
+        }
+        let counted = limiter.count(party, now.secs().saturating_mul(1000));
+        counted
+            .map(|_permit| Cost::Counted)
+            .map_err(|late| late.seconds)
     }
 
     /// The book knew the message: it was free.
     pub(crate) fn give_back(&self, party: PartyNumber) {
-        if let Some(pace) = self.of(party.role()) {
-            let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
-            pace.give_back(party);
-        }
+        self.of(party.role()).give_back(party);
     }
 
-    const fn of(&self, role: Role) -> Option<&Mutex<Pace<PartyNumber>>> {
+    const fn of(&self, role: Role) -> &RateLimiter<PartyNumber> {
         match role {
-            Role::Member => self.members.as_ref(),
-            Role::Shop => self.shops.as_ref(),
-            Role::Gate | Role::Sealing | Role::Centre => self.gates.as_ref(),
+            Role::Member => &self.members,
+            Role::Shop => &self.shops,
+            Role::Gate | Role::Sealing | Role::Centre => &self.gates,
         }
     }
 }
