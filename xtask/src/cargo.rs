@@ -156,7 +156,7 @@ fn spoken(command: &Command) -> String {
     ];
     let mut arguments = command.get_args();
     while let Some(argument) = arguments.next() {
-        if argument == "--manifest-path" {
+        if argument == "--manifest-path" || argument == "--config" {
             arguments.next();
         } else {
             words.push(argument.to_string_lossy());

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::browser::Browser;
 use crate::cargo::{self, Stop, Workspace};
 use crate::compile::{self, Plan};
-use crate::{needs, pcsc, python};
+use crate::{needs, pcsc, python, runner};
 
 /// Tests that run for hours carry this in their names; only [`soak`] runs them.
 const LONG: &str = "soak";
@@ -25,8 +25,7 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[OsString]) -> Result<(), 
     let python = python::ready(workspace)?;
     let browser = Browser::ready(workspace)?;
     let asked = Asked::split(arguments);
-    let cards = asked.cards(workspace.cargo("test"));
-    if cards.is_some() {
+    if asked.cards(workspace.cargo("test")).is_some() {
         pcsc::ready()?;
     }
     // Tests that play a whole story start the other packages' programs, which `cargo test` alone
@@ -40,15 +39,24 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[OsString]) -> Result<(), 
             release: false,
         },
     )?;
+    let times = workspace.target().join("tegata-test-times");
+    std::fs::remove_file(&times).ok();
     let told = |mut command: Command| {
         browser.tell(command.env(python::VARIABLE, &python));
-        command
+        runner::take_part(&mut command, &times)?;
+        Ok::<_, Stop>(command)
     };
-    cargo::run(&mut told(asked.plain(workspace.cargo("test"))))?;
-    cargo::run(&mut told(asked.ignored(workspace.cargo("test"))))?;
-    if let Some(mut cards) = cards {
-        cargo::run(&mut cards)?;
-    }
+    let run = || {
+        cargo::run(&mut asked.plain(told(workspace.cargo("test"))?))?;
+        cargo::run(&mut asked.ignored(told(workspace.cargo("test"))?))?;
+        match asked.cards(told(workspace.cargo("test"))?) {
+            Some(mut cards) => cargo::run(&mut cards),
+            None => Ok(()),
+        }
+    };
+    let ended = run();
+    eprint!("\n{}", runner::slowest(&times));
+    ended?;
     eprintln!("All tests passed, those marked ignored included.");
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! - [`args`] turns the command line into a [`Command`],
 //! - [`cargo`] finds the workspace and starts cargo in it,
 //! - [`compile`] builds programs under one progress line ([`progress`], [`messages`]),
+//! - [`runner`] runs each test in a process of its own and notes how long it took,
 //! - [`checks`] runs tests and lints, after [`python`], [`browser`], [`pcsc`] and [`needs`] have seen
 //!   to what they need.
 
@@ -19,6 +20,7 @@ mod needs;
 mod pcsc;
 mod progress;
 mod python;
+mod runner;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -40,7 +42,11 @@ const TOWN: &[&str] = &[
 ];
 
 fn main() -> ExitCode {
-    let outcome = Command::parse(std::env::args_os().skip(1)).and_then(run);
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    if arguments.next_if(|name| name == runner::NAME).is_some() {
+        return runner::run(arguments.collect()).unwrap_or_else(Stop::report);
+    }
+    let outcome = Command::parse(arguments).and_then(run);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => stop.report(),

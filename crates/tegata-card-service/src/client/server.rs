@@ -374,9 +374,13 @@ mod tests {
         }
     }
 
-    fn said(server: &Server) -> String {
-        let connected = server.connect(Duration::from_millis(50));
-        connected.unwrap_err().to_string()
+    /// Long enough for any machine: whoever answers or hangs up is waited for.
+    const PATIENCE: Duration = Duration::from_secs(300);
+    /// For those who demonstrably never answer: how long they don't is all the same.
+    const SHORT: Duration = Duration::from_millis(50);
+
+    fn said(server: &Server, patience: Duration) -> String {
+        server.connect(patience).unwrap_err().to_string()
     }
 
     #[test]
@@ -384,11 +388,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.sock");
         let server = Server::Socket(path.clone());
-        let text = said(&server);
+        let text = said(&server, PATIENCE);
         assert!(text.contains("keys.sock"), "{text}");
         assert!(text.contains("no such socket. Start it"), "{text}");
         let listener = UnixListener::bind(&path).unwrap();
-        let text = said(&server);
+        let text = said(&server, SHORT);
         assert!(text.contains("gave no answer in time"), "{text}");
         let listening = std::thread::spawn(move || {
             let (first, _) = listener.accept().unwrap();
@@ -400,12 +404,12 @@ mod tests {
             drop(io::copy(&mut other, &mut io::sink()));
         });
         // The one of before, whose bytes nobody had read.
-        let text = said(&server);
+        let text = said(&server, PATIENCE);
         assert!(text.contains("`allow_uid`"), "{text}");
-        let text = said(&server);
+        let text = said(&server, PATIENCE);
         assert!(text.contains("isn't a card-key server"), "{text}");
         listening.join().unwrap();
-        let text = said(&server);
+        let text = said(&server, PATIENCE);
         assert!(text.contains("nobody listens. Start it"), "{text}");
     }
 }
