@@ -77,6 +77,27 @@ impl Command {
 }
 
 impl Bench {
+    /// Each of them at its smallest: that it runs, without a figure that counts.
+    pub(crate) fn smallest() -> [Self; 4] {
+        let bench = |subject, more: &[&str]| Self {
+            subject,
+            arguments: [&["--rounds=1"], more]
+                .concat()
+                .iter()
+                .map(OsString::from)
+                .collect(),
+        };
+        [
+            bench(
+                Subject::Payment,
+                &["--payments=8", "--members=2", "--shops=2", "--in-flight=2"],
+            ),
+            bench(Subject::Gate, &["--scans=64"]),
+            bench(Subject::Seal, &[]),
+            bench(Subject::Card, &[]),
+        ]
+    }
+
     fn parse(arguments: Vec<OsString>) -> Result<Self, Stop> {
         let (names, flags): (Vec<_>, Vec<_>) = arguments
             .into_iter()
@@ -117,8 +138,13 @@ impl Bench {
     /// The packages whose programs take part in it.
     pub(crate) fn packages(&self) -> &'static [&'static str] {
         match self.subject {
-            Subject::Payment => &["tegata-demo", "tegata-guard", "tegata-centre"],
-            Subject::Gate => &["tegata-demo", "tegata-guard", "tegata-centre"],
+            // Their town has a guard, a centre and its card-key server.
+            Subject::Payment | Subject::Gate => &[
+                "tegata-demo",
+                "tegata-guard",
+                "tegata-centre",
+                "tegata-card-keys",
+            ],
             Subject::Seal | Subject::Card => &["tegata-demo"],
         }
     }

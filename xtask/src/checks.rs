@@ -1,7 +1,9 @@
 //! Tests and lints: what a change must pass.
 
 use std::ffi::{OsStr, OsString};
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+use crate::args::Bench;
 
 use crate::browser::Browser;
 use crate::cargo::{self, Stop, Workspace};
@@ -57,7 +59,33 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[OsString]) -> Result<(), 
     let ended = run();
     eprint!("\n{}", runner::slowest(&times));
     ended?;
+    if asked.is_all() {
+        benches_run(workspace, &browser)?;
+    }
     eprintln!("All tests passed, those marked ignored included.");
+    Ok(())
+}
+
+/// Runs each bench at its smallest, not optimised, so that none can rot unseen. What it measures
+/// counts for nothing.
+fn benches_run(workspace: &Workspace, browser: &Browser) -> Result<(), Stop> {
+    let plan = Plan {
+        packages: &["tegata-demo"],
+        features: &["tegata-demo/pcsc"],
+        release: false,
+    };
+    let programs = compile::build(workspace, &plan)?;
+    for bench in Bench::smallest() {
+        let mut command = Command::new(programs.find("tegata-bench")?);
+        command
+            .arg(bench.name())
+            .args(bench.arguments())
+            .stdout(Stdio::null());
+        if bench.needs_browser() {
+            browser.tell(&mut command);
+        }
+        cargo::run(&mut command)?;
+    }
     Ok(())
 }
 
@@ -124,6 +152,11 @@ impl<'a> Asked<'a> {
                 tests: &[],
             },
         }
+    }
+
+    /// Nothing but the whole run was asked for.
+    fn is_all(&self) -> bool {
+        self.cargo.is_empty() && self.tests.is_empty()
     }
 
     fn plain(&self, mut command: Command) -> Command {

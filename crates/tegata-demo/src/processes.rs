@@ -228,6 +228,11 @@ pub struct Server {
 }
 
 impl Server {
+    /// The program that runs.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()

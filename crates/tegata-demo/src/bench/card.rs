@@ -30,7 +30,6 @@ use tegata_card::{
 pub mod reader;
 
 use super::{
-    ROUNDS,
     primitives::{Samples, nanos},
     report::{Figure, Flow, Report},
 };
@@ -60,12 +59,12 @@ pub struct Options {
 ///
 /// # Errors
 /// When something doesn't hold.
-pub fn run(options: &Options) -> anyhow::Result<()> {
+pub fn run(options: &Options, rounds: usize) -> anyhow::Result<()> {
     let (mut limit, mut flow) = (Samples::default(), Samples::default());
     let mut spoken = 0;
     #[cfg(feature = "pcsc")]
     let mut service = reader::Bench::default();
-    for round in 1..=ROUNDS {
+    for round in 1..=rounds {
         measure_limit(&mut limit);
         let mut desk = Desk::new(InProcess(card()?))?;
         let (cpu, wall) = (nanos(ClockId::ThreadCPUTime), nanos(ClockId::Monotonic));
@@ -78,7 +77,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         spoken = desk.spoken / u64::from(PAYMENTS);
         #[cfg(feature = "pcsc")]
         service.round()?;
-        eprintln!("round {round} of {ROUNDS}");
+        eprintln!("round {round} of {rounds}");
     }
     let rate = 1_000_000_000_u64.checked_div(flow.median("wall"));
     #[cfg(feature = "pcsc")]

@@ -30,7 +30,6 @@ use tegata_protocol::{
 };
 
 use super::{
-    ROUNDS,
     parties::{Centre, Party, now, shop},
     primitives::{GatePrimitives, GateSample, Samples, nanos, rng},
     report::{Figure, Flow, Report},
@@ -83,20 +82,20 @@ struct Event {
 ///
 /// # Errors
 /// When a program doesn't do its part, or a genuine ticket isn't admitted.
-pub fn run(options: &Options) -> anyhow::Result<()> {
+pub fn run(options: &Options, rounds: usize) -> anyhow::Result<()> {
     ensure!(options.scans > 0, "--scans must be at least 1");
     let folder = tempfile::Builder::new().prefix("tegata-bench-").tempdir()?;
     let mut event = Event::prepare(folder.path())?;
     let primitives = GatePrimitives::new(event.sample()?)?;
     let (mut limit, mut besides, mut flow) =
         (Samples::default(), Samples::default(), Samples::default());
-    for round in 1..=ROUNDS {
+    for round in 1..=rounds {
         primitives.measure(&mut limit);
         primitives.measure_besides(&mut besides);
         let scans = folder.path().join("scans");
         fs::write(&scans, event.scans(options.scans)?)?;
         let measured = in_a_process(&event.gate, &scans)?;
-        eprintln!("round {round} of {ROUNDS}: {} checks/s", measured["pace"]);
+        eprintln!("round {round} of {rounds}: {} checks/s", measured["pace"]);
         for name in ["cpu", "pace", "start", "memory"] {
             let figure = measured[name].as_u64();
             flow.add(

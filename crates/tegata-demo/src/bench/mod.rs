@@ -24,9 +24,6 @@ pub mod primitives;
 pub mod report;
 pub mod seal;
 
-/// Rounds of limit and flow, in turns; medians count.
-const ROUNDS: usize = 5;
-
 /// What the programs reach, beside what this machine's own primitives would allow.
 ///
 /// Exit codes: 0 measured; 1 something didn't hold (it's named); 2 wrong usage.
@@ -35,6 +32,9 @@ const ROUNDS: usize = 5;
 struct Arguments {
     #[command(subcommand)]
     subject: Subject,
+    /// Rounds of limit and flow, in turns; medians count. One shows only that the bench runs
+    #[arg(long, global = true, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
 }
 
 #[derive(Subcommand, Debug)]
@@ -58,11 +58,13 @@ enum Subject {
 
 /// Runs `tegata-bench`.
 pub fn main() -> ExitCode {
-    let measured = match Arguments::parse().subject {
-        Subject::Payment(options) => payment::run(&options),
-        Subject::Gate(options) => gate::run(&options),
-        Subject::Card(options) => card::run(&options),
-        Subject::Seal(options) => seal::run(&options),
+    let Arguments { subject, rounds } = Arguments::parse();
+    let rounds = usize::from(rounds);
+    let measured = match subject {
+        Subject::Payment(options) => payment::run(&options, rounds),
+        Subject::Gate(options) => gate::run(&options, rounds),
+        Subject::Card(options) => card::run(&options, rounds),
+        Subject::Seal(options) => seal::run(&options, rounds),
         Subject::GateRound(options) => gate::round(&options),
         #[cfg(feature = "pcsc")]
         Subject::CardRound(options) => card::reader::round(&options),

@@ -20,7 +20,6 @@ use tegata_protocol::{
 };
 
 use super::{
-    ROUNDS,
     load::{Answers, send_all},
     parties::{Centre, Party, fund, now, shop, yen},
     primitives::{PaymentPrimitives, PaymentSample, Samples, rng},
@@ -86,7 +85,7 @@ struct Round {
 ///
 /// # Errors
 /// When a program doesn't do its part, or a receipt or the book doesn't hold.
-pub fn run(options: &Options) -> anyhow::Result<()> {
+pub fn run(options: &Options, rounds: usize) -> anyhow::Result<()> {
     ensure!(
         [
             options.payments,
@@ -106,7 +105,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let mut primitives = PaymentPrimitives::new(sample, &folder.path().join("limit"), members)?;
     let (mut limit, mut distinct, mut hot) =
         (Samples::default(), Samples::default(), Samples::default());
-    for round in 1..=ROUNDS {
+    for round in 1..=rounds {
         primitives.measure(&mut limit, u64::try_from(options.in_flight)?)?;
         for (name, shops, samples) in [
             (DISTINCT, market.shops.len(), &mut distinct),
@@ -115,7 +114,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             let paid = market.round(shops, options.payments, options.in_flight)?;
             let (_, heads) = market.verify(&paid)?;
             eprintln!(
-                "round {round} of {ROUNDS}, {name}: {} /s",
+                "round {round} of {rounds}, {name}: {} /s",
                 paid.answers.per_second()
             );
             paid.note(heads, samples)?;
@@ -141,7 +140,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             ),
             ("payments in a round", count(options.payments)?),
             ("in flight", count(options.in_flight)?),
-            ("rounds", count(ROUNDS)?),
+            ("rounds", count(rounds)?),
         ],
     };
     report.print(options.json);
@@ -227,11 +226,11 @@ impl Market {
 
     /// What centre and guard have used of the processors since they started.
     fn cpu(&self) -> anyhow::Result<(u64, u64)> {
-        // The town starts the guard first.
-        let [guard, centre] = self.town.servers.as_slice() else {
-            anyhow::bail!("the town has other servers than guard and centre");
+        let cpu = |name: &str| {
+            let server = self.town.servers.iter().find(|s| s.name() == name);
+            cpu_of(server.with_context(|| format!("no {name} runs"))?.id())
         };
-        Ok((cpu_of(centre.id())?, cpu_of(guard.id())?))
+        Ok((cpu("tegata-centre")?, cpu("tegata-guard")?))
     }
 
     fn seal(&self, member: usize, shop: usize) -> anyhow::Result<Sealed> {

@@ -27,7 +27,6 @@ use tegata_protocol::{
 };
 
 use super::{
-    ROUNDS,
     primitives::{Samples, nanos, rng},
     report::{Figure, Flow, Report},
 };
@@ -67,9 +66,9 @@ struct Order {
 ///
 /// # Errors
 /// When something doesn't hold, or Chromium isn't there.
-pub fn run(options: &Options) -> anyhow::Result<()> {
+pub fn run(options: &Options, rounds: usize) -> anyhow::Result<()> {
     let (mut limit, mut flow) = (Samples::default(), Samples::default());
-    for round in 1..=ROUNDS {
+    for round in 1..=rounds {
         let desk = Desk::open()?;
         let keys = desk.keys(ORDERS)?;
         let orders = keys
@@ -78,7 +77,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             .collect::<Result<Vec<_>, _>>()?;
         desk.measure_limit(&orders, &mut limit)?;
         desk.measure(&orders, &mut flow)?;
-        eprintln!("round {round} of {ROUNDS}");
+        eprintln!("round {round} of {rounds}");
     }
     let browser = in_browser()?;
     report(&limit, &flow, &browser)?.print(options.json);
