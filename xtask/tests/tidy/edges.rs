@@ -31,12 +31,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "tegata-orders",
-        &["tegata-protocol", "tegata-party", "tegata-cli"],
+        &[
+            "tegata-protocol",
+            "tegata-party",
+            "tegata-store",
+            "tegata-cli",
+        ],
     ),
     (
         "tegata-centre",
         &[
             "tegata-protocol",
+            "tegata-store",
             "tegata-ledger",
             "tegata-card",
             "tegata-card-service",
@@ -51,6 +57,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "tegata-shop",
         &[
             "tegata-protocol",
+            "tegata-store",
             "tegata-party",
             "tegata-orders",
             "tegata-cli",
