@@ -21,8 +21,15 @@ impl<'r> Row<'r> {
     /// # Errors
     /// [`StoreError::Damaged`] when it's of another type or out of range.
     pub fn get<T: FromSql>(&self, column: usize) -> Result<T, StoreError> {
-        let value = self.row.get(column);
-        value.map_err(|e| self.damaged(column, &e.to_string()))
+        self.try_get(column).map_err(|e| self.damaged(column, &e))
+    }
+
+    /// As [`Self::get`], for who has words of its own for damage.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn try_get<T: FromSql>(&self, column: usize) -> Result<T, String> {
+        self.row.get(column).map_err(|e| e.to_string())
     }
 
     /// A number that isn't negative.

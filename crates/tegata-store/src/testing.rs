@@ -121,7 +121,7 @@ fn attacks_on(connection: &Connection) -> Vec<Attack> {
     attacks.extend([
         attack("CREATE TABLE extra (x INTEGER) STRICT", "extra"),
         attack("CREATE VIEW extra AS SELECT 1", "extra"),
-        attack(&newer, "version"),
+        attack(&newer, "this program knows"),
         attack("PRAGMA application_id = 77", ""),
         attack("PRAGMA user_version = 0; PRAGMA application_id = 0", ""),
     ]);

@@ -40,6 +40,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tegata-keystore",
             "tegata-protocol",
             "tegata-party",
+            "tegata-store",
             "tegata-cli",
         ],
     ),
@@ -48,6 +49,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "tegata-keystore",
             "tegata-protocol",
+            "tegata-store",
             "tegata-ledger",
             "tegata-card",
             "tegata-card-service",
@@ -63,6 +65,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "tegata-keystore",
             "tegata-protocol",
+            "tegata-store",
             "tegata-party",
             "tegata-orders",
             "tegata-cli",

@@ -5,43 +5,16 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tegata_protocol::{Digest, PartyNumber, Time, order::OrderId};
+use tegata_store::{Connection, Database, Row, params};
 
-const TABLES: &str = "
-CREATE TABLE IF NOT EXISTS card (
-    shop INTEGER NOT NULL,
-    order_id BLOB NOT NULL,
-    sealed BLOB NOT NULL,
-    reference TEXT NOT NULL UNIQUE,
-    last_four TEXT NOT NULL,
-    received INTEGER NOT NULL,
-    PRIMARY KEY (shop, order_id)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS secret (
-    reference TEXT PRIMARY KEY NOT NULL,
-    card BLOB NOT NULL
-) STRICT;
-PRAGMA user_version = 1;
-";
+pub use tegata_store::StoreError;
 
-/// The newest schema that this program knows.
-const SCHEMA: i64 = 1;
+/// Deleted cards must not lie about in free pages.
+static DATABASE: Database =
+    Database::new("the cards' database", &[&[include_str!("schema.sql")]]).overwriting();
+
 const COLUMNS: &str = "shop, order_id, sealed, reference, last_four, received";
-
-/// Why the cards' database failed.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// SQLite said so.
-    #[error("the cards' database failed")]
-    Database(#[from] rusqlite::Error),
-    /// A row holds what can't be there.
-    #[error("damaged: table card holds an unreadable row; restore a backup")]
-    Damaged,
-    /// A newer program has written it.
-    #[error("{0} was written by a newer program; use that one")]
-    Newer(String),
-}
 
 /// A card as people may see it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,18 +39,7 @@ pub(super) struct Store(Mutex<Connection>);
 impl Store {
     /// Opens or makes `credit.sqlite` in `dir`.
     pub(super) fn open(dir: &Path) -> Result<Self, StoreError> {
-        let path = dir.join("credit.sqlite");
-        let connection = Connection::open(&path)?;
-        connection.busy_timeout(std::time::Duration::from_secs(10))?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        // Deleted cards must not lie about in free pages.
-        connection.pragma_update(None, "secure_delete", true)?;
-        let found: i64 = connection.query_row("PRAGMA user_version", [], |r| r.get(0))?;
-        if found > SCHEMA {
-            return Err(StoreError::Newer(path.display().to_string()));
-        }
-        connection.execute_batch(TABLES)?;
+        let connection = DATABASE.open(&dir.join("credit.sqlite"))?;
         Ok(Self(Mutex::new(connection)))
     }
 
@@ -96,98 +58,119 @@ impl Store {
 
     /// Keeps a card, unless its order has one; gives the one that is kept.
     pub(super) fn keep(&self, card: &KeptCard, secret: &[u8]) -> Result<KeptCard, StoreError> {
-        let mut connection = self.connection();
-        let transaction = connection.transaction()?;
-        let added = transaction.execute(
-            "INSERT INTO card (shop, order_id, sealed, reference, last_four, received) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (shop, order_id) DO NOTHING",
-            params![
+        self.connection().write(|cards| {
+            let insert = "INSERT INTO card \
+                 (shop, order_id, sealed, reference, last_four, received) \
+                 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (shop, order_id) DO NOTHING";
+            let values = params![
                 integer(card.shop.wire()),
                 card.order.as_bytes(),
                 card.sealed.as_bytes(),
                 card.reference,
                 card.last_four,
                 integer(card.received.secs())
-            ],
-        )?;
-        if added > 0 {
-            let insert = "INSERT INTO secret (reference, card) VALUES ($1, $2)";
-            transaction.execute(insert, params![card.reference, secret])?;
-        }
-        let kept = find(&transaction, card.shop, card.order)?.ok_or(StoreError::Damaged)?;
-        transaction.commit()?;
-        Ok(kept)
+            ];
+            if cards.write_at_most_one(insert, values)? {
+                let insert = "INSERT INTO secret (reference, card) VALUES ($1, $2)";
+                cards.write_one(insert, params![card.reference, secret])?;
+            }
+            find(cards, card.shop, card.order)?.ok_or_else(damaged)
+        })
     }
 
     /// What is encrypted of a card that is kept.
     pub(super) fn secret(&self, reference: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let query = "SELECT card FROM secret WHERE reference = $1";
-        let found = self
-            .connection()
-            .query_row(query, [reference], |r| r.get(0));
-        Ok(found.optional()?)
+        self.connection().find(query, [reference], |row| row.get(0))
     }
 
     /// The cards that are kept, the latest last.
     pub(super) fn all(&self) -> Result<Vec<KeptCard>, StoreError> {
-        let connection = self.connection();
         let query = format!("SELECT {COLUMNS} FROM card WHERE last_four <> '' ORDER BY received");
-        let mut query = connection.prepare(&query)?;
-        let rows = query.query_map([], read)?;
-        rows.map(|row| row?.ok_or(StoreError::Damaged)).collect()
+        self.connection().list(&query, [], read)
     }
 
     /// Deletes what came before a moment, from the write-ahead log too.
     pub(super) fn delete_before(&self, until: Time) -> Result<usize, StoreError> {
         let mut connection = self.connection();
         let until = integer(until.secs());
-        let transaction = connection.transaction()?;
-        transaction.execute(
-            "DELETE FROM secret WHERE reference IN \
-             (SELECT reference FROM card WHERE received < $1)",
-            [until],
-        )?;
-        let forget = "UPDATE card SET last_four = '' WHERE received < $1 AND last_four <> ''";
-        let deleted = transaction.execute(forget, [until])?;
-        transaction.commit()?;
+        let deleted = connection.write(|cards| {
+            let delete = "DELETE FROM secret WHERE reference IN \
+                 (SELECT reference FROM card WHERE received < $1)";
+            cards.write_any(delete, [until])?;
+            let forget = "UPDATE card SET last_four = '' WHERE received < $1 AND last_four <> ''";
+            cards.write_any(forget, [until])
+        })?;
         if deleted > 0 {
-            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            connection.empty_log()?;
         }
         Ok(deleted)
     }
 }
 
 fn find(
-    connection: &Connection,
+    cards: &Connection,
     shop: PartyNumber,
     order: OrderId,
 ) -> Result<Option<KeptCard>, StoreError> {
     let query = format!("SELECT {COLUMNS} FROM card WHERE shop = $1 AND order_id = $2");
     let of = params![integer(shop.wire()), order.as_bytes()];
-    let row = connection.query_row(&query, of, read).optional()?;
-    row.map(|card| card.ok_or(StoreError::Damaged)).transpose()
+    cards.find(&query, of, read)
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Option<KeptCard>> {
-    let (shop, received): (i64, i64) = (row.get(0)?, row.get(5)?);
-    let (order, sealed): (Vec<u8>, Vec<u8>) = (row.get(1)?, row.get(2)?);
-    let (reference, last_four) = (row.get(3)?, row.get(4)?);
-    let shop = PartyNumber::from_wire(shop.unsigned_abs()).ok();
-    let (order, sealed) = (OrderId::from_slice(&order), Digest::from_slice(&sealed));
-    Ok(shop
-        .zip(order)
-        .zip(sealed)
-        .map(|((shop, order), sealed)| KeptCard {
-            shop,
-            order,
-            sealed,
-            reference,
-            last_four,
-            received: Time::from_secs(received.unsigned_abs()),
-        }))
+fn read(row: &Row<'_>) -> Result<KeptCard, StoreError> {
+    let shop = PartyNumber::from_wire(row.number(0)?);
+    Ok(KeptCard {
+        shop: shop.map_err(|_e| damaged())?,
+        order: OrderId::from_bytes(row.get(1)?),
+        sealed: Digest::from_bytes(row.get(2)?),
+        reference: row.get(3)?,
+        last_four: row.get(4)?,
+        received: Time::from_secs(row.number(5)?),
+    })
+}
+
+fn damaged() -> StoreError {
+    DATABASE.damaged("table card holds an unreadable row")
 }
 
 /// SQLite's integers are signed; all of ours are far below the limit.
 fn integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use tegata_store::testing::{foreign_parts_are_noticed_while_open, foreign_parts_are_refused};
+
+    use super::*;
+
+    #[test]
+    fn every_foreign_part_is_refused() {
+        foreign_parts_are_refused("credit.sqlite", |folder| {
+            Store::open(folder)?;
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn what_is_added_while_it_is_open_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let file = folder.path().join("credit.sqlite");
+        foreign_parts_are_noticed_while_open(&file, |n| {
+            let mut order = [0; 16];
+            order[..4].copy_from_slice(&n.to_be_bytes());
+            let card = KeptCard {
+                shop: PartyNumber::new(tegata_protocol::Role::Shop, 1).unwrap(),
+                order: OrderId::from_bytes(order),
+                sealed: Digest::of(b"sealed"),
+                reference: format!("card-{n}"),
+                last_four: "1234".to_owned(),
+                received: Time::from_secs(u64::from(n)),
+            };
+            store.keep(&card, b"secret")?;
+            Ok(())
+        });
+    }
 }

@@ -11,6 +11,7 @@ mod battery;
 mod cards;
 mod committer;
 mod faults;
+mod foreign;
 mod kill;
 mod naive;
 mod properties;

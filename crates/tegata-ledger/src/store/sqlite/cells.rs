@@ -1,10 +1,10 @@
 //! Reading a row's columns one after the other, strictly: what can't be there is damage, named.
 
-use rusqlite::{Row, types::FromSql, types::ValueRef};
 use tegata_protocol::{
     Amount, CardNumber, Currency, Digest, MessageId, PartyNumber, PaymentId, Time,
     TransactionNumber,
 };
+use tegata_store::{FromSql, Row, ValueRef};
 
 use crate::{Position, store::StoreError};
 
@@ -32,18 +32,15 @@ impl<'r, 's> Cells<'r, 's> {
     }
 
     fn take<T: FromSql>(&mut self) -> Result<T, StoreError> {
-        let value = self
-            .row
-            .get(self.next)
-            .map_err(|e| self.damaged(&e.to_string()));
+        let value = self.row.try_get(self.next);
         self.next = self.next.saturating_add(1);
-        value
+        value.map_err(|why| self.damaged(&why))
     }
 
     /// The column that was taken last isn't what it must be.
     pub(super) fn damaged(&self, what: &str) -> StoreError {
         let column = self.next.saturating_sub(1);
-        let column = self.row.as_ref().column_name(column).unwrap_or("?");
+        let column = self.row.name(column);
         StoreError::Damaged {
             table: self.table.name,
             row: self.row_name(),
@@ -53,7 +50,7 @@ impl<'r, 's> Cells<'r, 's> {
 
     /// The row's key, in words.
     pub(super) fn row_name(&self) -> String {
-        let key = |i| self.row.get_ref(i).map_or_else(|e| e.to_string(), shown);
+        let key = |i| self.row.value(i).map_or_else(|e| e.to_string(), shown);
         (0..self.table.keys).map(key).collect::<Vec<_>>().join(" ")
     }
 

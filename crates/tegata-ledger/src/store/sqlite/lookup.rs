@@ -1,7 +1,7 @@
 //! Looking one thing up by its key: for readers, and for the committer's recall.
 
-use rusqlite::{Connection, Params, params};
 use tegata_protocol::{CardNumber, Digest, PartyNumber, PaymentId};
+use tegata_store::{Connection, Params, params};
 
 use super::{
     cells::{Cells, Table, integer, position_number},
@@ -16,9 +16,9 @@ use crate::{
 pub(super) const RECORD_AT: &str = concat!(
     "SELECT ",
     rows::record_columns!(),
-    " FROM record WHERE position = ?1"
+    " FROM record WHERE position = $1"
 );
-pub(super) const REPLY_AT: &str = "SELECT position, bytes FROM reply WHERE position = ?1";
+pub(super) const REPLY_AT: &str = "SELECT position, bytes FROM reply WHERE position = $1";
 
 /// Every row of a query, read.
 pub(super) fn list<T>(
@@ -28,14 +28,11 @@ pub(super) fn list<T>(
     values: impl Params,
     mut read: impl FnMut(&mut Cells<'_, '_>) -> Result<T, StoreError>,
 ) -> Result<Vec<T>, StoreError> {
-    let doing = failed("read the book");
-    let mut statement = connection.prepare_cached(sql).map_err(&doing)?;
-    let mut rows = statement.query(values).map_err(&doing)?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next().map_err(&doing)? {
-        found.push(read(&mut Cells::new(table, row))?);
-    }
-    Ok(found)
+    let found = connection.list(sql, values, |row| Ok(read(&mut Cells::new(table, row))));
+    found
+        .map_err(failed("read the book"))?
+        .into_iter()
+        .collect()
 }
 
 /// The first row of a query, read.
@@ -46,13 +43,10 @@ pub(super) fn find<T>(
     values: impl Params,
     read: impl FnOnce(&mut Cells<'_, '_>) -> Result<T, StoreError>,
 ) -> Result<Option<T>, StoreError> {
-    let doing = failed("look something up in the book");
-    let mut statement = connection.prepare_cached(sql).map_err(&doing)?;
-    let mut rows = statement.query(values).map_err(&doing)?;
-    match rows.next().map_err(&doing)? {
-        Some(row) => read(&mut Cells::new(table, row)).map(Some),
-        None => Ok(None),
-    }
+    let found = connection.find(sql, values, |row| Ok(read(&mut Cells::new(table, row))));
+    found
+        .map_err(failed("look something up in the book"))?
+        .transpose()
 }
 
 pub(super) fn known_message(
@@ -60,7 +54,7 @@ pub(super) fn known_message(
     key: &MessageKey,
 ) -> Result<Option<KnownMessage>, StoreError> {
     let sql = "SELECT party, message, digest, position FROM message_id \
-               WHERE party = ?1 AND message = ?2";
+               WHERE party = $1 AND message = $2";
     let party = integer(key.party.wire(), "a party's number")?;
     let values = params![party, key.id.as_bytes()];
     find(connection, sql, rows::MESSAGE, values, rows::known_message)
@@ -73,7 +67,7 @@ pub(super) fn account(
     let sql = concat!(
         "SELECT ",
         rows::account_columns!(),
-        " FROM account WHERE kind = ?1 AND owner = ?2 AND part = ?3 AND currency = ?4"
+        " FROM account WHERE kind = $1 AND owner = $2 AND part = $3 AND currency = $4"
     );
     let values = account_key(id)?;
     let found = find(connection, sql, rows::ACCOUNT, values, rows::account)?;
@@ -92,7 +86,7 @@ pub(super) fn hold(
     let sql = concat!(
         "SELECT ",
         rows::hold_columns!(),
-        " FROM hold WHERE payment = ?1"
+        " FROM hold WHERE payment = $1"
     );
     let key = payment.digest();
     find(connection, sql, rows::HOLD, [key.as_bytes()], rows::hold)
@@ -102,7 +96,7 @@ pub(super) fn bill(connection: &Connection, key: &BillKey) -> Result<Option<Bill
     let sql = concat!(
         "SELECT ",
         rows::bill_columns!(),
-        " FROM bill WHERE shop = ?1 AND txn = ?2"
+        " FROM bill WHERE shop = $1 AND txn = $2"
     );
     let found = find(connection, sql, rows::BILL, bill_key(key)?, rows::bill)?;
     Ok(found.map(|(_, bill)| bill))
@@ -117,7 +111,7 @@ pub(super) fn party(
     connection: &Connection,
     party: PartyNumber,
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    let sql = "SELECT party, record FROM party WHERE party = ?1";
+    let sql = "SELECT party, record FROM party WHERE party = $1";
     let values = [integer(party.wire(), "a party's number")?];
     find(connection, sql, rows::PARTY, values, |c| {
         c.party()?;
@@ -132,7 +126,7 @@ pub(super) fn funding(
     let sql = concat!(
         "SELECT ",
         rows::funding_columns!(),
-        " FROM funding_reference WHERE reference = ?1"
+        " FROM funding_reference WHERE reference = $1"
     );
     let found = find(connection, sql, rows::FUNDING, [reference], rows::funding)?;
     Ok(found.map(|(_, funding)| funding))
@@ -145,7 +139,7 @@ pub(super) fn statement(
     let sql = concat!(
         "SELECT ",
         rows::statement_columns!(),
-        " FROM statement WHERE account = ?1 AND id = ?2"
+        " FROM statement WHERE account = $1 AND id = $2"
     );
     let values = [key.account.as_str(), key.id.as_str()];
     let found = find(connection, sql, rows::STATEMENT, values, rows::statement)?;
@@ -159,7 +153,7 @@ pub(super) fn card(
     let sql = concat!(
         "SELECT ",
         rows::card_columns!(),
-        " FROM card WHERE number = ?1"
+        " FROM card WHERE number = $1"
     );
     let found = find(connection, sql, rows::CARD, [number.as_bytes()], rows::card)?;
     Ok(found.map(|(_, card)| card))
@@ -173,7 +167,7 @@ pub(super) fn receipts(
     let sql = concat!(
         "SELECT ",
         rows::receipt_columns!(),
-        " FROM card_receipt WHERE card = ?1 AND counter = ?2"
+        " FROM card_receipt WHERE card = $1 AND counter = $2"
     );
     let values = params![card.as_bytes(), counter];
     let found = find(connection, sql, rows::RECEIPT, values, rows::receipts)?;
@@ -185,7 +179,7 @@ pub(super) fn last_outbox_number(
     connection: &Connection,
     party: PartyNumber,
 ) -> Result<u64, StoreError> {
-    let sql = "SELECT number FROM outbox WHERE party = ?1 ORDER BY number DESC LIMIT 1";
+    let sql = "SELECT number FROM outbox WHERE party = $1 ORDER BY number DESC LIMIT 1";
     let values = [integer(party.wire(), "a party's number")?];
     let last = find(connection, sql, rows::OUTBOX, values, |c| c.number())?;
     Ok(last.unwrap_or(0))
@@ -196,7 +190,7 @@ pub(super) fn tip(connection: &Connection, committer: u16) -> Result<Option<Tip>
     let sql = concat!(
         "SELECT ",
         rows::record_columns!(),
-        " FROM record WHERE position BETWEEN ?1 AND ?2 ORDER BY position DESC LIMIT 1"
+        " FROM record WHERE position BETWEEN $1 AND $2 ORDER BY position DESC LIMIT 1"
     );
     let values = [
         position_number(Position::new(committer, 0))?,

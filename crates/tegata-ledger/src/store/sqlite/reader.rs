@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use rusqlite::{Connection, Params, params};
 use tegata_protocol::{CardNumber, PartyNumber, PaymentId, Time};
+use tegata_store::{Connection, Params, params};
 
 use super::{
     cells::{integer, position_number},
@@ -57,7 +57,7 @@ impl SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::leg_columns!(),
-            " FROM leg WHERE position = ?1 ORDER BY idx"
+            " FROM leg WHERE position = $1 ORDER BY idx"
         );
         let values = [position_number(position)?];
         list(&self.connection, sql, rows::LEG, values, rows::leg)
@@ -67,7 +67,7 @@ impl SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::outbox_columns!(),
-            " FROM outbox WHERE position = ?1 ORDER BY idx"
+            " FROM outbox WHERE position = $1 ORDER BY idx"
         );
         let values = [position_number(position)?];
         list(&self.connection, sql, rows::OUTBOX, values, rows::outbox)
@@ -85,19 +85,11 @@ impl SqliteReader {
 
 impl Reader for SqliteReader {
     fn freeze(&mut self) -> Result<(), StoreError> {
-        // A deferred transaction sees one state of the file from its first read on.
-        self.connection
-            .execute_batch("BEGIN; SELECT count(*) FROM record WHERE position < 0;")
-            .map_err(failed("begin reading"))
+        self.connection.freeze().map_err(failed("begin reading"))
     }
 
     fn thaw(&mut self) -> Result<(), StoreError> {
-        if self.connection.is_autocommit() {
-            return Ok(());
-        }
-        self.connection
-            .execute_batch("ROLLBACK")
-            .map_err(failed("end reading"))
+        self.connection.thaw().map_err(failed("end reading"))
     }
 
     fn tips(&mut self) -> Result<Vec<Tip>, StoreError> {
@@ -106,7 +98,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::record_columns!(),
-            " FROM record WHERE position < ?1 ORDER BY position DESC LIMIT 1"
+            " FROM record WHERE position < $1 ORDER BY position DESC LIMIT 1"
         );
         while let Some((record, hash)) =
             find(&self.connection, sql, rows::RECORD, [before], rows::record)?
@@ -158,7 +150,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::outbox_columns!(),
-            " FROM outbox WHERE party = ?1 AND number > ?2 ORDER BY number LIMIT ?3"
+            " FROM outbox WHERE party = $1 AND number > $2 ORDER BY number LIMIT $3"
         );
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         let values = params![integer(party.wire(), "a party's number")?, after, limit];
@@ -179,8 +171,8 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::account_columns!(),
-            " FROM account WHERE (kind, owner, part, currency) > (?1, ?2, ?3, ?4) \
-             ORDER BY kind, owner, part, currency LIMIT ?5"
+            " FROM account WHERE (kind, owner, part, currency) > ($1, $2, $3, $4) \
+             ORDER BY kind, owner, part, currency LIMIT $5"
         );
         let (kind, owner, part, currency) = match after {
             Some(id) => {
@@ -201,7 +193,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::hold_columns!(),
-            " FROM hold WHERE payment > ?1 ORDER BY payment LIMIT ?2"
+            " FROM hold WHERE payment > $1 ORDER BY payment LIMIT $2"
         );
         let after = after.map(PaymentId::digest);
         let after = after.as_ref().map_or(&[][..], |d| d.as_bytes());
@@ -212,8 +204,8 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::hold_columns!(),
-            " FROM hold WHERE state IN (0, 4) AND payer_kind = ?1 AND payer_owner = ?2 \
-             AND payer_part = ?3 AND currency = ?4 ORDER BY expires, payment"
+            " FROM hold WHERE state IN (0, 4) AND payer_kind = $1 AND payer_owner = $2 \
+             AND payer_part = $3 AND currency = $4 ORDER BY expires, payment"
         );
         self.holds_where(sql, lookup::account_key(payer)?)
     }
@@ -222,7 +214,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::hold_columns!(),
-            " FROM hold WHERE state IN (0, 4) AND expires <= ?1 ORDER BY expires, payment LIMIT ?2"
+            " FROM hold WHERE state IN (0, 4) AND expires <= $1 ORDER BY expires, payment LIMIT $2"
         );
         let now = i64::try_from(now.secs()).unwrap_or(i64::MAX);
         self.holds_where(sql, params![now, limit])
@@ -240,7 +232,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::bill_columns!(),
-            " FROM bill WHERE (shop, txn) > (?1, ?2) ORDER BY shop, txn LIMIT ?3"
+            " FROM bill WHERE (shop, txn) > ($1, $2) ORDER BY shop, txn LIMIT $3"
         );
         let (shop, txn) = match after {
             Some(key) => lookup::bill_key(key)?,
@@ -259,7 +251,7 @@ impl Reader for SqliteReader {
         after: Option<PartyNumber>,
         limit: u32,
     ) -> Result<Vec<(PartyNumber, Vec<u8>)>, StoreError> {
-        let sql = "SELECT party, record FROM party WHERE party > ?1 ORDER BY party LIMIT ?2";
+        let sql = "SELECT party, record FROM party WHERE party > $1 ORDER BY party LIMIT $2";
         let after = match after {
             Some(party) => integer(party.wire(), "a party's number")?,
             None => i64::MIN,
@@ -285,7 +277,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::funding_columns!(),
-            " FROM funding_reference WHERE ?1 = 1 OR reference > ?2 ORDER BY reference LIMIT ?3"
+            " FROM funding_reference WHERE $1 = 1 OR reference > $2 ORDER BY reference LIMIT $3"
         );
         let values = params![after.is_none(), after.unwrap_or_default(), limit];
         list(&self.connection, sql, rows::FUNDING, values, rows::funding)
@@ -299,8 +291,8 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::statement_columns!(),
-            " FROM statement WHERE ?1 = 1 OR (account, id) > (?2, ?3) \
-             ORDER BY account, id LIMIT ?4"
+            " FROM statement WHERE $1 = 1 OR (account, id) > ($2, $3) \
+             ORDER BY account, id LIMIT $4"
         );
         let (account, id) = after.map_or(("", ""), |k| (k.account.as_str(), k.id.as_str()));
         let values = params![after.is_none(), account, id, limit];
@@ -325,7 +317,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::card_columns!(),
-            " FROM card WHERE number > ?1 ORDER BY number LIMIT ?2"
+            " FROM card WHERE number > $1 ORDER BY number LIMIT $2"
         );
         let after = after.map_or(&[][..], |number| number.as_bytes());
         let values = params![after, limit];
@@ -336,7 +328,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::card_columns!(),
-            " FROM card WHERE holder = ?1 ORDER BY idx"
+            " FROM card WHERE holder = $1 ORDER BY idx"
         );
         let values = [integer(holder.wire(), "a party's number")?];
         list(&self.connection, sql, rows::CARD, values, rows::card)
@@ -350,7 +342,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::receipt_columns!(),
-            " FROM card_receipt WHERE (card, counter) > (?1, ?2) ORDER BY card, counter LIMIT ?3"
+            " FROM card_receipt WHERE (card, counter) > ($1, $2) ORDER BY card, counter LIMIT $3"
         );
         let (card, counter) = after.map_or((&[][..], 0), |(card, n)| (card.as_bytes(), *n));
         let values = params![card, counter, limit];
@@ -361,7 +353,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::entry_columns!(),
-            " FROM statement_entry WHERE account = ?1 AND id = ?2 ORDER BY idx"
+            " FROM statement_entry WHERE account = $1 AND id = $2 ORDER BY idx"
         );
         let values = [statement.account.as_str(), statement.id.as_str()];
         list(&self.connection, sql, rows::ENTRY, values, |c| {
@@ -373,7 +365,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::entry_columns!(),
-            " FROM statement_entry WHERE party = 0 ORDER BY account, id, idx LIMIT ?1"
+            " FROM statement_entry WHERE party = 0 ORDER BY account, id, idx LIMIT $1"
         );
         let entries = list(&self.connection, sql, rows::ENTRY, [limit], rows::entry)?;
         let with_time = |(key, entry): (StatementKey, _)| {
@@ -391,7 +383,7 @@ impl Reader for SqliteReader {
         let sql = concat!(
             "SELECT ",
             rows::record_columns!(),
-            " FROM record WHERE position >= ?1 ORDER BY position LIMIT ?2"
+            " FROM record WHERE position >= $1 ORDER BY position LIMIT $2"
         );
         let values = params![position_number(from)?, limit];
         let found = list(&self.connection, sql, rows::RECORD, values, rows::record)?;
@@ -401,7 +393,7 @@ impl Reader for SqliteReader {
             record.legs = in_order("leg", position, self.legs(position)?, &mut misplaced);
             let outbox = self.outbox(position)?;
             let sql = "SELECT position, bytes, attached, attachment FROM evidence \
-                       WHERE position = ?1";
+                       WHERE position = $1";
             let values = [position_number(position)?];
             let evidence = find(&self.connection, sql, rows::EVIDENCE, values, |c| {
                 rows::evidence(c, record.signer)
@@ -438,7 +430,7 @@ impl Reader for SqliteReader {
             } else {
                 "SELECT 1 FROM record r WHERE r.position = t.position"
             };
-            let sql = format!("SELECT {key} FROM {name} t WHERE NOT EXISTS ({belongs}) LIMIT ?1");
+            let sql = format!("SELECT {key} FROM {name} t WHERE NOT EXISTS ({belongs}) LIMIT $1");
             let found = list(&self.connection, &sql, table, [limit], |c| Ok(c.row_name()))?;
             orphans.extend(found.into_iter().map(|row| (name, row)));
         }
@@ -448,7 +440,7 @@ impl Reader for SqliteReader {
     fn counts(&mut self, from: Time, until: Time) -> Result<Vec<DayCount>, StoreError> {
         let sql = "SELECT time / 86400 * 86400 AS day, kind, \
                    sum(accepted), sum(1 - accepted) \
-                   FROM record WHERE time >= ?1 AND time < ?2 GROUP BY day, kind ORDER BY day, kind";
+                   FROM record WHERE time >= $1 AND time < $2 GROUP BY day, kind ORDER BY day, kind";
         let seconds = |t: Time| i64::try_from(t.secs()).unwrap_or(i64::MAX);
         let values = params![seconds(from), seconds(until)];
         list(&self.connection, sql, rows::RECORD, values, |c| {

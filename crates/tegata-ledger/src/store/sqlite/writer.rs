@@ -2,8 +2,8 @@
 
 use std::{collections::HashMap, fmt};
 
-use rusqlite::{Connection, Params, params};
 use tegata_protocol::{CardNumber, Digest, PartyNumber};
+use tegata_store::{Connection, Params, params};
 
 use super::{
     cells::{Cells, Table, integer, position_number},
@@ -18,8 +18,6 @@ use crate::{
 pub(super) struct SqliteWriter {
     connection: Connection,
     committer: u16,
-    /// Is a transaction open?
-    open: bool,
     /// The last number given to each party's outbox items, as far as this batch needed it.
     numbers: HashMap<PartyNumber, u64>,
 }
@@ -37,32 +35,23 @@ impl SqliteWriter {
         Self {
             connection,
             committer,
-            open: false,
             numbers: HashMap::new(),
         }
     }
 
     fn begin(&mut self) -> Result<(), StoreError> {
-        if !self.open {
-            self.run("BEGIN IMMEDIATE", "begin a batch", [])?;
-            self.open = true;
+        if !self.connection.is_writing() {
+            self.connection.begin().map_err(failed("begin a batch"))?;
             // Another committer may have written to the same outboxes since.
             self.numbers.clear();
         }
         Ok(())
     }
 
-    /// Runs one statement, prepared once and kept.
-    fn run(
-        &self,
-        sql: &str,
-        doing: &'static str,
-        values: impl Params,
-    ) -> Result<usize, StoreError> {
-        self.connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.execute(values))
-            .map_err(failed(doing))
+    /// Runs one statement, which must change one row.
+    fn run(&self, sql: &str, doing: &'static str, values: impl Params) -> Result<(), StoreError> {
+        let done = self.connection.write_one(sql, values);
+        done.map_err(failed(doing))
     }
 
     /// The row of a key, read.
@@ -141,7 +130,7 @@ impl SqliteWriter {
             let attachment = evidence.attachment.as_deref();
             self.run(
                 "INSERT INTO evidence (position, bytes, attached, attachment) \
-                 VALUES (?1, ?2, ?3, ?4)",
+                 VALUES ($1, $2, $3, $4)",
                 "write evidence",
                 params![
                     position,
@@ -152,7 +141,7 @@ impl SqliteWriter {
             )?;
         }
         self.run(
-            "INSERT INTO reply (position, bytes) VALUES (?1, ?2)",
+            "INSERT INTO reply (position, bytes) VALUES ($1, $2)",
             "write a reply",
             params![position, entry.reply],
         )?;
@@ -183,7 +172,7 @@ impl SqliteWriter {
             concat!(
                 "INSERT INTO record (",
                 rows::record_columns!(),
-                ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
             ),
             "write a record",
             params![
@@ -205,7 +194,7 @@ impl SqliteWriter {
             ],
         )?;
         self.run(
-            "INSERT INTO message_id (party, message, digest, position) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO message_id (party, message, digest, position) VALUES ($1, $2, $3, $4)",
             "write a message's id",
             params![
                 party,
@@ -213,8 +202,7 @@ impl SqliteWriter {
                 record.evidence.as_bytes(),
                 position
             ],
-        )?;
-        Ok(())
+        )
     }
 
     fn write_leg(&self, position: i64, index: i64, leg: &Leg) -> Result<(), StoreError> {
@@ -222,7 +210,7 @@ impl SqliteWriter {
             concat!(
                 "INSERT INTO leg (",
                 rows::leg_columns!(),
-                ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
             ),
             "write a leg",
             params![
@@ -238,8 +226,7 @@ impl SqliteWriter {
                 leg.balance,
                 leg.held_after,
             ],
-        )?;
-        Ok(())
+        )
     }
 
     fn write_account(
@@ -248,41 +235,33 @@ impl SqliteWriter {
         account: &Account,
         stored: bool,
     ) -> Result<(), StoreError> {
+        let (kind, owner, part, currency) = lookup::account_key(id)?;
+        let sequence = integer(account.sequence, "an account's sequence")?;
         let sql = if stored {
-            "UPDATE account SET balance = ?5, held = ?6, sequence = ?7 \
-             WHERE kind = ?1 AND owner = ?2 AND part = ?3 AND currency = ?4"
+            "UPDATE account SET balance = $1, held = $2, sequence = $3 \
+             WHERE kind = $4 AND owner = $5 AND part = $6 AND currency = $7"
         } else {
-            concat!(
-                "INSERT INTO account (",
-                rows::account_columns!(),
-                ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
-            )
+            "INSERT INTO account (balance, held, sequence, kind, owner, part, currency) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)"
         };
-        let values = (
-            id.kind.number(),
-            integer(id.owner, "an account's owner")?,
-            id.part,
-            id.currency.code(),
-            account.balance,
-            account.held,
-            integer(account.sequence, "an account's sequence")?,
-        );
-        one(self.run(sql, "write an account", values)?)
+        let (balance, held) = (account.balance, account.held);
+        let values = params![balance, held, sequence, kind, owner, part, currency];
+        self.run(sql, "write an account", values)
     }
 
     fn write_hold(&self, hold: &Hold, stored: bool) -> Result<(), StoreError> {
         let (state, captured) = rows::hold_state_columns(&hold.state);
         let captured = integer(captured, "an amount")?;
         if stored {
-            let sql = "UPDATE hold SET state = ?2, captured = ?3 WHERE payment = ?1";
+            let sql = "UPDATE hold SET state = $1, captured = $2 WHERE payment = $3";
             let payment = hold.payment.digest();
-            let values = params![payment.as_bytes(), state, captured];
-            return one(self.run(sql, "write a hold", values)?);
+            let values = params![state, captured, payment.as_bytes()];
+            return self.run(sql, "write a hold", values);
         }
         let sql = concat!(
             "INSERT INTO hold (",
             rows::hold_columns!(),
-            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
         );
         let (payment, currency) = (hold.payment.digest(), hold.amount.currency());
         let values = params![
@@ -302,29 +281,20 @@ impl SqliteWriter {
             state,
             captured,
         ];
-        one(self.run(sql, "write a hold", values)?)
+        self.run(sql, "write a hold", values)
     }
 
     fn write_bill(&self, key: &BillKey, bill: &Bill, stored: bool) -> Result<(), StoreError> {
-        let sql = if stored {
-            "UPDATE bill SET digest = ?3, state = ?4, payment = ?5 WHERE shop = ?1 AND txn = ?2"
-        } else {
-            concat!(
-                "INSERT INTO bill (",
-                rows::bill_columns!(),
-                ") VALUES (?1, ?2, ?3, ?4, ?5)"
-            )
-        };
+        let (shop, txn) = lookup::bill_key(key)?;
         let (state, payment) = rows::bill_state_columns(&bill.state);
         let payment = payment.as_ref().map_or(&[][..], |d| d.as_bytes());
-        let values = params![
-            integer(key.shop.wire(), "a party's number")?,
-            integer(key.transaction.wire(), "a transaction")?,
-            bill.digest.as_bytes(),
-            state,
-            payment,
-        ];
-        one(self.run(sql, "write a bill", values)?)
+        let sql = if stored {
+            "UPDATE bill SET digest = $1, state = $2, payment = $3 WHERE shop = $4 AND txn = $5"
+        } else {
+            "INSERT INTO bill (digest, state, payment, shop, txn) VALUES ($1, $2, $3, $4, $5)"
+        };
+        let values = params![bill.digest.as_bytes(), state, payment, shop, txn];
+        self.run(sql, "write a bill", values)
     }
 
     fn write_party(
@@ -333,13 +303,13 @@ impl SqliteWriter {
         record: &[u8],
         stored: bool,
     ) -> Result<(), StoreError> {
-        let sql = if stored {
-            "UPDATE party SET record = ?2 WHERE party = ?1"
-        } else {
-            "INSERT INTO party (party, record) VALUES (?1, ?2)"
-        };
         let party = integer(party.wire(), "a party's number")?;
-        one(self.run(sql, "write a party", params![party, record])?)
+        let sql = if stored {
+            "UPDATE party SET record = $1 WHERE party = $2"
+        } else {
+            "INSERT INTO party (record, party) VALUES ($1, $2)"
+        };
+        self.run(sql, "write a party", params![record, party])
     }
 
     fn write_funding(
@@ -348,16 +318,15 @@ impl SqliteWriter {
         funding: &Funding,
         stored: bool,
     ) -> Result<(), StoreError> {
+        // Both take the columns in one order, the reference last.
         let sql = if stored {
-            "UPDATE funding_reference SET party = ?2, announced = ?3, amount = ?4, currency = ?5, \
-             expires = ?6, used = ?7, used_account = ?8, used_id = ?9, used_idx = ?10 \
-             WHERE reference = ?1"
+            "UPDATE funding_reference SET party = $1, announced = $2, amount = $3, currency = $4, \
+             expires = $5, used = $6, used_account = $7, used_id = $8, used_idx = $9 \
+             WHERE reference = $10"
         } else {
-            concat!(
-                "INSERT INTO funding_reference (",
-                rows::funding_columns!(),
-                ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
-            )
+            "INSERT INTO funding_reference (party, announced, amount, currency, expires, used, \
+             used_account, used_id, used_idx, reference) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
         };
         let (account, id, index) = match &funding.state {
             FundingState::Open => ("", "", 0),
@@ -367,7 +336,6 @@ impl SqliteWriter {
         };
         let currency = funding.amount.map(|a| a.currency());
         let values = params![
-            reference,
             integer(funding.party.wire(), "a party's number")?,
             funding.amount.is_some(),
             integer(funding.amount.map_or(0, |a| a.minor()), "an amount")?,
@@ -377,15 +345,16 @@ impl SqliteWriter {
             account,
             id,
             index,
+            reference,
         ];
-        one(self.run(sql, "write a funding reference", values)?)
+        self.run(sql, "write a funding reference", values)
     }
 
     fn write_statement(&self, key: &StatementKey, statement: &Statement) -> Result<(), StoreError> {
         let sql = concat!(
             "INSERT INTO statement (",
             rows::statement_columns!(),
-            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
         );
         let values = params![
             key.account,
@@ -397,30 +366,28 @@ impl SqliteWriter {
             integer(statement.total.minor(), "an amount")?,
             integer(statement.imported.secs(), "a time")?,
         ];
-        one(self.run(sql, "write a statement", values)?)
+        self.run(sql, "write a statement", values)
     }
 
     fn write_card(&self, number: &CardNumber, card: &Card, stored: bool) -> Result<(), StoreError> {
+        // Both take the columns in one order, the number last.
         let sql = if stored {
-            "UPDATE card SET holder = ?2, idx = ?3, currency = ?4, state = ?5, counter = ?6, \
-             balance = ?7 WHERE number = ?1"
+            "UPDATE card SET holder = $1, idx = $2, currency = $3, state = $4, counter = $5, \
+             balance = $6 WHERE number = $7"
         } else {
-            concat!(
-                "INSERT INTO card (",
-                rows::card_columns!(),
-                ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
-            )
+            "INSERT INTO card (holder, idx, currency, state, counter, balance, number) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)"
         };
         let values = params![
-            number.as_bytes(),
             integer(card.holder.wire(), "a party's number")?,
             card.index,
             card.currency.code(),
             card.state.number(),
             card.counter,
             card.balance,
+            number.as_bytes(),
         ];
-        one(self.run(sql, "write a card", values)?)
+        self.run(sql, "write a card", values)
     }
 
     fn write_receipts(
@@ -430,17 +397,13 @@ impl SqliteWriter {
         stored: bool,
     ) -> Result<(), StoreError> {
         let sql = if stored {
-            "UPDATE card_receipt SET digests = ?3 WHERE card = ?1 AND counter = ?2"
+            "UPDATE card_receipt SET digests = $1 WHERE card = $2 AND counter = $3"
         } else {
-            concat!(
-                "INSERT INTO card_receipt (",
-                rows::receipt_columns!(),
-                ") VALUES (?1, ?2, ?3)"
-            )
+            "INSERT INTO card_receipt (digests, card, counter) VALUES ($1, $2, $3)"
         };
         let digests: Vec<u8> = digests.iter().flat_map(|d| *d.as_bytes()).collect();
-        let values = params![card.as_bytes(), counter, digests];
-        one(self.run(sql, "write a card's receipt", values)?)
+        let values = params![digests, card.as_bytes(), counter];
+        self.run(sql, "write a card's receipt", values)
     }
 
     fn write_statement_entry(
@@ -451,7 +414,7 @@ impl SqliteWriter {
         let sql = concat!(
             "INSERT INTO statement_entry (",
             rows::entry_columns!(),
-            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
         );
         let currency = entry.amount.currency();
         let (party, reason) = match entry.destination {
@@ -469,7 +432,7 @@ impl SqliteWriter {
             integer(party, "a party's number")?,
             reason,
         ];
-        one(self.run(sql, "write a statement's entry", values)?)
+        self.run(sql, "write a statement's entry", values)
     }
 
     fn write_outbox(
@@ -482,7 +445,7 @@ impl SqliteWriter {
         let sql = concat!(
             "INSERT INTO outbox (",
             rows::outbox_columns!(),
-            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+            ") VALUES ($1, $2, $3, $4, $5, $6)"
         );
         let values = params![
             position,
@@ -492,7 +455,7 @@ impl SqliteWriter {
             item.kind,
             item.bytes,
         ];
-        one(self.run(sql, "write an outbox item", values)?)
+        self.run(sql, "write an outbox item", values)
     }
 
     fn next_number(&mut self, party: PartyNumber) -> Result<u64, StoreError> {
@@ -532,25 +495,10 @@ impl Writer for SqliteWriter {
     fn commit(&mut self, entries: &[Entry], book: &Working) -> Result<(), StoreError> {
         self.begin()?;
         self.write(entries, book)?;
-        self.run("COMMIT", "commit a batch", [])?;
-        self.open = false;
-        Ok(())
+        self.connection.commit().map_err(failed("commit a batch"))
     }
 
     fn abandon(&mut self) -> Result<(), StoreError> {
-        self.open = false;
-        if self.connection.is_autocommit() {
-            return Ok(());
-        }
-        self.run("ROLLBACK", "abandon a batch", []).map(|_| ())
-    }
-}
-
-/// A statement that must have changed one row has.
-fn one(rows: usize) -> Result<(), StoreError> {
-    if rows == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::Again)
+        self.connection.abandon().map_err(failed("abandon a batch"))
     }
 }
