@@ -63,7 +63,10 @@ pub fn public(web: Arc<Web>) -> Router {
         .route("/terms", get(terms))
         .route("/programs", get(programs_page))
         .with_state(web.clone())
-        .merge(tegata_pages::order::page_script());
+        .route(
+            tegata_pages::order::PAGE_SCRIPT,
+            get(tegata_pages::order::page_script),
+        );
     let calls = Router::new()
         .route("/v1/message", post(message))
         .route("/v1/certificates", get(certificates))

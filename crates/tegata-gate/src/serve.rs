@@ -7,21 +7,27 @@
 //! - `GET /v1/status` → counters.
 //! - `POST /v1/load` CBOR `[check data, shop's record or null]`: newer check data, while it runs.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::{
     Form, Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, State},
-    http::{HeaderMap, StatusCode, Uri, header},
+    extract::State,
+    http::{HeaderMap, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use tegata_cli::clock;
-use tegata_http::serve::{Hosts, host_guard};
-use tegata_pages::{Language, dress};
+use tegata_http::{
+    CBOR, Cost, HttpError, Listed, Posts, Routes, Uncounted,
+    error::{FOREIGN_FORM, Failed, error_pages},
+    same_origin::SameOrigin,
+    serve::{Hosts, host_guard},
+    work::blocking,
+};
+use tegata_pages::{Language, Page, dress};
 use tegata_party::client::Client;
 use tegata_protocol::{Time, cbor, ticket::CHECK_DATA_LIMIT};
 
@@ -228,21 +234,59 @@ fn note(verdict: &Verdict) {
     }
 }
 
-/// The routes of a door that answers to these host names.
-pub fn router(door: Arc<Door>, hosts: &[String]) -> Router {
-    let routes = Router::new()
-        .route("/", get(show).post(scan))
-        .route("/card", post(tap))
-        .route("/v1/check", post(check))
-        .route("/v1/card", post(card))
-        .route("/v1/status", get(status))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .route(
-            "/v1/load",
-            post(load).layer(DefaultBodyLimit::max(HANDED_LIMIT)),
-        )
-        .with_state(door);
-    host_guard(dress(routes), Hosts::new(hosts))
+/// How browsers reach the gate's page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Transport {
+    /// This server speaks TLS.
+    Tls,
+    /// It doesn't: it stands on this machine, perhaps behind a proxy that does.
+    Plain,
+}
+
+/// What forms of other sites' pages get.
+const FOREIGN: &str = "This was sent from another page, so nothing was checked.\n";
+
+/// The routes of a door that answers to these host names. A form post from another site's page would
+/// spend a ticket without the person at the door; programs beside them may post.
+pub fn router(door: Arc<Door>, hosts: &[String], transport: Transport) -> Router {
+    let own = match transport {
+        Transport::Tls => SameOrigin::secure(FOREIGN),
+        Transport::Plain => SameOrigin::plain_or_proxied(FOREIGN),
+    };
+    let router = routes().into_router(Posts::OwnPages(own.or_a_program()));
+    let drawn = Arc::clone(&door);
+    let draw = move |parts: &Parts, failed| error_page(&drawn, parts, failed);
+    let router = error_pages(router, draw).with_state(door);
+    host_guard(dress(router), Hosts::new(hosts))
+}
+
+/// The routes with what they cost.
+#[must_use]
+pub fn costs() -> Vec<Listed<Infallible>> {
+    routes().list().to_vec()
+}
+
+fn routes() -> Routes<Arc<Door>, Uncounted> {
+    let door = Cost::Free("whoever reaches the gate's page may admit people anyway");
+    let new = || Routes::new(Arc::new(Uncounted));
+    new()
+        .get("/", door, show)
+        .post("/", door, scan)
+        .post("/card", door, tap)
+        .post("/v1/check", door, check)
+        .post("/v1/card", door, card)
+        .get("/v1/status", door, status)
+        .body_limit(BODY_LIMIT)
+        .merge(new().post("/v1/load", door, load).body_limit(HANDED_LIMIT))
+}
+
+/// The person at the door gets a page; programs get the text.
+fn error_page(door: &Door, parts: &Parts, failed: Failed) -> Option<Response> {
+    let pages = failed.word == FOREIGN_FORM && !parts.uri.path().starts_with("/v1/");
+    pages.then(|| {
+        let language = Language::of_request(&parts.uri, &parts.headers);
+        page::foreign_form(door.gate(), language).into_response()
+    })
 }
 
 fn now() -> Time {
@@ -253,76 +297,51 @@ fn now() -> Time {
 async fn apart<T: Send + 'static>(
     door: Arc<Door>,
     work: impl FnOnce(&Door) -> T + Send + 'static,
-) -> Result<T, Response> {
-    let done = tokio::task::spawn_blocking(move || work(&door)).await;
-    done.map_err(|error| {
-        tracing::error!(%error, "a request ended badly");
-        let text = "Something broke here. Nobody was admitted; try again.\n";
-        (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
-    })
+) -> Result<T, HttpError> {
+    let text = "Something broke here. Nobody was admitted; try again.\n";
+    let done = blocking(move || work(&door)).await;
+    done.map_err(|broken| broken.text(text))
 }
 
 async fn show(
     State(door): State<Arc<Door>>,
     language: Language,
     uri: Uri,
-) -> Result<Response, Response> {
-    let page = apart(door, move |door| {
-        page::page(door, language, &uri, Shown::Nothing)
-    })
-    .await?;
-    Ok(page.into_response())
+) -> Result<Page, HttpError> {
+    let page = move |door: &Door| page::page(door, language, &uri, Shown::Nothing);
+    apart(door, page).await
 }
 
-/// A form post from another site's page would spend a ticket without the person at the door.
 async fn scan(
     State(door): State<Arc<Door>>,
     language: Language,
     uri: Uri,
-    headers: HeaderMap,
     Form(scanned): Form<Scanned>,
-) -> Result<Response, Response> {
-    if !from_own_page(&headers) {
-        return Err(page::foreign_form(door.gate(), language).into_response());
-    }
-    let page = apart(door, move |door| {
+) -> Result<Page, HttpError> {
+    apart(door, move |door| {
         let verdict = door.check(&scanned.text);
         page::page(door, language, &uri, Shown::Scan(&verdict))
-    });
-    Ok(page.await?.into_response())
+    })
+    .await
 }
 
-/// Waits for a card. As with [`scan`], only this page's own form may.
+/// Waits for a card.
 async fn tap(
     State(door): State<Arc<Door>>,
     language: Language,
     uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Response> {
-    if !from_own_page(&headers) {
-        return Err(page::foreign_form(door.gate(), language).into_response());
-    }
-    let page = apart(door, move |door| {
+) -> Result<Page, HttpError> {
+    apart(door, move |door| {
         let verdict = door.read_card();
         page::page(door, language, &uri, Shown::Card(&verdict))
-    });
-    Ok(page.await?.into_response())
-}
-
-/// Was a form sent by a page of this server? Browsers say so; other programs don't say anything.
-fn from_own_page(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).map(|v| v.to_str().unwrap_or_default());
-    let host = text(header::HOST).unwrap_or_default();
-    match text(header::ORIGIN) {
-        None => true,
-        Some(origin) => origin.split_once("://").is_some_and(|(_, own)| own == host),
-    }
+    })
+    .await
 }
 
 async fn check(
     State(door): State<Arc<Door>>,
     Json(scanned): Json<Scanned>,
-) -> Result<Json<VerdictJson>, Response> {
+) -> Result<Json<VerdictJson>, HttpError> {
     let verdict = apart(door, move |door| door.check(&scanned.text)).await?;
     Ok(Json(VerdictJson::new(&verdict)))
 }
@@ -331,7 +350,7 @@ async fn check(
 async fn card(
     State(door): State<Arc<Door>>,
     Json(ReadCard {}): Json<ReadCard>,
-) -> Result<Json<VerdictJson>, Response> {
+) -> Result<Json<VerdictJson>, HttpError> {
     let verdict = apart(door, Door::read_card).await?;
     Ok(Json(VerdictJson::new(&verdict)))
 }
@@ -345,16 +364,19 @@ async fn load(
     State(door): State<Arc<Door>>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Response> {
+) -> Result<Json<LoadAnswer>, HttpError> {
     let kind = headers.get(header::CONTENT_TYPE);
-    if kind.is_none_or(|kind| kind != tegata_party::client::CBOR) {
-        return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response());
+    if kind.is_none_or(|kind| kind != CBOR) {
+        return Err(HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_cbor").bare());
     }
-    let handed: Handed = cbor::decode(&body, HANDED_LIMIT)
-        .map_err(|e| (StatusCode::BAD_REQUEST, format!("{e}\n")).into_response())?;
+    let handed = cbor::decode::<Handed>(&body, HANDED_LIMIT);
+    let handed = handed.map_err(|error| {
+        HttpError::new(StatusCode::BAD_REQUEST, "unreadable").text(format!("{error}\n"))
+    })?;
     let loaded = apart(door, move |door| door.load(&handed, now())).await?;
-    let answer = loaded.unwrap_or_else(|error| LoadAnswer::refused(&error));
-    Ok(Json(answer).into_response())
+    Ok(Json(
+        loaded.unwrap_or_else(|error| LoadAnswer::refused(&error)),
+    ))
 }
 
 /// Hands check data to a gate that is running.
@@ -368,7 +390,7 @@ pub(crate) fn hand_over(address: &str, handed: &Handed) -> Result<LoadAnswer, ur
         .build();
     let mut response = ureq::Agent::from(agent)
         .post(format!("{address}/v1/load"))
-        .content_type(tegata_party::client::CBOR)
+        .content_type(CBOR)
         .send(cbor::encode(handed))?;
     let answer = response.body_mut().read_to_vec()?;
     let unreadable = |e| ureq::Error::Io(std::io::Error::other(e));

@@ -18,6 +18,7 @@
 
 use std::sync::Arc;
 
+use tegata_http::rate_limit::Permit;
 use tegata_protocol::order::{
     CartToken, HandOut, KeyKind, KeyScope, KeySource, Maker, OpeningHalf, OrderKey, OrderKeyId,
 };
@@ -35,12 +36,13 @@ const MADE_SECONDS: u64 = 86_400;
 /// The most keys that were made for a shop and wait for it.
 const MOST_WAITING: u64 = 10_000;
 
-/// Hands out the key for an order, or says why not.
+/// Hands out the key for an order to an address that was counted, or says why not.
 ///
 /// # Errors
 /// [`Fault`]: try again.
 pub fn hand_out(
     service: &Service,
+    _counted: Permit,
     token: &[u8],
     suite: Suite,
 ) -> Result<Result<HandOut, Refusal>, Fault> {

@@ -5,9 +5,13 @@ use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
-use axum::routing::get;
+use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
+use tegata_http::error::{FAULT, Failed, TOO_MANY, error_pages};
+use tegata_http::same_origin::SameOrigin;
+use tegata_http::{Cost, HttpError, Listed, Posts, Routes};
 use tegata_pages::{
     Column, Language, Link, Messages, Page, Refusal, Role, Table, Texts, Tone, code, notice,
 };
@@ -15,7 +19,8 @@ use tegata_protocol::order::{Pile, ProgramEntry};
 use tegata_protocol::{PartyNumber, Suite};
 
 use crate::programs::{self, LogError};
-use crate::service::{Service, cause};
+use crate::server::stored;
+use crate::service::{Class, Service, cause};
 use crate::store::StoreError;
 
 const EN: &str = include_str!("../messages/en.toml");
@@ -27,16 +32,64 @@ struct Front {
     service: Arc<Service>,
 }
 
+/// What forms of other sites' pages get.
+const FOREIGN: &str = "This form didn't come from the service's own page. Nothing was done.\n";
+
 /// The pages' routes, and the page for every other address.
 pub fn router(service: &Arc<Service>) -> Router {
     let front = Front {
         service: Arc::clone(service),
     };
-    Router::new()
-        .route("/", get(stock))
-        .route("/log", get(log))
+    let own = SameOrigin::at(service.registered().address(), FOREIGN);
+    let router = routes(service).into_router(Posts::OwnPages(own));
+    let drawn = front.clone();
+    let draw = move |parts: &Parts, failed| error_page(&drawn, parts, failed);
+    error_pages(router, draw).with_state(front)
+}
+
+/// The pages' routes with what they cost.
+pub fn costs(service: &Arc<Service>) -> Vec<Listed<Class>> {
+    routes(service).list().to_vec()
+}
+
+fn routes(service: &Arc<Service>) -> Routes<Front, Service> {
+    let read = Cost::Free("a page that only reads");
+    Routes::new(Arc::clone(service))
+        .get("/", read, stock)
+        // Every entry's signature is verified for it.
+        .get("/log", Cost::Counted(Class::Keys), log)
         .fallback(missing)
-        .with_state(front)
+}
+
+/// The page that says why there's no other.
+fn error_page(front: &Front, parts: &Parts, failed: Failed) -> Option<Response> {
+    let language = Language::of_request(&parts.uri, &parts.headers);
+    let t = MESSAGES.of(language);
+    let [title, what, next] = match failed.word {
+        FAULT => ["fault.title", "fault.what", "fault.next"],
+        TOO_MANY => ["too_many.title", "too_many.what", "too_many.next"],
+        NO_PAGE => ["missing.title", "missing.what", "missing.next"],
+        _ => return None,
+    };
+    let refusal = Refusal {
+        language,
+        code: failed.word,
+        what: t.text(what),
+        next: t.text(next),
+    };
+    let page = front.page(language, &parts.uri, t.text(title)).body(html! {
+        (refusal)
+        @if failed.status == StatusCode::NOT_FOUND {
+            p { a.button href="/" { (t.text("missing.back")) } }
+        }
+    });
+    Some(page.into_response())
+}
+
+const NO_PAGE: &str = "no_page";
+
+async fn missing() -> HttpError {
+    HttpError::missing(NO_PAGE)
 }
 
 impl Front {
@@ -54,20 +107,6 @@ impl Front {
         )
         .here(uri)
         .menu(menu)
-    }
-
-    fn fault(&self, language: Language, uri: &Uri, error: &StoreError) -> Page {
-        tracing::error!(error = cause(error), "a page couldn't be shown");
-        let t = MESSAGES.of(language);
-        let refusal = Refusal {
-            language,
-            code: "fault",
-            what: t.text("fault.what"),
-            next: t.text("fault.next"),
-        };
-        self.page(language, uri, t.text("fault.title"))
-            .status(StatusCode::INTERNAL_SERVER_ERROR)
-            .body(html! { (refusal) })
     }
 }
 
@@ -108,38 +147,21 @@ pub fn stocks(service: &Service) -> Result<Vec<Shown>, StoreError> {
     shown.collect()
 }
 
-async fn missing(State(front): State<Front>, language: Language, uri: Uri) -> Page {
-    let t = MESSAGES.of(language);
-    let refusal = Refusal {
-        language,
-        code: "no_page",
-        what: t.text("missing.what"),
-        next: t.text("missing.next"),
-    };
-    front
-        .page(language, &uri, t.text("missing.title"))
-        .status(StatusCode::NOT_FOUND)
-        .body(html! {
-            (refusal)
-            p { a.button href="/" { (t.text("missing.back")) } }
-        })
-}
-
-async fn stock(State(front): State<Front>, language: Language, uri: Uri) -> Page {
-    let shops = match stocks(&front.service) {
-        Ok(shops) => shops,
-        Err(error) => return front.fault(language, &uri, &error),
-    };
+async fn stock(
+    State(front): State<Front>,
+    language: Language,
+    uri: Uri,
+) -> Result<Page, HttpError> {
+    let shops = stocks(&front.service).map_err(stored)?;
     let (t, rules) = (MESSAGES.of(language), front.service.rules());
-    front
-        .page(language, &uri, t.text("stock.title"))
-        .body(html! {
-            p { (t.text("stock.intro")) }
-            @if rules.shared { (notice(Tone::Careful, t.text("stock.danger_shared"))) }
-            @if !rules.makes_for.is_empty() { (notice(Tone::Careful, t.text("stock.danger_made"))) }
-            @if shops.is_empty() { (notice(Tone::Plain, t.text("stock.none"))) }
-            @for shop in &shops { (table_of(t, shop)) }
-        })
+    let page = front.page(language, &uri, t.text("stock.title"));
+    Ok(page.body(html! {
+        p { (t.text("stock.intro")) }
+        @if rules.shared { (notice(Tone::Careful, t.text("stock.danger_shared"))) }
+        @if !rules.makes_for.is_empty() { (notice(Tone::Careful, t.text("stock.danger_made"))) }
+        @if shops.is_empty() { (notice(Tone::Plain, t.text("stock.none"))) }
+        @for shop in &shops { (table_of(t, shop)) }
+    }))
 }
 
 fn table_of(t: Texts<'static>, shop: &Shown) -> Markup {
@@ -185,12 +207,12 @@ pub(crate) const fn suite_word(suite: Option<Suite>) -> &'static str {
     }
 }
 
-async fn log(State(front): State<Front>, language: Language, uri: Uri) -> Page {
+async fn log(State(front): State<Front>, language: Language, uri: Uri) -> Result<Page, HttpError> {
     let (t, service) = (MESSAGES.of(language), &front.service);
     let key = service.registered().keys.signing().verifying_key();
     let body = match programs::check(service.store(), service.dir(), &key) {
         Ok(entries) => log_table(t, &entries),
-        Err(LogError::Store(error)) => return front.fault(language, &uri, &error),
+        Err(LogError::Store(error)) => return Err(stored(error)),
         Err(error) => {
             tracing::error!(error = cause(&error), "the log of programs isn't good");
             let what = t.fill("log.damaged", &[("why", &error.to_string())]);
@@ -200,11 +222,11 @@ async fn log(State(front): State<Front>, language: Language, uri: Uri) -> Page {
     };
     let key = key.id().to_string();
     let values = [("key", key.as_str()), ("path", "/v1/log")];
-    front.page(language, &uri, t.text("log.title")).body(html! {
+    Ok(front.page(language, &uri, t.text("log.title")).body(html! {
         p { (t.text("log.intro")) }
         (body)
         p.small { (t.fill("log.key", &values)) }
-    })
+    }))
 }
 
 fn log_table(t: Texts<'static>, entries: &[ProgramEntry]) -> Markup {

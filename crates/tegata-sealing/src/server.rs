@@ -5,29 +5,29 @@
 //! pages: it's a simple request of CORS that any origin may make, without cookies, and its refusals
 //! are JSON, since a browser has no key to open a signed one with.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use tegata_http::rate_limit::TooMany;
-use tegata_party::client::CBOR;
+use tegata_http::error::Told;
+use tegata_http::rate_limit::{Permit, TooMany};
+use tegata_http::work::Workers;
+use tegata_http::{CBOR, Cbor, Cost, Counter, HttpError, Listed, Posts, Routes};
 use tegata_protocol::envelope::SEALED_LIMIT;
 use tegata_protocol::order::CartToken;
 use tegata_protocol::refusal::{Code, Refusal};
 use tegata_protocol::{Digest, Document, Suite, cbor};
-use tokio::sync::Semaphore;
 
 use crate::desk::{self, Fault, Unanswered};
 use crate::handing;
 use crate::packing;
-use crate::service::{Class, Service, cause};
+use crate::service::{Class, Service};
+use crate::store::StoreError;
 
 /// How many requests are worked on at once; others wait.
 const AT_ONCE: usize = 64;
@@ -36,7 +36,7 @@ const AT_ONCE: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Door {
     service: Arc<Service>,
-    desks: Arc<Semaphore>,
+    workers: Workers,
 }
 
 impl Door {
@@ -44,58 +44,85 @@ impl Door {
     pub fn new(service: Arc<Service>) -> Self {
         Self {
             service,
-            desks: Arc::new(Semaphore::new(AT_ONCE)),
+            workers: Workers::new(AT_ONCE),
         }
     }
 
     /// The routes below `/v1`.
     pub fn router(&self) -> Router {
-        let keys = Router::new()
-            .route("/v1/keys", post(keys).options(preflight))
-            .layer(DefaultBodyLimit::max(CartToken::LIMIT))
-            .layer(map_response(open_to_all));
-        Router::new()
-            .route("/v1/message", post(message))
-            .layer(DefaultBodyLimit::max(SEALED_LIMIT))
+        let open = "sealed, signed by a shop, or for any site's page: no cookie counts here";
+        let router = self.routes().into_router(Posts::Anybodys(open));
+        router.with_state(self.clone())
+    }
+
+    /// The routes with what they cost.
+    pub fn costs(&self) -> Vec<Listed<Class>> {
+        self.routes().list().to_vec()
+    }
+
+    fn routes(&self) -> Routes<Self, Service> {
+        let fixed = Cost::Free("the same bytes for everybody, from memory");
+        let read = Cost::Free("what anybody may read, and caches may keep");
+        let new = || Routes::new(Arc::clone(&self.service));
+        let keys = new()
+            .post("/v1/keys", Cost::Counted(Class::Keys), keys)
+            .options("/v1/keys", fixed, preflight)
+            .body_limit(CartToken::LIMIT)
+            .answers(open_to_all);
+        new()
+            .post("/v1/message", Cost::Counted(Class::Message), message)
+            .body_limit(SEALED_LIMIT)
             .merge(keys)
-            .route("/v1/programs/{digest}", get(program))
-            .route("/v1/log", get(log))
-            .route("/v1/record", get(record))
-            .with_state(self.clone())
+            .get("/v1/programs/{digest}", read, program)
+            .get("/v1/log", read, log)
+            .get("/v1/record", fixed, record)
     }
 
     /// Runs what blocks, when it's its turn.
     async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Service) -> T + Send + 'static,
-    ) -> Option<T> {
-        let _desk = self.desks.acquire().await.ok()?;
+    ) -> Result<T, HttpError> {
         let service = Arc::clone(&self.service);
-        let done = tokio::task::spawn_blocking(move || work(&service)).await;
-        done.inspect_err(|error| tracing::error!(error = cause(error), "a request broke off"))
-            .ok()
+        self.workers.run(move || work(&service)).await
     }
 }
 
-/// Addresses are counted before anything of the message is looked at.
-async fn message(
-    State(door): State<Door>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    body: Bytes,
-) -> Response {
-    if let Err(TooMany { seconds }) = door.service.count(Class::Message, peer.ip()) {
-        return too_fast(seconds);
+impl Counter for Service {
+    type Class = Class;
+
+    fn count(&self, class: Class, sender: IpAddr) -> Result<Permit, TooMany> {
+        Self::count(self, class, sender)
     }
-    let answered = door.work(move |service| desk::answer(service, &body)).await;
-    match answered {
-        Some(Ok(reply)) => cbor_of(reply),
-        Some(Err(Unanswered::Unreadable(why))) => {
-            tracing::info!(why, "a message couldn't be read");
-            error(StatusCode::BAD_REQUEST, "unreadable")
+}
+
+/// The database's fault, as a response.
+pub(crate) fn stored(error: StoreError) -> HttpError {
+    HttpError::fault("reading the service's database", error)
+}
+
+impl From<Fault> for HttpError {
+    fn from(error: Fault) -> Self {
+        Self::fault("answering a request", error)
+    }
+}
+
+impl From<Unanswered> for HttpError {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Unreadable(why) => {
+                tracing::info!(why, "a message couldn't be read");
+                Self::new(StatusCode::BAD_REQUEST, "unreadable")
+            }
+            Unanswered::Fault(error) => error.into(),
         }
-        Some(Err(Unanswered::Fault(error))) => faulty(&error),
-        None => fault(),
     }
+}
+
+/// A sealed message. Its address was counted before anything of it is looked at.
+async fn message(State(door): State<Door>, permit: Permit, body: Bytes) -> Result<Cbor, HttpError> {
+    let answer = move |service: &Service| desk::answer(service, permit, &body);
+    Ok(Cbor(door.work(answer).await??))
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -104,52 +131,44 @@ struct KeysQuery {
     suite: Option<String>,
 }
 
-/// A key for an order: asked by the page of a shop, in its customer's browser.
-async fn keys(
-    State(door): State<Door>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    Query(query): Query<KeysQuery>,
-    headers: HeaderMap,
-    token: Result<Bytes, BytesRejection>,
-) -> Response {
-    if let Err(TooMany { seconds }) = door.service.count(Class::Keys, peer.ip()) {
-        return too_fast(seconds);
-    }
-    let suite = match query.suite.as_deref() {
-        None | Some("standard") => Suite::Standard,
-        Some("compact") => Suite::Compact,
-        Some(_) => {
-            let why = "suite must be standard or compact";
-            return refused(&Refusal::because(Code::TokenInvalid, why));
+impl KeysQuery {
+    fn suite(&self) -> Result<Suite, HttpError> {
+        match self.suite.as_deref() {
+            None | Some("standard") => Ok(Suite::Standard),
+            Some("compact") => Ok(Suite::Compact),
+            Some(_) => Err(no_token("suite must be standard or compact")),
         }
-    };
-    let Ok(token) = token else {
-        let why = "it's longer than a token";
-        return refused(&Refusal::because(Code::TokenInvalid, why));
-    };
-    let found = door
-        .work(move |service| handing::hand_out(service, &token, suite))
-        .await;
-    match found {
-        Some(Ok(Ok(hand_out))) => packed(&headers, cbor::encode(&hand_out)),
-        Some(Ok(Err(refusal))) => refused(&refusal),
-        Some(Err(error)) => faulty(&error),
-        None => fault(),
     }
 }
 
+/// A key for an order: asked by the page of a shop, in its customer's browser.
+async fn keys(
+    State(door): State<Door>,
+    permit: Permit,
+    Query(query): Query<KeysQuery>,
+    headers: HeaderMap,
+    token: Result<Bytes, BytesRejection>,
+) -> Result<Response, HttpError> {
+    let suite = query.suite()?;
+    let token = token.map_err(|_e| no_token("it's longer than a token"))?;
+    let found = move |service: &Service| handing::hand_out(service, permit, &token, suite);
+    let handed = door.work(found).await??;
+    let handed = handed.map_err(|refusal| refused(&refusal))?;
+    Ok(packed(&headers, cbor::encode(&handed)))
+}
+
 /// Browsers ask before they send a body with a type that CORS doesn't call simple.
-async fn preflight() -> Response {
+async fn preflight() -> impl IntoResponse {
     let headers = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, "POST"),
         (header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type"),
         (header::ACCESS_CONTROL_MAX_AGE, "86400"),
     ];
-    (StatusCode::NO_CONTENT, headers).into_response()
+    (StatusCode::NO_CONTENT, headers)
 }
 
 /// Any page may read the answer, refusals too.
-async fn open_to_all(mut response: Response) -> Response {
+fn open_to_all(response: &mut Response) {
     let headers: [(HeaderName, &'static str); 3] = [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
         (header::ACCESS_CONTROL_EXPOSE_HEADERS, "retry-after"),
@@ -162,11 +181,14 @@ async fn open_to_all(mut response: Response) -> Response {
         let value = HeaderValue::from_static(value);
         response.headers_mut().insert(name, value);
     }
-    response
+}
+
+fn no_token(why: &str) -> HttpError {
+    refused(&Refusal::because(Code::TokenInvalid, why))
 }
 
 /// What people and pages are told; the number is for ever.
-fn refused(refusal: &Refusal) -> Response {
+fn refused(refusal: &Refusal) -> HttpError {
     let of_its_own = [
         (Code::TokenExpired, StatusCode::GONE),
         (Code::NotAdmitted, StatusCode::FORBIDDEN),
@@ -175,18 +197,14 @@ fn refused(refusal: &Refusal) -> Response {
     ];
     let found = of_its_own.iter().find(|(code, _)| *code == refusal.code);
     let status = found.map_or(StatusCode::BAD_REQUEST, |(_, status)| *status);
-    tracing::info!(
-        code = refusal.code.word(),
-        detail = refusal.detail,
-        "no key was handed out"
-    );
-    let body = serde_json::json!({
-        "error": refusal.code.word(),
-        "number": refusal.code.number(),
-        "text": refusal.code.text(),
-        "detail": refusal.detail,
-    });
-    (status, Json(body)).into_response()
+    let told = Told {
+        word: refusal.code.word(),
+        number: refusal.code.number(),
+        text: refusal.code.text(),
+        detail: refusal.detail.as_deref(),
+    };
+    tracing::info!(code = told.word, told.detail, "no key was handed out");
+    HttpError::refusal(status, &told)
 }
 
 /// Key and program, compressed if the other side takes that.
@@ -215,65 +233,34 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
         })
 }
 
-async fn program(State(door): State<Door>, Path(digest): Path<String>) -> Response {
-    let Some(digest) = Digest::from_hex(&digest) else {
-        return error(StatusCode::NOT_FOUND, "program_unknown");
-    };
+async fn program(
+    State(door): State<Door>,
+    Path(digest): Path<String>,
+) -> Result<impl IntoResponse, HttpError> {
+    let unknown = || HttpError::missing("program_unknown");
+    let digest = Digest::from_hex(&digest).ok_or_else(unknown)?;
     let read = move |service: &Service| service.store().read(|tables| tables.program(digest));
-    match door.work(read).await {
-        Some(Ok(Some(text))) => {
-            let headers = [
-                (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
-                (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
-                (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-            ];
-            (headers, text).into_response()
-        }
-        Some(Ok(None)) => error(StatusCode::NOT_FOUND, "program_unknown"),
-        Some(Err(error)) => faulty(&Fault::Store(error)),
-        None => fault(),
-    }
+    let text = door.work(read).await?.map_err(stored)?;
+    let text = text.ok_or_else(unknown)?;
+    let headers = [
+        (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    ];
+    Ok((headers, text))
 }
 
-async fn log(State(door): State<Door>) -> Response {
-    let rows = door
-        .work(|service| service.store().read(|tables| tables.log()))
-        .await;
-    let rows = match rows {
-        Some(Ok(rows)) => rows,
-        Some(Err(error)) => return faulty(&Fault::Store(error)),
-        None => return fault(),
-    };
+async fn log(State(door): State<Door>) -> Result<impl IntoResponse, HttpError> {
+    let read = |service: &Service| service.store().read(|tables| tables.log());
+    let rows = door.work(read).await?.map_err(stored)?;
     let entries: Vec<_> = rows.into_iter().map(|row| row.entry).collect();
     let anybody = [(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
-    (anybody, cbor_of(cbor::encode(&entries))).into_response()
+    Ok((anybody, Cbor(cbor::encode(&entries))))
 }
 
-async fn record(State(door): State<Door>) -> Response {
+async fn record(State(door): State<Door>) -> Cbor {
     let record = &door.service.registered().record;
-    cbor_of(record.signed().as_bytes().to_vec())
-}
-
-fn error(status: StatusCode, word: &'static str) -> Response {
-    (status, Json(serde_json::json!({ "error": word }))).into_response()
-}
-
-fn too_fast(seconds: u64) -> Response {
-    let wait = [(header::RETRY_AFTER, seconds.to_string())];
-    (wait, error(StatusCode::TOO_MANY_REQUESTS, "too_many")).into_response()
-}
-
-fn faulty(error: &Fault) -> Response {
-    tracing::error!(error = cause(error), "a request couldn't be answered");
-    fault()
-}
-
-fn fault() -> Response {
-    error(StatusCode::INTERNAL_SERVER_ERROR, "fault")
-}
-
-fn cbor_of(bytes: Vec<u8>) -> Response {
-    ([(header::CONTENT_TYPE, CBOR)], bytes).into_response()
+    Cbor(record.signed().as_bytes().to_vec())
 }
 
 #[cfg(test)]

@@ -3,25 +3,24 @@
 //! Strangers get one answer for everything that can't be opened, read or verified, always the same
 //! bytes (no oracle); the reason goes to the log.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::{Json, Router};
-use tegata_http::rate_limit::TooMany;
-use tegata_party::client::CBOR;
+use tegata_http::rate_limit::{Permit, TooMany};
+use tegata_http::work::Workers;
+use tegata_http::{Cbor, Cost, Counter, HttpError, Listed, Posts, Routes};
 use tegata_protocol::SeriesId;
 use tegata_protocol::envelope::SEALED_LIMIT;
-use tokio::sync::Semaphore;
 
 use crate::counter::{self, Unanswered};
-use crate::listing;
+use crate::listing::{self, Entry};
 use crate::rate_limits::Class;
-use crate::shop::{Shop, cause};
+use crate::shop::Shop;
+use crate::store::StoreError;
 
 mod orders;
 
@@ -33,7 +32,7 @@ const AT_ONCE: usize = 64;
 pub struct Service {
     /// The shop.
     pub shop: Arc<Shop>,
-    desks: Arc<Semaphore>,
+    workers: Workers,
 }
 
 impl Service {
@@ -41,101 +40,89 @@ impl Service {
     pub fn new(shop: Arc<Shop>) -> Self {
         Self {
             shop,
-            desks: Arc::new(Semaphore::new(AT_ONCE)),
+            workers: Workers::new(AT_ONCE),
         }
     }
 
     /// Its routes below `/v1`.
     pub fn router(&self) -> Router {
-        Router::new()
-            .route("/v1/message", post(message))
-            .route("/v1/record", get(record))
-            .route("/v1/catalogue", get(catalogue))
-            .route("/v1/card-interface", get(crate::card_interface::script))
-            .route("/v1/series/{number}", get(series))
-            .merge(orders::routes())
-            .layer(DefaultBodyLimit::max(SEALED_LIMIT))
-            .with_state(self.clone())
+        let signed = "sealed, or signed by whom it concerns: no cookie counts here";
+        let router = self.routes().into_router(Posts::Anybodys(signed));
+        router.with_state(self.clone())
+    }
+
+    /// Its routes with what they cost.
+    pub fn costs(&self) -> Vec<Listed<Class>> {
+        self.routes().list().to_vec()
+    }
+
+    fn routes(&self) -> Routes<Self, Shop> {
+        let fixed = Cost::Free("the same bytes for everybody, from memory");
+        let read = Cost::Free("a few rows that anybody may read");
+        Routes::new(Arc::clone(&self.shop))
+            .post("/v1/message", Cost::Counted(Class::Message), message)
+            .get("/v1/record", fixed, record)
+            .get("/v1/catalogue", read, catalogue)
+            .get("/v1/card-interface", fixed, crate::card_interface::script)
+            .get("/v1/series/{number}", read, series)
+            .merge(orders::routes(&self.shop))
+            .body_limit(SEALED_LIMIT)
     }
 }
 
-/// Addresses are counted before anything of the message is looked at.
+impl Counter for Shop {
+    type Class = Class;
+
+    fn count(&self, class: Class, sender: IpAddr) -> Result<Permit, TooMany> {
+        self.rate_limits().address(class, sender, self.now())
+    }
+}
+
+impl From<StoreError> for HttpError {
+    fn from(error: StoreError) -> Self {
+        Self::fault("reading the shop's database", error)
+    }
+}
+
+impl From<Unanswered> for HttpError {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Unreadable(why) => {
+                tracing::info!(why, "a message couldn't be read");
+                Self::new(StatusCode::BAD_REQUEST, "unreadable")
+            }
+            Unanswered::TooFast(seconds) => TooMany { seconds }.into(),
+            Unanswered::Fault(error) => Self::fault("answering a message", error),
+        }
+    }
+}
+
+/// A sealed message. Its address was counted before anything of it is looked at.
 async fn message(
     State(service): State<Service>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    permit: Permit,
     body: Bytes,
-) -> Response {
-    let shop = &service.shop;
-    let counted = shop
-        .rate_limits()
-        .address(Class::Message, peer.ip(), shop.now());
-    if let Err(TooMany { seconds }) = counted {
-        return too_fast(seconds);
-    }
-    let Ok(_desk) = service.desks.acquire().await else {
-        return fault();
-    };
-    let shop = Arc::clone(&service.shop);
-    let answered = tokio::task::spawn_blocking(move || counter::answer(&shop, &body)).await;
-    match answered {
-        Ok(Ok(reply)) => cbor(reply),
-        Ok(Err(Unanswered::Unreadable(why))) => {
-            tracing::info!(why, "a message couldn't be read");
-            error(StatusCode::BAD_REQUEST, "unreadable")
-        }
-        Ok(Err(Unanswered::TooFast(seconds))) => too_fast(seconds),
-        Ok(Err(Unanswered::Fault(error))) => {
-            tracing::error!(error = cause(&error), "a message couldn't be answered");
-            fault()
-        }
-        Err(error) => {
-            tracing::error!(error = cause(&error), "answering a message broke off");
-            fault()
-        }
-    }
+) -> Result<Cbor, HttpError> {
+    let shop = service.shop;
+    let answer = move || counter::answer(&shop, permit, &body);
+    Ok(Cbor(service.workers.run(answer).await??))
 }
 
-fn error(status: StatusCode, word: &'static str) -> Response {
-    (status, Json(serde_json::json!({ "error": word }))).into_response()
-}
-
-fn too_fast(seconds: u64) -> Response {
-    let wait = [(header::RETRY_AFTER, seconds.to_string())];
-    (wait, error(StatusCode::TOO_MANY_REQUESTS, "too_many")).into_response()
-}
-
-fn fault() -> Response {
-    error(StatusCode::INTERNAL_SERVER_ERROR, "fault")
-}
-
-fn cbor(bytes: Vec<u8>) -> Response {
-    ([(header::CONTENT_TYPE, CBOR)], bytes).into_response()
-}
-
-async fn record(State(service): State<Service>) -> Response {
+async fn record(State(service): State<Service>) -> Cbor {
     let record = &service.shop.registered().record;
-    cbor(record.signed().as_bytes().to_vec())
+    Cbor(record.signed().as_bytes().to_vec())
 }
 
-async fn series(State(service): State<Service>, Path(number): Path<u32>) -> Response {
+async fn series(
+    State(service): State<Service>,
+    Path(number): Path<u32>,
+) -> Result<Cbor, HttpError> {
     let series = SeriesId::new(number);
-    let row = service.shop.store().read(|tables| tables.series(series));
-    match row {
-        Ok(Some(row)) => cbor(row.record.into_bytes()),
-        Ok(None) => error(StatusCode::NOT_FOUND, "series_unknown"),
-        Err(error) => {
-            tracing::error!(error = cause(&error), "a series couldn't be read");
-            fault()
-        }
-    }
+    let row = service.shop.store().read(|tables| tables.series(series))?;
+    let row = row.ok_or_else(|| HttpError::missing("series_unknown"))?;
+    Ok(Cbor(row.record.into_bytes()))
 }
 
-async fn catalogue(State(service): State<Service>) -> Response {
-    match listing::all(&service.shop) {
-        Ok(entries) => Json(entries).into_response(),
-        Err(error) => {
-            tracing::error!(error = cause(&error), "the catalogue couldn't be listed");
-            fault()
-        }
-    }
+async fn catalogue(State(service): State<Service>) -> Result<Json<Vec<Entry>>, HttpError> {
+    Ok(Json(listing::all(&service.shop)?))
 }

@@ -29,6 +29,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use tegata_cli::exit::Failure;
+use tegata_http::same_origin::{host_of, origin_of};
 use tegata_http::serve::{Tls, loopback};
 
 use crate::orders::BILL_SECONDS;
@@ -199,7 +200,7 @@ impl Settings {
         if !self.hosts.is_empty() {
             return self.hosts.clone();
         }
-        vec![host_of(own).to_owned(), "shop.localhost".to_owned()]
+        vec![host_of(own), "shop.localhost".to_owned()]
     }
 
     /// Certificate and key, if configured.
@@ -242,24 +243,6 @@ impl Settings {
             },
         }
     }
-}
-
-/// Scheme, name and port of an address.
-#[must_use]
-pub fn origin_of(address: &str) -> String {
-    let (scheme, rest) = address.split_once("://").unwrap_or(("http", address));
-    let authority = rest.split('/').next().unwrap_or(rest);
-    format!("{scheme}://{authority}")
-}
-
-/// The host name in an address.
-#[must_use]
-pub fn host_of(address: &str) -> &str {
-    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
-    let authority = rest.split('/').next().unwrap_or(rest);
-    authority
-        .rsplit_once(':')
-        .map_or(authority, |(name, _)| name)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::{Common, open};
 use crate::{
     event::EventName,
     folder::FolderError,
-    serve::{Door, router},
+    serve::{Door, Transport, router},
     settings::CardArgs,
 };
 
@@ -40,6 +40,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let opened = open::open_for_serving(&arguments.common, &arguments.events)?;
     let address = opened.settings.address(arguments.listen.listen);
     let tls = opened.settings.tls()?;
+    let transport = match tls {
+        Some(_) => Transport::Tls,
+        None => Transport::Plain,
+    };
     let log = opened.folder.log().map_err(FolderError::into_failure)?;
     let names = opened.settings.chosen(&arguments.events).to_vec();
     let hosts = opened.settings.host_names();
@@ -54,7 +58,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         if let Some(address) = bound.address().filter(|_| json) {
             super::print_json(&serde_json::json!({ "listening": address }))?;
         }
-        bound.run(router(door, &hosts), stop).await;
+        bound.run(router(door, &hosts, transport), stop).await;
         Ok::<(), Failure>(())
     })?;
     drop(opened.lock);

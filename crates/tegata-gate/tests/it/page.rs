@@ -318,8 +318,26 @@ fn only_its_own_page_may_send_the_form() {
     assert_eq!(served.post("\r\nOrigin: null", &shown).0, 403);
     let head = "GET / HTTP/1.1\r\nHost: evil.example";
     assert_eq!(served.ask(head, b"").0, 421);
+    for path in ["/card", "/v1/check", "/v1/card", "/v1/load", "/nowhere"] {
+        let kind = "Content-Type: application/json\r\nOrigin: http://evil.example";
+        let head = format!("POST {path} HTTP/1.1\r\nHost: gate.localhost\r\n{kind}");
+        assert_eq!(served.ask(&head, b"{}").0, 403, "{path}");
+    }
+    let crossing = "\r\nSec-Fetch-Site: cross-site";
+    assert_eq!(served.post(crossing, &shown).0, 403);
     let (status, page) = served.post("\r\nOrigin: http://gate.localhost", &shown);
     assert!(status == 200 && page.contains("ADMITTED"), "{page}");
+}
+
+/// Nothing is counted at the door, for one reason that stands beside each route.
+#[test]
+fn every_route_says_why_it_isnt_counted() {
+    let routes = tegata_gate::serve::costs();
+    assert_eq!(routes.len(), 7, "{routes:?}");
+    for route in routes {
+        let tegata_http::Cost::Free(why) = route.cost;
+        assert!(why.contains("may admit people anyway"), "{}", route.path);
+    }
 }
 
 #[test]

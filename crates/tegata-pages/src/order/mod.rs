@@ -227,9 +227,9 @@ pub fn checkout(view: &Checkout<'_>) -> Markup {
     }
 }
 
-/// Serves the shop page's script; merge it into the shop's routes.
-pub fn page_script<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new().route(PAGE_SCRIPT, get(|| async { script(PAGE) }))
+/// The shop page's script, for a route at [`PAGE_SCRIPT`].
+pub async fn page_script() -> Response {
+    script(PAGE)
 }
 
 /// The frames' own origin: nothing else may be served under its name.

@@ -393,7 +393,7 @@ fn router(town: &Arc<Town>) -> Router {
         .route("/v1/orders", post(take))
         .route("/v1/orders/token", post(fresh_token))
         .with_state(Arc::clone(town))
-        .merge(order::page_script());
+        .route(order::PAGE_SCRIPT, get(order::page_script));
     let shop = dress(shop);
     let service = Router::new()
         .route("/v1/keys", post(keys))

@@ -15,6 +15,7 @@
 
 use std::sync::Arc;
 
+use tegata_http::rate_limit::Permit;
 use tegata_protocol::envelope::{Body, Message, Parcel, Reply, Sealed};
 use tegata_protocol::order::{KeysWanted, Stock, StockInquiry, StockUpload};
 use tegata_protocol::record::PartyRecord;
@@ -64,11 +65,11 @@ fn unreadable(why: impl ToString) -> Unanswered {
     Unanswered::Unreadable(why.to_string())
 }
 
-/// Answers a sealed message.
+/// Answers a sealed message from an address that was counted.
 ///
 /// # Errors
 /// [`Unanswered`].
-pub fn answer(service: &Service, bytes: &[u8]) -> Result<Vec<u8>, Unanswered> {
+pub fn answer(service: &Service, _counted: Permit, bytes: &[u8]) -> Result<Vec<u8>, Unanswered> {
     let (parcel, reply_key) = open(service, bytes)?;
     let (label, _) = parcel.signed.label().map_err(unreadable)?;
     let reply = match label {

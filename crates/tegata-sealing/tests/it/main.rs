@@ -15,5 +15,6 @@ mod made;
 mod pages;
 mod program;
 mod programs;
+mod routes;
 mod town;
 mod upload;

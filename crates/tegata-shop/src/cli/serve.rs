@@ -9,6 +9,7 @@ use axum::Router;
 use serde_json::json;
 use tegata_cli::exit::Failure;
 use tegata_cli::{clock, config};
+use tegata_http::same_origin::host_of;
 use tegata_http::serve::{self, Bound, Hosts, Stop};
 use tegata_orders::stocker;
 use tegata_party::client::Client;
@@ -23,7 +24,7 @@ use crate::orders::Sealing;
 use crate::orders::host::Hosting;
 use crate::pages;
 use crate::server::Service;
-use crate::settings::{Settings, host_of};
+use crate::settings::Settings;
 use crate::shop::{Shop, cause};
 use crate::vault::Vault;
 use tegata_party::identity::{Centre, Identity};
@@ -87,7 +88,7 @@ fn router(shop: &Arc<Shop>, settings: &Settings) -> Router {
     let Some(sealing) = shop.sealing() else {
         return serve::host_guard(pages, Hosts::new(names));
     };
-    let frames = host_of(&sealing.frames).to_owned();
+    let frames = host_of(&sealing.frames);
     names.push(frames.clone());
     let router = pages::frames::beside(pages, pages::frames::router(shop), frames);
     serve::host_guard(router, Hosts::new(names))

@@ -15,6 +15,7 @@
 
 use std::sync::Arc;
 
+use tegata_http::rate_limit::Permit;
 use tegata_protocol::envelope::{Body, Message, Parcel, Reply, Sealed};
 use tegata_protocol::purchase::{Offer, PurchaseRequest, Wish};
 use tegata_protocol::record::PartyRecord;
@@ -81,11 +82,11 @@ struct Asked {
     record: Verified<PartyRecord>,
 }
 
-/// Answers a sealed message.
+/// Answers a sealed message from an address that was counted.
 ///
 /// # Errors
 /// [`Unanswered`].
-pub fn answer(shop: &Shop, bytes: &[u8]) -> Result<Vec<u8>, Unanswered> {
+pub fn answer(shop: &Shop, _counted: Permit, bytes: &[u8]) -> Result<Vec<u8>, Unanswered> {
     let sealed = Sealed::parse(bytes).map_err(unreadable)?;
     let opened = sealed.open(shop.registered().keys.opening());
     let (parcel, reply_key) = opened.map_err(unreadable)?;

@@ -11,6 +11,7 @@
 
 use std::sync::Arc;
 
+use tegata_http::rate_limit::Permit;
 use tegata_orders::kept::OrderKeys;
 use tegata_orders::open::{Arrival, OpenError, Opened, Sought, Taken, shortening};
 use tegata_orders::{FormsError, Own};
@@ -76,11 +77,11 @@ pub struct Accepted {
     pub receipt: SignedBytes,
 }
 
-/// Takes a sealed order, or gives the receipt that it got before.
+/// Takes a sealed order from an address that was counted, or gives the receipt that it got before.
 ///
 /// # Errors
 /// [`Untaken`].
-pub fn take(shop: &Shop, bytes: &[u8]) -> Result<Accepted, Untaken> {
+pub fn take(shop: &Shop, _counted: Permit, bytes: &[u8]) -> Result<Accepted, Untaken> {
     let Some(sealing) = shop.sealing() else {
         return Err(Refusal::new(Code::NotOffered).into());
     };

@@ -1,5 +1,6 @@
 //! The cart token: the shop's signed word that it waits for an order at today's prices.
 
+use tegata_http::rate_limit::Permit;
 use tegata_orders::open::OpenError;
 use tegata_protocol::order::{CartLine, MAX_CART_LINES, OrderId, cart_digest};
 use tegata_protocol::refusal::{Code, Refusal};
@@ -18,13 +19,14 @@ pub struct Issued {
     pub token: SignedBytes,
 }
 
-/// Signs a token for these lines. Nothing is reserved yet; but what can't be had is refused here
+/// Signs a token for these lines, for an address that was counted. Nothing is reserved yet; but what can't be had is refused here
 /// already, before anybody fills in a form.
 ///
 /// # Errors
 /// [`Untaken`]: an unknown product, more than is left, or a shop that takes no sealed orders.
 pub fn issue(
     shop: &Shop,
+    _counted: Permit,
     lines: &[CartLine],
     member: Option<PartyNumber>,
 ) -> Result<Issued, Untaken> {

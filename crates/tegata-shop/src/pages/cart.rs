@@ -4,6 +4,8 @@ use axum::extract::{Form, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
+use tegata_http::HttpError;
+use tegata_http::rate_limit::Permit;
 use tegata_pages::order::{Checkout, PAGE_SCRIPT, checkout};
 use tegata_pages::{Page, Refusal as Refused, Stepper, SummaryLine, Tone, notice, steps, summary};
 use tegata_protocol::SignedBytes;
@@ -18,7 +20,7 @@ use crate::catalogue::goods::ProductId;
 use crate::orders::cart::{self, Cart, CartFull, Priced, PricedLine};
 use crate::orders::intake::Untaken;
 use crate::orders::{Sealing, status, token};
-use crate::shop::{Shop, cause};
+use crate::shop::Shop;
 
 /// The name of the form that the frames show.
 pub(super) const FORM: &str = "order";
@@ -269,36 +271,46 @@ pub(super) fn refused(visit: &Visit, refusal: &Refusal) -> Markup {
     }
 }
 
-/// The page with the sealed form: from here on only the frames see what is typed.
-pub(super) async fn form(State(front): State<Front>, visit: Visit) -> Page {
-    let t = visit.texts();
-    let page = front.page(&visit, t.text("checkout.title")).wide();
+/// The page with the sealed form: from here on only the frames see what is typed. The shop signs a
+/// token for each, so whoever asks is counted.
+pub(super) async fn form(
+    State(front): State<Front>,
+    permit: Permit,
+    visit: Visit,
+) -> Result<Page, HttpError> {
+    let page = front
+        .page(&visit, visit.texts().text("checkout.title"))
+        .wide();
     if visit.cart.is_empty() {
-        return page.body(empty(&visit));
+        return Ok(page.body(empty(&visit)));
     }
     let Some(sealing) = front.shop.sealing() else {
-        return page.body(refused(&visit, &Refusal::new(Code::NotOffered)));
+        return Ok(page.body(refused(&visit, &Refusal::new(Code::NotOffered))));
     };
-    match form_body(&front, &visit, sealing) {
-        Ok(body) => page
+    match form_body(&front, permit, &visit, sealing) {
+        Ok(body) => Ok(page
             .script(PAGE_SCRIPT)
             .embeds(&sealing.frames, &sealing.rules.service.address)
-            .body(body),
-        Err(Untaken::Refused(refusal)) => page.body(refused(&visit, &refusal)),
-        Err(error) => {
-            tracing::error!(error = cause(&error), "the order form couldn't be shown");
-            front.fault_page(&visit)
+            .body(body)),
+        Err(Untaken::Refused(refusal)) => Ok(page.body(refused(&visit, &refusal))),
+        Err(error @ (Untaken::Fault(_) | Untaken::Forms(_))) => {
+            Err(HttpError::fault("signing a token", error))
         }
     }
 }
 
-fn form_body(front: &Front, visit: &Visit, sealing: &Sealing) -> Result<Markup, Untaken> {
+fn form_body(
+    front: &Front,
+    permit: Permit,
+    visit: &Visit,
+    sealing: &Sealing,
+) -> Result<Markup, Untaken> {
     let (t, catalogue) = (visit.texts(), front.shop.catalogue());
     let lines = visit.cart.to_lines();
     let member = visit
         .parameter("member")
         .and_then(|member| member.parse().ok());
-    let issued = token::issue(&front.shop, &lines, member)?;
+    let issued = token::issue(&front.shop, permit, &lines, member)?;
     let priced = cart::price(&catalogue, &lines)?;
     let pairs: Vec<(String, u32)> = lines
         .iter()

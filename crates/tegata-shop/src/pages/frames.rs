@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::header;
+use tegata_http::same_origin::{host_of, origin_of};
 use tegata_pages::Language;
 use tegata_pages::order::{FieldKind, Form, FormField, Forms, Pins};
 use tower::ServiceExt as _;
@@ -13,7 +14,6 @@ use super::MESSAGES;
 use super::cart::FORM;
 use crate::catalogue::goods::{Asked, Need};
 use crate::orders::Sealing;
-use crate::settings::{host_of, origin_of};
 use crate::shop::Shop;
 
 /// The routes of the frames' origin.
@@ -28,7 +28,7 @@ pub fn beside(shop: Router, frames: Router, name: String) -> Router {
             .headers()
             .get(header::HOST)
             .and_then(|host| host.to_str().ok());
-        let router = match host.is_some_and(|host| host_of(host).eq_ignore_ascii_case(&name)) {
+        let router = match host.is_some_and(|host| host_of(host) == name) {
             true => frames.clone(),
             false => shop.clone(),
         };

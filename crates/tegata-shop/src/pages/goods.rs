@@ -2,8 +2,9 @@
 
 use axum::extract::{Path, State};
 use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use maud::{Markup, html};
+use tegata_http::HttpError;
 use tegata_pages::{
     Page, Picture as Shown, ProductCard, Texts, Tone, definitions, product_cards, product_picture,
 };
@@ -11,7 +12,7 @@ use tegata_protocol::Amount;
 use tegata_protocol::purchase::TaxMode;
 
 use super::visit::Visit;
-use super::{Front, Shown as Shelf, money, stocks};
+use super::{Front, NO_PRODUCT, Shown as Shelf, money, stocks};
 use crate::catalogue::Catalogue;
 use crate::catalogue::goods::{Postage, Product, Shown as Pictured, Welcome, Words};
 use crate::store::{Stock, StoreError};
@@ -33,18 +34,14 @@ pub(super) fn picture_path(shown: &Pictured) -> String {
     format!("/pictures/{}", shown.picture.name())
 }
 
-pub(super) async fn front(State(front): State<Front>, visit: Visit) -> Page {
-    match front_body(&front, &visit) {
-        Ok(body) => {
-            let t = visit.texts();
-            let page = front.page(&visit, t.text("front.title")).wide().body(body);
-            match front.shop.catalogue().goods.welcome {
-                Some(_) => page.own_heading(),
-                None => page,
-            }
-        }
-        Err(error) => front.fault(&visit, &error),
-    }
+pub(super) async fn front(State(front): State<Front>, visit: Visit) -> Result<Page, HttpError> {
+    let body = front_body(&front, &visit)?;
+    let title = visit.texts().text("front.title");
+    let page = front.page(&visit, title).wide().body(body);
+    Ok(match front.shop.catalogue().goods.welcome {
+        Some(_) => page.own_heading(),
+        None => page,
+    })
 }
 
 fn front_body(front: &Front, visit: &Visit) -> Result<Markup, StoreError> {
@@ -254,31 +251,26 @@ pub(super) async fn product(
     State(front): State<Front>,
     Path(id): Path<String>,
     visit: Visit,
-) -> Page {
+) -> Result<Page, HttpError> {
     let catalogue = front.shop.catalogue();
-    let t = visit.texts();
-    let Some(product) = catalogue.goods.product(&id) else {
-        return front.missing(&visit, "product_unknown", t.text("missing.product"));
-    };
-    let stock = front.shop.store().read(|tables| tables.product_stock(&id));
-    let left = match stock {
-        Ok(stock) => stock.left(product.stock.into()),
-        Err(error) => return front.fault(&visit, &error),
-    };
-    let all_left = match left_of_goods(&front, &catalogue) {
-        Ok(left) => left,
-        Err(error) => return front.fault(&visit, &error),
-    };
+    let product = catalogue.goods.product(&id);
+    let product = product.ok_or_else(|| HttpError::missing(NO_PRODUCT))?;
+    let stock = front
+        .shop
+        .store()
+        .read(|tables| tables.product_stock(&id))?;
+    let left = stock.left(product.stock.into());
+    let all_left = left_of_goods(&front, &catalogue)?;
     let others = others(&catalogue, product);
     let body = html! {
         (product_body(&visit, &catalogue, product, left))
         @if !others.is_empty() {
-            h2.shelf { (t.text("front.others")) }
+            h2.shelf { (visit.texts().text("front.others")) }
             (shelf(&visit, &others, &all_left))
         }
     };
     let title = product.title.of(visit.language);
-    front.page(&visit, title).wide().own_heading().body(body)
+    Ok(front.page(&visit, title).wide().own_heading().body(body))
 }
 
 /// Four that somebody who looks at this may like too: of its category first.
@@ -393,15 +385,14 @@ pub(super) fn missing_to_free(postage: &Postage, goods: Amount) -> Option<Amount
 }
 
 /// A picture as it was read with the catalogue. An SVG that is opened by itself may run nothing.
-pub(super) async fn pictures(State(front): State<Front>, Path(name): Path<String>) -> Response {
+pub(super) async fn pictures(
+    State(front): State<Front>,
+    Path(name): Path<String>,
+) -> Result<impl IntoResponse, HttpError> {
     let catalogue = front.shop.catalogue();
-    let found = catalogue
-        .goods
-        .pictures()
-        .find(|picture| picture.name() == name);
-    let Some(picture) = found else {
-        return axum::http::StatusCode::NOT_FOUND.into_response();
-    };
+    let mut pictures = catalogue.goods.pictures();
+    let found = pictures.find(|picture| picture.name() == name);
+    let picture = found.ok_or_else(|| HttpError::missing("picture_unknown").bare())?;
     let headers = [
         (header::CONTENT_TYPE, picture.kind.media_type()),
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
@@ -411,5 +402,5 @@ pub(super) async fn pictures(State(front): State<Front>, Path(name): Path<String
         ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    (headers, picture.bytes.clone()).into_response()
+    Ok((headers, picture.bytes.clone()))
 }

@@ -10,16 +10,22 @@ use std::sync::{Arc, LazyLock};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
+use tegata_http::error::{FAULT, Failed, TOO_MANY, error_pages};
+use tegata_http::same_origin::SameOrigin;
+use tegata_http::{Cost, HttpError, Listed, Posts, Routes};
+use tegata_pages::order::{PAGE_SCRIPT, page_script};
 use tegata_pages::{Language, Link, Messages, Page, Refusal, Role, Texts, Tone, steps};
 use tegata_protocol::refusal::Code;
 use tegata_protocol::{Amount, SeriesId, Time};
 use visit::Visit;
 
 use crate::catalogue::{Catalogue, Offer, timestamp};
-use crate::shop::{Shop, cause};
+use crate::rate_limits::Class;
+use crate::shop::Shop;
 use crate::store::{Stock, StoreError};
 
 mod cart;
@@ -27,9 +33,9 @@ pub mod frames;
 mod goods;
 mod offer;
 mod orders;
-mod origin;
 mod owner;
 mod status;
+mod transport;
 mod visit;
 
 const EN: &str = concat!(
@@ -49,38 +55,102 @@ struct Front {
     sessions: Arc<owner::Sessions>,
 }
 
+/// What forms of other sites' pages get.
+const FOREIGN: &str = "This form didn't come from the shop's own page. Nothing was done.\n";
+
 /// The pages' routes, and the page for every other address.
 pub fn router(shop: &Arc<Shop>) -> Router {
-    let front = Front {
-        shop: Arc::clone(shop),
-        sessions: Arc::default(),
-    };
-    Router::new()
-        .route("/", get(goods::front))
-        .route("/goods/{id}", get(goods::product))
-        .route("/pictures/{name}", get(goods::pictures))
-        .route("/cart", get(cart::page))
-        .route("/cart/add", post(cart::add))
-        .route("/cart/set", post(cart::set))
-        .route("/checkout", get(cart::form))
-        .route("/orders/{id}", get(status::page))
-        .route("/offers/{series}", get(one_offer))
-        .route("/how", get(how))
-        .route("/owner", get(owner::page))
-        .route("/owner/enter", get(owner::enter))
-        .route("/owner/orders", get(orders::list))
-        .route("/owner/orders.csv", post(orders::table))
-        .route("/owner/orders/{id}", get(orders::one))
-        .route("/owner/orders/{id}/act", post(orders::act))
-        .route("/owner/orders/{id}/form", post(orders::form))
-        .merge(tegata_pages::order::page_script())
-        .fallback(missing)
-        .layer(from_fn_with_state(front.clone(), origin::same_origin))
-        .layer(from_fn_with_state(front.clone(), origin::strict_transport))
+    let front = Front::of(shop);
+    let own = SameOrigin::at(shop.registered().address(), FOREIGN);
+    let router = routes(shop).into_router(Posts::OwnPages(own));
+    let drawn = front.clone();
+    let draw = move |parts: &Parts, failed| error_page(&drawn, parts, failed);
+    error_pages(router, draw)
+        .layer(from_fn_with_state(front.clone(), transport::strict))
         .with_state(front)
 }
 
+/// The pages' routes with what they cost.
+pub fn costs(shop: &Arc<Shop>) -> Vec<Listed<Class>> {
+    routes(shop).list().to_vec()
+}
+
+fn routes(shop: &Arc<Shop>) -> Routes<Front, Shop> {
+    let read = Cost::Free("a page that only reads");
+    let fixed = Cost::Free("the same bytes for everybody, from memory");
+    let cookie = Cost::Free("the cart is a cookie: nothing of it is kept here");
+    let secret = Cost::Free("an order's page, behind a key in its address");
+    let owners = Cost::Free("behind the owner's session");
+    Routes::new(Arc::clone(shop))
+        .get("/", read, goods::front)
+        .get("/goods/{id}", read, goods::product)
+        .get("/pictures/{name}", fixed, goods::pictures)
+        .get("/cart", read, cart::page)
+        .post("/cart/add", cookie, cart::add)
+        .post("/cart/set", cookie, cart::set)
+        .get("/checkout", Cost::Counted(Class::Token), cart::form)
+        .get("/orders/{id}", secret, status::page)
+        .get("/offers/{series}", read, one_offer)
+        .get("/how", read, how)
+        .get("/owner", owners, owner::page)
+        .get("/owner/enter", Cost::Counted(Class::Web), owner::enter)
+        .get("/owner/orders", owners, orders::list)
+        .post("/owner/orders.csv", owners, orders::table)
+        .get("/owner/orders/{id}", owners, orders::one)
+        .post("/owner/orders/{id}/act", owners, orders::act)
+        .post("/owner/orders/{id}/form", owners, orders::form)
+        .get(PAGE_SCRIPT, fixed, page_script)
+        .fallback(missing)
+}
+
+/// The page that says why there's no other.
+fn error_page(front: &Front, parts: &Parts, failed: Failed) -> Option<Response> {
+    let visit = Visit::of(parts);
+    let [title, what, next] = match failed.word {
+        FAULT => ["fault.title", "fault.what", "fault.next"],
+        TOO_MANY => ["too_many.title", "too_many.what", "too_many.next"],
+        OWNER_ONLY => [
+            "owner.no_entry",
+            "owner.no_entry_what",
+            "owner.no_entry_next",
+        ],
+        NO_PAGE => ["missing.title", "missing.what", "missing.next"],
+        NO_OFFER => ["missing.title", "missing.offer", "missing.next"],
+        NO_PRODUCT => ["missing.title", "missing.product", "missing.next"],
+        NO_ORDER => ["missing.title", "missing.order", "missing.next"],
+        _ => return None,
+    };
+    let t = visit.texts();
+    let refusal = Refusal {
+        language: visit.language,
+        code: failed.word,
+        what: t.text(what),
+        next: t.text(next),
+    };
+    let page = front.page(&visit, t.text(title)).body(html! {
+        (refusal)
+        @if failed.status == StatusCode::NOT_FOUND {
+            p { a.button href="/" { (t.text("missing.back")) } }
+        }
+    });
+    Some(page.into_response())
+}
+
+/// The words of what isn't there, or isn't for everybody.
+const OWNER_ONLY: &str = "owner_only";
+const NO_PAGE: &str = "no_page";
+const NO_OFFER: &str = "series_unknown";
+const NO_PRODUCT: &str = "product_unknown";
+const NO_ORDER: &str = "order_unknown";
+
 impl Front {
+    fn of(shop: &Arc<Shop>) -> Self {
+        Self {
+            shop: Arc::clone(shop),
+            sessions: Arc::default(),
+        }
+    }
+
     fn page(&self, visit: &Visit, title: &str) -> Page {
         let t = visit.texts();
         let goods = !self.shop.catalogue().goods.products.is_empty();
@@ -97,45 +167,10 @@ impl Front {
             .here(&visit.uri)
             .menu(menu)
     }
-
-    fn fault(&self, visit: &Visit, error: &StoreError) -> Page {
-        tracing::error!(error = cause(error), "a page couldn't be shown");
-        self.fault_page(visit)
-    }
-
-    fn fault_page(&self, visit: &Visit) -> Page {
-        let t = visit.texts();
-        let refusal = Refusal {
-            language: visit.language,
-            code: "fault",
-            what: t.text("fault.what"),
-            next: t.text("fault.next"),
-        };
-        self.page(visit, t.text("fault.title"))
-            .status(StatusCode::INTERNAL_SERVER_ERROR)
-            .body(html! { (refusal) })
-    }
-
-    fn missing(&self, visit: &Visit, code: &str, what: &str) -> Page {
-        let t = visit.texts();
-        let next = t.text("missing.next");
-        let refusal = Refusal {
-            language: visit.language,
-            code,
-            what,
-            next,
-        };
-        self.page(visit, t.text("missing.title"))
-            .status(StatusCode::NOT_FOUND)
-            .body(html! {
-                (refusal)
-                p { a.button href="/" { (t.text("missing.back")) } }
-            })
-    }
 }
 
-async fn missing(State(front): State<Front>, visit: Visit) -> Page {
-    front.missing(&visit, "no_page", visit.texts().text("missing.what"))
+async fn missing() -> HttpError {
+    HttpError::missing(NO_PAGE)
 }
 
 /// What a refusal of an order says to the customer.
@@ -180,24 +215,26 @@ fn stocks(shop: &Shop, catalogue: &Catalogue) -> Result<Vec<Stock>, StoreError> 
     })
 }
 
-async fn one_offer(State(front): State<Front>, Path(series): Path<String>, visit: Visit) -> Page {
+async fn one_offer(
+    State(front): State<Front>,
+    Path(series): Path<String>,
+    visit: Visit,
+) -> Result<Page, HttpError> {
     let (catalogue, now) = (front.shop.catalogue(), front.shop.now());
-    let t = visit.texts();
     let offer = series.parse().ok().map(SeriesId::new);
-    let Some(offer) = offer.and_then(|series| catalogue.offer(series)) else {
-        return front.missing(&visit, "series_unknown", t.text("missing.offer"));
-    };
-    let stock = match front.shop.store().read(|tables| tables.stock(offer.series)) {
-        Ok(stock) => stock,
-        Err(error) => return front.fault(&visit, &error),
-    };
+    let offer = offer.and_then(|series| catalogue.offer(series));
+    let offer = offer.ok_or_else(|| HttpError::missing(NO_OFFER))?;
+    let stock = front
+        .shop
+        .store()
+        .read(|tables| tables.stock(offer.series))?;
     let shown = Shown {
-        t,
+        t: visit.texts(),
         catalogue: &catalogue,
         now,
     };
     let body = offer::body(&shown, offer, stock, &front.shop);
-    front.page(&visit, &offer.title).body(body)
+    Ok(front.page(&visit, &offer.title).body(body))
 }
 
 async fn how(State(front): State<Front>, visit: Visit) -> Page {

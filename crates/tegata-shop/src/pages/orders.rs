@@ -2,23 +2,26 @@
 //! for, and each time is noted.
 
 use axum::extract::{Form, Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
+use tegata_http::HttpError;
+use tegata_http::work::blocking;
 use tegata_pages::{
     Column, Field, Page, Refusal, Table, Tone, button, code, danger_button, definitions, notice,
     secondary_button,
 };
 use tegata_protocol::order::{OrderForm, OrderId, Stock};
 
+use super::owner::Owner;
 use super::status::{Told, ordered};
 use super::visit::Visit;
-use super::{Front, moment, money, owner};
+use super::{Front, NO_ORDER, moment, money};
 use crate::catalogue::goods::Asked;
 use crate::orders::csv::{self, Entry};
 use crate::orders::deeds::{self, By, Deed, DeedError, Refunded};
-use crate::shop::{Shop, cause};
+use crate::shop::Shop;
 use crate::store::{GoodsOrder, OrderState, StoreError};
 
 /// The most orders of one page or table.
@@ -26,34 +29,24 @@ const MOST: u32 = 500;
 /// So few of a product, or less, and the page says so.
 const LOW_STOCK: u64 = 5;
 
-/// Lets only the owner through.
-async fn owned<F, R>(front: Front, visit: Visit, headers: HeaderMap, page: F) -> Response
-where
-    F: FnOnce(&Front, &Visit) -> R + Send + 'static,
-    R: IntoResponse,
-{
-    if !front.is_owners(&headers) {
-        return owner::no_entry(&front, &visit).into_response();
-    }
-    let answer = tokio::task::spawn_blocking(move || page(&front, &visit).into_response());
-    match answer.await {
-        Ok(answer) => answer,
-        Err(error) => {
-            tracing::error!(error = cause(&error), "the owner's page broke off");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
+/// Works on one of the owner's pages, on a thread that may wait for the disk.
+async fn worked<R: Send + 'static>(
+    front: Front,
+    _: Owner,
+    work: impl FnOnce(&Front) -> Result<R, HttpError> + Send + 'static,
+) -> Result<R, HttpError> {
+    blocking(move || work(&front)).await?
 }
 
-pub(super) async fn list(State(front): State<Front>, visit: Visit, headers: HeaderMap) -> Response {
-    owned(front, visit, headers, |front, visit| {
-        match list_body(front, visit) {
-            Ok(body) => front
-                .page(visit, visit.texts().text("orders.title"))
-                .wide()
-                .body(body),
-            Err(error) => front.fault(visit, &error),
-        }
+pub(super) async fn list(
+    State(front): State<Front>,
+    owner: Owner,
+    visit: Visit,
+) -> Result<Page, HttpError> {
+    worked(front, owner, move |front| {
+        let body = list_body(front, &visit)?;
+        let title = visit.texts().text("orders.title");
+        Ok(front.page(&visit, title).wide().body(body))
     })
     .await
 }
@@ -231,35 +224,34 @@ fn goods_stock(front: &Front, visit: &Visit) -> Result<Markup, StoreError> {
 
 pub(super) async fn one(
     State(front): State<Front>,
+    owner: Owner,
     Path(id): Path<String>,
     visit: Visit,
-    headers: HeaderMap,
-) -> Response {
-    owned(front, visit, headers, move |front, visit| {
-        shown(front, visit, OrderId::from_hex(&id), None, None)
+) -> Result<Page, HttpError> {
+    let id = order_id(&id)?;
+    worked(front, owner, move |front| {
+        shown(front, &visit, id, None, None)
     })
     .await
+}
+
+fn order_id(text: &str) -> Result<OrderId, HttpError> {
+    OrderId::from_hex(text).ok_or_else(|| HttpError::missing(NO_ORDER))
 }
 
 /// An order's page, with its form if that was asked for, and what went wrong if anything did.
 fn shown(
     front: &Front,
     visit: &Visit,
-    id: Option<OrderId>,
+    id: OrderId,
     form: Option<&Option<OrderForm>>,
     wrong: Option<&DeedError>,
-) -> Page {
+) -> Result<Page, HttpError> {
     let t = visit.texts();
-    let told = match id.map(|id| Told::read(front, id)) {
-        Some(Ok(Some(told))) => told,
-        Some(Ok(None)) | None => {
-            return front.missing(visit, "order_unknown", t.text("missing.order"));
-        }
-        Some(Err(error)) => return front.fault(visit, &error),
-    };
+    let told = Told::read(front, id)?.ok_or_else(|| HttpError::missing(NO_ORDER))?;
     let (order, erased) = (&told.order, deeds::is_erased(&told.events));
     let title = t.fill("orders.one", &[("number", &order.number.to_string())]);
-    front.page(visit, &title).body(html! {
+    Ok(front.page(visit, &title).body(html! {
         @if let Some(wrong) = wrong {
             (Refusal {
                 language: visit.language,
@@ -274,7 +266,7 @@ fn shown(
         (actions(visit, order, erased))
         (events(front, visit, &told))
         p { a href="/owner/orders" { "← " (t.text("orders.back")) } }
-    })
+    }))
 }
 
 fn facts(front: &Front, visit: &Visit, order: &GoodsOrder) -> Vec<(&'static str, Markup)> {
@@ -429,20 +421,33 @@ fn wrong_text(visit: &Visit, wrong: &DeedError) -> &'static str {
     })
 }
 
+/// What the owner did wrong; a fault of ours isn't that.
+fn wrong(error: DeedError) -> Result<DeedError, HttpError> {
+    match error {
+        DeedError::Forms(_) | DeedError::Store(_) => {
+            Err(HttpError::fault("acting on an order", error))
+        }
+        DeedError::Unknown
+        | DeedError::NotRefunded
+        | DeedError::NotOver
+        | DeedError::NoCard
+        | DeedError::Tracking
+        | DeedError::Step(_) => Ok(error),
+    }
+}
+
 /// Opens the form: by POST, so that no link, preview or reload does it unseen.
 pub(super) async fn form(
     State(front): State<Front>,
+    owner: Owner,
     Path(id): Path<String>,
     visit: Visit,
-    headers: HeaderMap,
-) -> Response {
-    owned(front, visit, headers, move |front, visit| {
-        let id = OrderId::from_hex(&id);
-        let read = id.map(|id| read_form(&front.shop, id));
-        match read {
-            Some(Ok(form)) => shown(front, visit, id, Some(&form), None),
-            Some(Err(error)) => shown(front, visit, id, None, Some(&error)),
-            None => shown(front, visit, None, None, None),
+) -> Result<Page, HttpError> {
+    let id = order_id(&id)?;
+    worked(front, owner, move |front| {
+        match read_form(&front.shop, id) {
+            Ok(form) => shown(front, &visit, id, Some(&form), None),
+            Err(error) => shown(front, &visit, id, None, Some(&wrong(error)?)),
         }
     })
     .await
@@ -467,32 +472,37 @@ pub(super) struct Pressed {
     refunded: String,
 }
 
-pub(super) async fn act(
-    State(front): State<Front>,
-    Path(id): Path<String>,
-    visit: Visit,
-    headers: HeaderMap,
-    Form(pressed): Form<Pressed>,
-) -> Response {
-    owned(front, visit, headers, move |front, visit| {
-        let deed = match pressed.deed.as_str() {
+impl Pressed {
+    fn deed(self) -> Option<Deed> {
+        match self.deed.as_str() {
             "paid" => Some(Deed::Paid),
             "packed" => Some(Deed::Packed),
-            "sent" => Some(Deed::Sent(pressed.tracking.clone())),
-            "cancelled" if pressed.refunded == "yes" => Some(Deed::Cancelled(Refunded::Yes)),
+            "sent" => Some(Deed::Sent(self.tracking)),
+            "cancelled" if self.refunded == "yes" => Some(Deed::Cancelled(Refunded::Yes)),
             "cancelled" => Some(Deed::Cancelled(Refunded::NotSaid)),
             "erased" => Some(Deed::Erased),
             _ => None,
-        };
-        let (Some(id), Some(deed)) = (OrderId::from_hex(&id), deed) else {
-            return shown(front, visit, None, None, None).into_response();
-        };
+        }
+    }
+}
+
+pub(super) async fn act(
+    State(front): State<Front>,
+    owner: Owner,
+    Path(id): Path<String>,
+    visit: Visit,
+    Form(pressed): Form<Pressed>,
+) -> Result<Response, HttpError> {
+    let id = order_id(&id)?;
+    let deed = pressed.deed().ok_or_else(|| HttpError::missing(NO_ORDER))?;
+    worked(front, owner, move |front| {
         let done = deeds::act(front.shop.store(), id, deed, By::Page, front.shop.now());
         match done {
-            Ok(()) => Redirect::to(&format!("/owner/orders/{id}")).into_response(),
-            Err(error) => shown(front, visit, Some(id), None, Some(&error))
-                .status(StatusCode::CONFLICT)
-                .into_response(),
+            Ok(()) => Ok(Redirect::to(&format!("/owner/orders/{id}")).into_response()),
+            Err(error) => {
+                let page = shown(front, &visit, id, None, Some(&wrong(error)?))?;
+                Ok(page.status(StatusCode::CONFLICT).into_response())
+            }
         }
     })
     .await
@@ -507,30 +517,22 @@ pub(super) struct Export {
 
 pub(super) async fn table(
     State(front): State<Front>,
-    visit: Visit,
-    headers: HeaderMap,
+    owner: Owner,
     Form(export): Form<Export>,
-) -> Response {
-    owned(front, visit, headers, move |front, visit| {
-        let forms = export.forms == "yes";
-        match entries(&front.shop, forms) {
-            Ok(entries) => {
-                let headers = [
-                    (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
-                    (
-                        header::CONTENT_DISPOSITION,
-                        "attachment; filename=\"orders.csv\"",
-                    ),
-                ];
-                (headers, csv::table(&entries, forms)).into_response()
-            }
-            Err(error) => {
-                tracing::error!(error = cause(&error), "the orders couldn't be exported");
-                front.fault_page(visit).into_response()
-            }
-        }
-    })
-    .await
+) -> Result<impl IntoResponse, HttpError> {
+    let forms = export.forms == "yes";
+    let entries = worked(front, owner, move |front| {
+        let entries = entries(&front.shop, forms);
+        entries.map_err(|error| HttpError::fault("exporting the orders", error))
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
+        (
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"orders.csv\"",
+        ),
+    ];
+    Ok((headers, csv::table(&entries.await?, forms)))
 }
 
 fn entries(shop: &Shop, forms: bool) -> Result<Vec<Entry>, DeedError> {

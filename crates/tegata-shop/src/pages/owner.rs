@@ -8,18 +8,24 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use axum::extract::{Query, State};
+use axum::extract::{FromRequestParts, Query, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use maud::{Markup, html};
 use rand_core::Rng as _;
 use serde::Deserialize;
-use tegata_pages::{Column, Language, Page, Refusal, Table, Tone, notice};
+use tegata_http::HttpError;
+use tegata_http::rate_limit::Permit;
+use tegata_http::same_origin::is_secure;
+use tegata_http::work::blocking;
+use tegata_pages::{Column, Language, Page, Table, Tone, notice};
 use tegata_protocol::{Digest, Time};
 
 use super::visit::Visit;
-use super::{Front, MESSAGES, origin, stocks};
-use crate::store::{Sale, SaleState, Stock, StoreError};
+use super::{Front, MESSAGES, OWNER_ONLY, stocks};
+use crate::shop::Shop;
+use crate::store::{Sale, SaleState, Stock, StoreError, Tables};
 use tegata_keystore::rng;
 
 const COOKIE: &str = "tegata_owner";
@@ -61,18 +67,30 @@ impl Sessions {
     }
 }
 
-impl Front {
-    fn is_secure(&self) -> bool {
-        origin::is_secure(self.shop.registered().address())
-    }
+/// Whoever asks is the owner. Only who has the session's cookie gets one.
+#[derive(Debug)]
+pub(super) struct Owner(());
 
-    /// Does this come from the owner?
-    pub(super) fn is_owners(&self, headers: &HeaderMap) -> bool {
-        let name = match self.is_secure() {
-            true => SECURE_COOKIE,
-            false => COOKIE,
-        };
-        self.sessions.holds(headers, name, self.shop.now())
+impl FromRequestParts<Front> for Owner {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, front: &Front) -> Result<Self, HttpError> {
+        let (name, now) = (cookie_name(front), front.shop.now());
+        match front.sessions.holds(&parts.headers, name, now) {
+            true => Ok(Self(())),
+            false => Err(no_entry()),
+        }
+    }
+}
+
+fn no_entry() -> HttpError {
+    HttpError::new(StatusCode::FORBIDDEN, OWNER_ONLY)
+}
+
+fn cookie_name(front: &Front) -> &'static str {
+    match is_secure(front.shop.registered().address()) {
+        true => SECURE_COOKIE,
+        false => COOKIE,
     }
 }
 
@@ -83,58 +101,40 @@ pub(super) struct Entry {
     token: String,
 }
 
+/// Uses a link up: the store writes that down, so whoever tries is counted.
 pub(super) async fn enter(
     State(front): State<Front>,
+    permit: Permit,
     Query(entry): Query<Entry>,
-    visit: Visit,
-) -> Response {
+) -> Result<impl IntoResponse, HttpError> {
     let (now, token) = (front.shop.now(), Digest::of(entry.token.as_bytes()));
     let shop = front.shop.clone();
-    let used = tokio::task::spawn_blocking(move || {
-        shop.store()
-            .write(move |tables| tables.use_owner_link(token, now))
-    });
-    match used.await {
-        Ok(Ok(true)) => {
-            let cookie = front.sessions.begin(now);
-            let cookie = match front.is_secure() {
-                true => {
-                    format!("{SECURE_COOKIE}={cookie}; Path=/; Secure; HttpOnly; SameSite=Strict")
-                }
-                false => format!("{COOKIE}={cookie}; Path=/owner; HttpOnly; SameSite=Strict"),
-            };
-            ([(header::SET_COOKIE, cookie)], Redirect::to("/owner")).into_response()
-        }
-        Ok(Ok(false)) | Err(_) => no_entry(&front, &visit).into_response(),
-        Ok(Err(error)) => front.fault(&visit, &error).into_response(),
+    if !blocking(move || use_link(&shop, permit, token, now)).await?? {
+        return Err(no_entry());
     }
-}
-
-pub(super) fn no_entry(front: &Front, visit: &Visit) -> Page {
-    let t = visit.texts();
-    let refusal = Refusal {
-        language: visit.language,
-        code: "owner_only",
-        what: t.text("owner.no_entry_what"),
-        next: t.text("owner.no_entry_next"),
+    let cookie = front.sessions.begin(now);
+    let cookie = match cookie_name(&front) {
+        SECURE_COOKIE => {
+            format!("{SECURE_COOKIE}={cookie}; Path=/; Secure; HttpOnly; SameSite=Strict")
+        }
+        name => format!("{name}={cookie}; Path=/owner; HttpOnly; SameSite=Strict"),
     };
-    front
-        .page(visit, t.text("owner.no_entry"))
-        .status(StatusCode::FORBIDDEN)
-        .body(html! { (refusal) })
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/owner")))
 }
 
-pub(super) async fn page(State(front): State<Front>, visit: Visit, headers: HeaderMap) -> Page {
-    if !front.is_owners(&headers) {
-        return no_entry(&front, &visit);
-    }
-    match body(&front, visit.language) {
-        Ok(body) => {
-            let title = visit.texts().text("owner.title");
-            front.page(&visit, title).body(body)
-        }
-        Err(error) => front.fault(&visit, &error),
-    }
+fn use_link(shop: &Shop, _counted: Permit, token: Digest, now: Time) -> Result<bool, StoreError> {
+    let used = move |tables: &Tables<'_>| tables.use_owner_link(token, now);
+    shop.store().write(used)
+}
+
+pub(super) async fn page(
+    State(front): State<Front>,
+    _: Owner,
+    visit: Visit,
+) -> Result<Page, HttpError> {
+    let body = body(&front, visit.language)?;
+    let title = visit.texts().text("owner.title");
+    Ok(front.page(&visit, title).body(body))
 }
 
 fn body(front: &Front, language: Language) -> Result<Markup, StoreError> {

@@ -4,12 +4,13 @@ use axum::extract::{Path, State};
 use axum::http::HeaderName;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
+use tegata_http::HttpError;
 use tegata_pages::{Stage, Tone, code, notice, progress, qr};
 use tegata_protocol::order::OrderId;
 use tegata_protocol::{SignedBytes, Time};
 
 use super::visit::{Visit, keep};
-use super::{Front, moment, money};
+use super::{Front, NO_ORDER, moment, money};
 use crate::orders::cart::Cart;
 use crate::orders::status;
 use crate::store::{Event, GoodsOrder, OrderState, SoldLine, StoreError};
@@ -48,37 +49,25 @@ pub(super) async fn page(
     State(front): State<Front>,
     Path(id): Path<String>,
     visit: Visit,
-) -> Response {
-    let t = visit.texts();
+) -> Result<Response, HttpError> {
     let keys = &front.shop.registered().keys;
-    let id = OrderId::from_hex(&id);
     let given = visit.parameter("key").unwrap_or_default();
-    let told = match id.filter(|id| status::opens(keys, *id, given)) {
-        None => Ok(None),
-        Some(id) => Told::read(&front, id),
-    };
-    let told = match told {
-        Ok(Some(told)) => told,
-        // A wrong key and an unknown order look the same.
-        Ok(None) => {
-            return front
-                .missing(&visit, "order_unknown", t.text("missing.order"))
-                .into_response();
-        }
-        Err(error) => return front.fault(&visit, &error).into_response(),
-    };
+    let id = OrderId::from_hex(&id).filter(|id| status::opens(keys, *id, given));
+    let told = id.map(|id| Told::read(&front, id)).transpose()?.flatten();
+    // A wrong key and an unknown order look the same.
+    let told = told.ok_or_else(|| HttpError::missing(NO_ORDER))?;
     let ordered = is_of(&visit.cart, &told.lines);
     let now_empty = ordered.then(Cart::default);
     let mut seen = visit.clone();
     seen.cart = now_empty.clone().unwrap_or(seen.cart);
     let page = front
-        .page(&seen, t.text("status.title"))
+        .page(&seen, visit.texts().text("status.title"))
         .body(body(&front, &visit, &told));
     let cookie: Option<[(HeaderName, String); 1]> = now_empty.map(|cart| [keep(&cart)]);
-    match cookie {
+    Ok(match cookie {
         Some(cookie) => (cookie, page).into_response(),
         None => page.into_response(),
-    }
+    })
 }
 
 /// Is this cart what was ordered? Then it has done its work.

@@ -24,6 +24,15 @@ pub(super) struct Visit {
 }
 
 impl Visit {
+    /// The visitor whose request this is.
+    pub(super) fn of(parts: &Parts) -> Self {
+        Self {
+            language: Language::of_request(&parts.uri, &parts.headers),
+            uri: parts.uri.clone(),
+            cart: cart_of(&parts.headers),
+        }
+    }
+
     /// The texts in the visitor's language.
     pub(super) fn texts(&self) -> Texts<'static> {
         MESSAGES.of(self.language)
@@ -47,11 +56,7 @@ impl<S: Sync> FromRequestParts<S> for Visit {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self {
-            language: Language::of_request(&parts.uri, &parts.headers),
-            uri: parts.uri.clone(),
-            cart: cart_of(&parts.headers),
-        })
+        Ok(Self::of(parts))
     }
 }
 

@@ -3,90 +3,57 @@
 //! A browser has no keys, so refusals are JSON and not signed: a stable code, its number, the text in
 //! the visitor's language, more about the case.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::response::IntoResponse;
 use serde::Deserialize;
-use tegata_http::rate_limit::{Permit, TooMany};
+use tegata_http::error::Told;
+use tegata_http::rate_limit::Permit;
+use tegata_http::{Cbor, Cost, HttpError, Routes};
 use tegata_pages::Language;
 use tegata_protocol::order::{CartLine, ORDER_LIMIT};
 use tegata_protocol::refusal::{Code, Refusal};
 use tegata_protocol::{Digest, PartyNumber};
 
-use super::{Service, cbor, error, fault, too_fast};
+use super::Service;
 use crate::orders::intake::{self, Untaken};
 use crate::orders::{status, token};
 use crate::pages;
 use crate::rate_limits::Class;
-use crate::shop::{Shop, cause};
+use crate::shop::Shop;
 use crate::store::OrderState;
 
 /// The routes.
-pub(super) fn routes() -> Router<Service> {
-    Router::new()
-        .route("/v1/orders", post(order))
-        .route("/v1/orders/token", post(fresh_token))
-        .route("/v1/bills/{digest}", get(bill))
-        .layer(DefaultBodyLimit::max(ORDER_LIMIT))
+pub(super) fn routes(shop: &Arc<Shop>) -> Routes<Service, Shop> {
+    Routes::new(Arc::clone(shop))
+        .post("/v1/orders", Cost::Counted(Class::Web), order)
+        .post("/v1/orders/token", Cost::Counted(Class::Token), fresh_token)
+        .get("/v1/bills/{digest}", Cost::Counted(Class::Web), bill)
+        .body_limit(ORDER_LIMIT)
 }
 
-/// Whether an address is too fast; then for how many seconds it must wait.
-type Counted = Result<Permit, TooMany>;
+/// Why an order isn't taken, or no token signed, for the browser that asked.
+fn untaken(error: Untaken, language: Language) -> HttpError {
+    match error {
+        Untaken::Refused(refusal) => refused(&refusal, language),
+        error @ (Untaken::Fault(_) | Untaken::Forms(_)) => {
+            HttpError::fault("taking an order", error)
+        }
+    }
+}
 
-/// Refuses who is too fast, waits for a free desk, and works on a thread that may wait for the disk.
-async fn worked<T: Send + 'static>(
-    service: &Service,
-    counted: Counted,
-    work: impl FnOnce(&Shop) -> Result<T, Untaken> + Send + 'static,
-) -> Result<T, Failed> {
-    let shop = service.shop.clone();
-    let _permit = counted.map_err(|late| Failed::TooFast(late.seconds))?;
-    let Ok(_desk) = service.desks.acquire().await else {
-        return Err(Failed::Broken);
+fn refused(refusal: &Refusal, language: Language) -> HttpError {
+    let told = Told {
+        word: refusal.code.word(),
+        number: refusal.code.number(),
+        text: &pages::refusal_text(refusal.code, language),
+        detail: refusal.detail.as_deref(),
     };
-    match tokio::task::spawn_blocking(move || work(&shop)).await {
-        Ok(worked) => worked.map_err(Failed::Untaken),
-        Err(error) => {
-            tracing::error!(error = cause(&error), "an order's work broke off");
-            Err(Failed::Broken)
-        }
-    }
-}
-
-enum Failed {
-    TooFast(u64),
-    Untaken(Untaken),
-    Broken,
-}
-
-impl Failed {
-    fn answer(self, language: Language) -> Response {
-        match self {
-            Self::TooFast(seconds) => too_fast(seconds),
-            Self::Untaken(Untaken::Refused(refusal)) => refused(&refusal, language),
-            Self::Untaken(error) => {
-                tracing::error!(error = cause(&error), "an order couldn't be taken");
-                fault()
-            }
-            Self::Broken => fault(),
-        }
-    }
-}
-
-fn refused(refusal: &Refusal, language: Language) -> Response {
-    let body = serde_json::json!({
-        "error": refusal.code.word(),
-        "number": refusal.code.number(),
-        "text": pages::refusal_text(refusal.code, language),
-        "detail": refusal.detail,
-    });
-    (status_of(refusal.code), Json(body)).into_response()
+    HttpError::refusal(status_of(refusal.code), &told)
 }
 
 #[expect(
@@ -111,29 +78,20 @@ const fn status_of(code: Code) -> StatusCode {
 /// learns: the receipt itself is shown to others.
 async fn order(
     State(service): State<Service>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    permit: Permit,
     language: Language,
     body: Result<Bytes, BytesRejection>,
-) -> Response {
-    let Ok(body) = body else {
-        return refused(&Refusal::new(Code::OrderTooLarge), language);
-    };
-    let shop = &service.shop;
-    let counted = shop
-        .rate_limits()
-        .address(Class::Web, peer.ip(), shop.now());
-    let taken = worked(&service, counted, move |shop| {
-        let taken = intake::take(shop, &body)?;
+) -> Result<impl IntoResponse, HttpError> {
+    let body = body.map_err(|_e| refused(&Refusal::new(Code::OrderTooLarge), language))?;
+    let shop = service.shop;
+    let taken = service.workers.run(move || {
+        let taken = intake::take(&shop, permit, &body)?;
         let address = status::address(&shop.registered().keys, taken.order);
         Ok((taken.receipt, address))
     });
-    match taken.await {
-        Ok((receipt, address)) => {
-            let place = [(header::CONTENT_LOCATION, address)];
-            (place, cbor(receipt.into_bytes())).into_response()
-        }
-        Err(failed) => failed.answer(language),
-    }
+    let (receipt, address) = taken.await?.map_err(|error| untaken(error, language))?;
+    let place = [(header::CONTENT_LOCATION, address)];
+    Ok((place, Cbor(receipt.into_bytes())))
 }
 
 /// What a token is wanted for: `{"lines": [["sencha-100", 2]]}`.
@@ -147,31 +105,22 @@ struct Wanted {
 /// A fresh token, as JSON asks for it, or a form with one `line` for each product: `sencha-100.2`.
 async fn fresh_token(
     State(service): State<Service>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    permit: Permit,
     language: Language,
     headers: HeaderMap,
     body: Bytes,
-) -> Response {
-    let Some(wanted) = wanted(&headers, &body) else {
-        return error(StatusCode::BAD_REQUEST, "unreadable");
-    };
+) -> Result<Cbor, HttpError> {
+    let unreadable = || HttpError::new(StatusCode::BAD_REQUEST, "unreadable");
+    let wanted = wanted(&headers, &body).ok_or_else(unreadable)?;
     let member = wanted.member.as_deref().map(str::parse::<PartyNumber>);
-    let Ok(member) = member.transpose() else {
-        return error(StatusCode::BAD_REQUEST, "unreadable");
-    };
+    let member = member.transpose().map_err(|_e| unreadable())?;
     let line = |(product, quantity)| CartLine { product, quantity };
     let lines: Vec<CartLine> = wanted.lines.into_iter().map(line).collect();
-    let shop = &service.shop;
-    let counted = shop
-        .rate_limits()
-        .address(Class::Token, peer.ip(), shop.now());
-    let issued = worked(&service, counted, move |shop| {
-        token::issue(shop, &lines, member)
-    });
-    match issued.await {
-        Ok(issued) => cbor(issued.token.into_bytes()),
-        Err(failed) => failed.answer(language),
-    }
+    let shop = service.shop;
+    let issue = move || token::issue(&shop, permit, &lines, member);
+    let issued = service.workers.run(issue).await?;
+    let issued = issued.map_err(|error| untaken(error, language))?;
+    Ok(Cbor(issued.token.into_bytes()))
 }
 
 fn wanted(headers: &HeaderMap, body: &[u8]) -> Option<Wanted> {
@@ -197,32 +146,16 @@ fn wanted(headers: &HeaderMap, body: &[u8]) -> Option<Wanted> {
 /// Once it's paid or over, it's nobody's any more.
 async fn bill(
     State(service): State<Service>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(digest): Path<String>,
-) -> Response {
-    let shop = &service.shop;
-    let counted = shop
-        .rate_limits()
-        .address(Class::Web, peer.ip(), shop.now());
-    if let Err(TooMany { seconds }) = counted {
-        return too_fast(seconds);
-    }
-    let Some(digest) = Digest::from_hex(&digest) else {
-        return error(StatusCode::NOT_FOUND, "bill_unknown");
-    };
-    match service
-        .shop
-        .store()
-        .read(|tables| tables.order_of_bill(digest))
-    {
-        Ok(order) => match order.and_then(|order| Some((order.state, order.bill?))) {
-            Some((OrderState::Billed, bill)) => cbor(bill.into_bytes()),
-            Some(_) => error(StatusCode::NOT_FOUND, "bill_closed"),
-            None => error(StatusCode::NOT_FOUND, "bill_unknown"),
-        },
-        Err(problem) => {
-            tracing::error!(error = cause(&problem), "a bill couldn't be read");
-            fault()
-        }
+) -> Result<Cbor, HttpError> {
+    let unknown = || HttpError::missing("bill_unknown");
+    let digest = Digest::from_hex(&digest).ok_or_else(unknown)?;
+    let store = service.shop.store();
+    let order = store.read(|tables| tables.order_of_bill(digest))?;
+    let order = order.and_then(|order| Some((order.state, order.bill?)));
+    let (state, bill) = order.ok_or_else(unknown)?;
+    match state == OrderState::Billed {
+        true => Ok(Cbor(bill.into_bytes())),
+        false => Err(HttpError::missing("bill_closed")),
     }
 }

@@ -10,6 +10,7 @@ use tegata_protocol::{
     Amount, Currency, PartyNumber, Role, SignedBytes, Suite, Unverified, Verified,
 };
 use tegata_shop::orders::{Sealing, host::Hosting};
+use tegata_shop::shop::Rules;
 
 use crate::centre::rng;
 use crate::town::{Open, Town};
@@ -59,9 +60,13 @@ impl Town {
     }
 
     pub(crate) fn open_selling_by(&self, settings: Settings) -> Open {
+        self.open_selling_with(settings, Rules::default())
+    }
+
+    pub(crate) fn open_selling_with(&self, settings: Settings, rules: Rules) -> Open {
         let now = self.time.now();
         let dir = self.dir();
-        self.open_as(|shop| {
+        self.open_so(rules, |shop| {
             let rules = settings.rules().unwrap();
             let frames = "http://forms.shop.localhost:7412";
             let sealing =

@@ -24,4 +24,5 @@ mod pages;
 mod parcels;
 mod program;
 mod refusals;
+mod routes;
 mod town;

@@ -145,11 +145,7 @@ impl Town {
     }
 
     /// With something more.
-    pub(crate) fn open_as(&self, more: impl FnOnce(Shop) -> Shop) -> Open {
-        self.open_so(Rules::default(), more)
-    }
-
-    fn open_so(&self, rules: Rules, more: impl FnOnce(Shop) -> Shop) -> Open {
+    pub(crate) fn open_so(&self, rules: Rules, more: impl FnOnce(Shop) -> Shop) -> Open {
         let (dir, client) = (self.dir(), Client::default());
         let slip = self.centre.slip(Self::number());
         let now = self.time.now();
