@@ -6,6 +6,7 @@ use crate::tree::Source;
 /// The edges that may be, in the order of the layers. A crate that isn't here isn't allowed.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("tegata-protocol", &[]),
+    ("tegata-bank", &["tegata-protocol"]),
     ("tegata-ledger", &["tegata-protocol"]),
     ("tegata-party", &["tegata-protocol"]),
     ("tegata-cli", &[]),
@@ -35,6 +36,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "tegata-centre",
         &[
             "tegata-protocol",
+            "tegata-bank",
             "tegata-ledger",
             "tegata-card",
             "tegata-card-service",
@@ -93,6 +95,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "tegata-demo",
         &[
             "tegata-protocol",
+            "tegata-bank",
             "tegata-card",
             "tegata-card-reader",
             "tegata-ledger",
