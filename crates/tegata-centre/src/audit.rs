@@ -6,6 +6,7 @@
 
 use std::{cell::RefCell, collections::HashMap, path::Path, sync::Arc};
 
+use tegata_bank::{Found as FoundReference, camt053};
 use tegata_ledger::{
     Action, EvidenceKind, Head, Position, Record,
     audit::{AuditError, Heads, Report, replay},
@@ -23,10 +24,7 @@ use tegata_protocol::{
     record::{CentreKeys, ChainHead, PartyRecord},
 };
 
-use crate::{
-    bank::{Found as FoundReference, camt053},
-    interpret::{self, Register},
-};
+use crate::interpret::{self, Register};
 
 /// What the audit believes: the centre's keys as the pinned root certifies them.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 //! later, from the evidence alone. So it's pure, and knows no more than the evidence, the time of
 //! the record and the register as it stood.
 
+use tegata_bank::PaymentReference;
 use tegata_card::receipt::{Kind, Receipt};
 use tegata_ledger::{
     AccountId, Action, BillKey, CardAction, CardDeed, CardHold, CardReceipt, CardState, Deposit,
@@ -21,8 +22,6 @@ use tegata_protocol::{
     record::{PartyRecord, Status},
     refusal::Code,
 };
-
-use crate::bank::PaymentReference;
 
 /// How long a payment reference is watched for: 90 days.
 pub(crate) const REFERENCE_SECONDS: u64 = 90 * 86_400;

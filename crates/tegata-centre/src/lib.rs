@@ -4,7 +4,7 @@
 //! [`desk`], which opens, verifies and counts it ([`rate_limits`]); [`interpret`] says what it asks of the
 //! book; the ledger decides and keeps it; [`replies`] says what is answered and who else is told.
 //! [`audit`] does the same from the evidence alone. [`people`] keeps applications and personal
-//! details apart from all that; [`bank`] reads statement files; [`letter`] makes the letters that
+//! details apart from all that; the bank's statement files are read by [`tegata_bank`]; [`letter`] makes the letters that
 //! bring numbers and codes; [`credit`] keeps card numbers, with keys that nothing else uses; [`ic_card`] signs
 //! debit orders for IC cards, whose keys it never sees.
 #![cfg_attr(
@@ -18,7 +18,6 @@
 )]
 
 pub mod audit;
-pub mod bank;
 pub mod cli;
 pub mod credit;
 pub mod desk;

@@ -6,6 +6,7 @@
 
 use std::{cell::Cell, sync::mpsc};
 
+use tegata_bank::{Found, PaymentReference, Statement, camt053};
 use tegata_cli::{
     data::DataDir,
     exit::{Exit, Failure},
@@ -25,7 +26,6 @@ use tegata_protocol::{
 };
 
 use crate::{
-    bank::{Found, PaymentReference, Statement, camt053},
     desk::{Desk, evidence, lasting},
     interpret,
     keys::{rng, sign_record},

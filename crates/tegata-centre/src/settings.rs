@@ -35,12 +35,13 @@
 use std::{num::NonZeroU32, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tegata_bank::AccountNumber;
 use tegata_card_service::client::{Named, Server};
 use tegata_cli::{config, data::DataDir, exit::Failure};
 use tegata_http::rate_limit::Rate;
 use tegata_protocol::{Amount, Currency};
 
-use crate::{bank::AccountNumber, rate_limits::Rates};
+use crate::rate_limits::Rates;
 
 /// Settings as they stand in the file.
 #[derive(Clone, Debug, Serialize, Deserialize)]

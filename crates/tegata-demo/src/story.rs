@@ -718,7 +718,7 @@ const SAMPLE: &str = "RF18539007547034";
 
 /// A bank's statement with Aiko's transfer and others of somebody unknown.
 fn statement(reference: &str) -> anyhow::Result<String> {
-    let template = include_str!("../../tegata-centre/samples/statement-good.xml");
+    let template = include_str!("../../tegata-bank/samples/statement-good.xml");
     ensure!(
         template.contains(SAMPLE),
         "the sample statement has no place for a reference"

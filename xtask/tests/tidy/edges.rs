@@ -6,6 +6,7 @@ use crate::tree::Source;
 /// The edges that may be, in the order of the layers. A crate that isn't here isn't allowed.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("tegata-protocol", &[]),
+    ("tegata-bank", &["tegata-protocol"]),
     ("tegata-store", &[]),
     ("tegata-ledger", &["tegata-protocol", "tegata-store"]),
     ("tegata-keystore", &[]),
@@ -50,6 +51,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tegata-keystore",
             "tegata-protocol",
             "tegata-store",
+            "tegata-bank",
             "tegata-ledger",
             "tegata-card",
             "tegata-card-service",
@@ -116,6 +118,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "tegata-keystore",
             "tegata-protocol",
+            "tegata-bank",
             "tegata-card",
             "tegata-card-reader",
             "tegata-ledger",

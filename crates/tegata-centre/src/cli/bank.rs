@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use tegata_bank::{Statement, camt053};
 use tegata_cli::{
     data::DataDir,
     exit::{Exit, Failure, OrExit as _},
@@ -17,7 +18,6 @@ use tegata_protocol::{
 
 use super::{OPERATOR_KEY, PARTY, Shown, now, open_book, print};
 use crate::{
-    bank::{Statement, camt053},
     keys::SealedKeyFile,
     operator::{FIRST_OPERATOR, entries_of, operator_number, sign_import},
     settings::House,
@@ -76,7 +76,7 @@ fn import(
     refuse_imported(book.as_mut(), &read.statements)?;
     let statements = read.statements.iter().map(|statement| {
         let known =
-            |r: &crate::bank::PaymentReference| matches!(book.funding(r.as_str()), Ok(Some(_)));
+            |r: &tegata_bank::PaymentReference| matches!(book.funding(r.as_str()), Ok(Some(_)));
         // Each look-up needs the reader to itself.
         let known = std::cell::RefCell::new(known);
         (

@@ -218,7 +218,7 @@ fn types_that_a_centre_does_not_take_can_not_be_read() {
 #[test]
 fn an_operators_order_is_not_heard_among_the_parties_messages() {
     let town = Town::new();
-    let file = town.statement(vec![tegata_centre::bank::sample::SampleEntry::typed(
+    let file = town.statement(vec![tegata_bank::sample::SampleEntry::typed(
         yen(10),
         "X",
         "nothing",

@@ -1,9 +1,7 @@
 //! Bank statements (M7 ii, iii): credited once, to whom the reference names, or to suspense.
 
-use tegata_centre::{
-    bank::{camt053, sample::SampleEntry},
-    operator::{OrderError, entries_of, sign_import},
-};
+use tegata_bank::{camt053, sample::SampleEntry};
+use tegata_centre::operator::{OrderError, entries_of, sign_import};
 use tegata_ledger::{Destination, SuspenseReason};
 use tegata_protocol::{
     Digest, SigningKey, Time, Unverified,

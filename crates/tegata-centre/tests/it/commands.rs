@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tegata_centre::bank::sample::SampleEntry;
+use tegata_bank::sample::SampleEntry;
 use tegata_protocol::{
     Role, Time,
     joining::{Registered, Slip},

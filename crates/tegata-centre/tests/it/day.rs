@@ -1,10 +1,11 @@
 //! A busy day: a bit of everything that can stand in the book.
 
+use tegata_bank::sample::SampleEntry;
 use tegata_card::{
     keys::{self, Csn, KeyVersion},
     receipt::{self as card, Kind, Transaction},
 };
-use tegata_centre::{bank::sample::SampleEntry, operator::sign_card_order};
+use tegata_centre::operator::sign_card_order;
 use tegata_protocol::{
     CardNumber, PaymentId, Role, Time,
     book::Rule,

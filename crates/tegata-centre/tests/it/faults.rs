@@ -2,8 +2,8 @@
 //! message succeeds later.
 
 use rusqlite::Connection;
+use tegata_bank::sample::SampleEntry;
 use tegata_centre::{
-    bank::sample::SampleEntry,
     desk::{Answered, Desk},
     keys::PublicKeys,
     operator::OrderError,

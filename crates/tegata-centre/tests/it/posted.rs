@@ -8,7 +8,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use tegata_centre::{bank::sample::SampleEntry, desk::Answered};
+use tegata_bank::sample::SampleEntry;
+use tegata_centre::desk::Answered;
 use tegata_protocol::{
     Digest, MessageId, PartyNumber, Role, SignedBytes, SigningKey, Time, Unverified, cbor,
     envelope::{Envelope, Message, Parcel},

@@ -11,12 +11,12 @@ use std::{
 
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
+use tegata_bank::{
+    Balance, StatementId, camt053,
+    sample::{self, SampleEntry, SampleStatement},
+};
 use tegata_centre::{
     audit::Auditor,
-    bank::{
-        Balance, StatementId, camt053,
-        sample::{self, SampleEntry, SampleStatement},
-    },
     desk::{Answered, Desk},
     keys::{PublicKeys, SealedKeyFile},
     operator::{OrderError, entries_of, sign_import},

@@ -4,7 +4,7 @@
 use std::fs;
 
 use anyhow::{Context as _, ensure};
-use tegata_centre::bank::{
+use tegata_bank::{
     AccountNumber, Balance, Side, StatementId,
     sample::{SampleEntry, SampleStatement, statement},
 };

@@ -74,7 +74,7 @@ impl Aiko<'_> {
 
 /// The bank says that Aiko paid in.
 fn money_comes(town: &Town, reference: &str) {
-    let sample = include_str!("../../../tegata-centre/samples/statement-good.xml");
+    let sample = include_str!("../../../tegata-bank/samples/statement-good.xml");
     let file = town.path("statement.xml");
     fs::write(&file, sample.replace("RF18539007547034", reference)).unwrap();
     let (centre, operator) = (town.path("centre"), town.password("operator").unwrap());

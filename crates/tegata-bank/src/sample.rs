@@ -15,7 +15,7 @@ use super::statement::{Balance, EntryKind, EntryStatus, Nature, Side, StatementI
 
 /// A good statement of five entries: a transfer with its reference in the field made for it, one
 /// with it in the free text, one that matches nobody, a debit, and one that is still pending.
-pub const GOOD: &str = include_str!("../../samples/statement-good.xml");
+pub const GOOD: &str = include_str!("../samples/statement-good.xml");
 /// The account of [`GOOD`].
 pub const ACCOUNT: &str = "0033-001-1234567";
 /// The reference in the first entry of [`GOOD`]; replace it with one that the centre gave out.

@@ -159,7 +159,7 @@ fn reversals_returns_and_what_isnt_booked_are_listed_but_not_credited() {
 
 #[test]
 fn cash_at_the_counter_is_known_as_such() {
-    let paid_in = include_str!("../../../samples/statement-good-deposit.xml");
+    let paid_in = include_str!("../../samples/statement-good-deposit.xml");
     let kinds = |file: &str| {
         let entries = &camt053::parse(file.as_bytes()).unwrap().statements[0].entries;
         entries.iter().map(|e| e.kind.funding()).collect::<Vec<_>>()
