@@ -52,7 +52,14 @@ impl Town {
         let data = self.path("sealing-key-house");
         let address = free_port()?;
         let url = format!("http://sealing.localhost:{}", address.port());
-        let join = ["join", "--data", &data, "--slip-file", &letter.slip];
+        let join = [
+            "join",
+            "--data",
+            &data,
+            "--slip-file",
+            &letter.slip,
+            "--agree",
+        ];
         let named = ["--name", "Key House", "--address", &url];
         self.programs
             .run("tegata-sealing", &[&join[..], &named].concat())?

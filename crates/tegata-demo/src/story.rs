@@ -226,6 +226,7 @@ impl<'a> Story<'a> {
         let file = self.town.path(&format!("{}.slip", member.name));
         fs::write(&file, slip)?;
         let mut arguments = vec!["join", "--slip-file", &file, "--name", name];
+        arguments.extend(["--agree", "--no-words"]);
         arguments.extend(more);
         self.town.wallet(member, Given::Both, &arguments)?.json()?;
         Ok(())

@@ -379,6 +379,7 @@ impl Town {
             "--address",
             &url,
             "--no-words",
+            "--agree",
             "--json",
         ];
         let joined = self
@@ -427,6 +428,7 @@ impl Town {
                 "Hall, north door",
                 "--address",
                 "http://gate.localhost:7404",
+                "--agree",
                 "--json",
             ],
         )?;

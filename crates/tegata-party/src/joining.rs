@@ -246,13 +246,7 @@ impl Joining<'_> {
         keys: impl FnOnce() -> Result<Keys, KeysError>,
         now: Time,
     ) -> Result<Registered, JoinError> {
-        if self.slip.number.role() != self.kind.role {
-            return Err(JoinError::OtherRole {
-                kind: self.kind,
-                number: self.slip.number,
-            });
-        }
-        client::check_address(&self.application.address)?;
+        self.check()?;
         let identity = self.begin()?;
         let keys = Arc::new(keys()?);
         // Joined before, nobody is asked.
@@ -281,16 +275,41 @@ impl Joining<'_> {
         })
     }
 
+    /// Must the owner be asked first whether the terms are agreed to? Once agreed to, they are for good:
+    /// the identity that names them is the first thing to be kept.
+    ///
+    /// # Errors
+    /// [`JoinError`], when the letter isn't for this folder.
+    pub fn needs_consent(&self) -> Result<bool, JoinError> {
+        self.check()?;
+        let known = Identity::read(self.dir)?;
+        Ok(known.is_none_or(|identity| identity.terms != self.slip.terms))
+    }
+
+    fn check(&self) -> Result<(), JoinError> {
+        if self.slip.number.role() != self.kind.role {
+            return Err(JoinError::OtherRole {
+                kind: self.kind,
+                number: self.slip.number,
+            });
+        }
+        Ok(client::check_address(&self.application.address)?)
+    }
+
     /// The identity as begun before, or a new one from the letter.
     fn begin(&self) -> Result<Identity, JoinError> {
         if let Some(identity) = Identity::read(self.dir)? {
-            return match identity.number == self.slip.number && identity.root == self.slip.root {
-                true => Ok(identity),
-                false => Err(JoinError::OtherNumber {
+            if identity.number != self.slip.number || identity.root != self.slip.root {
+                return Err(JoinError::OtherNumber {
                     kind: self.kind,
                     number: identity.number,
-                }),
-            };
+                });
+            }
+            if identity.terms == self.slip.terms || has_joined(self.dir)? {
+                return Ok(identity);
+            }
+            // A newer letter: what was signed for the older one's terms isn't sent any more.
+            self.dir.remove(PENDING)?;
         }
         let identity = Identity {
             number: self.slip.number,

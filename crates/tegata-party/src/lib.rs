@@ -1,7 +1,8 @@
 //! A registered party: everybody but the centre who has a number, keys of their own and the
 //! register's signed record of both.
 //!
-//! [`joining`] leads from the letter to the record, [`identity`] is what a party knows of itself and of
+//! [`letter`] reads the letter, as text or as a picture ([`picture`]), [`terms`] asks for consent, [`joining`] leads
+//! from the letter to the record, [`identity`] is what a party knows of itself and of
 //! the centre, [`keys`] what it signs and opens with, and [`client`] how it speaks to others. Shops,
 //! gates and sealing services are parties; members have all this in their wallet, whose vault it lies in.
 #![cfg_attr(
@@ -19,3 +20,5 @@ pub mod identity;
 pub mod joining;
 pub mod keys;
 pub mod letter;
+pub mod picture;
+pub mod terms;

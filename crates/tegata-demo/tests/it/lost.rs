@@ -103,7 +103,8 @@ fn the_words_alone_bring_a_member_back() {
         shop: format!("http://{}", town.shop.unwrap()),
         town: &town,
     };
-    aiko.json(&["join", "--slip-file", &letter.slip, "--name", "Aiko Sato"]);
+    let join = ["join", "--agree", "--no-words", "--slip-file", &letter.slip];
+    aiko.json(&[&join[..], &["--name", "Aiko Sato"]].concat());
     let load = aiko.json(&["load", "10000"]);
     money_comes(&town, load["reference"].as_str().unwrap());
     aiko.json(&["collect"]);

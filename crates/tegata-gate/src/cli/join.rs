@@ -8,6 +8,7 @@ use tegata_party::client::Client;
 use tegata_party::identity::RECORD;
 use tegata_party::joining::Application;
 use tegata_party::letter::LetterArgs;
+use tegata_party::terms::ConsentArgs;
 
 use super::{Common, now, print_json};
 use crate::folder::{Folder, FolderError};
@@ -19,13 +20,15 @@ use crate::folder::{Folder, FolderError};
 /// answered: if the connection breaks, run the same command again.
 ///
 /// Afterwards DIR/record.cose is this gate's own record; shops seal check data to the key in it.
-/// By joining you agree to the terms that came with the letter.
+/// The root key and the centre's terms are shown first, and you are asked whether you agree.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     common: Common,
     #[command(flatten)]
     letter: LetterArgs,
+    #[command(flatten)]
+    consent: ConsentArgs,
     /// The gate's name, as told to those whose ticket was used here
     #[arg(long)]
     name: String,
@@ -55,7 +58,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let folder = Folder::open(common.path()).map_err(FolderError::into_failure)?;
     let _lock = folder.lock().map_err(FolderError::into_failure)?;
     let again = folder.has_joined().map_err(FolderError::into_failure)?;
-    let gate = folder.join(&slip, &application, &Client::default(), now());
+    let client = Client::default();
+    let asked = folder.needs_consent(&slip, &application);
+    if asked.map_err(FolderError::into_failure)? {
+        arguments.consent.ask(&client, &slip)?;
+    }
+    let gate = folder.join(&slip, &application, &client, now());
     let gate = gate.map_err(FolderError::into_failure)?;
     let joined = Joined {
         number: gate.number().to_string(),

@@ -188,13 +188,29 @@ impl Folder {
         client: &Client,
         now: Time,
     ) -> Result<Registered, FolderError> {
-        let joining = Joining {
+        let joining = self.joining(slip, application);
+        Ok(joining.join(client, || KeyFile::open_or_make(&self.dir), now)?)
+    }
+
+    /// Must its owner be asked first whether the terms are agreed to?
+    ///
+    /// # Errors
+    /// [`FolderError::Join`], when the letter isn't for this folder.
+    pub fn needs_consent(
+        &self,
+        slip: &Slip,
+        application: &Application,
+    ) -> Result<bool, FolderError> {
+        Ok(self.joining(slip, application).needs_consent()?)
+    }
+
+    const fn joining<'a>(&'a self, slip: &'a Slip, application: &'a Application) -> Joining<'a> {
+        Joining {
             dir: &self.dir,
             kind: Kind::GATE,
             slip,
             application,
-        };
-        Ok(joining.join(client, || KeyFile::open_or_make(&self.dir), now)?)
+        }
     }
 
     /// Has it a record?

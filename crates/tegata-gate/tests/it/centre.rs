@@ -85,6 +85,7 @@ impl Centre {
         };
         let router = Router::new()
             .route("/v1/certificates", get(certificates))
+            .route("/v1/terms/{digest}", get(|| async { "terms" }))
             .route("/v1/message", post(message))
             .with_state(shared.clone());
         let listener = runtime

@@ -16,6 +16,7 @@ pub(crate) fn program() -> Command {
     command
         .env_clear()
         .env("TEGATA_LOG", "warn")
+        .env("TEGATA_AGREE", "yes")
         .stdin(Stdio::null());
     command
 }

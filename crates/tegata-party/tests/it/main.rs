@@ -7,5 +7,6 @@
     reason = "tests may"
 )]
 
+mod letter;
 mod order;
 mod town;

@@ -9,9 +9,10 @@ use tegata_protocol::Time;
 
 use super::{PARTY, Usual, failed, say, shown};
 use tegata_party::identity::RECORD;
-use tegata_party::joining::{Application, Joining, Kind};
+use tegata_party::joining::{Application, JoinError, Joining, Kind};
 use tegata_party::keys::KeyFile;
 use tegata_party::letter::LetterArgs;
+use tegata_party::terms::ConsentArgs;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -20,6 +21,9 @@ pub(super) struct Arguments {
 
     #[command(flatten)]
     letter: LetterArgs,
+
+    #[command(flatten)]
+    consent: ConsentArgs,
 
     /// The service's name, as shops and their customers see it
     #[arg(long, value_name = "NAME")]
@@ -51,6 +55,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         application: &application,
     };
     let (client, now) = (Client::default(), Time::from_secs(clock::now()));
+    if joining.needs_consent().map_err(JoinError::into_failure)? {
+        arguments.consent.ask(&client, &slip)?;
+    }
     let joined = joining.join(&client, || KeyFile::open_or_make(&dir), now);
     let service = joined.map_err(|e| failed(e.into()))?;
     let object = json!({

@@ -92,6 +92,7 @@ impl Centre {
         };
         let router = Router::new()
             .route("/v1/certificates", get(certificates_of))
+            .route("/v1/terms/{digest}", get(|| async { "terms" }))
             .route("/v1/message", post(message))
             .with_state(centre.clone());
         drop(RUNTIME.spawn(async move { axum::serve(listener, router).await }));

@@ -20,7 +20,8 @@ fn program(town: &Town, arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .arg("--data")
-        .arg(town.folder.path());
+        .arg(town.folder.path())
+        .env("TEGATA_AGREE", "yes");
     command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -17,6 +17,7 @@ use tegata_keystore::vault::{Cost, Master, Words};
 use tegata_party::joining::{self, Application, JoinError, Joining, Kind};
 use tegata_party::keys::{Keys, KeysError};
 use tegata_party::letter::LetterArgs;
+use tegata_party::terms::ConsentArgs;
 use zeroize::Zeroizing;
 
 #[derive(Debug, clap::Args)]
@@ -26,6 +27,9 @@ pub(super) struct Arguments {
 
     #[command(flatten)]
     letter: LetterArgs,
+
+    #[command(flatten)]
+    consent: ConsentArgs,
 
     /// The shop's name, as members see it
     #[arg(long, value_name = "NAME")]
@@ -47,7 +51,8 @@ pub(super) struct Arguments {
     #[arg(long)]
     one_password: bool,
 
-    /// Don't show the 24 words from which the keys grow (tegata-shop words shows them later)
+    /// Don't show the 24 words from which the keys grow (tegata-shop words shows them later; with --json
+    /// they aren't shown)
     #[arg(long)]
     no_words: bool,
 
@@ -77,6 +82,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let (client, now) = (Client::default(), Time::from_secs(clock::now()));
     let again = joining::has_joined(&dir).map_err(JoinError::into_failure)?;
+    if joining.needs_consent().map_err(JoinError::into_failure)? {
+        arguments.consent.ask(&client, &slip)?;
+    }
     let mut words = None;
     let keys = || match vault::is_there(&dir) {
         true => arguments.owner.keys(&dir),
@@ -90,9 +98,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         .join(&client, keys, now)
         .map_err(JoinError::into_failure);
     // They are shown even if the register said no: the keys are made.
-    if let Some(words) = &words
-        && !arguments.usual.json
-    {
+    if let Some(words) = &words {
         show(words);
     }
     let shop = shop?;
@@ -104,7 +110,6 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         "record": shop.record.digest().to_string(),
         "data": shown(dir.path()),
         "again": again,
-        "words": words.as_ref().map(Words::as_phrase),
     });
     let lines = format!(
         "{} {} {}.\nNext: write {} and run tegata-shop serve.",
@@ -139,7 +144,7 @@ impl Arguments {
         };
         let (passwords, inner) = self.owner.choose(self.one_password)?;
         let vault = Vault::create(dir, master, &passwords, Cost::STANDARD)?;
-        let shown = !self.no_words && self.words_file.is_none();
+        let shown = !self.no_words && !self.usual.json && self.words_file.is_none();
         let words = shown.then(|| vault.words(&inner)).transpose()?;
         Ok((vault.keys(&inner)?, words))
     }

@@ -167,6 +167,7 @@ impl Town {
 
     /// Gives a program the owner's passwords, as files that only its user may read.
     pub(crate) fn tell_passwords(&self, command: &mut Command) {
+        command.env("TEGATA_AGREE", "yes");
         for (layer, password) in [("A", A), ("B", B)] {
             let file = self.passwords.path().join(layer);
             std::fs::write(&file, password).unwrap();

@@ -7,6 +7,7 @@ use tegata_cli::{
     logs::LogArgs,
     password::{PasswordA, PasswordB, PasswordNew},
 };
+use tegata_party::terms::ConsentArgs;
 
 use super::draw::{DrawArgs, DrawnArgs};
 use tegata_protocol::CardNumber;
@@ -174,9 +175,12 @@ pub(super) struct JoinArgs {
     /// One password for everything, instead of A and B
     #[arg(long)]
     pub(super) one_password: bool,
-    /// Print the 24 words that restore the keys; write them on paper
+    /// Don't show the 24 words that restore the keys (`words` shows them later; with --json they aren't
+    /// shown)
     #[arg(long)]
-    pub(super) show_words: bool,
+    pub(super) no_words: bool,
+    #[command(flatten)]
+    pub(super) consent: ConsentArgs,
     #[command(flatten)]
     pub(super) a: PasswordA,
     #[command(flatten)]
@@ -190,7 +194,7 @@ pub(super) struct SlipArgs {
     /// The letter's line: tegata:join?… (others on this machine may see it; prefer --slip-file)
     #[arg(long, value_name = "LINE", conflicts_with_all = ["slip_file", "centre"])]
     pub(super) slip: Option<String>,
-    /// A file that holds the letter's line (the whole letter will do, as text or HTML)
+    /// A file that holds the letter's line: the letter as text or HTML, or a picture of it (PNG, JPEG)
     #[arg(long, value_name = "FILE", conflicts_with = "centre")]
     pub(super) slip_file: Option<PathBuf>,
     /// The centre's address, if you type the letter part by part

@@ -102,12 +102,19 @@ pub(super) fn words(file: Option<&Path>) -> Result<Zeroizing<String>, Failure> {
 
 /// A file of the person's.
 pub(super) fn read_text(file: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(file).map_err(|source| {
-        super::run::failure(WalletError::File {
-            doing: "read",
-            file: file.display().to_string(),
-            source,
-        })
+    std::fs::read_to_string(file).map_err(|source| unread(file, source))
+}
+
+/// A file's bytes.
+pub(super) fn read_bytes(file: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(file).map_err(|source| unread(file, source))
+}
+
+fn unread(file: &Path, source: std::io::Error) -> Failure {
+    super::run::failure(WalletError::File {
+        doing: "read",
+        file: file.display().to_string(),
+        source,
     })
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 use tegata_cli::exit::Failure;
+use tegata_party::{client::Client, letter};
 use tegata_protocol::{
     Time, VerifyingKey,
     joining::{ActivationCode, Details, Slip},
@@ -31,7 +32,13 @@ pub(super) fn join(folder: &Path, args: &JoinArgs, out: &Output, now: Time) -> R
         mail: args.mail.clone(),
         account: None,
     };
-    let (mut wallet, b) = if folder.join("vault.tegata").exists() {
+    // Nothing is made before the terms are agreed to.
+    match args.later {
+        true => args.consent.ask_offline(&slip)?,
+        false => args.consent.ask(&Client::default(), &slip)?,
+    }
+    let fresh_keys = !folder.join("vault.tegata").exists();
+    let (mut wallet, b) = if !fresh_keys {
         if args.drawn.draw {
             eprintln!("The keys are there already: nothing is drawn for them any more.");
         }
@@ -41,12 +48,8 @@ pub(super) fn join(folder: &Path, args: &JoinArgs, out: &Output, now: Time) -> R
     };
     let when = if args.later { When::Later } else { When::Now };
     // The words come first: they count even if the centre can't be reached.
-    let words = match args.show_words {
-        true => Some(wallet.words(&b).map_err(failure)?),
-        false => None,
-    };
-    if let Some(words) = &words {
-        out.words(words);
+    if fresh_keys && !args.no_words && !out.json {
+        out.words(&wallet.words(&b).map_err(failure)?);
     }
     let settled = wallet.register(&slip, details, &b, when, now);
     settled.map_err(|e| out.failed(e))?;
@@ -97,7 +100,12 @@ fn existing(folder: &Path, args: &JoinArgs) -> Result<(Wallet, Password), Failur
 fn slip_of(args: &SlipArgs) -> Result<Slip, Failure> {
     let text = match (&args.slip, &args.slip_file) {
         (Some(line), _) => Some(line.clone()),
-        (None, Some(file)) => Some(ask::read_text(file)?),
+        (None, Some(file)) => {
+            let text = letter::text_of(&ask::read_bytes(file)?);
+            Some(text.map_err(|e| {
+                Failure::usage(e).next("give the letter's line by --slip, or in a text file")
+            })?)
+        }
         (None, None) => None,
     };
     if let Some(text) = text {

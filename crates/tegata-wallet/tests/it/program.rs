@@ -59,6 +59,7 @@ impl Person {
             .arg("--data")
             .arg(self.file("wallet"))
             .args(arguments)
+            .env("TEGATA_AGREE", "yes")
             .stdin(Stdio::null());
         if given != Given::Nothing {
             command.arg("--password-a-file").arg(self.file("a"));

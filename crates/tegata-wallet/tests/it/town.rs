@@ -510,6 +510,7 @@ fn centre(book: &Shared, method: &str, path: &str, body: &[u8]) -> Option<(u16, 
     match (method, path) {
         ("GET", "/v1/certificates") => Some((200, cbor::encode(&certificates(mischief)))),
         ("POST", "/v1/message") => post(book, body, &centre_opening(), centre_message),
+        ("GET", path) if path.starts_with("/v1/terms/") => Some((200, b"terms".to_vec())),
         _ => Some((404, Vec::new())),
     }
 }

@@ -347,7 +347,7 @@ impl Party {
             server: None,
         };
         let named = ["--name", name, "--address", &address];
-        let slip = ["join", "--slip-file", &letter.slip];
+        let slip = ["join", "--agree", "--slip-file", &letter.slip];
         party.run(&[&slip[..], &named].concat());
         party
     }
