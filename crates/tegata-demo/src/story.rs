@@ -170,7 +170,7 @@ impl<'a> Story<'a> {
         let letter = self.town.apply("member", "Aiko Sato")?;
         self.town.recorder.about("registration");
         self.join(&aiko, &letter, "Aiko Sato", &[])?;
-        self.check_wallet()?;
+        self.check_wallet(&aiko, &letter)?;
         self.say(&format!(
             "Aiko got {} by letter. She checked the wallet program by its signed digest; it made three keys under two passwords, signed and \
              sealed her registration, and the centre verified and entered it.",
@@ -188,7 +188,7 @@ impl<'a> Story<'a> {
     }
 
     /// The wallet that the centre's page offers is the one that runs here, by its signed digest.
-    fn check_wallet(&self) -> anyhow::Result<()> {
+    fn check_wallet(&self, aiko: &Member, letter: &Letter) -> anyhow::Result<()> {
         self.town.publish("tegata-wallet")?;
         let (client, address) = (Client::default(), format!("http://{}", self.town.guard));
         let keys = client.centre_keys(&address, &self.root_key()?, now())?;
@@ -202,6 +202,24 @@ impl<'a> Story<'a> {
         ensure!(
             program.digest == Digest::of(&wallet),
             "the wallet isn't the one published"
+        );
+        // Her own program says the same, and that a copy with one byte more is another.
+        let file = self
+            .town
+            .programs
+            .path("tegata-wallet")
+            .display()
+            .to_string();
+        let check = ["verify-program", &file];
+        self.town.wallet(aiko, Given::A, &check)?.json()?;
+        let altered = self.town.path("tegata-wallet");
+        fs::write(&altered, [wallet, vec![0]].concat())?;
+        let check = ["verify-program", &altered, "--letter", &letter.slip];
+        let refused = self.town.wallet(aiko, Given::Nothing, &check)?;
+        fs::remove_file(&altered)?;
+        ensure!(
+            refused.code == Some(1),
+            "an altered program was taken for the centre's"
         );
         Ok(())
     }

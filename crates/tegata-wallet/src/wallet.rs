@@ -223,6 +223,11 @@ impl Wallet {
         &self.client
     }
 
+    /// The centre's address and the pinned root.
+    pub(crate) fn home(&self) -> (String, tegata_protocol::VerifyingKey) {
+        (self.state.centre.clone(), self.state.root)
+    }
+
     /// Fetches the centre's certificates, verifies them with the pinned root and keeps them.
     pub(crate) fn centre(&mut self, now: Time) -> Result<Centre, WalletError> {
         let bytes = self.client.get(&self.state.centre, "/v1/certificates")?;

@@ -93,6 +93,8 @@ pub(super) enum Command {
     Restore(RestoreArgs),
     /// Change a password
     Password(PasswordArgs),
+    /// Check that a downloaded file is the program that the centre published (A, or a letter)
+    VerifyProgram(super::program::ProgramArgs),
     /// Show where the wallet stands, offline (A)
     Status(OpenArgs),
     /// Serve the wallet's page on this machine

@@ -6,7 +6,8 @@ use std::{
 };
 
 use tegata_cli::password::{self, PasswordA, PasswordB};
-use tegata_protocol::purchase::Keyword;
+use tegata_party::letter;
+use tegata_protocol::{joining::Slip, purchase::Keyword};
 use zeroize::Zeroizing;
 
 use super::args::KeywordArgs;
@@ -108,6 +109,14 @@ pub(super) fn read_text(file: &Path) -> Result<String, Failure> {
 /// A file's bytes.
 pub(super) fn read_bytes(file: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(file).map_err(|source| unread(file, source))
+}
+
+/// The letter in a file: text, HTML, or a picture of it.
+pub(super) fn letter(file: &Path) -> Result<Slip, Failure> {
+    let text = letter::text_of(&read_bytes(file)?).map_err(|e| {
+        Failure::usage(e).next("give the letter's line by --slip, or in a text file")
+    })?;
+    Slip::in_letter(&text).map_err(|e| super::run::failure(WalletError::Input(e)))
 }
 
 fn unread(file: &Path, source: std::io::Error) -> Failure {

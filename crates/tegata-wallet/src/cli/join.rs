@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 use tegata_cli::exit::Failure;
-use tegata_party::{client::Client, letter};
+use tegata_party::client::Client;
 use tegata_protocol::{
     Time, VerifyingKey,
     joining::{ActivationCode, Details, Slip},
@@ -98,18 +98,11 @@ fn existing(folder: &Path, args: &JoinArgs) -> Result<(Wallet, Password), Failur
 
 /// The letter, from wherever it was given.
 fn slip_of(args: &SlipArgs) -> Result<Slip, Failure> {
-    let text = match (&args.slip, &args.slip_file) {
-        (Some(line), _) => Some(line.clone()),
-        (None, Some(file)) => {
-            let text = letter::text_of(&ask::read_bytes(file)?);
-            Some(text.map_err(|e| {
-                Failure::usage(e).next("give the letter's line by --slip, or in a text file")
-            })?)
-        }
-        (None, None) => None,
-    };
-    if let Some(text) = text {
-        return Slip::in_letter(&text).map_err(|e| failure(WalletError::Input(e)));
+    if let Some(line) = &args.slip {
+        return Slip::in_letter(line).map_err(|e| failure(WalletError::Input(e)));
+    }
+    if let Some(file) = &args.slip_file {
+        return ask::letter(file);
     }
     let part = |p: &Option<String>| p.clone().unwrap_or_default();
     let (centre, root) = (part(&args.centre), part(&args.root));

@@ -7,6 +7,7 @@ mod catalogue;
 mod draw;
 mod join;
 mod order;
+mod program;
 mod run;
 
 pub use args::Arguments;

@@ -65,6 +65,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Words(args) => join::words(folder, &args, &out),
         Command::Restore(args) => join::restore(folder, &args, &out, now),
         Command::Password(args) => join::password(folder, &args, &out),
+        Command::VerifyProgram(args) => super::program::verify(folder, &args, &out, now),
         Command::Status(args) => status(folder, &args, &out, now),
         Command::Serve(args) => serve(folder, &args, &out),
     }
@@ -84,7 +85,7 @@ fn folder_of(given: Option<PathBuf>) -> Result<PathBuf, Failure> {
 /// How results are told.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Output {
-    json: bool,
+    pub(super) json: bool,
 }
 
 impl Output {
