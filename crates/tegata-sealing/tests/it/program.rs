@@ -205,8 +205,10 @@ fn failures_end_with_their_code_and_say_what_to_do() {
     let line = line.replace(&town.centre.address, "http://127.0.0.1:9");
     let (code, text) = told(&[&slip[..], &[&line]].concat());
     assert_eq!(code, Some(3), "{text}");
+    // Nothing was made before the terms were seen.
     let (code, text) = told(&["stock"]);
-    assert_eq!(code, Some(3), "{text}");
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("hasn't joined yet"), "{text}");
     let settings = "danger_shop_wide_shared_keys = true";
     std::fs::write(town.folder.path().join("sealing.toml"), settings).unwrap();
     let (code, text) = told(&["stock"]);
