@@ -72,6 +72,12 @@ fn every_dependency_is_from_an_allowed_source_and_none_is_banned() {
 }
 
 #[test]
+fn no_dependency_stands_in_two_versions_without_a_reason() {
+    let deny = Deny::parse(&read("deny.toml"));
+    assert_tidy(deny.check_versions(&read("Cargo.lock")));
+}
+
+#[test]
 fn our_crates_depend_on_each_other_as_designed() {
     assert_tidy(edges::check(&tree::manifests()));
 }
