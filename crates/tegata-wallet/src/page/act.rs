@@ -5,16 +5,17 @@ use std::{convert::Infallible, sync::Arc};
 use axum::{
     Form,
     extract::{FromRequestParts, Path, State},
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts},
+    http::{HeaderMap, HeaderValue, Uri, header, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
 use serde::{Deserialize, Deserializer};
+use tegata_http::{HttpError, work::blocking};
 use tegata_pages::{Language, Texts};
 use tegata_protocol::{Digest, Time, payment::Mode, purchase::Keyword};
 use zeroize::Zeroizing;
 
 use super::{
-    Here,
+    Answer, Here,
     card::{Meant, Visited, consent},
     desk::{Cookie, Desk, Place},
     screens::{self, Frame},
@@ -95,19 +96,19 @@ pub(super) async fn open(
     uri: Uri,
     headers: HeaderMap,
     Form(form): Form<OpenForm>,
-) -> Response {
+) -> Answer {
     let frame = Frame::new(language, &uri);
     if desk.place(&headers) == Place::Outside || !desk.is_our_form(&form.csrf) {
-        return frame.outside().into_response();
+        return Ok(frame.outside().into_response());
     }
     let next = local(&form.next);
-    let opened = apart(&desk, move |desk| desk.open(&headers, &form.a.password())).await;
-    match opened {
+    let opened = apart(&desk, move |desk| desk.open(&headers, &form.a.password()));
+    Ok(match opened.await? {
         Ok(cookie) => with_cookie(Redirect::to(&next), &cookie),
         Err(error) => frame
             .door(&desk.csrf(), &next, Some(&error))
             .into_response(),
-    }
+    })
 }
 
 /// Ends the session.
@@ -124,7 +125,7 @@ pub(super) async fn close(
 }
 
 /// Sends what is pending, collects, asks for the balance.
-pub(super) async fn refresh(visit: Visit, Form(form): Form<PlainForm>) -> Response {
+pub(super) async fn refresh(visit: Visit, Form(form): Form<PlainForm>) -> Answer {
     visit
         .post(&form.csrf, |wallet, now, frame, csrf| {
             let outcome = bring_up_to_date(wallet, frame.texts(), now);
@@ -161,27 +162,27 @@ fn brought(t: Texts<'_>, collected: &Collected) -> String {
     told.join(" ")
 }
 
-pub(super) async fn overview(visit: Visit) -> Response {
+pub(super) async fn overview(visit: Visit) -> Answer {
     visit
         .get(|w, now, frame, csrf| screens::overview(frame, w, now, csrf, None))
         .await
 }
 
-pub(super) async fn history(visit: Visit) -> Response {
+pub(super) async fn history(visit: Visit) -> Answer {
     visit.get(|w, _, frame, _| screens::history(frame, w)).await
 }
 
-pub(super) async fn cards(visit: Visit) -> Response {
+pub(super) async fn cards(visit: Visit) -> Answer {
     visit
         .get(|w, _, frame, _| Ok(screens::cards(frame, w)))
         .await
 }
 
-pub(super) async fn tickets(visit: Visit) -> Response {
+pub(super) async fn tickets(visit: Visit) -> Answer {
     visit.get(|w, _, frame, _| screens::tickets(frame, w)).await
 }
 
-pub(super) async fn bill(visit: Visit, Path(id): Path<String>) -> Response {
+pub(super) async fn bill(visit: Visit, Path(id): Path<String>) -> Answer {
     visit
         .at_card(None, move |at| {
             let bill = at.wallet.find_bill(&id)?;
@@ -211,11 +212,7 @@ fn by_card(at: &mut Visited<'_>, bill: Digest) -> Result<maud::Markup, WalletErr
 }
 
 /// Consent: password B, and only now is anything signed.
-pub(super) async fn pay(
-    visit: Visit,
-    Path(id): Path<String>,
-    Form(form): Form<PayForm>,
-) -> Response {
+pub(super) async fn pay(visit: Visit, Path(id): Path<String>, Form(form): Form<PayForm>) -> Answer {
     let csrf = form.csrf.clone();
     visit
         .post(&csrf, move |wallet, now, frame, _| {
@@ -226,7 +223,7 @@ pub(super) async fn pay(
         .await
 }
 
-pub(super) async fn ticket(visit: Visit, Path(id): Path<String>) -> Response {
+pub(super) async fn ticket(visit: Visit, Path(id): Path<String>) -> Answer {
     visit
         .get(move |w, _, frame, csrf| {
             let kept = w.find_ticket(&id)?;
@@ -241,7 +238,7 @@ pub(super) async fn show(
     visit: Visit,
     Path(id): Path<String>,
     Form(form): Form<ShowForm>,
-) -> Response {
+) -> Answer {
     let csrf = form.csrf.clone();
     visit
         .post(&csrf, move |wallet, now, frame, csrf| {
@@ -310,7 +307,7 @@ impl Visit {
         page: impl FnOnce(&mut Wallet, Time, &Frame, &str) -> Result<tegata_pages::Page, WalletError>
         + Send
         + 'static,
-    ) -> Response {
+    ) -> Answer {
         let desk = Arc::clone(&self.desk);
         apart(&desk, move |desk| self.answer(desk, page)).await
     }
@@ -322,9 +319,9 @@ impl Visit {
         page: impl FnOnce(&mut Wallet, Time, &Frame, &str) -> Result<tegata_pages::Page, WalletError>
         + Send
         + 'static,
-    ) -> Response {
+    ) -> Answer {
         if !self.desk.is_our_form(csrf) {
-            return self.frame.outside().into_response();
+            return Ok(self.frame.outside().into_response());
         }
         self.get(page).await
     }
@@ -334,9 +331,9 @@ impl Visit {
         self,
         csrf: Option<&str>,
         page: impl FnOnce(&mut Visited<'_>) -> Result<tegata_pages::Page, WalletError> + Send + 'static,
-    ) -> Response {
+    ) -> Answer {
         if csrf.is_some_and(|csrf| !self.desk.is_our_form(csrf)) {
-            return self.frame.outside().into_response();
+            return Ok(self.frame.outside().into_response());
         }
         let desk = Arc::clone(&self.desk);
         apart(&desk, move |desk| self.answer_with(desk, page)).await
@@ -349,9 +346,9 @@ impl Visit {
         page: impl FnOnce(&mut Visited<'_>, Way) -> Result<tegata_pages::Page, WalletError>
         + Send
         + 'static,
-    ) -> Response {
+    ) -> Answer {
         if !self.desk.is_our_form(csrf) {
-            return self.frame.outside().into_response();
+            return Ok(self.frame.outside().into_response());
         }
         let desk = Arc::clone(&self.desk);
         let work = move |desk: &Desk| match desk.open_reader(&self.headers) {
@@ -410,30 +407,13 @@ impl Visit {
 type Way = Result<Box<dyn tegata_card::link::Link + Send>, crate::ic_card::CardTrouble>;
 
 /// Runs what waits for Argon2, disks and networks beside the server's own threads.
-pub(super) async fn apart<T: FromPanic + Send + 'static>(
+pub(super) async fn apart<T: Send + 'static>(
     desk: &Arc<Desk>,
     work: impl FnOnce(&Desk) -> T + Send + 'static,
-) -> T {
+) -> Result<T, HttpError> {
     let desk = Arc::clone(desk);
-    let done = tokio::task::spawn_blocking(move || work(&desk)).await;
-    done.unwrap_or_else(|_panicked| T::from_panic())
-}
-
-/// What stands for an answer when a handler panicked.
-pub(super) trait FromPanic {
-    fn from_panic() -> Self;
-}
-
-impl FromPanic for Response {
-    fn from_panic() -> Self {
-        StatusCode::INTERNAL_SERVER_ERROR.into_response()
-    }
-}
-
-impl FromPanic for Result<Cookie, WalletError> {
-    fn from_panic() -> Self {
-        Err(VaultError::InUse.into())
-    }
+    let done = blocking(move || work(&desk)).await;
+    done.map_err(HttpError::bare)
 }
 
 /// A path on this server to go on to, whatever was typed into the form.

@@ -10,6 +10,7 @@
 //! randomness always goes in, strokes or none.
 
 use std::{
+    convert::Infallible,
     fmt,
     sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -17,16 +18,18 @@ use std::{
 
 use axum::{
     Form, Router,
-    extract::{DefaultBodyLimit, Path, State},
+    extract::{Path, State},
     http::{HeaderMap, StatusCode, Uri, header},
-    middleware::from_fn,
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use maud::{Markup, html};
 use serde::Deserialize;
 use tegata_cli::exit::Failure;
-use tegata_http::serve::{self, Bound, Hosts, Limits, Stop};
+use tegata_http::{
+    HttpError, Listed, Posts, Routes, Uncounted,
+    same_origin::SameOrigin,
+    serve::{self, Bound, Hosts, Limits, Stop},
+};
 use tegata_pages::{
     Language, Messages, Page, Role, Texts, Tone, dress, notice,
     pad::{self, Pad},
@@ -36,9 +39,8 @@ use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use super::{
-    HOST,
+    FOREIGN, HOST, ONE_PERSON,
     desk::{Token, cookie_of},
-    same_origin,
 };
 use crate::vault::{Strokes, StrokesError};
 
@@ -240,17 +242,25 @@ type Here = State<Arc<Easel>>;
 
 /// All pages.
 pub fn router(easel: Arc<Easel>) -> Router {
-    let routes = Router::new()
-        .route("/open/{token}", get(open))
-        .route("/", get(sheet))
-        .route("/strokes", post(strokes))
-        .route("/without", post(without))
-        .route(pad::SCRIPT_PATH, get(pad::script))
+    let own = Posts::OwnPages(SameOrigin::plain(FOREIGN));
+    let router = routes().into_router(own).with_state(easel);
+    serve::host_guard(dress(router), Hosts::new([HOST]))
+}
+
+/// All pages with what they cost.
+pub fn costs() -> Vec<Listed<Infallible>> {
+    routes().list().to_vec()
+}
+
+fn routes() -> Routes<Arc<Easel>, Uncounted> {
+    Routes::new(Arc::new(Uncounted))
+        .get("/open/{token}", ONE_PERSON, open)
+        .get("/", ONE_PERSON, sheet)
+        .post("/strokes", ONE_PERSON, strokes)
+        .post("/without", ONE_PERSON, without)
+        .get(pad::SCRIPT_PATH, ONE_PERSON, pad::script)
         .fallback(outside)
-        .layer(DefaultBodyLimit::max(LONGEST))
-        .with_state(easel)
-        .layer(from_fn(same_origin));
-    serve::host_guard(dress(routes), Hosts::new([HOST]))
+        .body_limit(LONGEST)
 }
 
 /// The one-time link; whoever came by it may load the page again.
@@ -283,23 +293,26 @@ async fn strokes(
     language: Language,
     headers: HeaderMap,
     text: String,
-) -> Response {
+) -> Result<StatusCode, HttpError> {
     let t = MESSAGES.of(language);
     let text = Zeroizing::new(text);
+    let refused = |status, word, text: String| Err(HttpError::new(status, word).text(text));
     let token = headers.get(pad::TOKEN_HEADER).and_then(|v| v.to_str().ok());
     if !easel.knows(&headers) || !token.is_some_and(|token| easel.is_our_form(token)) {
-        return (StatusCode::FORBIDDEN, t.text("outside.what").to_owned()).into_response();
+        let text = t.text("outside.what").to_owned();
+        return refused(StatusCode::FORBIDDEN, "outside", text);
     }
     let strokes = match Strokes::parse(&text) {
         Ok(strokes) => strokes,
         Err(error) => {
-            return (StatusCode::UNPROCESSABLE_ENTITY, wrong(t, error)).into_response();
+            return refused(StatusCode::UNPROCESSABLE_ENTITY, "strokes", wrong(t, error));
         }
     };
     if easel.settle(Outcome::Drawn(Drawing { strokes, text })) {
-        return StatusCode::NO_CONTENT.into_response();
+        return Ok(StatusCode::NO_CONTENT);
     }
-    (StatusCode::CONFLICT, t.text("wrong.settled").to_owned()).into_response()
+    let text = t.text("wrong.settled").to_owned();
+    refused(StatusCode::CONFLICT, "settled", text)
 }
 
 /// What is wrong with a drawing, in the page's language.

@@ -10,7 +10,7 @@
 use axum::{
     Form,
     http::{HeaderMap, header},
-    response::{IntoResponse as _, Redirect, Response},
+    response::{IntoResponse as _, Redirect},
 };
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -18,7 +18,7 @@ use tegata_pages::{Field, Page, Texts, Tone, danger_button, definitions, notice}
 use tegata_protocol::{Time, payment::Mode};
 
 use super::{
-    HOST,
+    Answer, HOST,
     act::{Typed, Visit, b_label},
     card::{Meant, Visited, consent as consent_by_card, with_script},
     desk::Place,
@@ -67,21 +67,21 @@ pub(super) struct ConsentForm {
 pub(super) async fn show(
     visit: Visit,
     asked: Result<Form<Asked>, axum::extract::rejection::FormRejection>,
-) -> Response {
+) -> Answer {
     let asked = asked.map(|Form(asked)| asked).unwrap_or_default();
     let link = match asked.link() {
         None => return bills(visit).await,
         Some(Ok(link)) => link,
-        Some(Err(error)) => return visit.frame.failed(&error).into_response(),
+        Some(Err(error)) => return Ok(visit.frame.failed(&error).into_response()),
     };
     let path = path_of(&link);
     if visit.desk.place(&visit.headers) == Place::Outside {
         if !at_own_name(&visit.headers) {
             let own = visit.desk.own_address(HOST);
-            return Redirect::to(&format!("{own}{path}")).into_response();
+            return Ok(Redirect::to(&format!("{own}{path}")).into_response());
         }
         if asked.on.is_none() {
-            return crossing(&visit.frame, &path).into_response();
+            return Ok(crossing(&visit.frame, &path).into_response());
         }
     }
     let visit = visit.then(path);
@@ -95,14 +95,14 @@ pub(super) async fn show(
         .await
 }
 
-async fn bills(visit: Visit) -> Response {
+async fn bills(visit: Visit) -> Answer {
     visit
         .get(|w, now, frame, _| screens::bills(frame, w, now))
         .await
 }
 
 /// Consent: the bill is fetched and checked again, kept, and paid with password B.
-pub(super) async fn pay(visit: Visit, Form(form): Form<ConsentForm>) -> Response {
+pub(super) async fn pay(visit: Visit, Form(form): Form<ConsentForm>) -> Answer {
     let csrf = form.csrf.clone();
     visit
         .post(&csrf, move |wallet, now, frame, _| {

@@ -22,22 +22,20 @@ mod screens;
 mod shown;
 
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, LazyLock},
     time::Duration,
 };
 
-use axum::{
-    Router,
-    extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, header},
-    middleware::{Next, from_fn},
-    response::{IntoResponse, Response},
-    routing::{get, post},
-};
+use axum::{Router, extract::State, response::Response};
 use tegata_cli::{data::DataDir, exit::Failure};
-use tegata_http::serve::{self, Bound, Hosts, Stop};
+use tegata_http::{
+    Cost, HttpError, Listed, Posts, Routes, Uncounted,
+    same_origin::SameOrigin,
+    serve::{self, Bound, Hosts, Stop},
+};
 use tegata_pages::{Language, Messages, Texts, dress};
 
 pub use desk::{CARD_WAIT, Desk, IDLE_SECONDS};
@@ -96,44 +94,49 @@ async fn close_idle(desk: Arc<Desk>, stop: Stop) {
     }
 }
 
+/// What forms of other sites' pages get.
+pub(super) const FOREIGN: &str =
+    "This form didn't come from the wallet's own page. Nothing was done.\n";
+
 /// All pages.
 pub fn router(desk: Arc<Desk>) -> Router {
-    let routes = Router::new()
-        .route("/open/{token}", get(act::door))
-        .route("/open", post(act::open))
-        .route("/close", post(act::close))
-        .route("/refresh", post(act::refresh))
-        .route("/", get(act::overview))
-        .route("/history", get(act::history))
-        .route("/cards", get(act::cards))
-        .route("/tickets", get(act::tickets))
-        .route("/tickets/{id}", get(act::ticket).post(act::show))
-        .route("/pay", get(from_shop::show).post(from_shop::pay))
-        .route("/pay/{id}", get(act::bill).post(act::pay))
+    let own = Posts::OwnPages(SameOrigin::plain(FOREIGN));
+    let router = routes().into_router(own).with_state(desk);
+    serve::host_guard(dress(router), Hosts::new([HOST]))
+}
+
+/// All pages with what they cost.
+pub fn costs() -> Vec<Listed<Infallible>> {
+    routes().list().to_vec()
+}
+
+fn routes() -> Routes<Arc<Desk>, Uncounted> {
+    use act::{bill, cards, close, door, history, lost, open, overview, pay, refresh};
+    Routes::new(Arc::new(Uncounted))
+        .get("/open/{token}", ONE_PERSON, door)
+        .post("/open", ONE_PERSON, open)
+        .post("/close", ONE_PERSON, close)
+        .post("/refresh", ONE_PERSON, refresh)
+        .get("/", ONE_PERSON, overview)
+        .get("/history", ONE_PERSON, history)
+        .get("/cards", ONE_PERSON, cards)
+        .get("/tickets", ONE_PERSON, act::tickets)
+        .get("/tickets/{id}", ONE_PERSON, act::ticket)
+        .post("/tickets/{id}", ONE_PERSON, act::show)
+        .get("/pay", ONE_PERSON, from_shop::show)
+        .post("/pay", ONE_PERSON, from_shop::pay)
+        .get("/pay/{id}", ONE_PERSON, bill)
+        .post("/pay/{id}", ONE_PERSON, pay)
         .merge(card::routes())
-        .fallback(act::lost)
-        .with_state(desk)
-        .layer(from_fn(same_origin));
-    serve::host_guard(dress(routes), Hosts::new([HOST]))
+        .fallback(lost)
 }
 
-/// What changes something must come from our own pages.
-async fn same_origin(request: Request, next: Next) -> Response {
-    let reading = [Method::GET, Method::HEAD].contains(request.method());
-    if reading || has_own_origin(request.headers()) {
-        return next.run(request).await;
-    }
-    let text = "This form didn't come from the wallet's own page. Nothing was done.\n";
-    (StatusCode::FORBIDDEN, text).into_response()
-}
+/// Why nothing of the wallet's is counted.
+const ONE_PERSON: Cost<Infallible> =
+    Cost::Free("for one person on this machine, who has come by a link that works once");
 
-fn has_own_origin(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
-    match (text(header::ORIGIN), text(header::HOST)) {
-        (Some(origin), Some(host)) => origin.strip_prefix("http://") == Some(host),
-        _ => false,
-    }
-}
+/// What a handler gives: a page, or what became of the request instead.
+type Answer = Result<Response, HttpError>;
 
 /// Shared by the handlers.
 type Here = State<Arc<Desk>>;
@@ -145,29 +148,5 @@ mod tests {
     #[test]
     fn the_texts_are_the_same_in_both_languages() {
         assert_eq!(Messages::problems(EN, JA), [""; 0]);
-    }
-
-    #[test]
-    fn only_the_own_origin_will_do() {
-        let headers = |origin: Option<&str>| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, "wallet.localhost:7405".parse().unwrap());
-            if let Some(origin) = origin {
-                headers.insert(header::ORIGIN, origin.parse().unwrap());
-            }
-            headers
-        };
-        assert!(has_own_origin(&headers(Some(
-            "http://wallet.localhost:7405"
-        ))));
-        for bad in [
-            None,
-            Some("null"),
-            Some("http://wallet.localhost:7402"),
-            Some("http://shop.localhost:7405"),
-            Some("https://wallet.localhost:7405"),
-        ] {
-            assert!(!has_own_origin(&headers(bad)), "{bad:?}");
-        }
     }
 }

@@ -7,9 +7,10 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode, header},
 };
+use tegata_http::Cost;
 use tegata_protocol::{payment::Mode, prepaid::Funding};
 use tegata_wallet::{
-    page::{Desk, HOST, router},
+    page::{Desk, HOST, costs, draw, router},
     state::Holding,
 };
 use tower::ServiceExt as _;
@@ -355,4 +356,38 @@ async fn closing_gives_the_vault_back() {
     assert!(gate(&shown.text, None).is_ok());
     let bill = wallet.order(&town.shop, wanted(), None, now()).unwrap();
     wallet.pay(bill, Mode::Hold, &pw(B), now()).unwrap();
+}
+
+/// The rule stands around all routes of both pages, so a new one can't be without it; and why none is
+/// counted stands beside each.
+#[tokio::test]
+async fn no_route_takes_what_another_sites_page_sends() {
+    let folder = tempfile::tempdir().unwrap();
+    let wallet = router(Arc::new(Desk::new(folder.path().to_owned(), 7405)));
+    let easel = draw::router(Arc::new(draw::Easel::new(draw::Use::Keys, 7405)));
+    for (router, routes) in [(wallet, costs()), (easel, draw::costs())] {
+        for route in routes {
+            let Cost::Free(why) = route.cost;
+            assert!(why.contains("one person"), "{}", route.path);
+            let path = route.path.replace("{id}", "1").replace("{token}", "1");
+            let foreign = [
+                (header::ORIGIN.as_str(), "http://shop.localhost:7405"),
+                (header::ORIGIN.as_str(), "null"),
+                ("sec-fetch-site", "cross-site"),
+                ("x-nothing", "said"),
+            ];
+            for (name, value) in foreign {
+                let request = Request::post(&path)
+                    .header(header::HOST, "wallet.localhost:7405")
+                    .header(name, value)
+                    .body(Body::empty())
+                    .unwrap();
+                let answer = router.clone().oneshot(request).await.unwrap();
+                assert_eq!(answer.status(), 403, "{path} {name}: {value}");
+                let bytes = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+                let text = String::from_utf8(bytes.to_vec()).unwrap();
+                assert!(text.contains("Nothing was done."), "{path}: {text}");
+            }
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! `/card`: the cards that are known, and what is done with them besides paying.
 
-use axum::{Form, response::Response};
+use axum::Form;
 use serde::Deserialize;
 use tegata_card::link::Link;
 use tegata_pages::{Page, Tone};
@@ -11,6 +11,7 @@ use tegata_protocol::{
 
 use super::{
     super::{
+        Answer,
         act::{PlainForm, Typed, Visit},
         desk::leaves_doubt,
     },
@@ -47,14 +48,14 @@ pub(super) struct LoadForm {
     b: Typed,
 }
 
-pub(super) async fn page(visit: Visit) -> Response {
+pub(super) async fn page(visit: Visit) -> Answer {
     visit
         .get(|w, _, frame, csrf| Ok(screens::cards(frame, w, csrf, None)))
         .await
 }
 
 /// Lays the card on: it's read, and what is owed to it is written.
-pub(super) async fn show(visit: Visit, Form(form): Form<PlainForm>) -> Response {
+pub(super) async fn show(visit: Visit, Form(form): Form<PlainForm>) -> Answer {
     visit
         .with_reader(&form.csrf, |at, link| match looked(at, link) {
             Ok(page) => Ok(page),
@@ -91,7 +92,7 @@ fn told(at: &mut Visited<'_>, error: WalletError) -> Result<Page, WalletError> {
 }
 
 /// Blocks, unblocks, gives up, pays out.
-pub(super) async fn change(visit: Visit, Form(form): Form<ChangeForm>) -> Response {
+pub(super) async fn change(visit: Visit, Form(form): Form<ChangeForm>) -> Answer {
     let csrf = form.csrf.clone();
     visit
         .at_card(Some(&csrf), move |at| match changed(at, &form) {
@@ -129,7 +130,7 @@ fn changed(at: &mut Visited<'_>, form: &ChangeForm) -> Result<Page, WalletError>
 }
 
 /// Moves prepaid money to a card's account.
-pub(super) async fn load(visit: Visit, Form(form): Form<LoadForm>) -> Response {
+pub(super) async fn load(visit: Visit, Form(form): Form<LoadForm>) -> Answer {
     let csrf = form.csrf.clone();
     visit
         .at_card(Some(&csrf), move |at| match loaded(at, &form) {

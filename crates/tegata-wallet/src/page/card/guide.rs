@@ -16,16 +16,17 @@ use std::sync::Arc;
 use axum::{
     extract::{Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse as _, Response},
+    response::IntoResponse as _,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Deserialize;
+use tegata_http::HttpError;
 use tegata_pages::{Language, Texts};
 use tegata_protocol::{Digest, purchase::Bill};
 
 use super::{
-    super::{Here, act::apart, texts},
+    super::{Answer, Here, act::apart, texts},
     Seat,
 };
 use crate::{state::KnownShop, wallet::Wallet};
@@ -88,7 +89,7 @@ pub(super) async fn frame(
     language: Language,
     headers: HeaderMap,
     Query(asked): Query<Asked>,
-) -> Response {
+) -> Answer {
     let found = apart(&desk, move |desk| {
         let found = desk.with_seat(&headers, |wallet, seat, _| {
             Ok(fetched(wallet, seat, &asked.bill))
@@ -98,19 +99,14 @@ pub(super) async fn frame(
             Ok(Err(_)) | Err(_) => Err("guide.none"),
         }
     });
-    match found.await {
-        Ok((text, digest)) => framed(language, &text, digest),
-        Err(why) => (StatusCode::CONFLICT, texts(language).text(why).to_owned()).into_response(),
-    }
+    let (text, digest) = found.await?.map_err(|why| {
+        let error = HttpError::new(StatusCode::CONFLICT, "no_guide");
+        error.text(texts(language).text(why))
+    })?;
+    framed(language, &text, digest)
 }
 
 type Found = Result<(Arc<str>, Digest), &'static str>;
-
-impl super::super::act::FromPanic for Found {
-    fn from_panic() -> Self {
-        Err("guide.none")
-    }
-}
 
 /// Fetches it once, and believes its digest alone.
 fn fetched(wallet: &Wallet, seat: &mut Seat, bill: &str) -> Found {
@@ -147,7 +143,7 @@ fn fitting(bytes: &[u8], named: Digest) -> Result<&str, &'static str> {
 }
 
 /// The frame's document. Header and frame both take its origin away.
-fn framed(language: Language, text: &str, digest: Digest) -> Response {
+fn framed(language: Language, text: &str, digest: Digest) -> Answer {
     let hash = |digest: Digest| BASE64_STANDARD.encode(digest.as_bytes());
     let (before, guide) = (hash(Digest::of(BEFORE.as_bytes())), hash(digest));
     let policy = format!(
@@ -156,9 +152,8 @@ fn framed(language: Language, text: &str, digest: Digest) -> Response {
          require-trusted-types-for 'script'; trusted-types 'none'; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     );
-    let Ok(policy) = HeaderValue::from_str(&policy) else {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    };
+    let policy = HeaderValue::from_str(&policy);
+    let policy = policy.map_err(|error| HttpError::fault("framing a guide", error).bare())?;
     let document = html! {
         (DOCTYPE)
         html lang=(language.tag()) {
@@ -179,7 +174,7 @@ fn framed(language: Language, text: &str, digest: Digest) -> Response {
         (header::CONTENT_TYPE, kind),
         (header::CONTENT_SECURITY_POLICY, policy),
     ];
-    (headers, document.into_string()).into_response()
+    Ok((headers, document.into_string()).into_response())
 }
 
 /// Where the script puts the frame. Without script there's no guide, and the forms do as well.
@@ -233,7 +228,7 @@ mod tests {
     #[test]
     fn the_frames_policy_lets_that_script_run_and_nothing_else() {
         let text = "parent.postMessage('<b>', '*')";
-        let answer = framed(Language::Ja, text, Digest::of(text.as_bytes()));
+        let answer = framed(Language::Ja, text, Digest::of(text.as_bytes())).unwrap();
         let policy = answer.headers()[header::CONTENT_SECURITY_POLICY].to_str();
         let policy = policy.unwrap().to_owned();
         assert!(

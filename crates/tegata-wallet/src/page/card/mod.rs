@@ -20,15 +20,15 @@ mod screens;
 use std::{fmt, sync::Arc};
 
 use axum::{
-    Router,
     http::header,
     response::{IntoResponse, Redirect},
-    routing::get,
 };
 use tegata_card::link::Link;
+use tegata_http::{Routes, Uncounted};
 use tegata_protocol::Time;
 
 use super::{
+    ONE_PERSON,
     desk::{Desk, Token},
     screens::Frame,
 };
@@ -45,16 +45,21 @@ const PATIENCE: u64 = 120_000;
 pub(super) const SCRIPT: &str = "/card.js";
 
 /// The routes.
-pub(super) fn routes() -> Router<Arc<Desk>> {
-    Router::new()
-        .route("/card", get(cards::page))
-        .route("/card/show", get(to_cards).post(cards::show))
-        .route("/card/change", get(to_cards).post(cards::change))
-        .route("/card/load", get(to_cards).post(cards::load))
-        .route("/card/pay", get(paying::again).post(paying::begin))
-        .route("/card/answer", get(to_cards).post(paying::answer))
-        .route("/card/guide", get(guide::frame))
-        .route(SCRIPT, get(script))
+pub(super) fn routes() -> Routes<Arc<Desk>, Uncounted> {
+    Routes::new(Arc::new(Uncounted))
+        .get("/card", ONE_PERSON, cards::page)
+        .get("/card/show", ONE_PERSON, to_cards)
+        .post("/card/show", ONE_PERSON, cards::show)
+        .get("/card/change", ONE_PERSON, to_cards)
+        .post("/card/change", ONE_PERSON, cards::change)
+        .get("/card/load", ONE_PERSON, to_cards)
+        .post("/card/load", ONE_PERSON, cards::load)
+        .get("/card/pay", ONE_PERSON, paying::again)
+        .post("/card/pay", ONE_PERSON, paying::begin)
+        .get("/card/answer", ONE_PERSON, to_cards)
+        .post("/card/answer", ONE_PERSON, paying::answer)
+        .get("/card/guide", ONE_PERSON, guide::frame)
+        .get(SCRIPT, ONE_PERSON, script)
 }
 
 /// Somebody changed the language of a page that a form had led to.

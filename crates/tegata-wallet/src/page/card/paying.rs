@@ -1,6 +1,6 @@
 //! Paying with a card: what begins it, what the second answer does.
 
-use axum::{Form, response::Response};
+use axum::Form;
 use serde::Deserialize;
 use tegata_card::link::Link;
 use tegata_pages::Page;
@@ -8,6 +8,7 @@ use tegata_protocol::{Digest, PaymentId, card::Errand, refusal::Code};
 
 use super::{
     super::{
+        Answer,
         act::Visit,
         desk::{Token, leaves_doubt},
         screens as pages,
@@ -127,7 +128,7 @@ pub(super) struct AnswerForm {
 }
 
 /// Consent 1: the money is set aside, and the card is asked.
-pub(super) async fn begin(visit: Visit, Form(form): Form<BeginForm>) -> Response {
+pub(super) async fn begin(visit: Visit, Form(form): Form<BeginForm>) -> Answer {
     let csrf = form.csrf.clone();
     visit
         .with_reader(&csrf, move |at, link| {
@@ -202,7 +203,7 @@ fn asking(at: &Visited<'_>) -> Option<Page> {
 }
 
 /// The second question once more: the language was changed, or the page loaded anew.
-pub(super) async fn again(visit: Visit) -> Response {
+pub(super) async fn again(visit: Visit) -> Answer {
     visit
         .at_card(None, |at| match asking(at) {
             Some(page) => Ok(page),
@@ -212,7 +213,7 @@ pub(super) async fn again(visit: Visit) -> Response {
 }
 
 /// Consent 2, or no.
-pub(super) async fn answer(visit: Visit, Form(form): Form<AnswerForm>) -> Response {
+pub(super) async fn answer(visit: Visit, Form(form): Form<AnswerForm>) -> Answer {
     let csrf = form.csrf.clone();
     visit
         .at_card(Some(&csrf), move |at| {
