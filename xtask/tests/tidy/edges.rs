@@ -124,6 +124,19 @@ pub(crate) const FORBIDDEN: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "tegata-bank",
+        &[
+            "tegata-ledger",
+            "tegata-centre",
+            "tokio",
+            "hyper",
+            "axum",
+            "ureq",
+            "rusqlite",
+            "rustls",
+        ],
+    ),
+    (
         "tegata-guard",
         &[
             "tegata-protocol",
