@@ -12,14 +12,14 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Deserialize;
 use tegata_pages::Language;
-use tegata_protocol::order::{CartLine, ORDER_LIMIT};
+use tegata_protocol::Digest;
+use tegata_protocol::order::ORDER_LIMIT;
 use tegata_protocol::refusal::{Code, Refusal};
-use tegata_protocol::{Digest, PartyNumber};
 
 use super::{Service, cbor, error, fault, too_fast};
 use crate::orders::intake::{self, Untaken};
+use crate::orders::wish::Wish;
 use crate::orders::{status, token};
 use crate::pages;
 use crate::shop::{Shop, cause};
@@ -132,14 +132,6 @@ async fn order(
     }
 }
 
-/// What a token is wanted for: `{"lines": [["sencha-100", 2]]}`.
-#[derive(Deserialize)]
-struct Wanted {
-    lines: Vec<(String, u32)>,
-    #[serde(default)]
-    member: Option<String>,
-}
-
 /// A fresh token, as JSON asks for it, or a form with one `line` for each product: `sencha-100.2`.
 async fn fresh_token(
     State(service): State<Service>,
@@ -148,19 +140,13 @@ async fn fresh_token(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let Some(wanted) = wanted(&headers, &body) else {
+    let Some(wish) = wish(&headers, &body) else {
         return error(StatusCode::BAD_REQUEST, "unreadable");
     };
-    let member = wanted.member.as_deref().map(str::parse::<PartyNumber>);
-    let Ok(member) = member.transpose() else {
-        return error(StatusCode::BAD_REQUEST, "unreadable");
-    };
-    let line = |(product, quantity)| CartLine { product, quantity };
-    let lines: Vec<CartLine> = wanted.lines.into_iter().map(line).collect();
     let shop = &service.shop;
     let counted = shop.paces().token(peer.ip(), shop.now());
     let issued = worked(&service, counted, move |shop| {
-        token::issue(shop, &lines, member)
+        token::issue(shop, &wish.lines, wish.member)
     });
     match issued.await {
         Ok(issued) => cbor(issued.token.into_bytes()),
@@ -168,23 +154,15 @@ async fn fresh_token(
     }
 }
 
-fn wanted(headers: &HeaderMap, body: &[u8]) -> Option<Wanted> {
+/// What the body says, in the form that its header names.
+fn wish(headers: &HeaderMap, body: &[u8]) -> Option<Wish> {
     let content = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
     if content.is_some_and(|content| content.starts_with("application/x-www-form-urlencoded")) {
-        let text = std::str::from_utf8(body).ok()?;
-        let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
-        let lines = pairs.filter(|(name, _)| *name == "line").map(|(_, line)| {
-            let (product, count) = line.split_once('.')?;
-            Some((product.to_owned(), count.parse().ok()?))
-        });
-        return Some(Wanted {
-            lines: lines.collect::<Option<_>>()?,
-            member: None,
-        });
+        return Wish::from_form(body);
     }
-    serde_json::from_slice(body).ok()
+    Wish::from_json(body)
 }
 
 /// A signed bill, for whoever was shown its address: its digest can't be guessed.

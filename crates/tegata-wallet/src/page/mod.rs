@@ -40,6 +40,7 @@ use tegata_cli::{data::DataDir, exit::Failure};
 use tegata_http::serve::{self, Bound, Hosts, Stop};
 use tegata_pages::{Language, Messages, Texts, dress};
 
+pub use card::fitting as fitting_guide;
 pub use desk::{CARD_WAIT, Desk, IDLE_SECONDS};
 
 use crate::{card_reader::CardReader, wallet::PARTY};
