@@ -10,16 +10,16 @@ use std::collections::HashSet;
 use jiff::civil::{Date, DateTime};
 use tegata_protocol::{Amount, Currency, Digest};
 
-use super::error::{StatementError, StatementErrorKind as Kind};
-use super::iban::{AccountNumber, Iban};
-use super::statement::{
+use crate::error::{StatementError, StatementErrorKind as Kind};
+use crate::iban::{AccountNumber, Iban};
+use crate::statement::{
     Balance, Entry, EntryKind, EntryStatus, Nature, PersonalText, References, Side, Statement,
     StatementFile, StatementId,
 };
-use super::sums::{Figures, Summary, Tallies, check_batch};
-use super::xml::{Place, Xml};
+use crate::sums::{Figures, Summary, Tallies, check_batch};
+use crate::xml::{Place, Xml};
 
-pub use super::xml::{MAX_BYTES, MAX_DEPTH};
+pub use crate::xml::{MAX_BYTES, MAX_DEPTH};
 
 /// The namespace of the one version that is read.
 pub const NAMESPACE: &str = "urn:iso:std:iso:20022:tech:xsd:camt.053.001.08";

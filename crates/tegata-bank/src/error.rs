@@ -155,7 +155,7 @@ pub enum StatementErrorKind {
 
 impl StatementErrorKind {
     /// A value that can't be used; shortens what was found.
-    pub(super) fn value(found: &str, expected: impl fmt::Display) -> Self {
+    pub(crate) fn value(found: &str, expected: impl fmt::Display) -> Self {
         Self::Value {
             found: shortened(found),
             expected: expected.to_string(),

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use super::mod97;
+use crate::mod97;
 
 /// Lengths of the IBANs of each country that has them, as in the SWIFT registry.
 #[rustfmt::skip]
@@ -187,7 +187,7 @@ fn looks_like_iban(text: &str) -> bool {
 }
 
 /// Writes ASCII text in groups of four.
-pub(super) fn write_groups(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+pub(crate) fn write_groups(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     for (i, c) in text.chars().enumerate() {
         if i > 0 && i % 4 == 0 {
             f.write_str(" ")?;

@@ -29,9 +29,13 @@
         clippy::unwrap_used,
         clippy::expect_used,
         clippy::panic,
+        clippy::indexing_slicing,
+        clippy::as_conversions,
         reason = "a test may stop at the first surprise"
     )
 )]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::as_conversions))]
+#![deny(clippy::float_arithmetic)]
 
 pub mod camt053;
 mod error;

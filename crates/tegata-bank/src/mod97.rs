@@ -3,7 +3,7 @@
 /// The remainder by 97 of capitals and digits read as one number, `A` as 10 to `Z` as 35.
 ///
 /// `None` when anything else is among them.
-pub(super) fn remainder(text: impl Iterator<Item = char>) -> Option<u32> {
+pub(crate) fn remainder(text: impl Iterator<Item = char>) -> Option<u32> {
     text.into_iter().try_fold(0, |rest, c| {
         let value = c.to_digit(36).filter(|_| !c.is_ascii_lowercase())?;
         let shift = if value < 10 { 10 } else { 100 };
@@ -12,7 +12,7 @@ pub(super) fn remainder(text: impl Iterator<Item = char>) -> Option<u32> {
 }
 
 /// Do the two check digits at places 3 and 4 fit the rest of `text`?
-pub(super) fn checks(text: &str) -> bool {
+pub(crate) fn checks(text: &str) -> bool {
     let Some((head, body)) = text.split_at_checked(4) else {
         return false;
     };
@@ -23,7 +23,7 @@ pub(super) fn checks(text: &str) -> bool {
 }
 
 /// The check digits for a body behind a two-letter prefix, or `None` for other characters.
-pub(super) fn check_digits(prefix: &str, body: &str) -> Option<u32> {
+pub(crate) fn check_digits(prefix: &str, body: &str) -> Option<u32> {
     remainder(body.chars().chain(prefix.chars()).chain("00".chars())).map(|rest| 98 - rest)
 }
 

@@ -7,8 +7,8 @@
 use core::fmt;
 use core::str::FromStr;
 
-use super::iban::write_groups;
-use super::mod97;
+use crate::iban::write_groups;
+use crate::mod97;
 
 /// The longest body behind `RF` and the check digits.
 const MAX_BODY: usize = 21;

@@ -9,9 +9,9 @@ use jiff::civil::Date;
 use quick_xml::escape::escape;
 use tegata_protocol::{Amount, ArithmeticError, Currency};
 
-use super::camt053::NAMESPACE;
-use super::iban::AccountNumber;
-use super::statement::{Balance, EntryKind, EntryStatus, Nature, Side, StatementId, signed};
+use crate::camt053::NAMESPACE;
+use crate::iban::AccountNumber;
+use crate::statement::{Balance, EntryKind, EntryStatus, Nature, Side, StatementId, signed};
 
 /// A good statement of five entries: a transfer with its reference in the field made for it, one
 /// with it in the free text, one that matches nobody, a debit, and one that is still pending.

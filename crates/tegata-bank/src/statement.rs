@@ -5,8 +5,8 @@ use core::fmt;
 use jiff::civil::{Date, DateTime};
 use tegata_protocol::{Amount, Currency, Digest, Malformed, prepaid::Funding};
 
-use super::iban::AccountNumber;
-use super::reference::{self, Found};
+use crate::iban::AccountNumber;
+use crate::reference::{self, Found};
 
 /// A file that was read whole and found to agree with itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,12 +130,12 @@ impl Balance {
     }
 
     /// Minor units, below zero for an overdraft.
-    pub(super) fn signed(self) -> i128 {
+    pub(crate) fn signed(self) -> i128 {
         signed(self.amount, self.side)
     }
 
     /// The balance of so many signed minor units; `None` if it is larger than amounts may be.
-    pub(super) fn from_signed(minor: i128, currency: Currency) -> Option<Self> {
+    pub(crate) fn from_signed(minor: i128, currency: Currency) -> Option<Self> {
         let amount = Amount::new(u64::try_from(minor.unsigned_abs()).ok()?, currency).ok()?;
         let side = if minor < 0 { Side::Debit } else { Side::Credit };
         Some(Self { amount, side })
@@ -152,7 +152,7 @@ impl fmt::Display for Balance {
 }
 
 /// Minor units, below zero for a debit.
-pub(super) fn signed(amount: Amount, side: Side) -> i128 {
+pub(crate) fn signed(amount: Amount, side: Side) -> i128 {
     let minor = i128::from(amount.minor());
     match side {
         Side::Credit => minor,

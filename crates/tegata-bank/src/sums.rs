@@ -2,12 +2,12 @@
 
 use tegata_protocol::{Amount, Currency};
 
-use super::error::StatementErrorKind as Kind;
-use super::statement::{Balance, EntryStatus, Side, signed};
+use crate::error::StatementErrorKind as Kind;
+use crate::statement::{Balance, EntryStatus, Side, signed};
 
 /// Entries counted and added up, in minor units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     credits: Totals,
     debits: Totals,
 }
@@ -19,7 +19,7 @@ struct Totals {
 }
 
 impl Tally {
-    pub(super) fn add(&mut self, amount: Amount, side: Side) {
+    pub(crate) fn add(&mut self, amount: Amount, side: Side) {
         let totals = match side {
             Side::Credit => &mut self.credits,
             Side::Debit => &mut self.debits,
@@ -29,20 +29,20 @@ impl Tally {
     }
 
     /// Credits less debits.
-    pub(super) const fn net(&self) -> i128 {
+    pub(crate) const fn net(&self) -> i128 {
         self.credits.sum - self.debits.sum
     }
 }
 
 /// The tallies of a statement: what the bank has booked, and all that the file lists.
 #[derive(Debug, Default)]
-pub(super) struct Tallies {
+pub(crate) struct Tallies {
     booked: Tally,
     all: Tally,
 }
 
 impl Tallies {
-    pub(super) fn add(&mut self, amount: Amount, side: Side, status: EntryStatus) {
+    pub(crate) fn add(&mut self, amount: Amount, side: Side, status: EntryStatus) {
         self.all.add(amount, side);
         if status == EntryStatus::Booked {
             self.booked.add(amount, side);
@@ -50,7 +50,7 @@ impl Tallies {
     }
 
     /// Opening balance + booked credits - booked debits = closing balance.
-    pub(super) fn check_balances(&self, opening: Balance, closing: Balance) -> Result<(), Kind> {
+    pub(crate) fn check_balances(&self, opening: Balance, closing: Balance) -> Result<(), Kind> {
         let computed = opening.signed() + self.booked.net();
         if computed == closing.signed() {
             return Ok(());
@@ -68,7 +68,7 @@ impl Tallies {
     ///
     /// Banks differ in whether entries that aren't booked yet are summed too; either is right, as
     /// long as all figures mean the same.
-    pub(super) fn check_summary(&self, stated: &Summary, currency: Currency) -> Result<(), Kind> {
+    pub(crate) fn check_summary(&self, stated: &Summary, currency: Currency) -> Result<(), Kind> {
         if stated.check(&self.booked, currency).is_ok() {
             return Ok(());
         }
@@ -78,19 +78,19 @@ impl Tallies {
 
 /// What `TxsSummry` says.
 #[derive(Debug, Default)]
-pub(super) struct Summary {
-    pub(super) all: Figures,
-    pub(super) credits: Figures,
-    pub(super) debits: Figures,
+pub(crate) struct Summary {
+    pub(crate) all: Figures,
+    pub(crate) credits: Figures,
+    pub(crate) debits: Figures,
     /// Net of all entries.
-    pub(super) net: Option<(Amount, Side)>,
+    pub(crate) net: Option<(Amount, Side)>,
 }
 
 /// A number of entries and their sum, where the bank gives them.
 #[derive(Debug, Default)]
-pub(super) struct Figures {
-    pub(super) count: Option<u64>,
-    pub(super) sum: Option<Amount>,
+pub(crate) struct Figures {
+    pub(crate) count: Option<u64>,
+    pub(crate) sum: Option<Amount>,
 }
 
 impl Summary {
@@ -131,7 +131,7 @@ impl Figures {
 }
 
 /// A batch's transactions make its amount.
-pub(super) fn check_batch(
+pub(crate) fn check_batch(
     stated: (Amount, Side),
     parts: impl Iterator<Item = (Amount, Side)>,
 ) -> Result<(), Kind> {

@@ -10,7 +10,7 @@ use quick_xml::errors::{Error, SyntaxError};
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 
-use super::error::{StatementError, StatementErrorKind as Kind};
+use crate::error::{StatementError, StatementErrorKind as Kind};
 
 /// The largest file that is read: 16 MiB.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -23,13 +23,13 @@ const NUMBERED: [&str; 3] = ["Stmt", "Ntry", "TxDtls"];
 
 /// Where in the file something stands.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(crate) struct Place {
     offset: usize,
     path: String,
 }
 
 /// The reader, standing inside the innermost open element.
-pub(super) struct Xml<'a> {
+pub(crate) struct Xml<'a> {
     source: &'a str,
     reader: Reader<&'a [u8]>,
     open: Vec<Frame>,
@@ -69,7 +69,7 @@ enum Piece {
 
 impl<'a> Xml<'a> {
     /// Opens a file and its root element, which must be `Document` of `namespace`.
-    pub(super) fn document(bytes: &'a [u8], namespace: &str) -> Result<Self, StatementError> {
+    pub(crate) fn document(bytes: &'a [u8], namespace: &str) -> Result<Self, StatementError> {
         let mut xml = Self::new(utf8(bytes)?);
         let why = loop {
             match xml.piece()? {
@@ -125,7 +125,7 @@ impl<'a> Xml<'a> {
     }
 
     /// Goes to the next child of the open element and enters it; `None` when there is none left.
-    pub(super) fn child(&mut self) -> Result<Option<String>, StatementError> {
+    pub(crate) fn child(&mut self) -> Result<Option<String>, StatementError> {
         self.leave_ended();
         loop {
             match self.piece()? {
@@ -142,7 +142,7 @@ impl<'a> Xml<'a> {
     }
 
     /// The text of the open element, without blanks around it: 1 to `limit` characters.
-    pub(super) fn text(&mut self, limit: usize) -> Result<String, StatementError> {
+    pub(crate) fn text(&mut self, limit: usize) -> Result<String, StatementError> {
         let mut text = String::new();
         loop {
             match self.piece()? {
@@ -162,7 +162,7 @@ impl<'a> Xml<'a> {
     }
 
     /// Passes over the open element and all that is in it.
-    pub(super) fn skip(&mut self) -> Result<(), StatementError> {
+    pub(crate) fn skip(&mut self) -> Result<(), StatementError> {
         let depth = self.open.len();
         loop {
             match self.piece()? {
@@ -178,7 +178,7 @@ impl<'a> Xml<'a> {
     }
 
     /// Makes sure that nothing follows the root element, which has ended.
-    pub(super) fn finish(&mut self) -> Result<(), StatementError> {
+    pub(crate) fn finish(&mut self) -> Result<(), StatementError> {
         self.leave_ended();
         loop {
             match self.piece()? {
@@ -193,13 +193,13 @@ impl<'a> Xml<'a> {
     }
 
     /// An attribute of the element that was entered last.
-    pub(super) fn attribute(&self, name: &str) -> Option<&str> {
+    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
         let mut found = self.attributes.iter().filter(|(n, _)| n == name);
         found.next().map(|(_, value)| value.as_str())
     }
 
     /// The line where the innermost element begins.
-    pub(super) fn line(&mut self) -> u32 {
+    pub(crate) fn line(&mut self) -> u32 {
         let offset = self.offset();
         if offset >= self.counted.offset {
             let passed = self.source.as_bytes().get(self.counted.offset..offset);
@@ -210,7 +210,7 @@ impl<'a> Xml<'a> {
     }
 
     /// The innermost element, to speak of it later.
-    pub(super) fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         Place {
             offset: self.offset(),
             path: self.path(),
@@ -218,17 +218,17 @@ impl<'a> Xml<'a> {
     }
 
     /// An error at the innermost element.
-    pub(super) fn error(&self, kind: Kind) -> StatementError {
+    pub(crate) fn error(&self, kind: Kind) -> StatementError {
         self.error_at(&self.place(), kind)
     }
 
     /// An error at a place seen before.
-    pub(super) fn error_at(&self, place: &Place, kind: Kind) -> StatementError {
+    pub(crate) fn error_at(&self, place: &Place, kind: Kind) -> StatementError {
         error_in(self.source, place, kind)
     }
 
     /// The element just entered doesn't belong here.
-    pub(super) fn unexpected(&self, element: &str, expected: &'static str) -> StatementError {
+    pub(crate) fn unexpected(&self, element: &str, expected: &'static str) -> StatementError {
         self.error(Kind::Unexpected {
             element: element.chars().take(40).collect(),
             expected,

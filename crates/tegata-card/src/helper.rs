@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use crate::link::{Link, LinkError};
 
-mod frame;
+pub mod frame;
 
 use frame::{Frame, kind};
 

@@ -14,7 +14,7 @@
 //!
 //! The driver listens on every address and asks for no password: it's for trying and tests only.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -127,68 +127,22 @@ impl Card {
     ///
     /// # Errors
     /// [`VpcdError`], also when the reader itself goes away.
-    pub fn serve(mut self, chip: &mut impl Chip) -> Result<Ended, VpcdError> {
-        let ended = self.answer(chip);
+    pub fn serve(self, chip: &mut impl Chip) -> Result<Ended, VpcdError> {
+        let stopped = answer(&mut Acknowledging(&self.stream), chip);
+        let ended = self.interpret(stopped);
         // Its puller may live on, so dropping our half alone would leave the card in the reader.
         // It fails only where the other end was first.
         self.stream.shutdown(Shutdown::Both).ok();
         ended
     }
 
-    fn answer(&mut self, chip: &mut impl Chip) -> Result<Ended, VpcdError> {
-        // The reader's field powers a card before the driver says a word.
-        chip.power_on();
-        loop {
-            let message = match self.receive() {
-                Ok(message) => message,
-                Err(source) => return self.interpret(source),
-            };
-            let answer = match Message::parse(&message) {
-                Message::PowerOff => continue,
-                Message::PowerOn | Message::Reset => {
-                    chip.power_on();
-                    continue;
-                }
-                Message::Atr => Ok(ATR.to_vec()),
-                Message::Command(command) => chip.transmit(command),
-            };
-            let answer = match answer {
-                Ok(answer) => answer,
-                Err(PowerCut) => return Ok(Ended::PowerCut),
-            };
-            if let Err(source) = self.stream.write_all(&frame(&answer)?) {
-                return self.interpret(source);
-            }
-        }
-    }
-
-    fn receive(&mut self) -> io::Result<Vec<u8>> {
-        let mut length = [0; 2];
-        self.read_exact(&mut length)?;
-        let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
-        self.read_exact(&mut message)?;
-        Ok(message)
-    }
-
-    /// Reads, acknowledging after each read: the driver sends length and contents apart, and its
-    /// second send waits for the first one's acknowledgement, which the kernel likes to hold back
-    /// for 40 ms. The kernel forgets the wish soon, so it has to be said each time.
-    fn read_exact(&mut self, mut buffer: &mut [u8]) -> io::Result<()> {
-        while !buffer.is_empty() {
-            let count = match self.stream.read(buffer) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            acknowledge_at_once(&self.stream)?;
-            buffer = buffer.get_mut(count..).unwrap_or_default();
-        }
-        Ok(())
-    }
-
     /// Whether it was our own puller that ended the connection, the other end, or neither.
-    fn interpret(&self, source: io::Error) -> Result<Ended, VpcdError> {
+    fn interpret(&self, stopped: Stopped) -> Result<Ended, VpcdError> {
+        let source = match stopped {
+            Stopped::PowerCut => return Ok(Ended::PowerCut),
+            Stopped::AnswerTooLong(length) => return Err(VpcdError::AnswerTooLong { length }),
+            Stopped::Stream(source) => source,
+        };
         if self.pulled.load(Ordering::SeqCst) {
             return Ok(Ended::Pulled);
         }
@@ -204,6 +158,87 @@ impl Card {
             address: self.address.clone(),
             source,
         }
+    }
+}
+
+/// Why a chip answers no more.
+#[derive(Debug)]
+pub enum Stopped {
+    /// It lost its power; the command before has no answer.
+    PowerCut,
+    /// Its answer has so many bytes, and no message carries them.
+    AnswerTooLong(usize),
+    /// The stream ended or failed.
+    Stream(io::Error),
+}
+
+impl From<io::Error> for Stopped {
+    fn from(error: io::Error) -> Self {
+        Self::Stream(error)
+    }
+}
+
+impl From<PowerCut> for Stopped {
+    fn from(PowerCut: PowerCut) -> Self {
+        Self::PowerCut
+    }
+}
+
+/// Lets the chip answer what the driver says over a stream, until that can't go on.
+pub fn answer(stream: &mut (impl Read + Write), chip: &mut impl Chip) -> Stopped {
+    // The reader's field powers a card before the driver says a word.
+    chip.power_on();
+    loop {
+        if let Err(stopped) = answer_next(stream, chip) {
+            return stopped;
+        }
+    }
+}
+
+fn answer_next(stream: &mut (impl Read + Write), chip: &mut impl Chip) -> Result<(), Stopped> {
+    let message = receive(stream)?;
+    let answer = match Message::parse(&message) {
+        Message::PowerOff => return Ok(()),
+        Message::PowerOn | Message::Reset => {
+            chip.power_on();
+            return Ok(());
+        }
+        Message::Atr => ATR.to_vec(),
+        Message::Command(command) => chip.transmit(command)?,
+    };
+    Ok(stream.write_all(&frame(&answer)?)?)
+}
+
+fn receive(stream: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length)?;
+    let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut message)?;
+    Ok(message)
+}
+
+/// Acknowledges after each read: the driver sends length and contents apart, and its second send
+/// waits for the first one's acknowledgement, which the kernel likes to hold back for 40 ms. The
+/// kernel forgets the wish soon, so it has to be said each time.
+struct Acknowledging<'a>(&'a TcpStream);
+
+impl Read for Acknowledging<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.0.read(buffer)?;
+        if count > 0 {
+            acknowledge_at_once(self.0)?;
+        }
+        Ok(count)
+    }
+}
+
+impl Write for Acknowledging<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -230,10 +265,9 @@ impl<'a> Message<'a> {
 }
 
 /// Length and contents in one piece, so that they leave in one packet.
-fn frame(answer: &[u8]) -> Result<Vec<u8>, VpcdError> {
-    let length = u16::try_from(answer.len()).map_err(|_too_long| VpcdError::AnswerTooLong {
-        length: answer.len(),
-    })?;
+fn frame(answer: &[u8]) -> Result<Vec<u8>, Stopped> {
+    let length = u16::try_from(answer.len());
+    let length = length.map_err(|_too_long| Stopped::AnswerTooLong(answer.len()))?;
     Ok([&length.to_be_bytes(), answer].concat())
 }
 

@@ -80,7 +80,8 @@ pub struct Application {
 }
 
 impl Application {
-    fn of_form(form: &OrderForm) -> Self {
+    /// What stands in a form that was opened; a field that isn't there is empty.
+    pub fn of_form(form: &OrderForm) -> Self {
         let text = |name| form.text(name).unwrap_or_default().to_owned();
         Self {
             role: text("role"),

@@ -197,12 +197,9 @@ impl Gate {
     /// Decides about the text of a scanned code (base45), and admits.
     #[must_use]
     pub fn check_text(&self, text: &str, now: Time, now_millis: u64) -> Verdict {
-        // No base45 text of ours ends with a space, but one may begin with one.
-        let text = text.trim_end().trim_start_matches(['\r', '\n', '\t']);
-        let short = text.len() <= TEXT_LIMIT;
-        match short.then(|| base45::decode(text)) {
-            Some(Ok(scanned)) => self.check(&scanned, now, now_millis),
-            Some(Err(_)) | None => self.refuse(Code::TicketMalformed.into()),
+        match scanned(text) {
+            Some(scanned) => self.check(&scanned, now, now_millis),
+            None => self.refuse(Code::TicketMalformed.into()),
         }
     }
 
@@ -389,6 +386,16 @@ fn listed(events: &[Arc<Event>]) -> String {
 }
 
 /// Why nobody can be admitted to an event at this time, if so.
+/// The bytes of a scanned code's text (base45); `None` for what can't be a code of ours. Scanners add
+/// ends of lines and tabs.
+#[must_use]
+pub fn scanned(text: &str) -> Option<Vec<u8>> {
+    // No base45 text of ours ends with a space, but one may begin with one.
+    let text = text.trim_end().trim_start_matches(['\r', '\n', '\t']);
+    let short = text.len() <= TEXT_LIMIT;
+    short.then(|| base45::decode(text).ok()).flatten()
+}
+
 fn closed(event: &Event, now: Time) -> Option<Closed> {
     let series = || Arc::clone(event.record());
     if event.is_old(now) {

@@ -42,5 +42,5 @@ mod verdict;
 pub mod words;
 
 pub use event::{Event, EventId, EventName, UnusableCheckData};
-pub use gate::{AskKeys, ChoiceError, Gate, Identity, OpenError, Pending, Tapped};
+pub use gate::{AskKeys, ChoiceError, Gate, Identity, OpenError, Pending, Tapped, scanned};
 pub use verdict::{Admitted, Circumstance, Closed, FirstUse, KeywordFailure, Refused, Verdict};

@@ -150,6 +150,19 @@ pub(crate) const FORBIDDEN: &[(&str, &[&str])] = &[
     ("tegata-cli", &["tegata-store", "rusqlite"]),
     ("tegata-http", &["tegata-store", "rusqlite"]),
     (
+        "tegata-bank",
+        &[
+            "tegata-ledger",
+            "tegata-centre",
+            "tokio",
+            "hyper",
+            "axum",
+            "ureq",
+            "rusqlite",
+            "rustls",
+        ],
+    ),
+    (
         "tegata-guard",
         &[
             "tegata-protocol",

@@ -142,7 +142,7 @@ impl File<'_> {
         let parts = draft.parts.get(first..).unwrap_or_default();
         let Some(batch) = batch else { return Ok(()) };
         if parts.is_empty() {
-            draft.unseen += batch.count.unwrap_or(2);
+            draft.unseen = draft.unseen.saturating_add(batch.count.unwrap_or(2));
             return Ok(());
         }
         batch

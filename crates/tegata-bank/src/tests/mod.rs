@@ -200,6 +200,16 @@ fn a_batch_whose_details_are_still_to_come_is_one_entry_without_reference() {
 }
 
 #[test]
+fn batches_of_absurd_sizes_are_still_one_entry() {
+    let batch = "<NtryDtls><Btch><NbOfTxs>999999999999999999</NbOfTxs></Btch></NtryDtls>";
+    let file = with_first_entry(&batch.repeat(20));
+    assert_eq!(
+        file.statements[0].entries[0].kind,
+        EntryKind::UndividedBatch
+    );
+}
+
+#[test]
 fn a_reference_in_the_banks_own_note_is_found() {
     let note = format!(
         "<AddtlNtryInf>Einzahlung {}</AddtlNtryInf>",

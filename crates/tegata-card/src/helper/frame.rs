@@ -5,26 +5,39 @@ use std::io::{self, Read, Write};
 use super::FRAME_LIMIT;
 
 /// What kinds of frames there are.
-pub(super) mod kind {
-    pub(crate) const HELLO: u8 = 0x01;
-    pub(crate) const RESET: u8 = 0x11;
-    pub(crate) const APDU: u8 = 0x12;
-    pub(crate) const ANSWER: u8 = 0x21;
-    pub(crate) const GONE: u8 = 0x22;
-    pub(crate) const CHANGED: u8 = 0x23;
-    pub(crate) const UNUSABLE: u8 = 0x24;
+pub mod kind {
+    /// The helper says which version it speaks, and which way the card is reached.
+    pub const HELLO: u8 = 0x01;
+    /// The host wants the card reset.
+    pub const RESET: u8 = 0x11;
+    /// The host sends a command.
+    pub const APDU: u8 = 0x12;
+    /// The card answered.
+    pub const ANSWER: u8 = 0x21;
+    /// The card is gone.
+    pub const GONE: u8 = 0x22;
+    /// Another card is there.
+    pub const CHANGED: u8 = 0x23;
+    /// The reader can't be used, and why.
+    pub const UNUSABLE: u8 = 0x24;
 }
 
 /// A frame that was read.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Frame {
-    /// Version and description.
+pub enum Frame {
+    /// Version and description; the words may be shown.
     Hello(u8, String),
+    /// Reset the card.
     Reset,
+    /// A command for the card.
     Apdu(Vec<u8>),
+    /// What the card answered.
     Answer(Vec<u8>),
+    /// The card is gone.
     Gone,
+    /// Another card is there.
     Changed,
+    /// The reader can't be used, and why, in words that may be shown.
     Unusable(String),
 }
 
@@ -48,7 +61,10 @@ impl Frame {
 }
 
 /// The next frame; `None` if the stream ends where one would begin.
-pub(super) fn read(stream: &mut impl Read) -> io::Result<Option<Frame>> {
+///
+/// # Errors
+/// The stream's, and `InvalidData` for what is no frame.
+pub fn read(stream: &mut impl Read) -> io::Result<Option<Frame>> {
     let mut kind = [0];
     match stream.read_exact(&mut kind) {
         Ok(()) => {}
@@ -68,7 +84,10 @@ pub(super) fn read(stream: &mut impl Read) -> io::Result<Option<Frame>> {
 }
 
 /// Writes a frame, in one piece.
-pub(super) fn write(stream: &mut impl Write, kind: u8, payload: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// The stream's, and `InvalidInput` for more than a frame holds.
+pub fn write(stream: &mut impl Write, kind: u8, payload: &[u8]) -> io::Result<()> {
     let length = u16::try_from(payload.len()).ok();
     let length = length.filter(|&length| length <= FRAME_LIMIT);
     let Some(length) = length else {

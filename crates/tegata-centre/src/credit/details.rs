@@ -60,7 +60,7 @@ impl Card {
     ///
     /// # Errors
     /// [`Unusable`].
-    pub(super) fn read(bytes: &[u8], now: Time) -> Result<Self, Unusable> {
+    pub fn read(bytes: &[u8], now: Time) -> Result<Self, Unusable> {
         let typed: Self = cbor::decode(bytes, CARD_LIMIT).map_err(|_e| Unusable::Shape)?;
         let number = digits(&typed.number)?;
         let (month, year) = month_of(&typed.expiry).ok_or(Unusable::Expiry)?;

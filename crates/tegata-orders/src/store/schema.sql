@@ -1,4 +1,4 @@
--- Sealed orders at the recipient; see tegata-forms. Secrets lie here only encrypted: under an epoch
+-- Sealed orders at the recipient; see tegata-orders. Secrets lie here only encrypted: under an epoch
 -- key or an order key, which are files of their own. Empty blobs stand for "erased" or "none".
 
 -- Keys that seal orders. `secret` is the opening half's seed with the signed record (of a shared key

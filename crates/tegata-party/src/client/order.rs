@@ -402,8 +402,9 @@ const fn is_refusal(status: u16) -> bool {
 }
 
 /// `{"error":"stock_empty","number":721,"text":"…","detail":"…"}`. Of the other side's words only
-/// the detail is taken, without what could disturb a terminal.
-fn refusal_of(text: &[u8]) -> Option<Refusal> {
+/// the detail is taken, without what could disturb a terminal. `None` for what names no code of ours.
+#[must_use]
+pub fn refusal_of(text: &[u8]) -> Option<Refusal> {
     let object: serde_json::Value = serde_json::from_slice(text).ok()?;
     let word = object.get("error")?.as_str()?;
     let code: Code = *Code::ALL.iter().find(|code| code.word() == word)?;

@@ -38,6 +38,7 @@ pub mod host;
 pub mod intake;
 pub mod status;
 pub mod token;
+pub mod wish;
 
 /// How long the bill for goods may be paid, unless set otherwise: an hour.
 pub const BILL_SECONDS: u64 = 3_600;

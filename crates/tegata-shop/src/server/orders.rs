@@ -10,17 +10,17 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
-use serde::Deserialize;
 use tegata_http::error::Told;
 use tegata_http::rate_limit::Permit;
 use tegata_http::{Cbor, Cost, HttpError, Routes};
 use tegata_pages::Language;
-use tegata_protocol::order::{CartLine, ORDER_LIMIT};
+use tegata_protocol::Digest;
+use tegata_protocol::order::ORDER_LIMIT;
 use tegata_protocol::refusal::{Code, Refusal};
-use tegata_protocol::{Digest, PartyNumber};
 
 use super::Service;
 use crate::orders::intake::{self, Untaken};
+use crate::orders::wish::Wish;
 use crate::orders::{status, token};
 use crate::pages;
 use crate::rate_limits::Class;
@@ -94,14 +94,6 @@ async fn order(
     Ok((place, Cbor(receipt.into_bytes())))
 }
 
-/// What a token is wanted for: `{"lines": [["sencha-100", 2]]}`.
-#[derive(Deserialize)]
-struct Wanted {
-    lines: Vec<(String, u32)>,
-    #[serde(default)]
-    member: Option<String>,
-}
-
 /// A fresh token, as JSON asks for it, or a form with one `line` for each product: `sencha-100.2`.
 async fn fresh_token(
     State(service): State<Service>,
@@ -111,35 +103,23 @@ async fn fresh_token(
     body: Bytes,
 ) -> Result<Cbor, HttpError> {
     let unreadable = || HttpError::new(StatusCode::BAD_REQUEST, "unreadable");
-    let wanted = wanted(&headers, &body).ok_or_else(unreadable)?;
-    let member = wanted.member.as_deref().map(str::parse::<PartyNumber>);
-    let member = member.transpose().map_err(|_e| unreadable())?;
-    let line = |(product, quantity)| CartLine { product, quantity };
-    let lines: Vec<CartLine> = wanted.lines.into_iter().map(line).collect();
+    let wish = wish(&headers, &body).ok_or_else(unreadable)?;
     let shop = service.shop;
-    let issue = move || token::issue(&shop, permit, &lines, member);
+    let issue = move || token::issue(&shop, permit, &wish.lines, wish.member);
     let issued = service.workers.run(issue).await?;
     let issued = issued.map_err(|error| untaken(error, language))?;
     Ok(Cbor(issued.token.into_bytes()))
 }
 
-fn wanted(headers: &HeaderMap, body: &[u8]) -> Option<Wanted> {
+/// What the body says, in the form that its header names.
+fn wish(headers: &HeaderMap, body: &[u8]) -> Option<Wish> {
     let content = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
     if content.is_some_and(|content| content.starts_with("application/x-www-form-urlencoded")) {
-        let text = std::str::from_utf8(body).ok()?;
-        let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
-        let lines = pairs.filter(|(name, _)| *name == "line").map(|(_, line)| {
-            let (product, count) = line.split_once('.')?;
-            Some((product.to_owned(), count.parse().ok()?))
-        });
-        return Some(Wanted {
-            lines: lines.collect::<Option<_>>()?,
-            member: None,
-        });
+        return Wish::from_form(body);
     }
-    serde_json::from_slice(body).ok()
+    Wish::from_json(body)
 }
 
 /// A signed bill, for whoever was shown its address: its digest can't be guessed.

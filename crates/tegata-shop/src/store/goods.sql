@@ -1,5 +1,5 @@
 -- Version 2: goods by post. Nothing here says who ordered: the forms lie encrypted in tables of
--- their own (tegata-forms).
+-- their own (tegata-orders).
 
 -- How many of a product are reserved and sold.
 CREATE TABLE product (

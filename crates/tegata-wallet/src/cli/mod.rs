@@ -3,7 +3,6 @@
 mod args;
 mod ask;
 mod card;
-mod catalogue;
 mod draw;
 mod join;
 mod order;

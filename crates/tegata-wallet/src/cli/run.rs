@@ -19,7 +19,7 @@ use super::{
         ServeArgs,
     },
     ask::Given,
-    card, catalogue, draw, join, order,
+    card, draw, join, order,
 };
 use crate::{
     buying,
@@ -28,7 +28,10 @@ use crate::{
     sending::Settled,
     state::KeptBill,
     vault::Words,
-    view::{BalanceView, BillView, CardLoadedView, ReferenceView, RefusalView, history_csv},
+    view::{
+        BalanceView, BillView, CardLoadedView, ReferenceView, RefusalView, catalogue_text,
+        history_csv,
+    },
     wallet::{Access, Wallet},
 };
 
@@ -302,7 +305,7 @@ fn balance(folder: &Path, args: &OpenArgs, out: &Output, now: Time) -> Result<()
 
 fn offers(args: &CatalogueArgs, out: &Output) -> Result<(), Failure> {
     let value = buying::catalogue(&Client::default(), &args.shop).map_err(failure)?;
-    let text = catalogue::text(&value);
+    let text = catalogue_text(&value);
     out.value(&value, &text)
 }
 

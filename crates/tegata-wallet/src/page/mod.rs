@@ -38,6 +38,7 @@ use tegata_http::{
 };
 use tegata_pages::{Language, Messages, Texts, dress};
 
+pub use card::fitting as fitting_guide;
 pub use desk::{CARD_WAIT, Desk, IDLE_SECONDS};
 
 use crate::{card_reader::CardReader, wallet::PARTY};

@@ -5,6 +5,7 @@
 
 mod account;
 mod bill;
+mod catalogue;
 mod history;
 mod ic_card;
 mod order;
@@ -18,6 +19,7 @@ use tegata_protocol::{Amount, Digest, Time, prepaid::Funding, refusal::Refusal};
 
 pub use account::{BalanceView, CardView, ReferenceView};
 pub use bill::{BillView, LineView, PaidView, TaxView, percent};
+pub use catalogue::text as catalogue_text;
 pub use history::{EntryView, history_csv};
 pub use ic_card::{AgreementView, CardLoadedView, CardPaidView, IcCardView};
 pub use order::OrderView;

@@ -125,7 +125,10 @@ fn fetched(wallet: &Wallet, seat: &mut Seat, bill: &str) -> Found {
 }
 
 /// The very bytes that the bill names, if a page can carry them as they are.
-fn fitting(bytes: &[u8], named: Digest) -> Result<&str, &'static str> {
+///
+/// # Errors
+/// The name of the sentence that says why not.
+pub fn fitting(bytes: &[u8], named: Digest) -> Result<&str, &'static str> {
     if bytes.len() > LIMIT {
         return Err("guide.unfit");
     }

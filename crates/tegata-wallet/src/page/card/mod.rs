@@ -35,6 +35,7 @@ use super::{
 use crate::{ic_card::CardTalk, wallet::Wallet};
 
 pub(super) use guide::Guide;
+pub use guide::fitting;
 pub(super) use paying::Meant;
 pub(super) use screens::{consent, with_script};
 

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 /// The table; a catalogue in another form is printed as it came.
-pub(super) fn text(catalogue: &Value) -> String {
+#[must_use]
+pub fn text(catalogue: &Value) -> String {
     let listed = ["offers", "series"].iter().find_map(|n| catalogue.get(n));
     let Some(offers) = listed.unwrap_or(catalogue).as_array() else {
         return format!("{catalogue:#}");
