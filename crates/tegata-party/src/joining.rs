@@ -145,11 +145,13 @@ impl JoinError {
     pub fn into_failure(self) -> Failure {
         let (exit, next) = self.advice();
         // These bring code and advice of their own.
-        let failure = match self {
-            Self::Data(error) | Self::Keys(KeysError::Data(error)) => return error.into(),
-            Self::Keys(KeysError::Password(error)) => return error.into(),
-            other => Failure::from(other),
-        };
+        if let Self::Data(error) | Self::Keys(KeysError::Data(error)) = self {
+            return error.into();
+        }
+        if let Self::Keys(KeysError::Password(error)) = self {
+            return error.into();
+        }
+        let failure = Failure::from(self);
         let failure = match exit {
             Some(exit) => failure.with_exit(exit),
             None => failure,

@@ -7,7 +7,6 @@ use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, NotADat
 
 /// Why a database couldn't be opened, read or written. `database` is what people call it.
 #[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StoreError {
     /// SQLite refused.
     #[error("{database} refused")]

@@ -100,7 +100,9 @@ impl FolderError {
                 return error.into_failure().next(next);
             }
             Self::Join(error) => return error.into_failure(),
-            other => Failure::new(exit, chain(&other)),
+            other @ (Self::Store(_) | Self::Damaged { .. } | Self::CheckData { .. }) => {
+                Failure::new(exit, chain(&other))
+            }
         };
         next.into_iter().fold(failure, Failure::next)
     }

@@ -46,7 +46,12 @@ pub(super) fn failed<'a>(
             FileError::NotOurs { .. } => StoreError::NotALog { path },
             FileError::Newer { found, known, .. } => StoreError::Newer { path, found, known },
             FileError::Foreign { .. } | FileError::Miscounted { .. } => StoreError::File(source),
-            _ => StoreError::Database {
+            FileError::Database { .. }
+            | FileError::Locked { .. }
+            | FileError::Damaged { .. }
+            | FileError::Misused { .. }
+            | FileError::Closed { .. }
+            | FileError::NotDurable { .. } => StoreError::Database {
                 doing,
                 path,
                 source,

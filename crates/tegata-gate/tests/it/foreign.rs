@@ -137,7 +137,6 @@ fn the_running_program_admits_nobody_either() {
         let answer = show(serial);
         assert_eq!(answer["verdict"], "closed", "{answer}");
     }
-    drop(show);
     drop(input);
     child.wait().unwrap();
     let verified = folder.run("verify-log", &[]).ended(4);

@@ -154,13 +154,12 @@ fn failed(error: OpenError) -> Failure {
         ),
         OpenError::Store(_) | OpenError::Forms(_) | OpenError::Join(_) => (None, None),
     };
-    let failure = match error {
-        OpenError::Join(error) => return error.into_failure(),
-        other => Failure::from(other),
-    };
+    if let OpenError::Join(error) = error {
+        return error.into_failure();
+    }
     let failure = match exit {
-        Some(exit) => failure.with_exit(exit),
-        None => failure,
+        Some(exit) => Failure::from(error).with_exit(exit),
+        None => Failure::from(error),
     };
     next.into_iter().fold(failure, Failure::next)
 }

@@ -77,7 +77,14 @@ fn not_opened(path: &Path) -> impl Fn(FileError) -> StoreError {
         match error {
             FileError::NotOurs { .. } => StoreError::NotALedger { path },
             FileError::Newer { found, known, .. } => StoreError::Newer { path, found, known },
-            other => failed("open")(other),
+            other @ (FileError::Database { .. }
+            | FileError::Locked { .. }
+            | FileError::Damaged { .. }
+            | FileError::Foreign { .. }
+            | FileError::Miscounted { .. }
+            | FileError::Misused { .. }
+            | FileError::Closed { .. }
+            | FileError::NotDurable { .. }) => failed("open")(other),
         }
     }
 }
@@ -95,7 +102,14 @@ fn failed(doing: &'static str) -> impl Fn(FileError) -> StoreError {
             what: format!("the file {difference}"),
         },
         FileError::Miscounted { .. } => StoreError::Again,
-        other => StoreError::Database {
+        other @ (FileError::Database { .. }
+        | FileError::Locked { .. }
+        | FileError::Damaged { .. }
+        | FileError::Newer { .. }
+        | FileError::NotOurs { .. }
+        | FileError::Misused { .. }
+        | FileError::Closed { .. }
+        | FileError::NotDurable { .. }) => StoreError::Database {
             doing,
             source: Box::new(other),
         },
