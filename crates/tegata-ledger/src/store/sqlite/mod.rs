@@ -84,6 +84,20 @@ impl Store for SqliteStore {
         connection.set_prepared_statement_cache_capacity(64);
         Ok(Box::new(SqliteReader::new(connection)))
     }
+
+    fn check(&self) -> Result<(), StoreError> {
+        Self::open_existing(&self.path)?;
+        let connection = Connection::open(&self.path).map_err(failed("open"))?;
+        configure(&connection)?;
+        // The schema's version as it stands, written anew: a commit as durable as a batch's.
+        let again = format!(
+            "BEGIN IMMEDIATE; PRAGMA user_version = {}; COMMIT",
+            known_version()
+        );
+        connection
+            .execute_batch(&again)
+            .map_err(failed("write for a check"))
+    }
 }
 
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
