@@ -24,6 +24,7 @@ use crate::{
     keys::{self, OperationalKeys, PublicKeys, SealedKeyFile},
     people::People,
     programs,
+    readiness::Readiness,
     settings::{House, RateSettings, Settings},
     web::{self, Web},
 };
@@ -293,6 +294,7 @@ fn run(data: &Path) -> Result<(), Failure> {
         terms,
         data: dir.path().to_owned(),
         downloads: std::sync::Mutex::default(),
+        readiness: Readiness::of(&desk),
     });
     serve::runtime()?.block_on(async {
         let stop = serve::Stop::on_signals()?;
@@ -303,8 +305,8 @@ fn run(data: &Path) -> Result<(), Failure> {
         // Ends when this is dropped.
         let _stocker = desk.start_stocker();
         tokio::join!(
-            public.run(web::public(web), stop.clone()),
-            operators.run(web::operators(desk), stop),
+            public.run(web::public(web.clone()), stop.clone()),
+            operators.run(web::operators(web), stop),
         );
         clockwork.abort();
         denials.abort();

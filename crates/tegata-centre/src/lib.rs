@@ -29,6 +29,7 @@ pub mod operator;
 pub mod people;
 pub mod programs;
 pub mod rate_limits;
+pub mod readiness;
 mod register;
 pub mod replies;
 mod rule;

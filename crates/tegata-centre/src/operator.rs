@@ -4,7 +4,7 @@
 //! credit with its amount and reference, and the digest of the bank's file. The desk reads the file
 //! again and takes nothing else. The way in is a Unix socket that only the centre's user can open.
 
-use std::{cell::Cell, sync::mpsc};
+use std::{cell::RefCell, sync::mpsc};
 
 use tegata_bank::{Found, PaymentReference, Statement, camt053};
 use tegata_cli::{
@@ -48,9 +48,12 @@ pub enum OrderError {
     /// The book said no.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The book failed.
-    #[error("the book failed; nothing was credited, try again")]
+    /// The book failed: whether the order is in it may not be known.
+    #[error("the book failed")]
     Fault(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The order is in the book, but what the book keeps as its reply can't be one.
+    #[error("the order is in the book, but its reply is damaged; run the audit")]
+    ReplyDamaged,
 }
 
 /// The credits of a statement with their references and how they came, as an operator sees and
@@ -73,6 +76,26 @@ pub fn entries_of(
         funding: entry.kind.funding(),
     });
     imported.collect()
+}
+
+/// The same, where looking a reference up may fail: then there's nothing to sign, and nothing to
+/// compare what was signed with. A reference that can't be looked up isn't an unknown one.
+///
+/// # Errors
+/// What `look_up` failed with.
+pub fn try_entries_of<E>(
+    statement: &Statement,
+    look_up: impl FnMut(&PaymentReference) -> Result<bool, E>,
+) -> Result<Vec<ImportedEntry>, E> {
+    let (look_up, failed) = (RefCell::new(look_up), RefCell::new(None));
+    let entries = entries_of(statement, |reference| {
+        let known = (look_up.borrow_mut())(reference);
+        known.unwrap_or_else(|error| {
+            failed.replace(Some(error));
+            false
+        })
+    });
+    failed.into_inner().map_or(Ok(entries), Err)
 }
 
 /// Signs the import of one statement.
@@ -239,19 +262,11 @@ impl Desk {
 
     /// The statement's credits with the references that we gave out.
     fn seen_entries(&self, statement: &Statement) -> Result<Vec<ImportedEntry>, OrderError> {
-        let failed = Cell::new(None);
         let is_expected = |reference: &PaymentReference| {
             let funding = self.ledger.read(|book| book.funding(reference.as_str()));
-            funding.map_or_else(
-                |e| {
-                    failed.set(Some(e));
-                    false
-                },
-                |f| f.is_some(),
-            )
+            funding.map(|funding| funding.is_some())
         };
-        let seen = entries_of(statement, is_expected);
-        failed.into_inner().map_or(Ok(seen), |e| Err(unread(e)))
+        try_entries_of(statement, is_expected).map_err(unread)
     }
 
     fn import_draft(
@@ -277,17 +292,14 @@ impl Desk {
     }
 
     fn signed_reply(&self, committed: &Committed) -> Result<SignedBytes, OrderError> {
-        let signed = self
-            .sign_kept(committed.reply.to_vec())
-            .ok_or_else(|| OrderError::Unreadable("the book's reply is damaged".to_owned()))?;
+        let signed = self.sign_kept(committed.reply.to_vec());
+        let signed = signed.ok_or(OrderError::ReplyDamaged)?;
         if let Verdict::Accepted = committed.verdict {
             return Ok(signed);
         }
         let refusal = Unverified::<Message<Refusal>>::parse(signed);
-        let why = refusal.map(|r| r.claimed().body.clone());
-        Err(OrderError::Refused(
-            why.unwrap_or(Refusal::new(Code::StatementInvalid)),
-        ))
+        let refusal = refusal.map_err(|_e| OrderError::ReplyDamaged)?;
+        Err(OrderError::Refused(refusal.claimed().body.clone()))
     }
 
     /// Carries out a rule of the centre's own: the register's key signs appointments, the receipts

@@ -4,10 +4,14 @@
 //! disk. What comes too fast isn't decided and leaves no trace: it's in doubt, and may come again.
 //! A message that was answered before costs nothing: it's a repetition, and gets its stored reply.
 //!
-//! Strangers are counted by their address, at the guard; here stand only parties whose signature
-//! held, so that nobody can use up another's share.
+//! Strangers are counted by their address, at the guard; here stand parties whose signature held, so
+//! that nobody can use up another's share. And once more by address, as the guard names it: who has
+//! tokens signed and applications kept, for which nobody signs.
 
-use tegata_http::rate_limit::{Rate, RateLimiter};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tegata_http::rate_limit::{AddressLimiter, Permit, Rate, RateLimiter, TooMany};
 use tegata_protocol::{PartyNumber, Role, Time};
 
 /// The limit of each role's parties; none: any.
@@ -16,6 +20,7 @@ pub struct RateLimits {
     members: RateLimiter<PartyNumber>,
     shops: RateLimiter<PartyNumber>,
     gates: RateLimiter<PartyNumber>,
+    applications: AddressLimiter,
 }
 
 /// How much each role's parties may send; none: any number.
@@ -27,6 +32,17 @@ pub struct Rates {
     pub shops: Option<Rate>,
     /// Of each gate, and of operators.
     pub gates: Option<Rate>,
+    /// Applications, and tokens for them, of each address elsewhere.
+    pub applications: Option<Rate>,
+    /// The same of this machine's own addresses, where a proxy may stand.
+    pub applications_loopback: Option<Rate>,
+}
+
+/// What the centre counts by address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Class {
+    /// Applications, and the tokens that are signed for them.
+    Application,
 }
 
 /// What a message cost its sender.
@@ -46,6 +62,10 @@ impl RateLimits {
             members: RateLimiter::new(rates.members),
             shops: RateLimiter::new(rates.shops),
             gates: RateLimiter::new(rates.gates),
+            applications: AddressLimiter {
+                elsewhere: Arc::new(RateLimiter::new(rates.applications)),
+                loopback: Arc::new(RateLimiter::new(rates.applications_loopback)),
+            },
         }
     }
 
@@ -62,6 +82,21 @@ impl RateLimits {
         counted
             .map(|_permit| Cost::Counted)
             .map_err(|late| late.seconds)
+    }
+
+    /// Counts what comes from an address.
+    ///
+    /// # Errors
+    /// [`TooMany`].
+    pub(crate) fn address(
+        &self,
+        class: Class,
+        address: IpAddr,
+        now: Time,
+    ) -> Result<Permit, TooMany> {
+        let Class::Application = class;
+        let now = now.secs().saturating_mul(1000);
+        self.applications.count(address, now)
     }
 
     /// The book knew the message: it was free.

@@ -17,6 +17,7 @@ use tegata_cli::{
     data::DataDir,
     exit::{Exit, Failure, OrExit as _},
 };
+use tegata_http::rate_limit::Permit;
 use tegata_orders::{
     Bare, Epochs, FormsError, Host, Own, Rules,
     open::{self, Arrival, OpenError},
@@ -129,11 +130,11 @@ impl Desk {
         }
     }
 
-    /// A token for an application, if they're taken sealed here.
+    /// A token for an application, for an address that was counted, if they're taken sealed here.
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn application_token(&self, now: Time) -> Result<SignedBytes, OpenError> {
+    pub fn application_token(&self, _counted: Permit, now: Time) -> Result<SignedBytes, OpenError> {
         let sealing = self.sealing.as_ref().ok_or_else(not_offered)?;
         let cart = Cart {
             order: token::new_order(),
@@ -145,11 +146,17 @@ impl Desk {
         self.people.read_forms(issue)
     }
 
-    /// Opens a sealed application and enters it; gives the signed receipt.
+    /// Opens a sealed application from an address that was counted and enters it; gives the signed
+    /// receipt.
     ///
     /// # Errors
     /// [`SealedError`].
-    pub fn take_sealed(&self, bytes: &[u8], now: Time) -> Result<SignedBytes, SealedError> {
+    pub fn take_sealed(
+        &self,
+        _counted: Permit,
+        bytes: &[u8],
+        now: Time,
+    ) -> Result<SignedBytes, SealedError> {
         let sealing = self.sealing.as_ref().ok_or_else(not_offered)?;
         let shortening = |forms: &Connection| open::shortening(forms, self.own(), bytes);
         if let Some(shortening) = self

@@ -30,6 +30,8 @@
 //! shops = 60000
 //! gates = 6000
 //! burst_seconds = 60      # how many seconds' worth may come at once
+//! applications = 60       # applications and tokens for them, from one address in a minute
+//! applications_loopback = 600
 //! ```
 
 use std::{num::NonZeroU32, path::PathBuf};
@@ -38,7 +40,10 @@ use serde::{Deserialize, Serialize};
 use tegata_bank::AccountNumber;
 use tegata_card_service::client::{Named, Server};
 use tegata_cli::{config, data::DataDir, exit::Failure};
-use tegata_http::rate_limit::Rate;
+use tegata_http::{
+    rate_limit::Rate,
+    same_origin::{host_of, origin_of},
+};
 use tegata_protocol::{Amount, Currency};
 
 use crate::rate_limits::Rates;
@@ -226,32 +231,6 @@ impl SealingSettings {
     }
 }
 
-/// Scheme, host and port of an address.
-pub(crate) fn origin_of(address: &str) -> String {
-    let (scheme, rest) = address.split_once("://").unwrap_or(("http", address));
-    let host = rest.split_once('/').map_or(rest, |(host, _)| host);
-    format!("{scheme}://{host}").to_ascii_lowercase()
-}
-
-/// The host name of an address or a `Host` header, without scheme, port and path.
-pub(crate) fn host_of(address: &str) -> String {
-    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
-    let rest = rest.split_once('/').map_or(rest, |(host, _)| host);
-    let digits = |port: &str| port.bytes().all(|b| b.is_ascii_digit());
-    let host = match rest.rsplit_once(':') {
-        Some((host, port)) if digits(port) && (!host.contains(':') || host.ends_with(']')) => host,
-        _ => rest,
-    };
-    host.to_ascii_lowercase()
-}
-
-/// Is it a name of this machine's own?
-pub(crate) fn is_this_machine(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    let loopback = address.parse::<std::net::IpAddr>();
-    host == "localhost" || host.ends_with(".localhost") || loopback.is_ok_and(|a| a.is_loopback())
-}
-
 /// How many messages of one party are taken in a minute; 0: any number. What was answered before
 /// isn't counted when it comes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -265,6 +244,10 @@ pub struct RateSettings {
     pub gates: u32,
     /// How many seconds' worth may come at once after a rest.
     pub burst_seconds: u32,
+    /// Applications, and tokens for them, of one address elsewhere.
+    pub applications: u32,
+    /// The same of this machine's own addresses, where a proxy may stand.
+    pub applications_loopback: u32,
 }
 
 impl Default for RateSettings {
@@ -274,6 +257,8 @@ impl Default for RateSettings {
             shops: 60_000,
             gates: 6_000,
             burst_seconds: 60,
+            applications: 60,
+            applications_loopback: 600,
         }
     }
 }
@@ -295,6 +280,8 @@ impl RateSettings {
             members: rate(self.members),
             shops: rate(self.shops),
             gates: rate(self.gates),
+            applications: rate(self.applications),
+            applications_loopback: rate(self.applications_loopback),
         })
     }
 }

@@ -5,28 +5,40 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
+    net::{IpAddr, Ipv4Addr},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use axum::{
     Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Path, State, rejection::BytesRejection},
-    http::{StatusCode, Uri, header},
+    extract::{FromRequestParts, Path, Request, State, rejection::BytesRejection},
+    http::{HeaderMap, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use maud::html;
 use tegata_cli::clock;
-use tegata_pages::{
-    Column, Language, Link, Messages, Page, Role as PageRole, Table, definitions, dress,
+use tegata_http::{
+    Cbor, Cost, Counter, HttpError, Listed, Posts, Routes, Uncounted,
+    error::{FAULT, Failed, TOO_MANY, error_pages},
+    rate_limit::{Permit, TooMany},
+    same_origin::SameOrigin,
+    work::blocking,
 };
-use tegata_protocol::{Digest, Time, cbor};
+use tegata_pages::{
+    Column, Language, Link, Messages, Page, Refusal, Role as PageRole, Table, Texts, definitions,
+    dress,
+    order::{PAGE_SCRIPT, page_script},
+};
+use tegata_protocol::{Digest, Time, cbor, envelope::SEALED_LIMIT};
 
 use crate::{
     desk::{Answered, Desk},
     operator::{OPERATOR_LIMIT, OrderError},
     programs,
+    rate_limits::Class,
+    readiness::Readiness,
 };
 
 mod apply;
@@ -37,8 +49,6 @@ static MESSAGES: std::sync::LazyLock<Messages> = std::sync::LazyLock::new(|| {
         include_str!("../messages/ja.toml"),
     )
 });
-
-const CBOR: &str = "application/cbor";
 
 /// What the routes need.
 #[derive(Debug)]
@@ -51,42 +61,151 @@ pub struct Web {
     pub data: std::path::PathBuf,
     /// Programs that were asked for, each once in memory, however many fetch it.
     pub downloads: Mutex<HashMap<Digest, Bytes>>,
+    /// Whether it can do its work.
+    pub readiness: Readiness,
 }
 
 type Shared = State<Arc<Web>>;
 
+/// What forms of other sites' pages get.
+const FOREIGN: &str = "This form didn't come from the centre's own page. Nothing was done.\n";
+
 /// The routes that the guard forwards to.
 pub fn public(web: Arc<Web>) -> Router {
-    let pages = Router::new()
-        .route("/", get(guide))
-        .merge(apply::pages())
-        .route("/terms", get(terms))
-        .route("/programs", get(programs_page))
-        .with_state(web.clone())
-        .route(
-            tegata_pages::order::PAGE_SCRIPT,
-            get(tegata_pages::order::page_script),
-        );
-    let calls = Router::new()
-        .route("/v1/message", post(message))
-        .route("/v1/certificates", get(certificates))
-        .route("/v1/terms/{digest}", get(terms_text))
-        .route("/programs/{name}", get(program))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .merge(apply::calls())
-        .layer(DefaultBodyLimit::max(
-            tegata_protocol::envelope::SEALED_LIMIT,
-        ))
-        .with_state(web.clone());
-    apply::beside_frames(&web, dress(pages).merge(calls))
+    // Nothing rests on who applies, and programs may; but no other site's page may have its visitors do
+    // it, each from an address of their own.
+    let own = || {
+        let own = SameOrigin::at(&web.desk.house.address, FOREIGN).or_a_program();
+        Posts::OwnPages(own)
+    };
+    let drawn = web.clone();
+    let draw = move |parts: &Parts, failed| error_page(&drawn, parts, failed);
+    let pages = error_pages(pages(&web).into_router(own()), draw);
+    let signed = Posts::Anybodys("sealed and signed: no cookie counts here");
+    let calls = calls(&web).into_router(signed);
+    let sealed = apply::calls(&web).into_router(own());
+    let router = dress(pages).merge(calls).merge(sealed);
+    apply::beside_frames(&web, router.with_state(web.clone()))
 }
 
 /// The routes of the operators' socket.
-pub fn operators(desk: Arc<Desk>) -> Router {
-    Router::new()
-        .route("/order", post(order))
-        .layer(DefaultBodyLimit::max(OPERATOR_LIMIT))
-        .with_state(desk)
+pub fn operators(web: Arc<Web>) -> Router {
+    let router = operators_routes().into_router(Posts::Anybodys(OPERATORS));
+    router.with_state(web)
+}
+
+/// All routes with what they cost.
+pub fn costs(web: &Arc<Web>) -> Vec<Listed<Class>> {
+    let routes = [pages(web), calls(web), apply::calls(web)];
+    let lists = routes.iter().map(|routes| routes.list().to_vec());
+    lists.collect::<Vec<_>>().concat()
+}
+
+fn pages(web: &Arc<Web>) -> Routes<Arc<Web>, Web> {
+    let read = Cost::Free("a page that only reads");
+    Routes::new(web.clone())
+        .get("/", read, guide)
+        .get("/terms", read, terms)
+        .get("/programs", read, programs_page)
+        .get(PAGE_SCRIPT, FIXED, page_script)
+        .merge(apply::pages(web))
+}
+
+fn calls(web: &Arc<Web>) -> Routes<Arc<Web>, Web> {
+    let message = Cost::Free("the guard counts addresses, the desk parties whose signature held");
+    let health = Cost::Free("nothing is looked at");
+    let ready = Cost::Free("looked at once a second, whoever asks");
+    Routes::new(web.clone())
+        .post("/v1/message", message, self::message)
+        .get("/v1/certificates", FIXED, certificates)
+        .get("/v1/terms/{digest}", FIXED, terms_text)
+        .get("/programs/{name}", FIXED, program)
+        .get("/healthz", health, || async { "ok\n" })
+        .get("/readyz", ready, self::ready)
+        .body_limit(SEALED_LIMIT)
+}
+
+/// Why what comes on the operators' socket isn't counted.
+const OPERATORS: &str = "only the centre's own user can open this socket";
+
+const FIXED: Cost<Class> = Cost::Free("the same bytes for everybody, from memory");
+
+fn operators_routes() -> Routes<Arc<Web>, Uncounted> {
+    Routes::new(Arc::new(Uncounted))
+        .post("/order", Cost::Free(OPERATORS), order)
+        .body_limit(OPERATOR_LIMIT)
+}
+
+impl Counter for Web {
+    type Class = Class;
+
+    fn count(&self, class: Class, sender: IpAddr) -> Result<Permit, TooMany> {
+        self.desk.paces.address(class, sender, now())
+    }
+
+    /// The guard says whose request it is, and nobody else reaches this socket.
+    fn sender(&self, request: &Request) -> Option<IpAddr> {
+        let named = text_of(request.headers(), "x-forwarded-for");
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        named.map_or(Some(here), |named| named.parse().ok())
+    }
+}
+
+/// The page that says why there's no other; programs get what they understand.
+fn error_page(web: &Web, parts: &Parts, failed: Failed) -> Option<Response> {
+    let [title, what, next] = match failed.word {
+        TOO_MANY => ["too_many.title", "too_many.what", "too_many.next"],
+        apply::NOT_PRIVATE => ["apply.title", "apply.clear", "apply.clear_next"],
+        _ => return None,
+    };
+    if wants_json(&parts.headers) {
+        return None;
+    }
+    let language = Language::of_request(&parts.uri, &parts.headers);
+    let t = MESSAGES.of(language);
+    let refusal = Refusal {
+        language,
+        code: failed.word,
+        what: t.text(what),
+        next: t.text(next),
+    };
+    let page = web.page(language, t.text(title), &parts.uri);
+    Some(page.body(html! { (refusal) }).into_response())
+}
+
+/// Who looks at a page that needs to know more than a language.
+struct Visit {
+    language: Language,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl Visit {
+    fn texts(&self) -> Texts<'static> {
+        MESSAGES.of(self.language)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Visit {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self {
+            language: Language::of_request(&parts.uri, &parts.headers),
+            uri: parts.uri.clone(),
+            headers: parts.headers.clone(),
+        })
+    }
+}
+
+/// Browsers name HTML among what they take, programs that want JSON don't.
+fn wants_json(headers: &HeaderMap) -> bool {
+    let accept = text_of(headers, "accept");
+    accept.is_some_and(|v| v.contains("application/json") && !v.contains("text/html"))
+}
+
+fn text_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 fn now() -> Time {
@@ -94,68 +213,77 @@ fn now() -> Time {
 }
 
 /// What is too long, or breaks off, is as unreadable as anything else that can't be read.
-async fn message(State(web): Shared, body: Result<Bytes, BytesRejection>) -> Response {
+async fn message(
+    State(web): Shared,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Cbor, HttpError> {
     let answered = match body {
         Ok(body) => web.desk.accept(&body, now()).await,
         Err(_) => Answered::Unreadable,
     };
     match answered {
-        Answered::Reply(bytes) => ([(header::CONTENT_TYPE, CBOR)], bytes).into_response(),
-        Answered::Unreadable => {
-            let json = [(header::CONTENT_TYPE, "application/json")];
-            (StatusCode::BAD_REQUEST, json, "{\"error\":\"unreadable\"}").into_response()
+        Answered::Reply(bytes) => Ok(Cbor(bytes)),
+        Answered::Unreadable => Err(HttpError::new(StatusCode::BAD_REQUEST, "unreadable")),
+        Answered::Busy => {
+            let busy = HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "busy");
+            Err(busy.retry_after(1).bare())
         }
-        Answered::Busy => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            [(header::RETRY_AFTER, "1")],
-        )
-            .into_response(),
-        Answered::TooFast(seconds) => {
-            let wait = [
-                (header::RETRY_AFTER, seconds.to_string()),
-                (header::CONTENT_TYPE, "application/json".to_owned()),
-            ];
-            (
-                StatusCode::TOO_MANY_REQUESTS,
-                wait,
-                "{\"error\":\"too_many\"}",
-            )
-                .into_response()
+        Answered::TooFast(seconds) => Err(TooMany { seconds }.into()),
+        // Why was logged where it was found.
+        Answered::Fault => {
+            web.readiness.doubt();
+            Err(HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, FAULT).bare())
         }
-        Answered::Fault => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
-async fn certificates(State(web): Shared) -> Response {
-    let bytes = cbor::encode(&web.desk.public.certificates);
-    ([(header::CONTENT_TYPE, CBOR)], bytes).into_response()
+/// Can the centre do its work? Why not stands in the log.
+async fn ready(State(web): Shared) -> Result<&'static str, HttpError> {
+    let ready = blocking(move || web.readiness.is_ready(clock::monotonic_millis()));
+    if ready.await? {
+        return Ok("ready\n");
+    }
+    let not_ready = HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready");
+    Err(not_ready.text("not ready\n"))
 }
 
-async fn terms_text(State(web): Shared, Path(digest): Path<String>) -> Response {
-    if Digest::from_hex(&digest) == Some(Digest::of(web.terms.as_bytes())) {
-        web.terms.clone().into_response()
-    } else {
-        StatusCode::NOT_FOUND.into_response()
+async fn certificates(State(web): Shared) -> Cbor {
+    Cbor(cbor::encode(&web.desk.public.certificates))
+}
+
+async fn terms_text(State(web): Shared, Path(digest): Path<String>) -> Result<String, HttpError> {
+    let known = Digest::from_hex(&digest) == Some(Digest::of(web.terms.as_bytes()));
+    let found = known.then(|| web.terms.clone());
+    found.ok_or_else(|| HttpError::missing("terms_unknown").bare())
+}
+
+/// Operators' replies: the signed reply, or in words why not. An operator is told a fault's reason: it
+/// is he who mends it.
+async fn order(State(web): Shared, body: Bytes) -> Result<Vec<u8>, HttpError> {
+    let desk = web.desk.clone();
+    let done = blocking(move || desk.order(&body, now())).await;
+    let error = match done.map_err(|broken| broken.text("the order's work broke off\n"))? {
+        Ok(signed) => return Ok(signed.into_bytes()),
+        Err(error) => error,
+    };
+    match error {
+        OrderError::Unreadable(_) | OrderError::Refused(_) => {
+            let refused = HttpError::new(StatusCode::CONFLICT, "refused");
+            Err(refused.text(error.to_string()))
+        }
+        OrderError::Fault(_) | OrderError::ReplyDamaged => {
+            web.readiness.doubt();
+            let reason = with_causes(&error);
+            Err(HttpError::fault("booking an operator's order", error).text(reason))
+        }
     }
 }
 
-/// Operators' replies: the signed reply, or in words why not.
-async fn order(State(desk): State<Arc<Desk>>, body: Bytes) -> Response {
-    let done = tokio::task::spawn_blocking(move || desk.order(&body, now())).await;
-    match done {
-        Ok(Ok(signed)) => signed.into_bytes().into_response(),
-        Ok(Err(error @ (OrderError::Unreadable(_) | OrderError::Refused(_)))) => {
-            (StatusCode::CONFLICT, error.to_string()).into_response()
-        }
-        Ok(Err(OrderError::Fault(fault))) => {
-            tracing::error!(
-                error = &*fault as &dyn std::error::Error,
-                "an order wasn't booked"
-            );
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+/// An error and what led to it, as one sentence.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    let causes = causes.map(|cause| format!(": {cause}"));
+    std::iter::once(error.to_string()).chain(causes).collect()
 }
 
 impl Web {
@@ -247,38 +375,30 @@ async fn programs_page(State(web): Shared, language: Language, uri: Uri) -> impl
 }
 
 /// Hands out a program, or its signed digest. Only what is offered: no path leads elsewhere.
-async fn program(State(web): Shared, Path(name): Path<String>) -> Response {
+async fn program(State(web): Shared, Path(name): Path<String>) -> Result<Response, HttpError> {
+    let missing = || HttpError::missing("program_unknown").bare();
     let offered = programs::offered(&web.data, &web.desk.public);
     if let Some(of) = name.strip_suffix(".sign1.cbor") {
         let found = offered.iter().find(|p| p.name == of);
-        return match found {
-            Some(p) => (
-                [(header::CONTENT_TYPE, CBOR)],
-                p.signed().as_bytes().to_vec(),
-            )
-                .into_response(),
-            None => StatusCode::NOT_FOUND.into_response(),
-        };
+        let found = found.ok_or_else(missing)?;
+        return Ok(Cbor(found.signed().as_bytes().to_vec()).into_response());
     }
-    let Some(found) = offered.into_iter().find(|p| p.name == name) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
+    let found = offered.into_iter().find(|p| p.name == name);
+    let found = found.ok_or_else(missing)?;
     let kept = || web.downloads.lock().unwrap_or_else(PoisonError::into_inner);
     let known = kept().get(&found.digest).cloned();
     let bytes = match known {
         Some(bytes) => bytes,
         None => {
             let path = programs::file_of(&web.data, &found);
-            let read = tokio::task::spawn_blocking(move || std::fs::read(path)).await;
-            let Ok(Ok(read)) = read else {
-                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-            };
+            let read = blocking(move || std::fs::read(path)).await?;
+            let read = read.map_err(|e| HttpError::fault("reading a program", e).bare())?;
             let bytes = Bytes::from(read);
             kept().insert(found.digest, bytes.clone());
             bytes
         }
     };
-    ([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response()
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
 }
 
 async fn terms(State(web): Shared, language: Language, uri: Uri) -> impl IntoResponse {

@@ -170,6 +170,20 @@ impl Ledger {
         answered.recv().unwrap_or(Err(Fault::Stopped))
     }
 
+    /// Finds out whether the book can be read and written right now: the committer lives, and the
+    /// store holds. Nothing in the book changes. Waits for the disk.
+    ///
+    /// # Errors
+    /// [`Fault`]: what keeps it from working.
+    pub fn check(&self) -> Result<(), Fault> {
+        let thread = self.shared.thread.as_ref();
+        if thread.is_none_or(thread::JoinHandle::is_finished) {
+            return Err(Fault::Stopped);
+        }
+        let checked = self.shared.store.check();
+        checked.map_err(|error| Fault::Store(Arc::new(error)))
+    }
+
     /// Asks the book something, over one of a few kept connections.
     ///
     /// # Errors

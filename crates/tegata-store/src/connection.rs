@@ -126,6 +126,16 @@ impl Connection {
         Ok(done)
     }
 
+    /// Writes the schema's version as it stands once more: a commit as durable as any, which changes
+    /// nothing. It shows whether the disk takes writes.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn write_version_again(&mut self) -> Result<(), StoreError> {
+        let version = self.version()?;
+        self.write(|connection| connection.run(&format!("PRAGMA user_version = {version}")))
+    }
+
     /// Begins a transaction with the write lock, and makes sure that the schema is the one that was
     /// found good: nobody can change it from here to the end.
     ///

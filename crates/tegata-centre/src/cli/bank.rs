@@ -19,7 +19,7 @@ use tegata_protocol::{
 use super::{OPERATOR_KEY, PARTY, Shown, now, open_book, print};
 use crate::{
     keys::SealedKeyFile,
-    operator::{FIRST_OPERATOR, entries_of, operator_number, sign_import},
+    operator::{FIRST_OPERATOR, operator_number, sign_import, try_entries_of},
     settings::House,
 };
 
@@ -74,17 +74,15 @@ fn import(
     })?;
     let mut book = open_book(&dir)?;
     refuse_imported(book.as_mut(), &read.statements)?;
-    let statements = read.statements.iter().map(|statement| {
-        let known =
-            |r: &tegata_bank::PaymentReference| matches!(book.funding(r.as_str()), Ok(Some(_)));
-        // Each look-up needs the reader to itself.
-        let known = std::cell::RefCell::new(known);
-        (
-            statement,
-            entries_of(statement, |r| (known.borrow_mut())(r)),
-        )
-    });
-    let statements: Vec<_> = statements.collect();
+    let mut statements = Vec::new();
+    for statement in &read.statements {
+        let entries = try_entries_of(statement, |reference| {
+            let funding = book.funding(reference.as_str());
+            funding.map(|funding| funding.is_some())
+        });
+        // What can't be looked up isn't unknown: nothing is signed then.
+        statements.push((statement, entries.or_exit(Exit::Damaged)?));
+    }
     if statements.iter().all(|(_, entries)| entries.is_empty()) {
         print(
             shown,
@@ -178,13 +176,17 @@ pub(super) fn send_order(socket: &Path, body: &[u8]) -> Result<Vec<u8>, Failure>
     let split = answer.windows(4).position(|w| w == b"\r\n\r\n");
     let split = split.ok_or_else(|| Failure::refused("the centre's answer breaks off"))?;
     let (head, body) = answer.split_at(split.saturating_add(4));
-    if head.starts_with(b"HTTP/1.1 200") {
-        return Ok(body.to_vec());
+    let said = String::from_utf8_lossy(body);
+    match head.get(..12) {
+        Some(b"HTTP/1.1 200") => Ok(body.to_vec()),
+        Some(b"HTTP/1.1 409") => Err(Failure::refused(format!("refused: {}", said.trim()))),
+        Some(_) | None => {
+            let next = "see why in the centre's log and mend it; then give the same order again: \
+                        what is in the book already is refused";
+            let fault = format!("the centre has a fault: {}", said.trim());
+            Err(Failure::refused(fault).next(next))
+        }
     }
-    Err(Failure::refused(format!(
-        "refused: {}",
-        String::from_utf8_lossy(body).trim()
-    )))
 }
 
 fn suspense(shown: &Shown) -> Result<(), Failure> {

@@ -13,28 +13,36 @@ use axum::{
     Form, Json, Router,
     body::Bytes,
     extract::{Request, State, rejection::FormRejection},
-    http::{HeaderMap, StatusCode, Uri, header},
+    http::{HeaderMap, StatusCode, Uri},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use maud::{Markup, html};
 use serde::Deserialize;
+use tegata_http::{
+    Cbor, Cost, HttpError, Routes,
+    error::Told,
+    rate_limit::Permit,
+    same_origin::{host_of, is_this_machine, origin_of},
+    work::blocking,
+};
 use tegata_pages::{
     Field, Language, Page, Refusal, Tone, button, notice,
     order::{self, Checkout, Erase, FieldKind, FormField, Forms, Pins},
 };
 use tegata_protocol::{
-    PartyNumber, SignedBytes,
+    PartyNumber,
+    envelope::SEALED_LIMIT,
     refusal::{Code, Refusal as Refused},
 };
 use tower::ServiceExt as _;
 
-use super::{CBOR, MESSAGES, Shared, Web, now};
+use super::{MESSAGES, Shared, Visit, Web, now, text_of, wants_json};
 use crate::{
     desk::Desk,
-    people::SealedError,
+    people::{PeopleError, SealedError},
+    rate_limits::Class,
     sealed::{Application, Sealing, refusal_of},
-    settings::{House, host_of, is_this_machine, origin_of},
+    settings::House,
 };
 
 /// The form's name at the frames' origin.
@@ -48,18 +56,24 @@ const ROLES: [(&str, &str); 4] = [
     ("sealing", "apply.sealing"),
 ];
 
+/// What is counted: who applies, and who has a token for it signed.
+const APPLICATION: Cost<Class> = Cost::Counted(Class::Application);
+
 /// The pages.
-pub(super) fn pages() -> Router<Arc<Web>> {
-    Router::new()
-        .route("/apply", get(application_form).post(apply))
-        .route("/applied", get(applied))
+pub(super) fn pages(web: &Arc<Web>) -> Routes<Arc<Web>, Web> {
+    let read = Cost::Free("a page that only reads");
+    Routes::new(web.clone())
+        .get("/apply", APPLICATION, application_form)
+        .post("/apply", APPLICATION, apply)
+        .get("/applied", read, applied)
 }
 
 /// What the sealed form calls.
-pub(super) fn calls() -> Router<Arc<Web>> {
-    Router::new()
-        .route("/v1/orders", post(take_sealed))
-        .route("/v1/orders/token", post(fresh_token))
+pub(super) fn calls(web: &Arc<Web>) -> Routes<Arc<Web>, Web> {
+    Routes::new(web.clone())
+        .post("/v1/orders", APPLICATION, take_sealed)
+        .post("/v1/orders/token", APPLICATION, fresh_token)
+        .body_limit(SEALED_LIMIT)
 }
 
 /// Requests under the frames' name get the frames, all others the centre.
@@ -82,49 +96,41 @@ fn host(headers: &HeaderMap) -> Option<String> {
     text_of(headers, "host").map(host_of)
 }
 
-fn text_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
 // ---- The page ------------------------------------------------------------------------------------
 
 async fn application_form(
     State(web): Shared,
-    language: Language,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
+    permit: Permit,
+    visit: Visit,
+) -> Result<Page, HttpError> {
     match &web.desk.sealing {
-        Some(sealing) => sealed_page(&web, sealing, language, &uri, &headers),
-        None if is_private(&headers, &web.desk.house) => {
-            form_page(&web, language, &uri, &Application::default(), None).into_response()
+        Some(sealing) => sealed_page(&web, permit, sealing, &visit),
+        None if is_private(&visit.headers, &web.desk.house) => {
+            Ok(form_page(&web, &visit, &Application::default(), None))
         }
-        None => refuse_clear(&web, language, &uri, &headers),
+        None => Err(in_clear(visit.language)),
     }
 }
 
 fn sealed_page(
     web: &Web,
+    permit: Permit,
     sealing: &Sealing,
-    language: Language,
-    uri: &Uri,
-    headers: &HeaderMap,
-) -> Response {
-    let (t, address) = (MESSAGES.of(language), &web.desk.house.address);
-    let page = web.page(language, t.text("apply.title"), uri);
+    visit: &Visit,
+) -> Result<Page, HttpError> {
+    let (t, address) = (visit.texts(), &web.desk.house.address);
+    let page = web.page(visit.language, t.text("apply.title"), &visit.uri);
     // The frames let themselves be shown by the centre's own address only.
-    if host(headers) != Some(host_of(address)) {
+    if host(&visit.headers) != Some(host_of(address)) {
         let there = format!("{address}/apply");
         let body = html! { p { (t.text("apply.elsewhere")) " " a href=(there) { (there) } } };
-        return page.body(body).into_response();
+        return Ok(page.body(body));
     }
-    let token = match web.desk.application_token(now()) {
-        Ok(token) => token,
-        Err(error) => return failed(&error),
-    };
+    let token = web.desk.application_token(permit, now());
+    let token = token.map_err(|error| HttpError::fault("signing a token", error).bare())?;
     let service = &sealing.rules.service.address;
     let form = order::checkout(&Checkout {
-        language,
+        language: visit.language,
         frames: &sealing.frames,
         form: FORM,
         token: token.as_bytes(),
@@ -133,25 +139,20 @@ fn sealed_page(
         certificate: b"",
         done: "/applied",
     });
-    page.script(order::PAGE_SCRIPT)
-        .embeds(&sealing.frames, &origin_of(service))
-        .body(html! {
-            p { (t.text("apply.intro")) }
-            p { (t.text("apply.sealed")) }
-            (form)
-        })
-        .into_response()
+    let page = page
+        .script(order::PAGE_SCRIPT)
+        .embeds(&sealing.frames, &origin_of(service));
+    Ok(page.body(html! {
+        p { (t.text("apply.intro")) }
+        p { (t.text("apply.sealed")) }
+        (form)
+    }))
 }
 
-fn form_page(
-    web: &Web,
-    language: Language,
-    uri: &Uri,
-    form: &Application,
-    error: Option<&str>,
-) -> Page {
-    let t = MESSAGES.of(language);
-    web.page(language, t.text("apply.title"), uri).body(html! {
+fn form_page(web: &Web, visit: &Visit, form: &Application, error: Option<&str>) -> Page {
+    let (t, language) = (visit.texts(), visit.language);
+    let page = web.page(language, t.text("apply.title"), &visit.uri);
+    page.body(html! {
         p { (t.text("apply.intro")) }
         @if let Some(error) = error {
             (Refusal {
@@ -214,72 +215,53 @@ fn is_private(headers: &HeaderMap, house: &House) -> bool {
     near && (here || house.address.starts_with("https://"))
 }
 
-fn refuse_clear(web: &Web, language: Language, uri: &Uri, headers: &HeaderMap) -> Response {
-    let t = MESSAGES.of(language);
-    let what = t.text("apply.clear");
-    if wants_json(headers) {
-        let json = serde_json::json!({ "error": "not_private", "what": what });
-        return (StatusCode::FORBIDDEN, Json(json)).into_response();
-    }
-    let refusal = Refusal {
-        language,
-        code: "not_private",
-        what,
-        next: t.text("apply.clear_next"),
-    };
-    let page = web.page(language, t.text("apply.title"), uri);
-    page.status(StatusCode::FORBIDDEN)
-        .body(html! { (refusal) })
-        .into_response()
+/// The word of an application that others could read on its way.
+pub(super) const NOT_PRIVATE: &str = "not_private";
+
+fn in_clear(language: Language) -> HttpError {
+    let what = MESSAGES.of(language).text("apply.clear");
+    let json = serde_json::json!({ "error": NOT_PRIVATE, "what": what });
+    HttpError::new(StatusCode::FORBIDDEN, NOT_PRIVATE).json(&json)
 }
 
 /// Takes an application (M1, M2). A program that asks for JSON gets it, a refusal too; everybody
 /// else gets a page.
 async fn apply(
     State(web): Shared,
-    language: Language,
-    uri: Uri,
-    headers: HeaderMap,
+    permit: Permit,
+    visit: Visit,
     form: Result<Form<Application>, FormRejection>,
-) -> Response {
-    if !is_private(&headers, &web.desk.house) {
-        return refuse_clear(&web, language, &uri, &headers);
+) -> Result<Response, HttpError> {
+    if !is_private(&visit.headers, &web.desk.house) {
+        return Err(in_clear(visit.language));
     }
-    let t = MESSAGES.of(language);
-    let wants_json = wants_json(&headers);
+    let wants_json = wants_json(&visit.headers);
+    let not_taken = |status, form: &Application, why: &str| {
+        let page = form_page(&web, &visit, form, Some(why));
+        Ok(not_taken(status, page, why, wants_json))
+    };
     let form = match form {
-        Ok(Form(form)) => form,
+        Ok(Form(form)) => Arc::new(form),
         Err(unreadable) => {
-            let (blank, why) = (Application::default(), unreadable.body_text());
-            let page = form_page(&web, language, &uri, &blank, Some(&why));
-            return not_taken(unreadable.status(), page, &why, wants_json);
+            let why = unreadable.body_text();
+            return not_taken(unreadable.status(), &Application::default(), &why);
         }
     };
-    // On a thread that may wait for the disk.
-    let (desk, form) = (web.clone(), Arc::new(form));
-    let typed = form.clone();
-    let taken = tokio::task::spawn_blocking(move || take(&desk, &typed)).await;
-    let taken = taken.unwrap_or_else(|_e| Err("the application couldn't be kept".to_owned()));
-    match taken {
-        Ok(id) if wants_json => Json(serde_json::json!({ "application": id })).into_response(),
-        Ok(id) => web
-            .page(language, t.text("applied.title"), &uri)
-            .body(html! {
-                (notice(Tone::Good, &t.fill("applied.thanks", &[("number", &id.to_string())])))
-                p { (t.text("applied.next")) }
-            })
-            .into_response(),
-        Err(why) => {
-            let page = form_page(&web, language, &uri, &form, Some(&why));
-            not_taken(StatusCode::UNPROCESSABLE_ENTITY, page, &why, wants_json)
-        }
+    let (desk, typed) = (web.desk.clone(), form.clone());
+    match blocking(move || take(&desk, permit, &typed)).await?? {
+        Ok(id) if wants_json => Ok(Json(serde_json::json!({ "application": id })).into_response()),
+        Ok(id) => Ok(thanks(&web, &visit, id).into_response()),
+        Err(why) => not_taken(StatusCode::UNPROCESSABLE_ENTITY, &form, &why),
     }
 }
 
-/// Browsers name HTML among what they take, programs that want JSON don't.
-fn wants_json(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok());
-    accept.is_some_and(|v| v.contains("application/json") && !v.contains("text/html"))
+fn thanks(web: &Web, visit: &Visit, id: u64) -> Page {
+    let t = visit.texts();
+    let page = web.page(visit.language, t.text("applied.title"), &visit.uri);
+    page.body(html! {
+        (notice(Tone::Good, &t.fill("applied.thanks", &[("number", &id.to_string())])))
+        p { (t.text("applied.next")) }
+    })
 }
 
 fn not_taken(status: StatusCode, page: Page, why: &str, wants_json: bool) -> Response {
@@ -290,21 +272,33 @@ fn not_taken(status: StatusCode, page: Page, why: &str, wants_json: bool) -> Res
     page.status(status).into_response()
 }
 
-fn take(web: &Web, form: &Application) -> Result<u64, String> {
-    let (role, details) = form.read()?;
-    web.desk.people.apply(role, &details, now()).map_err(|e| {
-        tracing::error!(error = %e, "an application wasn't kept");
-        "the application couldn't be kept; try again later".to_owned()
-    })
+/// The application's number, or what is wrong with it. The outer error is ours.
+fn take(
+    desk: &Desk,
+    _counted: Permit,
+    form: &Application,
+) -> Result<Result<u64, String>, HttpError> {
+    let (role, details) = match form.read() {
+        Ok(read) => read,
+        Err(why) => return Ok(Err(why)),
+    };
+    match desk.people.apply(role, &details, now()) {
+        Ok(id) => Ok(Ok(id)),
+        Err(error @ PeopleError::TooManyWaiting) => Ok(Err(error.to_string())),
+        Err(error) => {
+            let text = "The application couldn't be kept. Try again later.\n";
+            Err(HttpError::fault("keeping an application", error).text(text))
+        }
+    }
 }
 
 // ---- Sealed --------------------------------------------------------------------------------------
 
 /// A sealed application: the signed receipt, or why not. A browser has no keys, so that isn't signed.
-async fn take_sealed(State(web): Shared, body: Bytes) -> Response {
+async fn take_sealed(State(web): Shared, permit: Permit, body: Bytes) -> Result<Cbor, HttpError> {
     let desk = web.desk.clone();
-    let taken = tokio::task::spawn_blocking(move || desk.take_sealed(&body, now())).await;
-    answer(taken.map(|taken| taken.map_err(Box::new)))
+    let taken = blocking(move || desk.take_sealed(permit, &body, now())).await?;
+    Ok(Cbor(taken?.into_bytes()))
 }
 
 /// For what a token is wanted: an application orders nothing.
@@ -314,41 +308,34 @@ struct Wanted {
 }
 
 /// A fresh token, when the page was open for too long or its key didn't do.
-async fn fresh_token(State(web): Shared, body: Bytes) -> Response {
+async fn fresh_token(State(web): Shared, permit: Permit, body: Bytes) -> Result<Cbor, HttpError> {
     let wanted = serde_json::from_slice::<Wanted>(&body);
     if !wanted.is_ok_and(|wanted| wanted.lines.is_empty()) {
         let why = "an application has no lines: {\"lines\": []}";
-        return refused(&Refused::because(Code::CartChanged, why));
+        return Err(refused(&Refused::because(Code::CartChanged, why)));
     }
     let desk = web.desk.clone();
-    let token = tokio::task::spawn_blocking(move || desk.application_token(now())).await;
-    answer(token.map(|token| token.map_err(|e| Box::new(SealedError::Open(e)))))
+    let token = blocking(move || desk.application_token(permit, now())).await?;
+    Ok(Cbor(token.map_err(SealedError::Open)?.into_bytes()))
 }
 
-fn answer<E>(done: Result<Result<SignedBytes, Box<SealedError>>, E>) -> Response {
-    match done {
-        Ok(Ok(signed)) => ([(header::CONTENT_TYPE, CBOR)], signed.into_bytes()).into_response(),
-        Ok(Err(error)) => match refusal_of(&error) {
+impl From<SealedError> for HttpError {
+    fn from(error: SealedError) -> Self {
+        match refusal_of(&error) {
             Some(refusal) => refused(&refusal),
-            None => failed(&*error),
-        },
-        Err(_broken) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            None => Self::fault("taking a sealed application", error).bare(),
+        }
     }
 }
 
-fn failed(error: &(dyn std::error::Error + 'static)) -> Response {
-    tracing::error!(error, "a sealed application wasn't taken");
-    StatusCode::INTERNAL_SERVER_ERROR.into_response()
-}
-
-fn refused(refusal: &Refused) -> Response {
-    let body = serde_json::json!({
-        "error": refusal.code.word(),
-        "number": refusal.code.number(),
-        "text": refusal.code.text(),
-        "detail": refusal.detail,
-    });
-    (status_of(refusal.code), Json(body)).into_response()
+fn refused(refusal: &Refused) -> HttpError {
+    let told = Told {
+        word: refusal.code.word(),
+        number: refusal.code.number(),
+        text: refusal.code.text(),
+        detail: refusal.detail.as_deref(),
+    };
+    HttpError::refusal(status_of(refusal.code), &told)
 }
 
 #[expect(

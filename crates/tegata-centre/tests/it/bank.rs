@@ -25,7 +25,9 @@ fn order(town: &Town, parcel: &Parcel, at: Time) -> Result<Imported, OrderError>
 fn code(result: Result<Imported, OrderError>) -> Code {
     match result.unwrap_err() {
         OrderError::Refused(refusal) => refusal.code,
-        other @ (OrderError::Unreadable(_) | OrderError::Fault(_)) => panic!("{other}"),
+        other @ (OrderError::Unreadable(_) | OrderError::Fault(_) | OrderError::ReplyDamaged) => {
+            panic!("{other}")
+        }
     }
 }
 

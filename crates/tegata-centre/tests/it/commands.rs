@@ -521,6 +521,56 @@ fn a_bank_file_that_is_not_good_is_refused_with_line_and_reason() {
     );
 }
 
+/// A fault of the centre's isn't the operator's mistake: it's called a fault, with the reason that the
+/// centre gives, and with what to do.
+#[test]
+fn a_fault_of_the_centres_during_an_import_is_told_as_one() {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    let Live { folder, server } = Live::new();
+    server.stop();
+    let socket = folder.data().join("operator.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let centre = std::thread::spawn(move || {
+        let mut stream = BufReader::new(listener.accept().unwrap().0);
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            stream.read_line(&mut line).unwrap();
+            match line.trim_end().split_once(": ") {
+                Some(("Content-Length", bytes)) => length = bytes.parse().unwrap(),
+                Some(_) => {}
+                None if line.trim_end().is_empty() => break,
+                None => {}
+            }
+        }
+        let mut order = vec![0; length];
+        stream.read_exact(&mut order).unwrap();
+        let why = "the book failed: the database failed at commit a batch: disk full";
+        let answer = format!("HTTP/1.1 500 Internal Server Error\r\n\r\n{why}");
+        stream.get_mut().write_all(answer.as_bytes()).unwrap();
+        order.len()
+    });
+    let file = folder.holder.path().join("file.xml");
+    let content = statement(1, vec![SampleEntry::typed(yen(77), "NOBODY", "hello")]);
+    std::fs::write(&file, content).unwrap();
+    let (file, data, password) = (
+        file.to_str().unwrap(),
+        folder.data_text(),
+        folder.password(),
+    );
+    let import = ["bank", "import", file, "--data", &data, "--password-file"];
+    fails(
+        &[&import[..], &[&password]].concat(),
+        1,
+        &[
+            "the centre has a fault: the book failed",
+            "disk full",
+            "give the same order again",
+        ],
+    );
+    assert!(centre.join().unwrap() > 0);
+}
+
 #[test]
 fn of_a_file_with_two_statements_both_are_imported_or_none() {
     let live = Live::new();

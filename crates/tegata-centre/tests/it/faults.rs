@@ -1,27 +1,37 @@
 //! When the centre itself fails: nobody is refused for it, nothing is remembered, and the same
 //! message succeeds later.
 
+use std::{path::Path, sync::Arc};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::Request,
+};
 use rusqlite::Connection;
-use tegata_bank::sample::SampleEntry;
+use tegata_bank::{camt053, sample::SampleEntry};
 use tegata_centre::{
     desk::{Answered, Desk},
     keys::PublicKeys,
-    operator::OrderError,
+    operator::{OrderError, try_entries_of},
     people::People,
+    readiness::Readiness,
+    web::{self, Web},
 };
-use tegata_cli::exit::Exit;
+use tegata_cli::{clock, exit::Exit};
 use tegata_protocol::{
-    Role, cbor,
+    Role, Time, cbor,
     joining::Registered,
     payment::{BillAnswer, BillInquiry, Mode, Receipt},
     prepaid::{Balance, BalanceInquiry},
 };
+use tower::ServiceExt as _;
 
 use crate::town::{Folder, Letter, Party, Town, own, payment, yen};
 
 /// Takes a table away while something is tried, and puts it back as it was, to the letter.
-fn without<T>(town: &Town, file: &str, table: &str, tried: impl FnOnce() -> T) -> T {
-    let open = || Connection::open(town.data().join(file)).unwrap();
+fn without<T>(data: &Path, file: &str, table: &str, tried: impl FnOnce() -> T) -> T {
+    let open = || Connection::open(data.join(file)).unwrap();
     let as_it_was: Vec<(String, String)> = {
         let connection = open();
         let sql = "SELECT name, sql FROM sqlite_schema WHERE tbl_name = ?1 AND sql IS NOT NULL";
@@ -66,8 +76,12 @@ fn who_can_not_be_looked_up_is_not_a_stranger() {
     let member = town.member(700);
     let town = restarted(town);
     let letter = own(&town, &member, BalanceInquiry {}, None, town.now);
-    without(&town, "ledger.sqlite", "party", || faults(&town, &letter));
-    without(&town, "ledger.sqlite", "account", || faults(&town, &letter));
+    without(&town.data(), "ledger.sqlite", "party", || {
+        faults(&town, &letter)
+    });
+    without(&town.data(), "ledger.sqlite", "account", || {
+        faults(&town, &letter)
+    });
     let (balance, _) = town.send::<Balance>(&member, &letter, town.now).unwrap();
     assert_eq!(balance.balance, yen(700));
 }
@@ -81,10 +95,14 @@ fn a_shop_that_can_not_be_looked_up_makes_no_bill_invalid() {
     let known = town.ask::<_, Balance>(&member, BalanceInquiry {}, None, town.now);
     known.unwrap();
     let letter = own(&town, &member, payment(&bill, Mode::Hold), None, town.now);
-    without(&town, "ledger.sqlite", "party", || faults(&town, &letter));
+    without(&town.data(), "ledger.sqlite", "party", || {
+        faults(&town, &letter)
+    });
     town.send::<Receipt>(&member, &letter, town.now).unwrap();
     let inquiry = own(&town, &shop, BillInquiry { bill }, None, town.now);
-    without(&town, "ledger.sqlite", "bill", || faults(&town, &inquiry));
+    without(&town.data(), "ledger.sqlite", "bill", || {
+        faults(&town, &inquiry)
+    });
     let open = town.send::<BillAnswer>(&shop, &inquiry, town.now);
     assert!(open.is_err(), "the bill is still open");
     town.assert_clean();
@@ -96,10 +114,12 @@ fn a_registration_is_answered_when_its_details_are_kept() {
     let slip = town.invite(Role::Member, town.now);
     let party = Party::new(slip.number);
     let letter = town.registration(&party, &slip, town.now);
-    without(&town, "people.sqlite", "invitation", || {
+    without(&town.data(), "people.sqlite", "invitation", || {
         faults(&town, &letter)
     });
-    without(&town, "people.sqlite", "person", || faults(&town, &letter));
+    without(&town.data(), "people.sqlite", "person", || {
+        faults(&town, &letter)
+    });
     town.send::<Registered>(&party, &letter, town.now).unwrap();
     let people = People::open(&town.data()).unwrap();
     assert_eq!(
@@ -116,7 +136,9 @@ fn a_payment_that_can_not_be_written_is_not_refused() {
     let bill = town.bill(&shop, 100, town.now);
     let letter = own(&town, &member, payment(&bill, Mode::Hold), None, town.now);
     for table in ["hold", "outbox", "message_id"] {
-        without(&town, "ledger.sqlite", table, || faults(&town, &letter));
+        without(&town.data(), "ledger.sqlite", table, || {
+            faults(&town, &letter)
+        });
     }
     let (receipt, _) = town.send::<Receipt>(&member, &letter, town.now).unwrap();
     assert_eq!((receipt.held, town.balance(&member).held), (yen(100), 100));
@@ -148,7 +170,7 @@ fn an_import_that_can_not_be_checked_is_not_refused() {
     let parcel = cbor::encode(&town.import_order(&file, town.now));
     let order = || town.desk.order(&parcel, town.now);
     for table in ["statement_entry", "funding_reference", "outbox"] {
-        let answer = without(&town, "ledger.sqlite", table, order);
+        let answer = without(&town.data(), "ledger.sqlite", table, order);
         assert!(
             matches!(answer, Err(OrderError::Fault(_))),
             "{table}: {answer:?}"
@@ -157,4 +179,81 @@ fn an_import_that_can_not_be_checked_is_not_refused() {
     order().unwrap();
     assert_eq!(town.balance(&member).balance, 600);
     town.assert_clean();
+}
+
+/// Status and text of what a router answers.
+async fn ask(router: &Router, method: &str, path: &str, body: Vec<u8>) -> (u16, String) {
+    let request = Request::builder().method(method).uri(path);
+    let request = request.header("host", "centre.example");
+    let request = request.body(Body::from(body)).unwrap();
+    let answer = router.clone().oneshot(request).await.unwrap();
+    let status = answer.status().as_u16();
+    let bytes = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    (status, String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// An operator may know why, and nobody else does; and who watches the centre sees that it can't work.
+#[test]
+fn a_fault_during_an_import_is_told_with_its_reason_and_the_centre_is_not_ready() {
+    let town = Town::new();
+    let member = town.member(0);
+    let reference = town.reference(&member, 600, town.now).reference;
+    let file = town.statement(vec![SampleEntry::transfer(yen(600), "X", &reference)]);
+    let town = restarted(town);
+    let parcel = cbor::encode(&town.import_order(&file, Time::from_secs(clock::now())));
+    let data = town.data();
+    let Town { folder, desk, .. } = town;
+    let desk = Arc::new(desk);
+    let web = Arc::new(Web {
+        readiness: Readiness::of(&desk),
+        desk,
+        terms: "Terms".to_owned(),
+        data: data.clone(),
+        downloads: std::sync::Mutex::default(),
+    });
+    let (public, operators) = (web::public(web.clone()), web::operators(web.clone()));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let ready = || runtime.block_on(ask(&public, "GET", "/readyz", Vec::new()));
+    let import = || runtime.block_on(ask(&operators, "POST", "/order", parcel.clone()));
+    for table in ["statement_entry", "funding_reference", "outbox"] {
+        assert_eq!(ready(), (200, "ready\n".to_owned()));
+        without(&data, "ledger.sqlite", table, || {
+            let (status, why) = import();
+            assert_eq!(status, 500, "{table}: {why}");
+            let reason = format!("no such table: main.{table}");
+            let reason = why.contains(&reason) || why.contains(&reason.replace("main.", ""));
+            assert!(why.starts_with("the book failed: ") && reason, "{why}");
+            assert_eq!(ready(), (503, "not ready\n".to_owned()), "{table}");
+        });
+        web.readiness.doubt();
+    }
+    assert_eq!(ready().0, 200, "the store holds again");
+    assert_eq!(import().0, 200);
+    let (status, why) = runtime.block_on(ask(&operators, "POST", "/order", b"x".to_vec()));
+    assert_eq!(status, 409, "{why}");
+    assert_eq!(ready().0, 200, "a refusal is no fault");
+    drop(folder);
+}
+
+/// What can't be looked up isn't unknown: no operator signs that it goes to suspense.
+#[test]
+fn a_reference_that_can_not_be_looked_up_is_no_unknown_one() {
+    let town = Town::new();
+    let member = town.member(0);
+    let reference = town.reference(&member, 600, town.now).reference;
+    let file = town.statement(vec![
+        SampleEntry::transfer(yen(600), "X", &reference),
+        SampleEntry::typed(yen(77), "NOBODY", "hello"),
+    ]);
+    let read = camt053::parse(file.as_bytes()).unwrap();
+    let entries = |look_up: &dyn Fn() -> Result<bool, &'static str>| {
+        try_entries_of(&read.statements[0], |_| look_up())
+    };
+    let known = entries(&|| Ok(true)).unwrap();
+    assert_eq!(known[0].reference.as_deref(), Some(&*reference));
+    assert_eq!(entries(&|| Ok(false)).unwrap()[0].reference, None);
+    assert_eq!(
+        entries(&|| Err("the disk is away")),
+        Err("the disk is away")
+    );
 }

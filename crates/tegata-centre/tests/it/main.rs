@@ -26,6 +26,7 @@ mod own_record;
 mod payments;
 mod posted;
 mod refusals;
+mod routes;
 mod sealed;
 mod sealing;
 mod server;

@@ -17,6 +17,7 @@ use axum::{
 };
 use tegata_centre::{
     desk::Desk,
+    readiness::Readiness,
     web::{self, Web},
 };
 use tegata_protocol::{
@@ -219,6 +220,7 @@ impl Sealing {
         let desk = Arc::new(Desk::open(&folder.dir(), now()).unwrap());
         let stocker = desk.start_stocker();
         let web = Arc::new(Web {
+            readiness: Readiness::of(&desk),
             desk,
             terms: "Terms".to_owned(),
             data: folder.data(),

@@ -31,6 +31,13 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError>;
+
+    /// Finds out whether the store can be read and written right now, and is made as it should be.
+    /// Nothing in the book changes.
+    ///
+    /// # Errors
+    /// [`StoreError`]: what keeps it from working.
+    fn check(&self) -> Result<(), StoreError>;
 }
 
 /// What a committer does with the store.

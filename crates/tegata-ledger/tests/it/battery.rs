@@ -22,7 +22,8 @@ fn sqlite_passes() {
 
 /// The whole battery, each part on a store of its own.
 fn run_all(open: Open) {
-    let parts: [fn(Open, &Path); 8] = [
+    let parts: [fn(Open, &Path); 9] = [
+        a_check_passes_and_changes_nothing,
         an_empty_store_knows_nothing,
         what_is_committed_reads_back,
         lists_are_paged_in_order,
@@ -36,6 +37,13 @@ fn run_all(open: Open) {
         let folder = tempfile::tempdir().unwrap();
         part(open, folder.path());
     }
+}
+
+fn a_check_passes_and_changes_nothing(open: Open, folder: &Path) {
+    let store = open(folder);
+    store.check().unwrap();
+    assert!(store.writer(0).unwrap().tip().unwrap().is_none());
+    open(folder).check().unwrap();
 }
 
 /// A writer that decides orders and commits them, as the committer does, but step by step.

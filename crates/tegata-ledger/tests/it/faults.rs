@@ -44,6 +44,10 @@ impl Store for FlakyStore {
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {
         self.store.reader()
     }
+
+    fn check(&self) -> Result<(), StoreError> {
+        self.store.check()
+    }
 }
 
 /// Does this mishap happen now?
@@ -171,10 +175,31 @@ fn a_reply_that_panics_stops_the_book_and_nothing_is_written() {
     assert!(matches!(ledger.submit_and_wait(bad), Err(Fault::Stopped)));
     let later = order(&ledger, 2, "note", 200);
     assert!(matches!(later, Err(Fault::Stopped)));
+    // Its thread may still be unwinding.
+    let stopped = (0..1_000_000).any(|_| matches!(ledger.check(), Err(Fault::Stopped)));
+    assert!(stopped, "a book that has ended isn't ready");
     assert_eq!(balance(&ledger), 1000);
     drop(ledger);
     assert_eq!(
         order(&town.open(), 2, "note", 200).unwrap().verdict,
         Verdict::Accepted
     );
+}
+
+#[test]
+fn a_check_finds_what_the_store_lacks_and_changes_nothing() {
+    let town = Town::new();
+    let (ledger, _) = flaky(&town);
+    ledger.check().unwrap();
+    let sql = |sql: &str| {
+        let connection = rusqlite::Connection::open(town.database()).unwrap();
+        connection.execute_batch(sql)
+    };
+    sql("ALTER TABLE statement_entry RENAME TO gone").unwrap();
+    let missing = ledger.check();
+    assert!(matches!(missing, Err(Fault::Store(_))), "{missing:?}");
+    sql("ALTER TABLE gone RENAME TO statement_entry").unwrap();
+    sql("CREATE TRIGGER t AFTER INSERT ON record BEGIN SELECT 1; END").unwrap();
+    assert!(ledger.check().is_err(), "a trigger that isn't ours");
+    assert_eq!(balance(&ledger), 1000);
 }

@@ -67,6 +67,13 @@ impl Store for SqliteStore {
         let connection = connection.map_err(not_opened(&self.path))?;
         Ok(Box::new(SqliteReader::new(connection)))
     }
+
+    fn check(&self) -> Result<(), StoreError> {
+        Self::open_existing(&self.path)?;
+        let mut connection = DATABASE.open(&self.path).map_err(not_opened(&self.path))?;
+        let written = connection.write_version_again();
+        written.map_err(failed("write for a check"))
+    }
 }
 
 /// Why the file couldn't be opened.
