@@ -9,7 +9,6 @@ use std::path::Path;
 
 use aes_gcm::{Aes256Gcm, KeyInit, aead::Aead as _};
 use rand_core::Rng as _;
-use rusqlite::Connection;
 use tegata_orders::{
     FormsError, Own,
     open::{OpenError, Opened, Taken},
@@ -18,6 +17,7 @@ use tegata_protocol::{
     Digest, PartyNumber, Role, SignedBytes, Time, cbor,
     joining::{ActivationCode, ActivationKey, Details, SaltedDetails},
 };
+use tegata_store::Connection;
 use zeroize::Zeroizing;
 
 pub use store::{Application, StoreError};
@@ -84,9 +84,9 @@ pub enum SealedError {
     People(#[from] PeopleError),
 }
 
-impl From<rusqlite::Error> for SealedError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::People(StoreError::from(error).into())
+impl From<StoreError> for SealedError {
+    fn from(error: StoreError) -> Self {
+        Self::People(error.into())
     }
 }
 

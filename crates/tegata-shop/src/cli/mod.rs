@@ -15,7 +15,6 @@ use tegata_party::client::CallError;
 use crate::joining::JoinError;
 use crate::keys::KeysError;
 use crate::shop::OpenError;
-use crate::store::StoreError;
 
 mod catalogue;
 mod check_data;
@@ -145,7 +144,7 @@ fn password_of(only: &PasswordOnly) -> impl FnOnce() -> Result<Password, KeysErr
 fn failed(error: OpenError) -> Failure {
     let (exit, next) = match &error {
         OpenError::Join(error) => advice(error),
-        OpenError::Store(StoreError::Damaged(_)) => (Some(Exit::Damaged), None),
+        OpenError::Store(error) if error.is_damage() => (Some(Exit::Damaged), None),
         OpenError::Catalogue(_) | OpenError::Series(_) | OpenError::Orders(_) => {
             (Some(Exit::Usage), None)
         }
