@@ -11,7 +11,6 @@ use std::sync::{
     mpsc::{Sender, channel},
 };
 
-use rusqlite::Connection;
 use tegata_cli::{
     clock,
     data::DataDir,
@@ -31,6 +30,7 @@ use tegata_protocol::{
     order::{OrderForm, cart_digest},
     refusal::{Code, Refusal},
 };
+use tegata_store::Connection;
 
 use crate::{
     desk::Desk,

@@ -23,9 +23,9 @@
 use std::io;
 use std::sync::Arc;
 
-use rusqlite::Connection;
 use tegata_cli::data::DataDir;
 use tegata_protocol::Time;
+use tegata_store::Connection;
 use zeroize::Zeroizing;
 
 use crate::ring::{Cut, Ring, Unwrapped};
@@ -230,16 +230,18 @@ impl Epochs {
 mod tests {
     use std::fs;
 
-    use rusqlite::TransactionBehavior;
     use tegata_cli::data::{Party, Step};
     use tegata_protocol::order::{KeySource, Scheme, program_digest};
     use tegata_protocol::{PartyNumber, Role, SigningKey, Suite};
+    use tegata_store::Database;
 
     use super::*;
     use crate::keys::{self, Wanted};
     use crate::{Bare, Own, SCHEMA};
 
     const NOW: Time = Time::from_secs(1_800_000_000);
+
+    static DATABASE: Database = Database::new("the shop's database", &[&[SCHEMA]]);
 
     /// A shop's folder and database, whose process may be killed and started again.
     struct Folder {
@@ -250,12 +252,10 @@ mod tests {
     impl Folder {
         fn new() -> Self {
             let temp = tempfile::tempdir().unwrap();
-            let folder = Self {
+            Self {
                 temp,
                 signing: SigningKey::from_seed(&[1; 32]),
-            };
-            folder.connect().execute_batch(SCHEMA).unwrap();
-            folder
+            }
         }
 
         fn dir(&self) -> DataDir {
@@ -264,11 +264,7 @@ mod tests {
         }
 
         fn connect(&self) -> Connection {
-            let connection = Connection::open(self.temp.path().join("shop.db")).unwrap();
-            connection
-                .pragma_update(None, "journal_mode", "WAL")
-                .unwrap();
-            connection
+            DATABASE.open(&self.temp.path().join("shop.db")).unwrap()
         }
 
         fn epochs(&self) -> Epochs {
@@ -277,10 +273,9 @@ mod tests {
 
         fn change<T>(&self, job: impl FnOnce(&Connection) -> T) -> T {
             let mut connection = self.connect();
-            let behaviour = TransactionBehavior::Immediate;
-            let transaction = connection.transaction_with_behavior(behaviour).unwrap();
-            let done = job(&transaction);
-            transaction.commit().unwrap();
+            connection.begin().unwrap();
+            let done = job(&connection);
+            connection.commit().unwrap();
             done
         }
 
@@ -424,9 +419,9 @@ mod tests {
         );
         // A transaction that was rolled back moved nothing.
         let mut connection = folder.connect();
-        let transaction = connection.transaction().unwrap();
-        assert_eq!(epochs.rewrap(&transaction, NOW).unwrap().carried, 5);
-        transaction.rollback().unwrap();
+        connection.begin().unwrap();
+        assert_eq!(epochs.rewrap(&connection, NOW).unwrap().carried, 5);
+        connection.abandon().unwrap();
         assert!(epochs.finish(&connection).is_err());
         assert_eq!(folder.living(&epochs), 5);
     }
@@ -439,12 +434,8 @@ mod tests {
         epochs.begin(NOW).unwrap();
         let moved = folder.change(|c| epochs.rewrap(c, NOW.after(600))).unwrap();
         assert_eq!(moved, Moved::default());
-        let secrets: i64 = folder
-            .connect()
-            .query_row("SELECT sum(length(secret)) FROM order_key", [], |row| {
-                row.get(0)
-            })
-            .unwrap();
+        let sum = "SELECT sum(length(secret)) FROM order_key";
+        let secrets = folder.connect().one(sum, [], |row| row.number(0)).unwrap();
         assert_eq!(secrets, 0);
     }
 

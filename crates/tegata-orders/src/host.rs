@@ -1,6 +1,6 @@
 //! What a program lends this crate: its database.
 
-use rusqlite::Connection;
+use tegata_store::Connection;
 
 use crate::FormsError;
 

@@ -12,12 +12,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
 use tegata_cli::data::DataDir;
 use tegata_protocol::Time;
 use tegata_protocol::order::{OrderForm, OrderId};
+use tegata_store::Connection;
 use zeroize::Zeroizing;
 
 use crate::ring::{Ring, Unwrapped};
@@ -76,7 +75,7 @@ impl OrderKeys {
         form: &OrderForm,
     ) -> Result<(), FormsError> {
         store::in_transaction(connection)?;
-        store::overwrite_deleted(connection)?;
+        store::must_overwrite(connection)?;
         let secret = self.wrap(order, &form.to_bytes());
         store::keep_form(connection, order, &secret)
     }
@@ -140,7 +139,7 @@ impl OrderKeys {
     /// Encrypts a batch anew.
     fn rewrap(&self, connection: &Connection) -> Result<Progress, FormsError> {
         store::in_transaction(connection)?;
-        store::overwrite_deleted(connection)?;
+        store::must_overwrite(connection)?;
         let newest = self.ring.newest();
         for (order, secret) in store::forms_elsewhere(connection, &newest, BATCH)? {
             let plain = self.reopen(order, &secret)?.ok_or_else(key_gone)?;
@@ -189,7 +188,7 @@ fn label(order: OrderId) -> Vec<u8> {
 /// [`FormsError`].
 pub fn erase(connection: &Connection, order: OrderId) -> Result<bool, FormsError> {
     store::in_transaction(connection)?;
-    store::overwrite_deleted(connection)?;
+    store::must_overwrite(connection)?;
     store::erase_form(connection, order)
 }
 
@@ -208,7 +207,5 @@ pub fn scrub(connection: &Connection) -> Result<bool, FormsError> {
 /// # Errors
 /// [`FormsError`].
 pub fn scrub_file(database: &Path) -> Result<bool, FormsError> {
-    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
-    scrub(&connection)
+    Ok(tegata_store::empty_log(database)?)
 }

@@ -6,7 +6,6 @@
 //! itself is secret, so records lie in the database only under the epoch key too.
 
 use minicbor::{Decode, Encode};
-use rusqlite::Connection;
 use tegata_protocol::order::{
     KeyKind, KeyScope, KeySource, MadeKey, Maker, OpeningHalf, OrderKey, OrderKeyId, Scheme,
     SharedKey,
@@ -15,6 +14,7 @@ use tegata_protocol::{
     Digest, Malformed, PartyNumber, Role, SignedBytes, Suite, Time, Unverified, Verified,
     VerifyingKey, cbor,
 };
+use tegata_store::Connection;
 use zeroize::Zeroizing;
 
 pub use crate::store::KeyState;

@@ -67,7 +67,7 @@ pub struct Own<'a> {
 pub enum FormsError {
     /// The database refused.
     #[error("the orders' tables can't be read or written")]
-    Database(#[from] rusqlite::Error),
+    Database(#[from] tegata_store::StoreError),
     /// The data folder.
     #[error(transparent)]
     Data(#[from] data::Error),

@@ -15,13 +15,13 @@
 //! (known, for such orders, unused, in time), that it opens, that a form is inside, that the form's
 //! cart is the token's, that the member is admitted.
 
-use rusqlite::Connection;
 use tegata_protocol::order::{
     Binding, CartToken, KeyScope, KeySource, Maker, ORDER_LIMIT, OrderForm, OrderId, OrderKeyId,
     OrderReceipt, SealedOrder, cart_digest,
 };
 use tegata_protocol::refusal::{Code, Refusal};
 use tegata_protocol::{Digest, Document as _, Malformed, SignedBytes, Suite, Time, Verified};
+use tegata_store::Connection;
 
 use crate::keys::{self, KeyState, Sealing};
 use crate::store::{self, KeyRow};

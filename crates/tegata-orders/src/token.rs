@@ -1,13 +1,13 @@
 //! The recipient's word that it waits for an order: what the page carries and the sealing service
 //! hands a key out against.
 
-use rusqlite::Connection;
 use tegata_keystore::rng;
 use tegata_protocol::order::{CartToken, KeyScope, OrderId};
 use tegata_protocol::refusal::{Code, Refusal};
 use tegata_protocol::{
     Amount, Digest, Document as _, PartyNumber, SignedBytes, Time, Unverified, Verified,
 };
+use tegata_store::Connection;
 
 use crate::open::OpenError;
 use crate::{FormsError, Own, Rules, store};

@@ -78,10 +78,9 @@ impl Counter for Shop {
     }
 }
 
-impl From<StoreError> for HttpError {
-    fn from(error: StoreError) -> Self {
-        Self::fault("reading the shop's database", error)
-    }
+/// The database's fault, as a response.
+pub(crate) fn stored(error: StoreError) -> HttpError {
+    HttpError::fault("reading the shop's database", error)
 }
 
 impl From<Unanswered> for HttpError {
@@ -118,11 +117,15 @@ async fn series(
     Path(number): Path<u32>,
 ) -> Result<Cbor, HttpError> {
     let series = SeriesId::new(number);
-    let row = service.shop.store().read(|tables| tables.series(series))?;
+    let row = service
+        .shop
+        .store()
+        .read(|tables| tables.series(series))
+        .map_err(stored)?;
     let row = row.ok_or_else(|| HttpError::missing("series_unknown"))?;
     Ok(Cbor(row.record.into_bytes()))
 }
 
 async fn catalogue(State(service): State<Service>) -> Result<Json<Vec<Entry>>, HttpError> {
-    Ok(Json(listing::all(&service.shop)?))
+    Ok(Json(listing::all(&service.shop).map_err(stored)?))
 }

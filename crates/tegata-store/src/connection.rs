@@ -58,6 +58,17 @@ impl Connection {
         self.database
     }
 
+    /// Makes sure that what is deleted here is overwritten, before something is deleted that must be.
+    ///
+    /// # Errors
+    /// [`StoreError::Misused`].
+    pub const fn must_overwrite(&self) -> Result<(), StoreError> {
+        match self.database.overwrites {
+            true => Ok(()),
+            false => Err(self.misused("it doesn't overwrite what is deleted")),
+        }
+    }
+
     /// The file's version.
     ///
     /// # Errors

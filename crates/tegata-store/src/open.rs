@@ -24,7 +24,7 @@ pub struct Database {
     pub(crate) name: &'static str,
     application_id: i64,
     steps: &'static [&'static [&'static str]],
-    overwrites: bool,
+    pub(crate) overwrites: bool,
     cache_kib: u32,
     checkpoint_pages: u32,
 }

@@ -123,6 +123,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tegata-card-reader",
             "tegata-ledger",
             "tegata-party",
+            "tegata-store",
             "tegata-orders",
             "tegata-cli",
             "tegata-http",

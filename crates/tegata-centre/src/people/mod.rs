@@ -8,7 +8,6 @@
 use std::path::Path;
 
 use rand_core::Rng as _;
-use rusqlite::Connection;
 use tegata_orders::{
     FormsError, Own,
     open::{OpenError, Opened, Taken},
@@ -17,6 +16,7 @@ use tegata_protocol::{
     Digest, PartyNumber, Role, SignedBytes, Time, cbor,
     joining::{ActivationCode, ActivationKey, Details, SaltedDetails},
 };
+use tegata_store::Connection;
 use zeroize::Zeroizing;
 
 pub use store::{Application, StoreError};
@@ -82,9 +82,9 @@ pub enum SealedError {
     People(#[from] PeopleError),
 }
 
-impl From<rusqlite::Error> for SealedError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::People(StoreError::from(error).into())
+impl From<StoreError> for SealedError {
+    fn from(error: StoreError) -> Self {
+        Self::People(error.into())
     }
 }
 

@@ -5,63 +5,22 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 use tegata_protocol::{Digest, PartyNumber, Role, Time, joining::ActivationKey};
+use tegata_store::{Connection, Database, Row, params};
+
+pub use tegata_store::StoreError;
 
 use super::Invitation;
 
-const PEOPLE: &str = "
-CREATE TABLE IF NOT EXISTS application (
-    id INTEGER PRIMARY KEY,
-    role INTEGER NOT NULL,
-    received INTEGER NOT NULL,
-    details BLOB NOT NULL,
-    number INTEGER NOT NULL UNIQUE
-) STRICT;
-CREATE TABLE IF NOT EXISTS invitation (
-    number INTEGER PRIMARY KEY,
-    activation_key BLOB NOT NULL,
-    terms BLOB NOT NULL,
-    granted INTEGER NOT NULL,
-    expires INTEGER NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS person (
-    number INTEGER PRIMARY KEY,
-    details BLOB NOT NULL
-) STRICT;
-";
+static PEOPLE: Database = Database::new(
+    "the people's database",
+    &[&[include_str!("schema.sql")], &[tegata_orders::SCHEMA]],
+)
+.overwriting();
 
-const KEYS: &str = "
--- AUTOINCREMENT: an erased application's id is never given to another.
-CREATE TABLE IF NOT EXISTS application_key (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    key BLOB NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS person_key (number INTEGER PRIMARY KEY, key BLOB NOT NULL) STRICT;
-";
-
-/// What makes each version of a database from the one before.
-const PEOPLE_STEPS: &[&str] = &[PEOPLE, tegata_orders::SCHEMA];
-const KEYS_STEPS: &[&str] = &[KEYS];
-
-/// Why the people's databases failed.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// SQLite said so.
-    #[error("the people's database failed")]
-    Database(#[from] rusqlite::Error),
-    /// A row holds what can't be there.
-    #[error("damaged: table {table}, row {row}; restore a backup")]
-    Damaged {
-        /// Which table.
-        table: &'static str,
-        /// Which row.
-        row: i64,
-    },
-    /// A newer program has written it.
-    #[error("{0} was written by a newer program; use that one")]
-    Newer(String),
-}
+/// Erased keys must not lie about in free pages.
+static KEYS: Database =
+    Database::new("the people's keys", &[&[include_str!("keys.sql")]]).overwriting();
 
 /// An application as listed.
 #[derive(Clone, Debug)]
@@ -98,8 +57,8 @@ pub(super) struct Store {
 impl Store {
     pub(super) fn open(dir: &Path) -> Result<Self, StoreError> {
         Ok(Self {
-            people: Mutex::new(open(&dir.join("people.sqlite"), PEOPLE_STEPS)?),
-            keys: Mutex::new(open(&dir.join("people-keys.sqlite"), KEYS_STEPS)?),
+            people: Mutex::new(PEOPLE.open(&dir.join("people.sqlite"))?),
+            keys: Mutex::new(KEYS.open(&dir.join("people-keys.sqlite"))?),
         })
     }
 
@@ -120,34 +79,30 @@ impl Store {
         now: Time,
     ) -> Result<u64, StoreError> {
         let id = self.add_key(key)?;
-        insert(&self.people(), id, role, details, now)?;
+        self.change(|people| insert(people, id, role, details, now))?;
         Ok(id)
     }
 
     /// A key for an application that is to come; its id.
     pub(super) fn add_key(&self, key: &[u8]) -> Result<u64, StoreError> {
-        let keys = self.keys();
-        keys.execute("INSERT INTO application_key (key) VALUES ($1)", [key])?;
-        Ok(keys.last_insert_rowid().unsigned_abs())
+        let insert = "INSERT INTO application_key (key) VALUES ($1) RETURNING id";
+        self.keys()
+            .write(|keys| keys.write_one_returning(insert, [key], |row| row.number(0)))
     }
 
     /// Forgets the key of an application that didn't come.
     pub(super) fn drop_key(&self, id: u64) -> Result<(), StoreError> {
         let delete = "DELETE FROM application_key WHERE id = $1";
-        self.keys().execute(delete, [integer(id)])?;
-        Ok(())
+        self.keys()
+            .write(|keys| keys.write_one(delete, [integer(id)]))
     }
 
     /// Runs a job in one transaction on the people's database.
-    pub(super) fn change<T, E: From<rusqlite::Error>>(
+    pub(super) fn change<T, E: From<StoreError>>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut people = self.people();
-        let transaction = people.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let done = job(&transaction)?;
-        transaction.commit()?;
-        Ok(done)
+        self.people().write(job)
     }
 
     /// Reads from the people's database.
@@ -157,36 +112,25 @@ impl Store {
 
     /// How many applications wait.
     pub(super) fn waiting(&self) -> Result<u64, StoreError> {
-        let count: i64 = self.people().query_row(
-            "SELECT count(*) FROM application WHERE number < 0",
-            [],
-            |r| r.get(0),
-        )?;
-        Ok(count.unsigned_abs())
+        let count = "SELECT count(*) FROM application WHERE number < 0";
+        self.people().one(count, [], |row| row.number(0))
     }
 
     pub(super) fn applications(&self) -> Result<Vec<Application>, StoreError> {
-        let people = self.people();
-        let mut query =
-            people.prepare("SELECT id, role, received, number FROM application ORDER BY id")?;
-        let rows = query.query_map([], read_application)?;
-        rows.map(|row| row?).collect()
+        let query = "SELECT id, role, received, number FROM application ORDER BY id";
+        self.people().list(query, [], read_application)
     }
 
     pub(super) fn details(&self, id: u64) -> Result<Option<Locked>, StoreError> {
-        let id = integer(id);
-        let details = self
-            .people()
-            .query_row("SELECT details FROM application WHERE id = $1", [id], |r| {
-                r.get(0)
-            })
-            .optional()?;
-        let key = self
-            .keys()
-            .query_row("SELECT key FROM application_key WHERE id = $1", [id], |r| {
-                r.get(0)
-            })
-            .optional()?;
+        let details = "SELECT details FROM application WHERE id = $1";
+        let key = "SELECT key FROM application_key WHERE id = $1";
+        self.locked(details, key, integer(id))
+    }
+
+    /// What was sealed under a number, and its key: from one database each.
+    fn locked(&self, details: &str, key: &str, id: i64) -> Result<Option<Locked>, StoreError> {
+        let details = self.people().find(details, [id], |row| row.get(0))?;
+        let key = self.keys().find(key, [id], |row| row.get(0))?;
         Ok(details.zip(key))
     }
 
@@ -198,56 +142,39 @@ impl Store {
         invitation: &Invitation,
         now: Time,
     ) -> Result<Invited, StoreError> {
-        let mut people = self.people();
-        let transaction = people.transaction()?;
         let number = integer(number.wire());
-        let added = transaction.execute(
-            "INSERT INTO invitation (number, activation_key, terms, granted, expires) \
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-            params![
+        self.people().write(|people| {
+            if people.exists("SELECT 1 FROM invitation WHERE number = $1", [number])? {
+                return Ok(Invited::NumberTaken);
+            }
+            let update = "UPDATE application SET number = $1 WHERE id = $2 AND number < 0";
+            if !people.write_at_most_one(update, [number, integer(application)])? {
+                return Ok(Invited::NotWaiting);
+            }
+            let insert = "INSERT INTO invitation (number, activation_key, terms, granted, expires) \
+                 VALUES ($1, $2, $3, $4, $5)";
+            let values = params![
                 number,
                 invitation.key.as_bytes(),
                 invitation.terms.as_bytes(),
                 integer(now.secs()),
                 integer(invitation.expires.secs())
-            ],
-        )?;
-        if added == 0 {
-            return Ok(Invited::NumberTaken);
-        }
-        let granted = transaction.execute(
-            "UPDATE application SET number = $1 WHERE id = $2 AND number < 0",
-            params![number, integer(application)],
-        )?;
-        if granted == 0 {
-            return Ok(Invited::NotWaiting);
-        }
-        transaction.commit()?;
-        Ok(Invited::Done)
+            ];
+            people.write_one(insert, values)?;
+            Ok(Invited::Done)
+        })
     }
 
     pub(super) fn invitation(&self, number: PartyNumber) -> Result<Option<Invitation>, StoreError> {
         let number = integer(number.wire());
         let query = "SELECT activation_key, terms, expires FROM invitation WHERE number = $1";
-        let row = self.people().query_row(query, [number], |r| {
-            Ok((
-                r.get::<_, Vec<u8>>(0)?,
-                r.get::<_, Vec<u8>>(1)?,
-                r.get::<_, i64>(2)?,
-            ))
-        });
-        let Some((key, terms, expires)) = row.optional()? else {
-            return Ok(None);
-        };
-        let damaged = || StoreError::Damaged {
-            table: "invitation",
-            row: number,
-        };
-        Ok(Some(Invitation {
-            key: ActivationKey::from_bytes(key.try_into().map_err(|_e| damaged())?),
-            terms: Digest::from_slice(&terms).ok_or_else(damaged)?,
-            expires: Time::from_secs(expires.unsigned_abs()),
-        }))
+        self.people().find(query, [number], |row| {
+            Ok(Invitation {
+                key: ActivationKey::from_bytes(row.get(0)?),
+                terms: Digest::from_bytes(row.get(1)?),
+                expires: Time::from_secs(row.number(2)?),
+            })
+        })
     }
 
     /// Keeps a person's details and their key, unless they're kept already (or erased since).
@@ -258,51 +185,43 @@ impl Store {
         key: &[u8],
     ) -> Result<(), StoreError> {
         let number = integer(number.wire());
-        let people = self.people();
-        let kept = "SELECT EXISTS (SELECT 1 FROM person WHERE number = $1)";
-        if people.query_row(kept, [number], |r| r.get(0))? {
+        let mut people = self.people();
+        if people.exists("SELECT 1 FROM person WHERE number = $1", [number])? {
             return Ok(());
         }
         // The key first: a crash between the two leaves a key that opens nothing, and is replaced.
         let upsert = "INSERT INTO person_key (number, key) VALUES ($1, $2) \
                       ON CONFLICT (number) DO UPDATE SET key = excluded.key";
-        self.keys().execute(upsert, params![number, key])?;
+        self.keys()
+            .write(|keys| keys.write_one(upsert, params![number, key]))?;
         let insert = "INSERT INTO person (number, details) VALUES ($1, $2)";
-        people.execute(insert, params![number, details])?;
-        Ok(())
+        people.write(|people| people.write_one(insert, params![number, details]))
     }
 
     pub(super) fn person(&self, number: PartyNumber) -> Result<Option<Locked>, StoreError> {
-        let number = integer(number.wire());
-        let blob = |connection: &Connection, query| {
-            let found = connection.query_row(query, [number], |r| r.get(0));
-            found.optional()
-        };
-        let details = blob(
-            &self.people(),
-            "SELECT details FROM person WHERE number = $1",
-        )?;
-        let key = blob(&self.keys(), "SELECT key FROM person_key WHERE number = $1")?;
-        Ok(details.zip(key))
+        let details = "SELECT details FROM person WHERE number = $1";
+        let key = "SELECT key FROM person_key WHERE number = $1";
+        self.locked(details, key, integer(number.wire()))
     }
 
     /// Deletes the keys of a person and of its application; false when there were none.
     pub(super) fn erase(&self, number: PartyNumber) -> Result<bool, StoreError> {
         let number = integer(number.wire());
         let application = "SELECT id FROM application WHERE number = $1";
-        let people = self.people();
-        let id: Option<i64> = people
-            .query_row(application, [number], |r| r.get(0))
-            .optional()?;
-        drop(people);
-        let keys = self.keys();
-        let of_person = "DELETE FROM person_key WHERE number = $1";
-        let of_application = "DELETE FROM application_key WHERE id = $1";
-        let erased = keys.execute(of_person, [number])?;
-        let applied = keys.execute(of_application, [id.unwrap_or_default()])?;
+        let id = self
+            .people()
+            .find(application, [number], |row| row.get(0))?;
+        let mut keys = self.keys();
+        let erased = keys.write(|keys| {
+            let of_person = "DELETE FROM person_key WHERE number = $1";
+            let of_application = "DELETE FROM application_key WHERE id = $1";
+            let id: i64 = id.unwrap_or_default();
+            let erased = keys.write_at_most_one(of_person, [number])?;
+            Ok::<_, StoreError>(keys.write_at_most_one(of_application, [id])? || erased)
+        })?;
         // The write-ahead log still holds the pages as they were.
-        keys.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        Ok(erased > 0 || applied > 0)
+        keys.empty_log()?;
+        Ok(erased)
     }
 }
 
@@ -315,34 +234,9 @@ pub(super) fn insert(
     now: Time,
 ) -> Result<(), StoreError> {
     let (role, received) = (integer(role.digit()), integer(now.secs()));
-    people.execute(
-        "INSERT INTO application (id, role, received, details, number) \
-         VALUES ($1, $2, $3, $4, -$1)",
-        params![integer(id), role, received, details],
-    )?;
-    Ok(())
-}
-
-fn open(path: &Path, steps: &[&str]) -> Result<Connection, StoreError> {
-    let mut connection = Connection::open(path)?;
-    connection.busy_timeout(std::time::Duration::from_secs(10))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    // Erased keys must not lie about in free pages.
-    connection.pragma_update(None, "secure_delete", true)?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found: i64 = transaction.query_row("PRAGMA user_version", [], |r| r.get(0))?;
-    let found = usize::try_from(found).unwrap_or(usize::MAX);
-    let Some(missing) = steps.get(found..) else {
-        return Err(StoreError::Newer(path.display().to_string()));
-    };
-    for step in missing {
-        transaction.execute_batch(step)?;
-    }
-    let version = i64::try_from(steps.len()).unwrap_or(i64::MAX);
-    transaction.pragma_update(None, "user_version", version)?;
-    transaction.commit()?;
-    Ok(connection)
+    let insert = "INSERT INTO application (id, role, received, details, number) \
+                  VALUES ($1, $2, $3, $4, -$1)";
+    people.write_one(insert, params![integer(id), role, received, details])
 }
 
 /// SQLite's integers are signed; all of ours are far below the limit.
@@ -350,24 +244,49 @@ fn integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn read_application(row: &Row<'_>) -> rusqlite::Result<Result<Application, StoreError>> {
-    let (id, role): (i64, i64) = (row.get(0)?, row.get(1)?);
-    let (received, number): (i64, i64) = (row.get(2)?, row.get(3)?);
+fn read_application(row: &Row<'_>) -> Result<Application, StoreError> {
+    let (id, role, number): (u64, i64, i64) = (row.number(0)?, row.get(1)?, row.get(3)?);
+    let damaged = || PEOPLE.damaged(format!("table application, row {id}"));
     let role = Role::ALL.into_iter().find(|r| integer(r.digit()) == role);
-    let number = u64::try_from(number)
-        .ok()
-        .map(PartyNumber::from_wire)
-        .transpose();
-    Ok(match (role, number) {
-        (Some(role), Ok(number)) => Ok(Application {
-            id: id.unsigned_abs(),
-            role,
-            received: Time::from_secs(received.unsigned_abs()),
-            number,
-        }),
-        _ => Err(StoreError::Damaged {
-            table: "application",
-            row: id,
-        }),
+    let number = u64::try_from(number).ok().map(PartyNumber::from_wire);
+    Ok(Application {
+        id,
+        role: role.ok_or_else(damaged)?,
+        received: Time::from_secs(row.number(2)?),
+        number: number.transpose().map_err(|_e| damaged())?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tegata_store::testing::{foreign_parts_are_noticed_while_open, foreign_parts_are_refused};
+
+    use super::*;
+
+    fn apply(store: &Store, n: u32) -> Result<(), StoreError> {
+        let now = Time::from_secs(u64::from(n));
+        store
+            .add_application(Role::Member, b"details", b"key", now)
+            .map(drop)
+    }
+
+    #[test]
+    fn every_foreign_part_of_both_is_refused() {
+        for file in ["people.sqlite", "people-keys.sqlite"] {
+            foreign_parts_are_refused(file, |folder| {
+                Store::open(folder)?;
+                Ok(())
+            });
+        }
+    }
+
+    #[test]
+    fn what_is_added_while_they_are_open_is_noticed() {
+        for file in ["people.sqlite", "people-keys.sqlite"] {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::open(folder.path()).unwrap();
+            let file = folder.path().join(file);
+            foreign_parts_are_noticed_while_open(&file, |n| Ok(apply(&store, n)?));
+        }
+    }
 }

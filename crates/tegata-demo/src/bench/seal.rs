@@ -4,11 +4,10 @@
 //! and grown, the form opened and read; then taken, the key being used up. The limit is what nobody
 //! who opens such orders can leave out: the token's signature, the key from its seed, HPKE.
 
-use std::{process::Command, sync::Arc};
+use std::{cell::RefCell, process::Command, sync::Arc};
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use rusqlite::Connection;
 use rustix::time::ClockId;
 use serde_json::{Value, json};
 use tegata_cli::data::{DataDir, Party};
@@ -25,6 +24,7 @@ use tegata_protocol::{
         OrderForm, OrderKey, Scheme, SealedOrder, cart_digest, program, program_digest,
     },
 };
+use tegata_store::{Connection, Database};
 
 use super::{
     primitives::{Samples, nanos, rng},
@@ -44,10 +44,13 @@ pub struct Options {
     json: bool,
 }
 
+/// The shop's own tables aren't measured.
+static DATABASE: Database = Database::new("the bench's database", &[&[SCHEMA]]).overwriting();
+
 /// A shop with keys in stock.
 struct Desk {
     signing: SigningKey,
-    connection: Connection,
+    connection: RefCell<Connection>,
     epochs: Arc<Epochs>,
     now: Time,
     lines: Vec<CartLine>,
@@ -126,9 +129,7 @@ impl Desk {
         let folder = tempfile::tempdir()?;
         let dir = DataDir::open(folder.path(), Party::new("tegata-bench", 1))?;
         let now = super::parties::now();
-        let connection = Connection::open(folder.path().join("orders.sqlite"))?;
-        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
-        connection.execute_batch(SCHEMA)?;
+        let connection = DATABASE.open(&folder.path().join("orders.sqlite"))?;
         let line = |product: &str| CartLine {
             product: product.to_owned(),
             quantity: 2,
@@ -136,7 +137,7 @@ impl Desk {
         Ok(Self {
             signing: SigningKey::from_seed(&[2; 32]),
             epochs: Arc::new(Epochs::open(&dir, Arc::new(Bare), now)?),
-            connection,
+            connection: RefCell::new(connection),
             now,
             lines: vec![line("tea"), line("cup")],
             _folder: folder,
@@ -160,9 +161,8 @@ impl Desk {
             expires: self.now.after(86_400),
         };
         let keys = NewKeys::grow(self.own()?, &wanted, count, self.now)?;
-        let transaction = self.connection.unchecked_transaction()?;
-        let signed = keys.store(&self.connection, &self.epochs)?;
-        transaction.commit()?;
+        let mut connection = self.connection.borrow_mut();
+        let signed = connection.write(|c| keys.store(c, &self.epochs))?;
         let verify = |signed| {
             let unverified = Unverified::<OrderKey>::parse(signed)?;
             Ok(unverified.verify(&self.signing.verifying_key())?)
@@ -241,7 +241,8 @@ impl Desk {
     fn measure(&self, orders: &[Order], samples: &mut Samples) -> anyhow::Result<()> {
         let (own, mut opened) = (self.own()?, Vec::with_capacity(orders.len()));
         let cost = timed(orders, |order| {
-            match open::open(&self.connection, own, &self.epochs, &order.bytes, self.now)? {
+            let connection = self.connection.borrow();
+            match open::open(&connection, own, &self.epochs, &order.bytes, self.now)? {
                 Arrival::New(order) => opened.push(*order),
                 Arrival::Known(_) => anyhow::bail!("an order came twice"),
             }
@@ -249,9 +250,10 @@ impl Desk {
         })?;
         samples.add("open an order", cost);
         let taken = timed(&opened, |order: &Opened| {
-            let transaction = self.connection.unchecked_transaction()?;
-            order.consume(&self.connection, own, self.now, || Ok::<_, OpenError>(None))?;
-            Ok(transaction.commit()?)
+            self.connection.borrow_mut().write(|c| {
+                order.consume(c, own, self.now, || Ok::<_, OpenError>(None))?;
+                Ok(())
+            })
         })?;
         samples.add("take it, durably", cost.saturating_add(taken));
         Ok(())

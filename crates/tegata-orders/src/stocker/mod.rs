@@ -424,7 +424,7 @@ fn import<P: Party>(
 /// Keys that are in no upload yet, as many as fit into one. Those whose epoch is lost are passed
 /// over; the epoch's end strikes them out.
 fn waiting(
-    connection: &rusqlite::Connection,
+    connection: &tegata_store::Connection,
     epochs: &Epochs,
 ) -> Result<Vec<(OrderKeyId, tegata_protocol::SignedBytes)>, FormsError> {
     let rows = store::unsent_keys(connection, decide::BATCH)?;
@@ -439,7 +439,7 @@ fn waiting(
 
 /// How many keys for single orders may be made now.
 fn allowed(
-    connection: &rusqlite::Connection,
+    connection: &tegata_store::Connection,
     rules: &Rules,
     now: Time,
 ) -> Result<usize, FormsError> {
@@ -451,7 +451,7 @@ fn allowed(
 
 /// Of keys for many orders, those that aren't here or end within a quarter of their time.
 fn missing(
-    connection: &rusqlite::Connection,
+    connection: &tegata_store::Connection,
     rules: &Rules,
     now: Time,
 ) -> Result<Vec<(Suite, Option<PartyNumber>)>, FormsError> {

@@ -1,10 +1,10 @@
 //! Keys that seal orders, and the secrets that are put under each new epoch key.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tegata_protocol::order::{KeySource, Maker, OrderKeyId, Scheme};
 use tegata_protocol::{PartyNumber, Suite, Time, VerifyingKey};
+use tegata_store::{Connection, Row, StoreError, params};
 
-use super::{cell, damaged, number, party, time};
+use super::{cell, damaged, party};
 use crate::FormsError;
 
 /// What became of a key.
@@ -27,7 +27,7 @@ impl KeyState {
         }
     }
 
-    fn of(cell: i64) -> Result<Self, FormsError> {
+    fn of(cell: u64) -> Result<Self, FormsError> {
         match cell {
             1 => Ok(Self::Stocked),
             2 => Ok(Self::Consumed),
@@ -63,6 +63,16 @@ pub(crate) struct Secret {
     pub(crate) bytes: Vec<u8>,
 }
 
+impl Secret {
+    /// Slot and bytes from two columns on.
+    pub(super) fn read(row: &Row<'_>, column: usize) -> Result<Self, StoreError> {
+        Ok(Self {
+            slot: row.get(column)?,
+            bytes: row.get(column + 1)?,
+        })
+    }
+}
+
 /// A key as it's stored.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyRow {
@@ -87,8 +97,8 @@ pub(crate) fn enter_key(
 ) -> Result<(), FormsError> {
     let sql = "INSERT INTO order_key (id, scheme, suite, member, source, maker, signer, made, \
         expires, state, sent, slot, secret) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
-    connection.prepare_cached(sql)?.execute(params![
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    let values = params![
         key.id.as_bytes(),
         key.scheme.to_string(),
         suite_cell(key.suite),
@@ -102,17 +112,16 @@ pub(crate) fn enter_key(
         sent.cell(),
         key.secret.slot,
         key.secret.bytes,
-    ])?;
-    Ok(())
+    ];
+    Ok(connection.write_one(sql, values)?)
 }
 
 /// The key of that number.
 pub(crate) fn key(connection: &Connection, id: OrderKeyId) -> Result<Option<KeyRow>, FormsError> {
     let sql = "SELECT id, scheme, suite, member, source, maker, signer, made, expires, state, slot, \
-        secret FROM order_key WHERE id = ?1";
-    let mut query = connection.prepare_cached(sql)?;
-    let row = query.query_row([id.as_bytes()], read_cells).optional()?;
-    row.map(read_key).transpose()
+        secret FROM order_key WHERE id = $1";
+    let cells = connection.find(sql, [id.as_bytes()], read_cells)?;
+    cells.map(read_key).transpose()
 }
 
 /// The state of the key of that number.
@@ -120,22 +129,18 @@ pub(crate) fn key_state(
     connection: &Connection,
     id: OrderKeyId,
 ) -> Result<Option<KeyState>, FormsError> {
-    let sql = "SELECT state FROM order_key WHERE id = ?1";
-    let mut query = connection.prepare_cached(sql)?;
-    let found = query
-        .query_row([id.as_bytes()], |row| row.get(0))
-        .optional()?;
+    let sql = "SELECT state FROM order_key WHERE id = $1";
+    let found = connection.find(sql, [id.as_bytes()], |row| row.number(0))?;
     found.map(KeyState::of).transpose()
 }
 
 /// Uses a stocked key up and erases its secret. Was it stocked?
 pub(crate) fn use_up_key(connection: &Connection, id: OrderKeyId) -> Result<bool, FormsError> {
-    let sql = "UPDATE order_key SET state = ?2, sent = ?3, slot = x'', secret = x'' \
-        WHERE id = ?1 AND state = ?4";
+    let sql = "UPDATE order_key SET state = $1, sent = $2, slot = x'', secret = x'' \
+        WHERE id = $3 AND state = $4";
     let (used, stocked) = (KeyState::Consumed.cell(), KeyState::Stocked.cell());
-    let mut update = connection.prepare_cached(sql)?;
-    let confirmed = Sent::Confirmed.cell();
-    Ok(update.execute(params![id.as_bytes(), used, confirmed, stocked])? == 1)
+    let values = params![used, Sent::Confirmed.cell(), id.as_bytes(), stocked];
+    Ok(connection.write_at_most_one(sql, values)?)
 }
 
 /// Lets a stocked key end at `until`, unless it ends before. Is it shorter now?
@@ -144,18 +149,18 @@ pub(crate) fn shorten_key(
     id: OrderKeyId,
     until: Time,
 ) -> Result<bool, FormsError> {
-    let sql = "UPDATE order_key SET expires = ?2 WHERE id = ?1 AND state = ?3 AND expires > ?2";
-    let mut update = connection.prepare_cached(sql)?;
+    let sql = "UPDATE order_key SET expires = $1 WHERE id = $2 AND state = $3 AND expires > $1";
     let stocked = KeyState::Stocked.cell();
-    Ok(update.execute(params![id.as_bytes(), cell(until.secs())?, stocked])? == 1)
+    let values = params![cell(until.secs())?, id.as_bytes(), stocked];
+    Ok(connection.write_at_most_one(sql, values)?)
 }
 
 /// Erases the secrets of keys whose time is over. How many?
 pub(crate) fn expire_keys(connection: &Connection, now: Time) -> Result<usize, FormsError> {
-    let sql = "UPDATE order_key SET state = ?1, sent = 2, slot = x'', secret = x'' \
-        WHERE state = ?2 AND expires <= ?3";
+    let sql = "UPDATE order_key SET state = $1, sent = 2, slot = x'', secret = x'' \
+        WHERE state = $2 AND expires <= $3";
     let (expired, stocked) = (KeyState::Expired.cell(), KeyState::Stocked.cell());
-    Ok(connection.execute(sql, params![expired, stocked, cell(now.secs())?])?)
+    Ok(connection.write_any(sql, [expired, stocked, cell(now.secs())?])?)
 }
 
 /// Erases the secrets of a member's keys. How many?
@@ -163,26 +168,26 @@ pub(crate) fn expire_keys_of(
     connection: &Connection,
     member: PartyNumber,
 ) -> Result<usize, FormsError> {
-    let sql = "UPDATE order_key SET state = ?1, sent = 2, slot = x'', secret = x'' \
-        WHERE state = ?2 AND member = ?3";
+    let sql = "UPDATE order_key SET state = $1, sent = 2, slot = x'', secret = x'' \
+        WHERE state = $2 AND member = $3";
     let (expired, stocked) = (KeyState::Expired.cell(), KeyState::Stocked.cell());
-    Ok(connection.execute(sql, params![expired, stocked, cell(member.wire())?])?)
+    Ok(connection.write_any(sql, [expired, stocked, cell(member.wire())?])?)
 }
 
 /// Erases the secret of one key that can't be used any more.
 pub(crate) fn expire_key(connection: &Connection, id: OrderKeyId) -> Result<(), FormsError> {
-    let sql = "UPDATE order_key SET state = ?2, sent = 2, slot = x'', secret = x'' WHERE id = ?1 \
-        AND state = ?3";
+    let sql = "UPDATE order_key SET state = $1, sent = 2, slot = x'', secret = x'' WHERE id = $2 \
+        AND state = $3";
     let (expired, stocked) = (KeyState::Expired.cell(), KeyState::Stocked.cell());
-    connection.execute(sql, params![id.as_bytes(), expired, stocked])?;
+    connection.write_at_most_one(sql, params![expired, id.as_bytes(), stocked])?;
     Ok(())
 }
 
 /// Forgets keys that nobody can use any more since before `then`.
 pub(crate) fn forget_keys(connection: &Connection, then: Time) -> Result<usize, FormsError> {
-    let sql = "DELETE FROM order_key WHERE state <> ?1 AND expires <= ?2";
+    let sql = "DELETE FROM order_key WHERE state <> $1 AND expires <= $2";
     let stocked = KeyState::Stocked.cell();
-    Ok(connection.execute(sql, params![stocked, cell(then.secs())?])?)
+    Ok(connection.write_any(sql, [stocked, cell(then.secs())?])?)
 }
 
 /// At most `limit` keys whose secrets aren't under `slot`.
@@ -191,23 +196,20 @@ pub(crate) fn keys_elsewhere(
     slot: &[u8],
     limit: u32,
 ) -> Result<Vec<(OrderKeyId, Secret)>, FormsError> {
-    let sql = "SELECT id, slot, secret FROM order_key WHERE state = ?1 AND slot <> ?2 LIMIT ?3";
-    let mut query = connection.prepare_cached(sql)?;
-    let rows = query.query_map(params![KeyState::Stocked.cell(), slot, limit], |row| {
-        let (slot, bytes) = (row.get(1)?, row.get(2)?);
-        Ok((row.get::<_, [u8; 16]>(0)?, Secret { slot, bytes }))
-    })?;
-    rows.map(|row| row.map(|(id, secret)| (OrderKeyId::from_bytes(id), secret)))
-        .collect::<Result<_, _>>()
-        .map_err(FormsError::from)
+    let sql = "SELECT id, slot, secret FROM order_key WHERE state = $1 AND slot <> $2 LIMIT $3";
+    let values = params![KeyState::Stocked.cell(), slot, limit];
+    let found = connection.list(sql, values, |row| {
+        Ok((OrderKeyId::from_bytes(row.get(0)?), Secret::read(row, 1)?))
+    });
+    Ok(found?)
 }
 
 /// How many secrets, of keys or the pending upload, aren't under `slot`.
 pub(crate) fn count_elsewhere(connection: &Connection, slot: &[u8]) -> Result<u64, FormsError> {
-    let sql = "SELECT (SELECT count(*) FROM order_key WHERE state = ?1 AND slot <> ?2) \
-        + (SELECT count(*) FROM order_upload WHERE slot <> ?2)";
+    let sql = "SELECT (SELECT count(*) FROM order_key WHERE state = $1 AND slot <> $2) \
+        + (SELECT count(*) FROM order_upload WHERE slot <> $2)";
     let stocked = KeyState::Stocked.cell();
-    number(connection.query_row(sql, params![stocked, slot], |row| row.get(0))?)
+    Ok(connection.one(sql, params![stocked, slot], |row| row.number(0))?)
 }
 
 /// Puts a key's secret under another epoch key.
@@ -217,27 +219,23 @@ pub(crate) fn move_key(
     slot: &[u8],
     bytes: &[u8],
 ) -> Result<(), FormsError> {
-    let sql = "UPDATE order_key SET slot = ?2, secret = ?3 WHERE id = ?1";
-    let mut update = connection.prepare_cached(sql)?;
-    update.execute(params![id.as_bytes(), slot, bytes])?;
-    Ok(())
+    let sql = "UPDATE order_key SET slot = $1, secret = $2 WHERE id = $3";
+    Ok(connection.write_one(sql, params![slot, bytes, id.as_bytes()])?)
 }
 
 /// How many keys wait for an order, of all kinds.
 pub(crate) fn count_living(connection: &Connection) -> Result<u64, FormsError> {
-    let sql = "SELECT count(*) FROM order_key WHERE state = ?1";
-    let mut query = connection.prepare_cached(sql)?;
-    number(query.query_row([KeyState::Stocked.cell()], |row| row.get(0))?)
+    let sql = "SELECT count(*) FROM order_key WHERE state = $1";
+    Ok(connection.one(sql, [KeyState::Stocked.cell()], |row| row.number(0))?)
 }
 
 /// How many keys were made here since `then`, whatever became of them. None ends before it was made:
 /// so the index over ends finds them.
 pub(crate) fn count_made(connection: &Connection, then: Time) -> Result<u64, FormsError> {
-    let sql = "SELECT count(*) FROM order_key WHERE state IN (1, 2, 3) AND expires > ?1 \
-        AND made > ?1 AND maker = ?2";
-    let mut query = connection.prepare_cached(sql)?;
-    let values = params![cell(then.secs())?, maker_cell(Maker::Recipient)];
-    number(query.query_row(values, |row| row.get(0))?)
+    let sql = "SELECT count(*) FROM order_key WHERE state IN (1, 2, 3) AND expires > $1 \
+        AND made > $1 AND maker = $2";
+    let values = [cell(then.secs())?, maker_cell(Maker::Recipient)];
+    Ok(connection.one(sql, values, |row| row.number(0))?)
 }
 
 /// A kind of key, for counting.
@@ -255,21 +253,17 @@ pub(crate) fn count_keys(
     member: Option<PartyNumber>,
     until: Time,
 ) -> Result<u64, FormsError> {
-    let sql = "SELECT count(*) FROM order_key WHERE state = ?1 AND scheme = ?2 AND suite = ?3 \
-        AND source = ?4 AND member = ?5 AND expires > ?6";
-    let count = connection.query_row(
-        sql,
-        params![
-            KeyState::Stocked.cell(),
-            kind.scheme.to_string(),
-            suite_cell(kind.suite),
-            source_cell(kind.source),
-            cell(member.map_or(0, PartyNumber::wire))?,
-            cell(until.secs())?
-        ],
-        |row| row.get(0),
-    )?;
-    number(count)
+    let sql = "SELECT count(*) FROM order_key WHERE state = $1 AND scheme = $2 AND suite = $3 \
+        AND source = $4 AND member = $5 AND expires > $6";
+    let values = params![
+        KeyState::Stocked.cell(),
+        kind.scheme.to_string(),
+        suite_cell(kind.suite),
+        source_cell(kind.source),
+        cell(member.map_or(0, PartyNumber::wire))?,
+        cell(until.secs())?
+    ];
+    Ok(connection.one(sql, values, |row| row.number(0))?)
 }
 
 const fn suite_cell(suite: Option<Suite>) -> i64 {
@@ -298,28 +292,26 @@ const fn maker_cell(maker: Maker) -> i64 {
 struct Cells {
     id: [u8; 16],
     scheme: String,
-    numbers: [i64; 7],
+    numbers: [u64; 7],
     signer: [u8; 32],
     secret: Secret,
 }
 
-fn read_cells(row: &Row<'_>) -> rusqlite::Result<Cells> {
-    let signer = row.get(6)?;
-    let (slot, bytes) = (row.get(10)?, row.get(11)?);
+fn read_cells(row: &Row<'_>) -> Result<Cells, StoreError> {
     Ok(Cells {
         id: row.get(0)?,
         scheme: row.get(1)?,
         numbers: [
-            row.get(2)?,
-            row.get(3)?,
-            row.get(4)?,
-            row.get(5)?,
-            row.get(7)?,
-            row.get(8)?,
-            row.get(9)?,
+            row.number(2)?,
+            row.number(3)?,
+            row.number(4)?,
+            row.number(5)?,
+            row.number(7)?,
+            row.number(8)?,
+            row.number(9)?,
         ],
-        signer,
-        secret: Secret { slot, bytes },
+        signer: row.get(6)?,
+        secret: Secret::read(row, 10)?,
     })
 }
 
@@ -351,8 +343,8 @@ fn read_key(cells: Cells) -> Result<KeyRow, FormsError> {
             _ => return Err(damaged("an unknown maker of a key")),
         },
         signer: signer.map_err(|_e| damaged("not a key that verifies"))?,
-        made: time(made)?,
-        expires: time(expires)?,
+        made: Time::from_secs(made),
+        expires: Time::from_secs(expires),
         state: KeyState::of(state)?,
         secret: cells.secret,
     })

@@ -1,8 +1,8 @@
 //! All SQL of this crate, on the host's connection. Functions that change something are called
 //! inside the host's transaction, which took SQLite's write lock from its first moment.
 
-use rusqlite::Connection;
-use tegata_protocol::{PartyNumber, Time};
+use tegata_protocol::PartyNumber;
+use tegata_store::Connection;
 
 use crate::FormsError;
 
@@ -26,9 +26,9 @@ fn damaged(why: &str) -> FormsError {
 
 /// Refuses to change anything outside a transaction: half a step could stay.
 pub(crate) fn in_transaction(connection: &Connection) -> Result<(), FormsError> {
-    match connection.is_autocommit() {
-        false => Ok(()),
-        true => Err(FormsError::NoTransaction),
+    match connection.is_writing() {
+        true => Ok(()),
+        false => Err(FormsError::NoTransaction),
     }
 }
 
@@ -36,14 +36,6 @@ fn cell(number: u64) -> Result<i64, FormsError> {
     i64::try_from(number).map_err(|_e| damaged("a number beyond its column"))
 }
 
-fn number(cell: i64) -> Result<u64, FormsError> {
-    u64::try_from(cell).map_err(|_e| damaged("a negative number"))
-}
-
-fn time(cell: i64) -> Result<Time, FormsError> {
-    Ok(Time::from_secs(number(cell)?))
-}
-
-fn party(cell: i64) -> Result<PartyNumber, FormsError> {
-    PartyNumber::from_wire(number(cell)?).map_err(|_e| damaged("not a party's number"))
+fn party(number: u64) -> Result<PartyNumber, FormsError> {
+    PartyNumber::from_wire(number).map_err(|_e| damaged("not a party's number"))
 }

@@ -1,10 +1,10 @@
 //! What goes to the service and hasn't been confirmed, and what comes from it.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
 use tegata_protocol::PartyNumber;
 use tegata_protocol::order::OrderKeyId;
+use tegata_store::{Connection, params};
 
-use super::{KeyRow, Secret, cell, key, number};
+use super::{KeyRow, Secret, cell, key};
 use crate::FormsError;
 
 /// At most `limit` keys that are in no upload yet.
@@ -12,14 +12,11 @@ pub(crate) fn unsent_keys(
     connection: &Connection,
     limit: usize,
 ) -> Result<Vec<KeyRow>, FormsError> {
-    let sql = "SELECT id FROM order_key WHERE sent = 0 AND state = 1 LIMIT ?1";
-    let mut query = connection.prepare_cached(sql)?;
+    let sql = "SELECT id FROM order_key WHERE sent = 0 AND state = 1 LIMIT $1";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let ids: Vec<[u8; 16]> = query
-        .query_map([limit], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    let rows = ids.into_iter().map(OrderKeyId::from_bytes);
-    rows.filter_map(|id| key(connection, id).transpose())
+    let ids = connection.list(sql, [limit], |row| row.get(0).map(OrderKeyId::from_bytes))?;
+    ids.into_iter()
+        .filter_map(|id| key(connection, id).transpose())
         .collect()
 }
 
@@ -29,11 +26,11 @@ pub(crate) fn begin_upload(
     upload: &Secret,
     keys: &[OrderKeyId],
 ) -> Result<(), FormsError> {
-    let sql = "INSERT INTO order_upload (one, slot, secret) VALUES (1, ?1, ?2)";
-    connection.execute(sql, params![upload.slot, upload.bytes])?;
-    let mut update = connection.prepare_cached("UPDATE order_key SET sent = 1 WHERE id = ?1")?;
+    let sql = "INSERT INTO order_upload (one, slot, secret) VALUES (1, $1, $2)";
+    connection.write_one(sql, params![upload.slot, upload.bytes])?;
     for id in keys {
-        update.execute([id.as_bytes()])?;
+        let sql = "UPDATE order_key SET sent = 1 WHERE id = $1";
+        connection.write_one(sql, [id.as_bytes()])?;
     }
     Ok(())
 }
@@ -41,18 +38,13 @@ pub(crate) fn begin_upload(
 /// The upload that isn't confirmed.
 pub(crate) fn pending_upload(connection: &Connection) -> Result<Option<Secret>, FormsError> {
     let sql = "SELECT slot, secret FROM order_upload WHERE one = 1";
-    let found = connection.query_row(sql, [], |row| {
-        let (slot, bytes) = (row.get(0)?, row.get(1)?);
-        Ok(Secret { slot, bytes })
-    });
-    Ok(found.optional()?)
+    Ok(connection.find(sql, [], |row| Secret::read(row, 0))?)
 }
 
 /// Puts the pending upload under another epoch key.
 pub(crate) fn move_upload(connection: &Connection, upload: &Secret) -> Result<(), FormsError> {
-    let sql = "UPDATE order_upload SET slot = ?1, secret = ?2";
-    connection.execute(sql, params![upload.slot, upload.bytes])?;
-    Ok(())
+    let sql = "UPDATE order_upload SET slot = $1, secret = $2";
+    Ok(connection.write_one(sql, params![upload.slot, upload.bytes])?)
 }
 
 /// What became of the pending upload.
@@ -76,8 +68,8 @@ pub(crate) fn end_upload(connection: &Connection, how: Uploaded) -> Result<(), F
             AND state = 1"
         }
     };
-    connection.execute(sql, [])?;
-    connection.execute("DELETE FROM order_upload", [])?;
+    connection.write_any(sql, [])?;
+    connection.write_at_most_one("DELETE FROM order_upload", [])?;
     Ok(())
 }
 
@@ -86,9 +78,10 @@ pub(crate) fn made_cursor(
     connection: &Connection,
     service: PartyNumber,
 ) -> Result<u64, FormsError> {
-    let sql = "SELECT number FROM order_made WHERE service = ?1";
-    let found = connection.query_row(sql, [cell(service.wire())?], |row| row.get(0));
-    found.optional()?.map_or(Ok(0), number)
+    let sql = "SELECT number FROM order_made WHERE service = $1";
+    let service = [cell(service.wire())?];
+    let found = connection.find(sql, service, |row| row.number(0))?;
+    Ok(found.unwrap_or(0))
 }
 
 /// Notes how far this service's keys have been fetched.
@@ -97,8 +90,7 @@ pub(crate) fn advance_made(
     service: PartyNumber,
     to: u64,
 ) -> Result<(), FormsError> {
-    let sql = "INSERT INTO order_made (service, number) VALUES (?1, ?2) \
+    let sql = "INSERT INTO order_made (service, number) VALUES ($1, $2) \
         ON CONFLICT (service) DO UPDATE SET number = max(number, excluded.number)";
-    connection.execute(sql, params![cell(service.wire())?, cell(to)?])?;
-    Ok(())
+    Ok(connection.write_one(sql, [cell(service.wire())?, cell(to)?])?)
 }

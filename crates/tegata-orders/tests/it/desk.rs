@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use rusqlite::{Connection, TransactionBehavior};
 use tegata_cli::data::{DataDir, Party};
 use tegata_orders::keys::{self, Wanted};
 use tegata_orders::open::{self, Arrival, OpenError, Opened, Taken};
@@ -17,8 +16,13 @@ use tegata_protocol::refusal::Code;
 use tegata_protocol::{
     Digest, PartyNumber, Role, SignedBytes, SigningKey, Suite, Time, Unverified, Verified,
 };
+use tegata_store::testing;
+use tegata_store::{Connection, Database};
 
 pub(crate) const NOW: Time = Time::from_secs(1_800_000_000);
+
+/// The shop's own tables stand elsewhere in a test.
+static DATABASE: Database = Database::new("the shop's database", &[&[SCHEMA]]).overwriting();
 
 pub(crate) fn shop_number() -> PartyNumber {
     PartyNumber::new(Role::Shop, 7).unwrap()
@@ -58,8 +62,7 @@ impl Desk {
             ..settings
         };
         let epochs = Arc::new(Epochs::open(&dir, Arc::new(Bare), NOW).unwrap());
-        let writer = connect(&dir.path().join("shop.db"));
-        writer.execute_batch(SCHEMA).unwrap();
+        let writer = DATABASE.open(&dir.path().join("shop.db")).unwrap();
         Self {
             dir,
             signing: SigningKey::from_seed(&[2; 32]),
@@ -83,7 +86,12 @@ impl Desk {
 
     /// Another connection, as another thread or process has one.
     pub(crate) fn connect(&self) -> Connection {
-        connect(&self.file())
+        DATABASE.open(&self.file()).unwrap()
+    }
+
+    /// Plain SQL on the file.
+    pub(crate) fn stranger(&self) -> rusqlite::Connection {
+        testing::stranger(&self.file())
     }
 
     pub(crate) fn change<T, E>(
@@ -201,31 +209,16 @@ impl Host for Desk {
     }
 }
 
-fn connect(file: &std::path::Path) -> Connection {
-    let connection = Connection::open(file).unwrap();
-    connection
-        .busy_timeout(std::time::Duration::from_secs(30))
-        .unwrap();
-    connection
-        .pragma_update(None, "journal_mode", "WAL")
-        .unwrap();
-    connection
-        .pragma_update(None, "synchronous", "FULL")
-        .unwrap();
-    connection
-}
-
 /// One transaction; an error rolls it back.
 pub(crate) fn change<T, E>(
     connection: &mut Connection,
     job: impl FnOnce(&Connection) -> Result<T, E>,
 ) -> Result<T, E> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
-    let transaction = transaction.unwrap();
-    let result = job(&transaction);
+    connection.begin().unwrap();
+    let result = job(connection);
     match &result {
-        Ok(_) => transaction.commit().unwrap(),
-        Err(_) => transaction.rollback().unwrap(),
+        Ok(_) => connection.commit().unwrap(),
+        Err(_) => connection.abandon().unwrap(),
     }
     result
 }

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
-use rusqlite::Connection;
-use tegata_orders::{Bare, Cover, Epochs, FormsError, Host, OrderKeys, epoch, kept, open};
+use tegata_orders::{Bare, Cover, Epochs, FormsError, Host, OrderKeys, SCHEMA, epoch, kept, open};
 use tegata_protocol::Suite;
 use tegata_protocol::order::{KeySource, OrderId};
+use tegata_store::{Connection, Database, StoreError};
 
 use crate::desk::{Desk, NOW, STREET, form};
 
@@ -30,7 +30,7 @@ pub(crate) fn dump(folder: &Path) -> Vec<u8> {
 
 /// A secret as it lay in the database: under which name, and its bytes.
 fn stored(desk: &Desk) -> Vec<([u8; 16], Vec<u8>)> {
-    let connection = desk.connect();
+    let connection = desk.stranger();
     let mut query = connection
         .prepare("SELECT id, secret FROM order_key")
         .unwrap();
@@ -278,7 +278,7 @@ fn order_keys(desk: &Desk) -> Arc<OrderKeys> {
 
 fn cell(desk: &Desk, order: OrderId) -> Vec<u8> {
     let sql = "SELECT secret FROM order_form WHERE id = ?1";
-    desk.connect()
+    desk.stranger()
         .query_row(sql, [order.as_bytes()], |row| row.get(0))
         .unwrap()
 }
@@ -298,12 +298,32 @@ fn a_form_is_kept_encrypted_and_each_under_its_own_order() {
     // One order's form laid under another's number doesn't open.
     let swap = "UPDATE order_form SET secret = (SELECT secret FROM order_form WHERE id = ?1) \
         WHERE id = ?2";
-    desk.connect()
+    desk.stranger()
         .execute(swap, [one.as_bytes(), two.as_bytes()])
         .unwrap();
     assert!(keys.form(&desk.connect(), two).is_err());
     let reading = OrderKeys::read(&desk.dir, Arc::new(Bare)).unwrap().unwrap();
     assert_eq!(reading.form(&desk.connect(), one).unwrap(), Some(form()));
+}
+
+/// What is erased must be overwritten, and that is the database's own affair.
+#[test]
+fn no_form_is_kept_where_it_could_not_be_erased() {
+    static CARELESS: Database = Database::new("the shop's database", &[&[SCHEMA]]);
+    let desk = Desk::new("order-public-1");
+    let keys = order_keys(&desk);
+    let order = OrderId::from_bytes([1; 16]);
+    let mut careless = CARELESS.open(&desk.file()).unwrap();
+    let misused = |result: Result<(), FormsError>| {
+        let misused = matches!(
+            result,
+            Err(FormsError::Database(StoreError::Misused { .. }))
+        );
+        assert!(misused, "{result:?}");
+    };
+    misused(careless.write(|c| keys.keep(c, order, &form())));
+    misused(careless.write(|c| kept::erase(c, order).map(drop)));
+    assert_eq!(keys.form(&careless, order).unwrap(), None);
 }
 
 #[test]

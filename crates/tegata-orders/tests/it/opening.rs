@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Barrier};
 
-use rusqlite::Connection;
 use tegata_orders::keys::{self, KeyState};
 use tegata_orders::open::{self, Arrival, OpenError, Taken};
 use tegata_orders::{FormsError, Own, token};
@@ -15,6 +14,7 @@ use tegata_protocol::refusal::Code;
 use tegata_protocol::{
     Digest, PartyNumber, Role, SignedBytes, SigningKey, Suite, Time, Unverified,
 };
+use tegata_store::Connection;
 
 use crate::desk::{
     Desk, NOW, change, code, form, lines, seal, seal_bytes, service_number, shop_number,
@@ -332,7 +332,7 @@ fn of_300_racing_orders_under_one_key_one_is_taken() {
     }
     let count = "SELECT count(*) FROM order_receipt";
     let receipts: i64 = desk
-        .connect()
+        .stranger()
         .query_row(count, [], |row| row.get(0))
         .unwrap();
     assert_eq!(receipts, 1);
@@ -576,7 +576,7 @@ fn the_key_of_a_refused_order_ends_with_its_token() {
     assert_eq!(state(&desk, &key), KeyState::Expired);
     assert_eq!(state(&desk, &waiting), KeyState::Stocked);
     let sql = "SELECT length(secret) FROM order_key WHERE id = ?1";
-    let connection = desk.connect();
+    let connection = desk.stranger();
     let length: i64 = connection
         .query_row(sql, [key.id.as_bytes()], |row| row.get(0))
         .unwrap();

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rusqlite::Connection;
 use tegata_orders::keys::{self, KeyState};
 use tegata_orders::stocker::{self, Party, StockerError};
 use tegata_orders::{Epochs, Fallbacks, FormsError, Host, Rules, Settings, Stocker};
@@ -17,6 +16,7 @@ use tegata_protocol::refusal::Code;
 use tegata_protocol::{
     Digest, OpeningKey, PartyNumber, Role, SigningKey, Suite, Time, Unverified, VerifyingKey,
 };
+use tegata_store::Connection;
 
 use crate::desk::{Desk, NOW, shop_number};
 use crate::forgetting::{dump, holds};
@@ -128,7 +128,7 @@ impl Town {
 
     fn stocked(&self) -> usize {
         let sql = "SELECT count(*) FROM order_key WHERE state = 1";
-        let connection = self.desk.connect();
+        let connection = self.desk.stranger();
         let count: i64 = connection.query_row(sql, [], |row| row.get(0)).unwrap();
         count.try_into().unwrap()
     }
@@ -209,7 +209,7 @@ fn no_more_than_ten_thousand_keys_wait() {
         INSERT INTO order_key SELECT randomblob(16), scheme, suite, member, source, maker, signer, \
         made - 7200, expires, state, 2, slot, secret FROM n, \
         (SELECT * FROM order_key WHERE state = 1 LIMIT 1)";
-    town.desk.connect().execute_batch(copies).unwrap();
+    town.desk.stranger().execute_batch(copies).unwrap();
     assert_eq!(town.stocked(), 9_990);
     town.service.books().keys.clear();
     town.round().unwrap();

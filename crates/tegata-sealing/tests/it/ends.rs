@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use rusqlite::{Connection, TransactionBehavior};
 use tegata_cli::data::DataDir;
 use tegata_orders::open::{self, Arrival};
 use tegata_orders::stocker::{self, Party};
@@ -15,8 +14,11 @@ use tegata_protocol::order::{
 use tegata_protocol::{PartyNumber, Suite, Time, Unverified, VerifyingKey};
 use tegata_sealing::desk;
 use tegata_sealing::service::Rules as Allowed;
+use tegata_store::{Connection, Database};
 
 use crate::town::{Open, Shop, Town, ask, member, rng};
+
+static DATABASE: Database = Database::new("the shop's database", &[&[SCHEMA]]);
 
 /// A shop that stocks and opens by itself.
 #[derive(Clone)]
@@ -35,8 +37,7 @@ impl Desk {
         let party = tegata_cli::data::Party::new("tegata-shop", 1);
         let dir = DataDir::open(folder.path(), party).unwrap();
         let epochs = Epochs::open(&dir, Arc::new(Bare), shop.time.now()).unwrap();
-        let database = Connection::open(folder.path().join("shop.db")).unwrap();
-        database.execute_batch(SCHEMA).unwrap();
+        let database = DATABASE.open(&folder.path().join("shop.db")).unwrap();
         let settings = Settings {
             service: Some(Town::number().to_string()),
             service_address: Some(open.address.clone()),
@@ -130,11 +131,13 @@ impl Desk {
 
     fn change<T, E>(&self, job: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
         let mut database = self.database.lock().unwrap();
-        let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate);
-        let transaction = transaction.unwrap();
-        let done = job(&transaction)?;
-        transaction.commit().unwrap();
-        Ok(done)
+        database.begin().unwrap();
+        let done = job(&database);
+        match &done {
+            Ok(_) => database.commit().unwrap(),
+            Err(_) => database.abandon().unwrap(),
+        }
+        done
     }
 }
 

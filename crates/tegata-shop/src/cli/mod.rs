@@ -8,7 +8,6 @@ use tegata_cli::exit::{Exit, Failure};
 use tegata_cli::logs::LogArgs;
 
 use crate::shop::OpenError;
-use crate::store::StoreError;
 use tegata_orders::FormsError;
 
 mod catalogue;
@@ -143,7 +142,7 @@ fn say(json: bool, object: &serde_json::Value, lines: &str) {
 /// The code and the advice for an error of ours.
 fn failed(error: OpenError) -> Failure {
     let (exit, next) = match &error {
-        OpenError::Store(StoreError::Damaged(_)) => (Some(Exit::Damaged), None),
+        OpenError::Store(error) if error.is_damage() => (Some(Exit::Damaged), None),
         OpenError::Catalogue(_) | OpenError::Series(_) | OpenError::Orders(_) => {
             (Some(Exit::Usage), None)
         }

@@ -10,7 +10,7 @@ use super::{Asked, Desk, Fault, bill};
 use crate::catalogue::Offer;
 use crate::numbers;
 use crate::seating::{self, Assigned};
-use crate::store::{NewSale, SeriesRow, StoreError, Tables};
+use crate::store::{NewSale, SeriesRow, StoreError, Tables, damaged};
 
 impl Desk {
     /// Holds quota and seats and makes the bill, or says which is lacking.
@@ -36,7 +36,7 @@ impl Desk {
             return Ok(Err(Refusal::because(Code::SoldOut, why)));
         };
         let row = tables.series(offer.series)?;
-        let row = row.ok_or_else(|| StoreError::damaged("a series on sale isn't in it"))?;
+        let row = row.ok_or_else(|| damaged("a series on sale isn't in it"))?;
         let sale = self.sale(tables, asked, offer, (&assigned, wish), &row)?;
         tables.hold(&sale)?;
         tracing::info!(%member, series = %offer.series, sale = %sale.number, count, "bill made");
@@ -92,7 +92,7 @@ impl Desk {
         let record = Unverified::<SeriesRecord>::parse(row.record.clone())?;
         let own = self.keys.signing().verifying_key();
         let record = record.verify(&own);
-        record.map_err(|e| StoreError::damaged(format!("a series record: {e}")).into())
+        record.map_err(|e| damaged(format!("a series record: {e}")).into())
     }
 }
 

@@ -17,7 +17,7 @@ use tegata_protocol::{Digest, Malformed, MessageId, PartyNumber, PaymentId, Sign
 
 use super::{Courier, CourierError, SLACK, first_error, is_away};
 use crate::orders::deeds;
-use crate::store::{GoodsOrder, OrderState, StoreError, Tables};
+use crate::store::{GoodsOrder, OrderState, StoreError, Tables, damaged};
 use tegata_keystore::rng;
 
 /// How many orders one round looks at in each state.
@@ -92,7 +92,7 @@ fn forget(
     now: Time,
 ) -> Result<bool, StoreError> {
     let erased = deeds::erase(tables, order, by, now);
-    erased.map_err(|e| StoreError::damaged(e.to_string()))
+    erased.map_err(|e| damaged(e.to_string()))
 }
 
 impl Courier {
@@ -216,8 +216,8 @@ impl Courier {
             .shop
             .store()
             .read(|tables| tegata_orders::open::receipt(tables.connection(), order.id));
-        let missing = || StoreError::damaged("an order without its receipt");
-        let found = found.map_err(|e: FormsError| StoreError::damaged(e.to_string()))?;
+        let missing = || damaged("an order without its receipt");
+        let found = found.map_err(|e: FormsError| damaged(e.to_string()))?;
         Ok(found.ok_or_else(missing)?)
     }
 
@@ -228,7 +228,7 @@ impl Courier {
         receipt: &SignedBytes,
     ) -> Result<SignedBytes, CourierError> {
         let payment = order.payment;
-        let payment = payment.ok_or_else(|| StoreError::damaged("a held order without payment"))?;
+        let payment = payment.ok_or_else(|| damaged("a held order without payment"))?;
         let registered = self.shop.registered();
         let capture = registered.keys.signing().sign(&Message {
             from: registered.number(),
@@ -300,7 +300,7 @@ impl Courier {
     /// Hands a sealed card number to the centre's credit link, which alone can read it.
     fn pass_card_on(&self, order: GoodsOrder, now: Time) -> Result<(), CourierError> {
         let (token, sealed) = (order.card_token.clone(), order.card.clone());
-        let token = token.ok_or_else(|| StoreError::damaged("a card without its token"))?;
+        let token = token.ok_or_else(|| damaged("a card without its token"))?;
         let kept: CardKept = match self.ask(CardForm { token, sealed }) {
             // One of the clocks is wrong, not the card.
             Err(CourierError::Refused(refusal)) if refusal.code == Code::Untimely => {

@@ -10,7 +10,7 @@ use super::{CourierError, total_of};
 use crate::counter::order::Order;
 use crate::series::SeriesKeys;
 use crate::shop::Shop;
-use crate::store::{Sale, SeriesRow, StoreError};
+use crate::store::{Sale, SeriesRow, damaged};
 use tegata_keystore::rng;
 
 /// Makes the tickets of a paid sale: Paid → Ready. The serials are taken in a transaction of their
@@ -21,7 +21,7 @@ pub(super) fn make(shop: &Shop, sale: &Sale) -> Result<(), CourierError> {
         .store()
         .write(move |tables| tables.take_serials(series, quantity))?;
     let row = shop.store().read(|tables| tables.series(series))?;
-    let row = row.ok_or_else(|| StoreError::damaged("a sold series isn't in it"))?;
+    let row = row.ok_or_else(|| damaged("a sold series isn't in it"))?;
     let order = Order::unwrap(&shop.registered().keys, sale.number, &sale.order)?;
     let tickets = sign_tickets(shop, sale, (&order, &row), &serials)?;
     let delivery = Delivery {
@@ -67,7 +67,7 @@ fn sign_tickets(
         }));
     }
     if tickets.len() != serials.len() {
-        return Err(StoreError::damaged("an order of another length than its sale").into());
+        return Err(damaged("an order of another length than its sale").into());
     }
     Ok(tickets)
 }
@@ -98,7 +98,7 @@ pub(super) fn sign_capture(
     delivery: Digest,
 ) -> Result<SignedBytes, CourierError> {
     let payment = sale.payment;
-    let payment = payment.ok_or_else(|| StoreError::damaged("a paid sale without its payment"))?;
+    let payment = payment.ok_or_else(|| damaged("a paid sale without its payment"))?;
     Ok(shop.registered().keys.signing().sign(&Message {
         from: shop.registered().number(),
         to: PartyNumber::CENTRE,

@@ -2,38 +2,25 @@
 
 use std::sync::Arc;
 
-use rusqlite::Connection;
 use tegata_orders::stocker::Party;
 use tegata_orders::{FormsError, Host};
 use tegata_party::client::Caller;
 use tegata_protocol::{Time, VerifyingKey};
+use tegata_store::Connection;
 
 use crate::shop::Shop;
-use crate::store::StoreError;
 
 /// A shop as the host of its order keys.
 #[derive(Clone, Debug)]
 pub struct Hosting(pub Arc<Shop>);
-
-/// Carries the store's own errors through.
-struct Carried(FormsError);
-
-impl From<StoreError> for Carried {
-    fn from(error: StoreError) -> Self {
-        Self(FormsError::host(error))
-    }
-}
 
 impl Host for Hosting {
     fn write<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T, FormsError> + Send + 'static,
     ) -> Result<T, FormsError> {
-        let written = self
-            .0
-            .store()
-            .write(move |tables| job(tables.connection()).map_err(Carried));
-        written.map_err(|Carried(error)| error)
+        let store = self.0.store();
+        store.write(move |tables| job(tables.connection()))
     }
 
     fn read<T>(

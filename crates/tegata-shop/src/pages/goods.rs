@@ -15,6 +15,7 @@ use super::visit::Visit;
 use super::{Front, NO_PRODUCT, Shown as Shelf, money, stocks};
 use crate::catalogue::Catalogue;
 use crate::catalogue::goods::{Postage, Product, Shown as Pictured, Welcome, Words};
+use crate::server::stored;
 use crate::store::{Stock, StoreError};
 
 /// From so few on a product's card says how many are left.
@@ -35,7 +36,7 @@ pub(super) fn picture_path(shown: &Pictured) -> String {
 }
 
 pub(super) async fn front(State(front): State<Front>, visit: Visit) -> Result<Page, HttpError> {
-    let body = front_body(&front, &visit)?;
+    let body = front_body(&front, &visit).map_err(stored)?;
     let title = visit.texts().text("front.title");
     let page = front.page(&visit, title).wide().body(body);
     Ok(match front.shop.catalogue().goods.welcome {
@@ -258,9 +259,10 @@ pub(super) async fn product(
     let stock = front
         .shop
         .store()
-        .read(|tables| tables.product_stock(&id))?;
+        .read(|tables| tables.product_stock(&id))
+        .map_err(stored)?;
     let left = stock.left(product.stock.into());
-    let all_left = left_of_goods(&front, &catalogue)?;
+    let all_left = left_of_goods(&front, &catalogue).map_err(stored)?;
     let others = others(&catalogue, product);
     let body = html! {
         (product_body(&visit, &catalogue, product, left))

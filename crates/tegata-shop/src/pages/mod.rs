@@ -25,6 +25,7 @@ use visit::Visit;
 
 use crate::catalogue::{Catalogue, Offer, timestamp};
 use crate::rate_limits::Class;
+use crate::server::stored;
 use crate::shop::Shop;
 use crate::store::{Stock, StoreError};
 
@@ -227,7 +228,8 @@ async fn one_offer(
     let stock = front
         .shop
         .store()
-        .read(|tables| tables.stock(offer.series))?;
+        .read(|tables| tables.stock(offer.series))
+        .map_err(stored)?;
     let shown = Shown {
         t: visit.texts(),
         catalogue: &catalogue,

@@ -21,6 +21,7 @@ use super::{Front, NO_ORDER, moment, money};
 use crate::catalogue::goods::Asked;
 use crate::orders::csv::{self, Entry};
 use crate::orders::deeds::{self, By, Deed, DeedError, Refunded};
+use crate::server::stored;
 use crate::shop::Shop;
 use crate::store::{GoodsOrder, OrderState, StoreError};
 
@@ -44,7 +45,7 @@ pub(super) async fn list(
     visit: Visit,
 ) -> Result<Page, HttpError> {
     worked(front, owner, move |front| {
-        let body = list_body(front, &visit)?;
+        let body = list_body(front, &visit).map_err(stored)?;
         let title = visit.texts().text("orders.title");
         Ok(front.page(&visit, title).wide().body(body))
     })
@@ -248,7 +249,8 @@ fn shown(
     wrong: Option<&DeedError>,
 ) -> Result<Page, HttpError> {
     let t = visit.texts();
-    let told = Told::read(front, id)?.ok_or_else(|| HttpError::missing(NO_ORDER))?;
+    let told = Told::read(front, id).map_err(stored)?;
+    let told = told.ok_or_else(|| HttpError::missing(NO_ORDER))?;
     let (order, erased) = (&told.order, deeds::is_erased(&told.events));
     let title = t.fill("orders.one", &[("number", &order.number.to_string())]);
     Ok(front.page(visit, &title).body(html! {

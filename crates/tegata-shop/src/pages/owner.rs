@@ -24,6 +24,7 @@ use tegata_protocol::{Digest, Time};
 
 use super::visit::Visit;
 use super::{Front, MESSAGES, OWNER_ONLY, stocks};
+use crate::server::stored;
 use crate::shop::Shop;
 use crate::store::{Sale, SaleState, Stock, StoreError, Tables};
 use tegata_keystore::rng;
@@ -109,7 +110,10 @@ pub(super) async fn enter(
 ) -> Result<impl IntoResponse, HttpError> {
     let (now, token) = (front.shop.now(), Digest::of(entry.token.as_bytes()));
     let shop = front.shop.clone();
-    if !blocking(move || use_link(&shop, permit, token, now)).await?? {
+    if !blocking(move || use_link(&shop, permit, token, now))
+        .await?
+        .map_err(stored)?
+    {
         return Err(no_entry());
     }
     let cookie = front.sessions.begin(now);
@@ -132,7 +136,7 @@ pub(super) async fn page(
     _: Owner,
     visit: Visit,
 ) -> Result<Page, HttpError> {
-    let body = body(&front, visit.language)?;
+    let body = body(&front, visit.language).map_err(stored)?;
     let title = visit.texts().text("owner.title");
     Ok(front.page(&visit, title).body(body))
 }

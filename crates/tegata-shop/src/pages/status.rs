@@ -13,6 +13,7 @@ use super::visit::{Visit, keep};
 use super::{Front, NO_ORDER, moment, money};
 use crate::orders::cart::Cart;
 use crate::orders::status;
+use crate::server::stored;
 use crate::store::{Event, GoodsOrder, OrderState, SoldLine, StoreError};
 
 /// An order with what happened to it.
@@ -53,7 +54,11 @@ pub(super) async fn page(
     let keys = &front.shop.registered().keys;
     let given = visit.parameter("key").unwrap_or_default();
     let id = OrderId::from_hex(&id).filter(|id| status::opens(keys, *id, given));
-    let told = id.map(|id| Told::read(&front, id)).transpose()?.flatten();
+    let told = id
+        .map(|id| Told::read(&front, id))
+        .transpose()
+        .map_err(stored)?
+        .flatten();
     // A wrong key and an unknown order look the same.
     let told = told.ok_or_else(|| HttpError::missing(NO_ORDER))?;
     let ordered = is_of(&visit.cart, &told.lines);

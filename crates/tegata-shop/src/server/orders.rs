@@ -18,7 +18,7 @@ use tegata_protocol::Digest;
 use tegata_protocol::order::ORDER_LIMIT;
 use tegata_protocol::refusal::{Code, Refusal};
 
-use super::Service;
+use super::{Service, stored};
 use crate::orders::intake::{self, Untaken};
 use crate::orders::wish::Wish;
 use crate::orders::{status, token};
@@ -131,7 +131,9 @@ async fn bill(
     let unknown = || HttpError::missing("bill_unknown");
     let digest = Digest::from_hex(&digest).ok_or_else(unknown)?;
     let store = service.shop.store();
-    let order = store.read(|tables| tables.order_of_bill(digest))?;
+    let order = store
+        .read(|tables| tables.order_of_bill(digest))
+        .map_err(stored)?;
     let order = order.and_then(|order| Some((order.state, order.bill?)));
     let (state, bill) = order.ok_or_else(unknown)?;
     match state == OrderState::Billed {

@@ -1,12 +1,12 @@
 //! Goods and their orders. The states are drawn in [`crate::orders`].
 
-use rusqlite::{OptionalExtension as _, Row, params};
 use tegata_pages::Language;
 use tegata_protocol::order::OrderId;
 use tegata_protocol::{Amount, Currency, Digest, PaymentId, SignedBytes, Time, TransactionNumber};
+use tegata_store::{Connection, Params, Row, params};
 
-use super::tables::{cell, digest_of, number, small};
-use super::{Stock, StoreError, Tables};
+use super::tables::{cell, digest_or_none};
+use super::{Stock, StoreError, Tables, damaged};
 
 /// What became of an order. The numbers stand in the database.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,7 +123,7 @@ impl OrderState {
 
     fn from_number(found: i64) -> Result<Self, StoreError> {
         let known = Self::ALL.into_iter().find(|state| state.number() == found);
-        known.ok_or_else(|| StoreError::damaged(format!("an order in the unknown state {found}")))
+        known.ok_or_else(|| damaged(format!("an order in the unknown state {found}")))
     }
 }
 
@@ -266,7 +266,7 @@ const COLUMNS: &str = "id, number, state, taken, changed, expires, language, cur
 
 impl Tables<'_> {
     /// The connection, for whoever keeps tables of its own in the shop's database.
-    pub const fn connection(&self) -> &rusqlite::Connection {
+    pub const fn connection(&self) -> &Connection {
         self.connection
     }
 
@@ -275,17 +275,9 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn product_stock(&self, product: &str) -> Result<Stock, StoreError> {
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT held, sold FROM product WHERE id = ?1")?;
-        let cells = query.query_row([product], |row| Ok((row.get(0)?, row.get(1)?)));
-        let Some((held, sold)) = cells.optional()? else {
-            return Ok(Stock::default());
-        };
-        Ok(Stock {
-            held: number(held)?,
-            sold: number(sold)?,
-        })
+        let sql = "SELECT held, sold FROM product WHERE id = $1";
+        let stock = self.connection.find(sql, [product], Stock::read)?;
+        Ok(stock.unwrap_or_default())
     }
 
     /// How many of a product are reserved by orders that nobody has paid for.
@@ -294,19 +286,17 @@ impl Tables<'_> {
     /// [`StoreError`].
     pub fn unpaid_of(&self, product: &str) -> Result<u64, StoreError> {
         let sql = "SELECT coalesce(sum(quantity), 0) FROM goods_order JOIN goods_line \
-             ON goods_order = id WHERE state IN (?1, ?2) AND product = ?3";
+             ON goods_order = id WHERE state IN ($1, $2) AND product = $3";
         let (taken, billed) = (OrderState::Taken.number(), OrderState::Billed.number());
-        let mut query = self.connection.prepare_cached(sql)?;
-        number(query.query_row(params![taken, billed, product], |row| row.get(0))?)
+        let values = params![taken, billed, product];
+        self.connection.one(sql, values, |row| row.number(0))
     }
 
     fn count_product(&self, product: &str, held: i64, sold: i64) -> Result<(), StoreError> {
-        let sql = "INSERT INTO product (id, held, sold) VALUES (?1, 0, 0) ON CONFLICT DO NOTHING";
-        self.connection.prepare_cached(sql)?.execute([product])?;
-        let sql = "UPDATE product SET held = held + ?2, sold = sold + ?3 WHERE id = ?1";
-        let mut update = self.connection.prepare_cached(sql)?;
-        update.execute(params![product, held, sold])?;
-        Ok(())
+        let sql = "INSERT INTO product (id, held, sold) VALUES ($1, 0, 0) ON CONFLICT DO NOTHING";
+        self.connection.write_at_most_one(sql, [product])?;
+        let sql = "UPDATE product SET held = held + $1, sold = sold + $2 WHERE id = $3";
+        self.connection.write_one(sql, params![held, sold, product])
     }
 
     /// Begins an order: its goods are reserved from here on.
@@ -319,31 +309,30 @@ impl Tables<'_> {
             None => OrderState::Taken,
         };
         let digest = order.bill.as_ref().map(SignedBytes::digest);
+        let currency = order.total.currency();
         let sql = "INSERT INTO goods_order (id, number, state, taken, changed, expires, language, \
              currency, total, bill_digest, bill, card, card_token, card_reference, payment, \
              capture, tracking, forget) \
-             VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, '', x'', x'', '', ?13)";
-        self.connection.execute(
-            sql,
-            params![
-                order.id.as_bytes(),
-                cell(order.number.wire())?,
-                state.number(),
-                cell(order.taken.secs())?,
-                cell(order.expires.secs())?,
-                order.language.tag(),
-                order.total.currency().code(),
-                cell(order.total.minor())?,
-                digest.as_ref().map_or(&[][..], |digest| digest.as_bytes()),
-                order.bill.as_ref().map_or(&[][..], SignedBytes::as_bytes),
-                order.card,
-                order
-                    .card_token
-                    .as_ref()
-                    .map_or(&[][..], SignedBytes::as_bytes),
-                order.form == KeepForm::UntilSent,
-            ],
-        )?;
+             VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9, $10, $11, $12, '', x'', x'', '', $13)";
+        let values = params![
+            order.id.as_bytes(),
+            cell(order.number.wire())?,
+            state.number(),
+            cell(order.taken.secs())?,
+            cell(order.expires.secs())?,
+            order.language.tag(),
+            currency.code(),
+            cell(order.total.minor())?,
+            digest.as_ref().map_or(&[][..], |digest| digest.as_bytes()),
+            order.bill.as_ref().map_or(&[][..], SignedBytes::as_bytes),
+            order.card,
+            order
+                .card_token
+                .as_ref()
+                .map_or(&[][..], SignedBytes::as_bytes),
+            order.form == KeepForm::UntilSent,
+        ];
+        self.connection.write_one(sql, values)?;
         for (place, line) in order.lines.iter().enumerate() {
             self.add_line(order.id, place, line)?;
             self.count_product(&line.product, i64::from(line.quantity), 0)?;
@@ -353,18 +342,17 @@ impl Tables<'_> {
 
     fn add_line(&self, order: OrderId, place: usize, line: &SoldLine) -> Result<(), StoreError> {
         let sql = "INSERT INTO goods_line (goods_order, line, product, title, quantity, sum) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+             VALUES ($1, $2, $3, $4, $5, $6)";
         let place = i64::try_from(place).unwrap_or(i64::MAX);
-        let mut insert = self.connection.prepare_cached(sql)?;
-        insert.execute(params![
+        let values = params![
             order.as_bytes(),
             place,
             line.product,
             line.title,
             line.quantity,
             cell(line.sum)?
-        ])?;
-        Ok(())
+        ];
+        self.connection.write_one(sql, values)
     }
 
     /// What was ordered.
@@ -372,20 +360,16 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn order_lines(&self, order: OrderId) -> Result<Vec<SoldLine>, StoreError> {
-        let sql = "SELECT product, title, quantity, sum FROM goods_line WHERE goods_order = ?1 \
+        let sql = "SELECT product, title, quantity, sum FROM goods_line WHERE goods_order = $1 \
              ORDER BY line";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let mut rows = query.query([order.as_bytes()])?;
-        let mut lines = Vec::new();
-        while let Some(row) = rows.next()? {
-            lines.push(SoldLine {
+        self.connection.list(sql, [order.as_bytes()], |row| {
+            Ok(SoldLine {
                 product: row.get(0)?,
                 title: row.get(1)?,
-                quantity: small(row.get(2)?)?,
-                sum: number(row.get(3)?)?,
-            });
-        }
-        Ok(lines)
+                quantity: row.get(2)?,
+                sum: row.number(3)?,
+            })
+        })
     }
 
     /// Notes what happened to an order, and who did it.
@@ -399,10 +383,9 @@ impl Tables<'_> {
         what: &str,
         by: &str,
     ) -> Result<(), StoreError> {
-        let sql = "INSERT INTO goods_event (goods_order, time, what, by) VALUES (?1, ?2, ?3, ?4)";
-        self.connection
-            .execute(sql, params![order.as_bytes(), cell(time.secs())?, what, by])?;
-        Ok(())
+        let sql = "INSERT INTO goods_event (goods_order, time, what, by) VALUES ($1, $2, $3, $4)";
+        let values = params![order.as_bytes(), cell(time.secs())?, what, by];
+        self.connection.write_one(sql, values)
     }
 
     /// What happened to an order, the oldest first.
@@ -410,18 +393,14 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn order_events(&self, order: OrderId) -> Result<Vec<Event>, StoreError> {
-        let sql = "SELECT time, what, by FROM goods_event WHERE goods_order = ?1 ORDER BY number";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let mut rows = query.query([order.as_bytes()])?;
-        let mut events = Vec::new();
-        while let Some(row) = rows.next()? {
-            events.push(Event {
-                time: Time::from_secs(number(row.get(0)?)?),
+        let sql = "SELECT time, what, by FROM goods_event WHERE goods_order = $1 ORDER BY number";
+        self.connection.list(sql, [order.as_bytes()], |row| {
+            Ok(Event {
+                time: Time::from_secs(row.number(0)?),
                 what: row.get(1)?,
                 by: row.get(2)?,
-            });
-        }
-        Ok(events)
+            })
+        })
     }
 
     /// The order of this number.
@@ -429,7 +408,7 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn goods_order(&self, id: OrderId) -> Result<Option<GoodsOrder>, StoreError> {
-        self.one_order("id = ?1", [id.as_bytes()])
+        self.one_order("id = $1", [id.as_bytes()])
     }
 
     /// The order with this number on its bill.
@@ -440,7 +419,7 @@ impl Tables<'_> {
         &self,
         number: TransactionNumber,
     ) -> Result<Option<GoodsOrder>, StoreError> {
-        self.one_order("number = ?1", [cell(number.wire())?])
+        self.one_order("number = $1", [cell(number.wire())?])
     }
 
     /// The order with this bill.
@@ -449,7 +428,7 @@ impl Tables<'_> {
     /// [`StoreError`].
     pub fn order_of_bill(&self, bill: Digest) -> Result<Option<GoodsOrder>, StoreError> {
         self.one_order(
-            "bill_digest = ?1 AND length(bill_digest) > 0",
+            "bill_digest = $1 AND length(bill_digest) > 0",
             [bill.as_bytes()],
         )
     }
@@ -459,19 +438,17 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn order_of_payment(&self, payment: PaymentId) -> Result<Option<GoodsOrder>, StoreError> {
-        let filter = "payment = ?1 AND length(payment) > 0";
+        let filter = "payment = $1 AND length(payment) > 0";
         self.one_order(filter, [payment.digest().as_bytes()])
     }
 
     fn one_order(
         &self,
         filter: &str,
-        parameters: impl rusqlite::Params,
+        parameters: impl Params,
     ) -> Result<Option<GoodsOrder>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM goods_order WHERE {filter}");
-        let mut query = self.connection.prepare_cached(&sql)?;
-        let found = query.query_row(parameters, |row| Ok(read_order(row)));
-        found.optional()?.transpose()
+        self.connection.find(&sql, parameters, read_order)
     }
 
     /// The orders in a state, the first to expire first, at most `limit`.
@@ -479,7 +456,7 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn orders_in(&self, state: OrderState, limit: u32) -> Result<Vec<GoodsOrder>, StoreError> {
-        let filter = "state = ?1 ORDER BY expires, number LIMIT ?2";
+        let filter = "state = $1 ORDER BY expires, number LIMIT $2";
         self.many_orders(filter, params![state.number(), limit])
     }
 
@@ -492,23 +469,17 @@ impl Tables<'_> {
         state: Option<OrderState>,
         limit: u32,
     ) -> Result<Vec<GoodsOrder>, StoreError> {
-        let filter = "(?1 = 0 OR state = ?1) ORDER BY taken DESC, number LIMIT ?2";
+        let filter = "($1 = 0 OR state = $1) ORDER BY taken DESC, number LIMIT $2";
         self.many_orders(filter, params![state.map_or(0, OrderState::number), limit])
     }
 
     fn many_orders(
         &self,
         filter: &str,
-        parameters: impl rusqlite::Params,
+        parameters: impl Params,
     ) -> Result<Vec<GoodsOrder>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM goods_order WHERE {filter}");
-        let mut query = self.connection.prepare_cached(&sql)?;
-        let mut rows = query.query(parameters)?;
-        let mut orders = Vec::new();
-        while let Some(row) = rows.next()? {
-            orders.push(read_order(row)?);
-        }
-        Ok(orders)
+        self.connection.list(&sql, parameters, read_order)
     }
 
     /// How many orders there are in each state.
@@ -517,13 +488,9 @@ impl Tables<'_> {
     /// [`StoreError`].
     pub fn count_orders(&self) -> Result<Vec<(OrderState, u64)>, StoreError> {
         let sql = "SELECT state, count(*) FROM goods_order GROUP BY state ORDER BY state";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let mut rows = query.query([])?;
-        let mut counts = Vec::new();
-        while let Some(row) = rows.next()? {
-            counts.push((OrderState::from_number(row.get(0)?)?, number(row.get(1)?)?));
-        }
-        Ok(counts)
+        self.connection.list(sql, [], |row| {
+            Ok((OrderState::from_number(row.get(0)?)?, row.number(1)?))
+        })
     }
 
     /// Takes an order from the state that it was read in to another; its goods follow.
@@ -542,18 +509,14 @@ impl Tables<'_> {
         if !from.may_become(to) {
             return Err(not_from);
         }
-        let sql = "UPDATE goods_order SET state = ?3, changed = ?4 WHERE id = ?1 AND state = ?2";
-        let parameters = params![
-            order.id.as_bytes(),
-            from.number(),
+        let sql = "UPDATE goods_order SET state = $1, changed = $2 WHERE id = $3 AND state = $4";
+        let values = params![
             to.number(),
-            cell(now.secs())?
+            cell(now.secs())?,
+            order.id.as_bytes(),
+            from.number()
         ];
-        let changed = self
-            .connection
-            .execute(sql, parameters)
-            .map_err(StoreError::from)?;
-        if changed != 1 {
+        if !self.connection.write_at_most_one(sql, values)? {
             return Err(not_from);
         }
         self.move_goods(order.id, from.keeps(), to.keeps())?;
@@ -584,10 +547,10 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn keep_order_payment(&self, id: OrderId, payment: PaymentId) -> Result<(), StoreError> {
-        let sql = "UPDATE goods_order SET payment = ?2 WHERE id = ?1";
-        self.connection
-            .execute(sql, params![id.as_bytes(), payment.digest().as_bytes()])?;
-        Ok(())
+        let sql = "UPDATE goods_order SET payment = $1 WHERE id = $2";
+        let digest = payment.digest();
+        let values = params![digest.as_bytes(), id.as_bytes()];
+        self.connection.write_one(sql, values)
     }
 
     /// Keeps the signed capture of an order.
@@ -595,10 +558,9 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn keep_order_capture(&self, id: OrderId, signed: &SignedBytes) -> Result<(), StoreError> {
-        let sql = "UPDATE goods_order SET capture = ?2 WHERE id = ?1";
-        self.connection
-            .execute(sql, params![id.as_bytes(), signed.as_bytes()])?;
-        Ok(())
+        let sql = "UPDATE goods_order SET capture = $1 WHERE id = $2";
+        let values = params![signed.as_bytes(), id.as_bytes()];
+        self.connection.write_one(sql, values)
     }
 
     /// Keeps the post's reference.
@@ -606,10 +568,9 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn keep_tracking(&self, id: OrderId, tracking: &str) -> Result<(), StoreError> {
-        let sql = "UPDATE goods_order SET tracking = ?2 WHERE id = ?1";
-        self.connection
-            .execute(sql, params![id.as_bytes(), tracking])?;
-        Ok(())
+        let sql = "UPDATE goods_order SET tracking = $1 WHERE id = $2";
+        let values = params![tracking, id.as_bytes()];
+        self.connection.write_one(sql, values)
     }
 
     /// The credit link has the card: keeps its reference and forgets the sealed number.
@@ -617,17 +578,16 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn keep_card(&self, id: OrderId, reference: &str) -> Result<(), StoreError> {
-        let sql = "UPDATE goods_order SET card_reference = ?2, card = x'', card_token = x'' WHERE id = ?1";
-        self.connection
-            .execute(sql, params![id.as_bytes(), reference])?;
-        Ok(())
+        let sql = "UPDATE goods_order SET card_reference = $1, card = x'', card_token = x'' \
+             WHERE id = $2";
+        let values = params![reference, id.as_bytes()];
+        self.connection.write_one(sql, values)
     }
 
     /// An order that comes to nothing needs nobody's card.
     fn forget_card(&self, id: OrderId) -> Result<(), StoreError> {
-        let sql = "UPDATE goods_order SET card = x'', card_token = x'' WHERE id = ?1";
-        self.connection.execute(sql, [id.as_bytes()])?;
-        Ok(())
+        let sql = "UPDATE goods_order SET card = x'', card_token = x'' WHERE id = $1";
+        self.connection.write_one(sql, [id.as_bytes()])
     }
 
     /// Orders whose sealed card number is still to be passed on.
@@ -635,35 +595,29 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn orders_with_card(&self, limit: u32) -> Result<Vec<GoodsOrder>, StoreError> {
-        let filter = "state = ?1 AND length(card) > 0 ORDER BY taken LIMIT ?2";
+        let filter = "state = $1 AND length(card) > 0 ORDER BY taken LIMIT $2";
         self.many_orders(filter, params![OrderState::Taken.number(), limit])
     }
 }
 
 fn read_order(row: &Row<'_>) -> Result<GoodsOrder, StoreError> {
-    let wrong = |e: tegata_protocol::Malformed| StoreError::damaged(e.to_string());
+    let wrong = |e: tegata_protocol::Malformed| damaged(e.to_string());
     let signed = |bytes: Vec<u8>| (!bytes.is_empty()).then(|| SignedBytes::new(bytes));
-    let id: Vec<u8> = row.get(0)?;
     let language: String = row.get(6)?;
-    let currency = Currency::new(&row.get::<_, String>(7)?).map_err(wrong)?;
-    let payment: Vec<u8> = row.get(12)?;
-    let payment = match payment.is_empty() {
-        true => None,
-        false => Some(PaymentId::new(digest_of(&payment)?)),
-    };
+    let currency = Currency::new(&row.get::<String>(7)?).map_err(wrong)?;
     Ok(GoodsOrder {
-        id: OrderId::from_slice(&id).ok_or_else(|| StoreError::damaged("an order's number"))?,
-        number: TransactionNumber::new(number(row.get(1)?)?).map_err(wrong)?,
+        id: OrderId::from_bytes(row.get(0)?),
+        number: TransactionNumber::new(row.number(1)?).map_err(wrong)?,
         state: OrderState::from_number(row.get(2)?)?,
-        taken: Time::from_secs(number(row.get(3)?)?),
-        changed: Time::from_secs(number(row.get(4)?)?),
-        expires: Time::from_secs(number(row.get(5)?)?),
+        taken: Time::from_secs(row.number(3)?),
+        changed: Time::from_secs(row.number(4)?),
+        expires: Time::from_secs(row.number(5)?),
         language: Language::from_tag(&language).unwrap_or_default(),
-        total: Amount::new(number(row.get(8)?)?, currency).map_err(wrong)?,
+        total: Amount::new(row.number(8)?, currency).map_err(wrong)?,
         bill: signed(row.get(9)?),
         card: row.get(10)?,
         card_reference: row.get(11)?,
-        payment,
+        payment: digest_or_none(row, 12)?.map(PaymentId::new),
         capture: signed(row.get(13)?),
         tracking: row.get(14)?,
         card_token: signed(row.get(15)?),

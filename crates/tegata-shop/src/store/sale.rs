@@ -1,13 +1,13 @@
 //! Sales: one bill each, from quota hold to release or void. The states are drawn in
 //! [`crate::courier`].
 
-use rusqlite::{OptionalExtension as _, Row, params};
 use tegata_protocol::{
     Digest, PartyNumber, PaymentId, SeriesId, SignedBytes, Time, TransactionNumber,
 };
+use tegata_store::{Params, Row, params};
 
-use super::tables::{cell, digest_of, number, party_cell, small};
-use super::{Place, StoreError, Tables};
+use super::tables::{cell, digest, digest_or_none, party_cell};
+use super::{Place, StoreError, Tables, damaged};
 
 /// What became of a sale. The numbers stand in the database.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,7 +66,7 @@ impl SaleState {
 
     fn from_number(found: i64) -> Result<Self, StoreError> {
         let known = Self::ALL.into_iter().find(|state| state.number() == found);
-        known.ok_or_else(|| StoreError::damaged(format!("a sale in the unknown state {found}")))
+        known.ok_or_else(|| damaged(format!("a sale in the unknown state {found}")))
     }
 }
 
@@ -133,9 +133,9 @@ impl Tables<'_> {
     pub fn hold(&self, sale: &NewSale) -> Result<(), StoreError> {
         let sql = "INSERT INTO sale (number, series, member, quantity, state, expires, request, \
              bill_digest, bill, order_sealed, payment, capture, delivery) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, x'', x'', x'')";
-        let mut insert = self.connection.prepare_cached(sql)?;
-        insert.execute(params![
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, x'', x'', x'')";
+        let bill_digest = sale.bill.digest();
+        let values = params![
             cell(sale.number.wire())?,
             sale.series.number(),
             party_cell(sale.member)?,
@@ -143,26 +143,22 @@ impl Tables<'_> {
             SaleState::Open.number(),
             cell(sale.expires.secs())?,
             sale.request.as_bytes(),
-            sale.bill.digest().as_bytes(),
+            bill_digest.as_bytes(),
             sale.bill.as_bytes(),
             sale.order,
-        ])?;
+        ];
+        self.connection.write_one(sql, values)?;
         self.take_places(sale)?;
         self.count_stock(sale.series, i64::from(sale.quantity), 0)
     }
 
     fn take_places(&self, sale: &NewSale) -> Result<(), StoreError> {
         let sql =
-            "INSERT INTO place (series, place, first, last, sale) VALUES (?1, ?2, ?3, ?4, ?5)";
-        let mut insert = self.connection.prepare_cached(sql)?;
+            "INSERT INTO place (series, place, first, last, sale) VALUES ($1, $2, $3, $4, $5)";
+        let (series, sale_number) = (sale.series.number(), cell(sale.number.wire())?);
         for place in &sale.places {
-            insert.execute(params![
-                sale.series.number(),
-                place.place,
-                place.first,
-                place.last,
-                cell(sale.number.wire())?
-            ])?;
+            let values = params![series, place.place, place.first, place.last, sale_number];
+            self.connection.write_one(sql, values)?;
         }
         Ok(())
     }
@@ -172,11 +168,8 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn sale_exists(&self, number: TransactionNumber) -> Result<bool, StoreError> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM sale WHERE number = ?1)";
-        let exists = self
-            .connection
-            .query_row(sql, [cell(number.wire())?], |row| row.get(0))?;
-        Ok(exists)
+        let sql = "SELECT 1 FROM sale WHERE number = $1";
+        self.connection.exists(sql, [cell(number.wire())?])
     }
 
     /// How many bills of a member are out and unpaid.
@@ -184,10 +177,9 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn open_bills(&self, member: PartyNumber) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM sale WHERE member = ?1 AND state = ?2";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let open = SaleState::Open.number();
-        number(query.query_row(params![party_cell(member)?, open], |row| row.get(0))?)
+        let sql = "SELECT count(*) FROM sale WHERE member = $1 AND state = $2";
+        let values = [party_cell(member)?, SaleState::Open.number()];
+        self.connection.one(sql, values, |row| row.number(0))
     }
 
     /// The sale of this number.
@@ -195,7 +187,7 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn sale(&self, number: TransactionNumber) -> Result<Option<Sale>, StoreError> {
-        self.one_sale("number = ?1", [cell(number.wire())?])
+        self.one_sale("number = $1", [cell(number.wire())?])
     }
 
     /// The sale with this bill.
@@ -203,7 +195,7 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn sale_of_bill(&self, bill: Digest) -> Result<Option<Sale>, StoreError> {
-        self.one_sale("bill_digest = ?1", [bill.as_bytes()])
+        self.one_sale("bill_digest = $1", [bill.as_bytes()])
     }
 
     /// The sale that this payment paid.
@@ -212,21 +204,13 @@ impl Tables<'_> {
     /// [`StoreError`].
     pub fn sale_of_payment(&self, payment: PaymentId) -> Result<Option<Sale>, StoreError> {
         // The repetition lets SQLite see that the partial index serves.
-        let filter = "payment = ?1 AND length(payment) > 0";
+        let filter = "payment = $1 AND length(payment) > 0";
         self.one_sale(filter, [payment.digest().as_bytes()])
     }
 
-    fn one_sale(
-        &self,
-        filter: &str,
-        parameters: impl rusqlite::Params,
-    ) -> Result<Option<Sale>, StoreError> {
+    fn one_sale(&self, filter: &str, parameters: impl Params) -> Result<Option<Sale>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM sale WHERE {filter}");
-        let mut query = self.connection.prepare_cached(&sql)?;
-        let found = query
-            .query_row(parameters, |row| Ok(read_sale(row)))
-            .optional()?;
-        found.transpose()
+        self.connection.find(&sql, parameters, read_sale)
     }
 
     /// The sales in a state, the oldest expiry first, at most `limit`.
@@ -234,7 +218,7 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn sales_in(&self, state: SaleState, limit: u32) -> Result<Vec<Sale>, StoreError> {
-        let filter = "state = ?1 ORDER BY expires, number LIMIT ?2";
+        let filter = "state = $1 ORDER BY expires, number LIMIT $2";
         self.many_sales(filter, params![state.number(), limit])
     }
 
@@ -248,8 +232,8 @@ impl Tables<'_> {
         last: &Sale,
         limit: u32,
     ) -> Result<Vec<Sale>, StoreError> {
-        let filter = "state = ?1 AND (expires, number) > (?2, ?3) \
-             ORDER BY expires, number LIMIT ?4";
+        let filter = "state = $1 AND (expires, number) > ($2, $3) \
+             ORDER BY expires, number LIMIT $4";
         let (expires, number) = (cell(last.expires.secs())?, cell(last.number.wire())?);
         self.many_sales(filter, params![state.number(), expires, number, limit])
     }
@@ -259,22 +243,12 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn sales_of(&self, series: SeriesId) -> Result<Vec<Sale>, StoreError> {
-        self.many_sales("series = ?1 ORDER BY number", [series.number()])
+        self.many_sales("series = $1 ORDER BY number", [series.number()])
     }
 
-    fn many_sales(
-        &self,
-        filter: &str,
-        parameters: impl rusqlite::Params,
-    ) -> Result<Vec<Sale>, StoreError> {
+    fn many_sales(&self, filter: &str, parameters: impl Params) -> Result<Vec<Sale>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM sale WHERE {filter}");
-        let mut query = self.connection.prepare_cached(&sql)?;
-        let mut rows = query.query(parameters)?;
-        let mut sales = Vec::new();
-        while let Some(row) = rows.next()? {
-            sales.push(read_sale(row)?);
-        }
-        Ok(sales)
+        self.connection.list(&sql, parameters, read_sale)
     }
 
     /// The centre says that an open bill is paid or held for.
@@ -283,11 +257,14 @@ impl Tables<'_> {
     /// [`StoreError`], also when the sale isn't open.
     pub fn note_paid(&self, sale: &Sale, payment: PaymentId) -> Result<(), StoreError> {
         self.step(sale, SaleState::Open, SaleState::Paid)?;
-        let sql = "UPDATE sale SET payment = ?2 WHERE number = ?1";
-        let number = cell(sale.number.wire())?;
-        self.connection
-            .execute(sql, params![number, payment.digest().as_bytes()])?;
-        Ok(())
+        self.keep_payment(sale, payment)
+    }
+
+    fn keep_payment(&self, sale: &Sale, payment: PaymentId) -> Result<(), StoreError> {
+        let sql = "UPDATE sale SET payment = $1 WHERE number = $2";
+        let (payment, number) = (payment.digest(), cell(sale.number.wire())?);
+        let values = params![payment.as_bytes(), number];
+        self.connection.write_one(sql, values)
     }
 
     /// The tickets are made: keeps the sealed delivery and the signed capture, forgets the order.
@@ -301,12 +278,11 @@ impl Tables<'_> {
         delivery: &[u8],
     ) -> Result<(), StoreError> {
         self.step(sale, SaleState::Paid, SaleState::Ready)?;
-        let sql = "UPDATE sale SET capture = ?2, delivery = ?3, order_sealed = x'' \
-             WHERE number = ?1";
+        let sql = "UPDATE sale SET capture = $1, delivery = $2, order_sealed = x'' \
+             WHERE number = $3";
         let number = cell(sale.number.wire())?;
-        self.connection
-            .execute(sql, params![number, capture.as_bytes(), delivery])?;
-        Ok(())
+        let values = params![capture.as_bytes(), delivery, number];
+        self.connection.write_one(sql, values)
     }
 
     /// Replaces a capture that came too late to be looked at by a newly signed one.
@@ -314,11 +290,11 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn replace_capture(&self, sale: &Sale, capture: &SignedBytes) -> Result<(), StoreError> {
-        let sql = "UPDATE sale SET capture = ?2 WHERE number = ?1 AND state = ?3";
+        let sql = "UPDATE sale SET capture = $1 WHERE number = $2 AND state = $3";
         let (number, ready) = (cell(sale.number.wire())?, SaleState::Ready.number());
-        self.connection
-            .execute(sql, params![number, capture.as_bytes(), ready])?;
-        Ok(())
+        let values = params![capture.as_bytes(), number, ready];
+        // None when it isn't ready any more.
+        self.connection.write_at_most_one(sql, values).map(drop)
     }
 
     /// The capture is committed at the centre: the quota is sold.
@@ -347,13 +323,10 @@ impl Tables<'_> {
     pub fn paid_too_late(&self, sale: &Sale, payment: PaymentId) -> Result<(), StoreError> {
         if !matches!(sale.state, SaleState::Void | SaleState::Lapsed) {
             let (number, state) = (sale.number, sale.state.word());
-            return Err(StoreError::damaged(format!("the sale {number} is {state}")));
+            return Err(damaged(format!("the sale {number} is {state}")));
         }
         self.step(sale, sale.state, SaleState::Stuck)?;
-        let sql = "UPDATE sale SET payment = ?2 WHERE number = ?1";
-        let number = cell(sale.number.wire())?;
-        self.connection
-            .execute(sql, params![number, payment.digest().as_bytes()])?;
+        self.keep_payment(sale, payment)?;
         self.count_stock(sale.series, i64::from(sale.quantity), 0)
     }
 
@@ -363,8 +336,9 @@ impl Tables<'_> {
     /// [`StoreError`].
     pub fn void(&self, sale: &Sale) -> Result<(), StoreError> {
         self.step(sale, sale.state, SaleState::Void)?;
-        let sql = "UPDATE ticket SET cancelled = 1 WHERE sale = ?1";
-        self.connection.execute(sql, [cell(sale.number.wire())?])?;
+        let sql = "UPDATE ticket SET cancelled = 1 WHERE sale = $1";
+        self.connection
+            .write_any(sql, [cell(sale.number.wire())?])?;
         self.free(sale)
     }
 
@@ -379,47 +353,38 @@ impl Tables<'_> {
 
     fn free(&self, sale: &Sale) -> Result<(), StoreError> {
         let number = cell(sale.number.wire())?;
-        let sql = "UPDATE sale SET order_sealed = x'' WHERE number = ?1";
-        self.connection.execute(sql, [number])?;
-        self.connection
-            .execute("DELETE FROM place WHERE sale = ?1", [number])?;
+        let sql = "UPDATE sale SET order_sealed = x'' WHERE number = $1";
+        self.connection.write_one(sql, [number])?;
+        let sql = "DELETE FROM place WHERE sale = $1";
+        self.connection.write_any(sql, [number])?;
         self.count_stock(sale.series, -i64::from(sale.quantity), 0)
     }
 
     fn step(&self, sale: &Sale, from: SaleState, to: SaleState) -> Result<(), StoreError> {
-        let sql = "UPDATE sale SET state = ?3 WHERE number = ?1 AND state = ?2";
+        let sql = "UPDATE sale SET state = $1 WHERE number = $2 AND state = $3";
         let number = cell(sale.number.wire())?;
-        let changed = self
-            .connection
-            .execute(sql, params![number, from.number(), to.number()])?;
-        if changed == 1 {
+        let values = [to.number(), number, from.number()];
+        if self.connection.write_at_most_one(sql, values)? {
             return Ok(());
         }
         let (number, from) = (sale.number, from.word());
-        Err(StoreError::damaged(format!(
-            "the sale {number} isn't {from} any more"
-        )))
+        Err(damaged(format!("the sale {number} isn't {from} any more")))
     }
 }
 
 fn read_sale(row: &Row<'_>) -> Result<Sale, StoreError> {
-    let wrong = |e: tegata_protocol::Malformed| StoreError::damaged(e.to_string());
-    let payment: Vec<u8> = row.get(9)?;
-    let payment = match payment.is_empty() {
-        true => None,
-        false => Some(PaymentId::new(digest_of(&payment)?)),
-    };
+    let wrong = |e: tegata_protocol::Malformed| damaged(e.to_string());
     Ok(Sale {
-        number: TransactionNumber::new(number(row.get(0)?)?).map_err(wrong)?,
-        series: SeriesId::new(small(row.get(1)?)?),
-        member: PartyNumber::from_wire(number(row.get(2)?)?).map_err(wrong)?,
-        quantity: small(row.get(3)?)?,
+        number: TransactionNumber::new(row.number(0)?).map_err(wrong)?,
+        series: SeriesId::new(row.get(1)?),
+        member: PartyNumber::from_wire(row.number(2)?).map_err(wrong)?,
+        quantity: row.get(3)?,
         state: SaleState::from_number(row.get(4)?)?,
-        expires: Time::from_secs(number(row.get(5)?)?),
-        request: digest_of(&row.get::<_, Vec<u8>>(6)?)?,
+        expires: Time::from_secs(row.number(5)?),
+        request: digest(row, 6)?,
         bill: SignedBytes::new(row.get(7)?),
         order: row.get(8)?,
-        payment,
+        payment: digest_or_none(row, 9)?.map(PaymentId::new),
         capture: SignedBytes::new(row.get(10)?),
         delivery: row.get(11)?,
     })

@@ -1,9 +1,9 @@
 //! Series: their wrapped secrets, signed record, counters; and their tickets.
 
-use rusqlite::{OptionalExtension as _, params};
 use tegata_protocol::{SeriesId, SignedBytes, TransactionNumber, ticket::Serial};
+use tegata_store::{Row, params};
 
-use super::tables::{cell, number, small};
+use super::tables::cell;
 use super::{Place, StoreError, Tables};
 
 /// What is kept of a series.
@@ -40,6 +40,14 @@ pub struct TicketRow {
 }
 
 impl Stock {
+    /// From the columns `held` and `sold`.
+    pub(super) fn read(row: &Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            held: row.number(0)?,
+            sold: row.number(1)?,
+        })
+    }
+
     /// How many of a quota are left.
     pub const fn left(&self, quota: u64) -> u64 {
         quota.saturating_sub(self.held.saturating_add(self.sold))
@@ -52,17 +60,15 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn series(&self, series: SeriesId) -> Result<Option<SeriesRow>, StoreError> {
-        let sql = "SELECT kind, secrets, record FROM series WHERE number = ?1";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let row = query.query_row([series.number()], |row| {
+        let sql = "SELECT kind, secrets, record FROM series WHERE number = $1";
+        self.connection.find(sql, [series.number()], |row| {
             Ok(SeriesRow {
                 series,
                 kind: row.get(0)?,
                 secrets: row.get(1)?,
                 record: SignedBytes::new(row.get(2)?),
             })
-        });
-        Ok(row.optional()?)
+        })
     }
 
     /// Keeps a series that is seen for the first time.
@@ -72,11 +78,10 @@ impl Tables<'_> {
     pub fn add_series(&self, row: &SeriesRow) -> Result<(), StoreError> {
         let sql = "INSERT INTO series \
              (number, kind, secrets, record, next_serial, held, sold, edition) \
-             VALUES (?1, ?2, ?3, ?4, 1, 0, 0, 0)";
+             VALUES ($1, $2, $3, $4, 1, 0, 0, 0)";
         let (series, record) = (row.series.number(), row.record.as_bytes());
-        self.connection
-            .execute(sql, params![series, row.kind, row.secrets, record])?;
-        Ok(())
+        let values = params![series, row.kind, row.secrets, record];
+        self.connection.write_one(sql, values)
     }
 
     /// Replaces a series' signed record: its texts have changed.
@@ -84,10 +89,9 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn replace_record(&self, series: SeriesId, record: &SignedBytes) -> Result<(), StoreError> {
-        let sql = "UPDATE series SET record = ?2 WHERE number = ?1";
-        self.connection
-            .execute(sql, params![series.number(), record.as_bytes()])?;
-        Ok(())
+        let sql = "UPDATE series SET record = $1 WHERE number = $2";
+        let values = params![record.as_bytes(), series.number()];
+        self.connection.write_one(sql, values)
     }
 
     /// How many tickets of a series are out.
@@ -95,18 +99,9 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn stock(&self, series: SeriesId) -> Result<Stock, StoreError> {
-        let sql = "SELECT held, sold FROM series WHERE number = ?1";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let row = query.query_row([series.number()], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
-        });
-        match row.optional()? {
-            Some((held, sold)) => Ok(Stock {
-                held: number(held)?,
-                sold: number(sold)?,
-            }),
-            None => Ok(Stock::default()),
-        }
+        let sql = "SELECT held, sold FROM series WHERE number = $1";
+        let stock = self.connection.find(sql, [series.number()], Stock::read)?;
+        Ok(stock.unwrap_or_default())
     }
 
     /// Counts tickets in and out of a series' stock.
@@ -116,10 +111,9 @@ impl Tables<'_> {
         held: i64,
         sold: i64,
     ) -> Result<(), StoreError> {
-        let sql = "UPDATE series SET held = held + ?2, sold = sold + ?3 WHERE number = ?1";
-        let mut update = self.connection.prepare_cached(sql)?;
-        update.execute(params![series.number(), held, sold])?;
-        Ok(())
+        let sql = "UPDATE series SET held = held + $1, sold = sold + $2 WHERE number = $3";
+        let values = params![held, sold, series.number()];
+        self.connection.write_one(sql, values)
     }
 
     /// The seats and rooms of a series that are taken.
@@ -127,18 +121,14 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn places(&self, series: SeriesId) -> Result<Vec<Place>, StoreError> {
-        let sql = "SELECT place, first, last FROM place WHERE series = ?1 ORDER BY place, first";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let mut rows = query.query([series.number()])?;
-        let mut places = Vec::new();
-        while let Some(row) = rows.next()? {
-            places.push(Place {
-                place: small(row.get(0)?)?,
-                first: small(row.get(1)?)?,
-                last: small(row.get(2)?)?,
-            });
-        }
-        Ok(places)
+        let sql = "SELECT place, first, last FROM place WHERE series = $1 ORDER BY place, first";
+        self.connection.list(sql, [series.number()], |row| {
+            Ok(Place {
+                place: row.get(0)?,
+                first: row.get(1)?,
+                last: row.get(2)?,
+            })
+        })
     }
 
     /// Gives out the next `count` serials of a series, each once for ever.
@@ -146,12 +136,12 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn take_serials(&self, series: SeriesId, count: u32) -> Result<Vec<Serial>, StoreError> {
-        let sql = "UPDATE series SET next_serial = next_serial + ?2 WHERE number = ?1 \
-             RETURNING next_serial - ?2";
-        let first = self
+        let sql = "UPDATE series SET next_serial = next_serial + $1 WHERE number = $2 \
+             RETURNING next_serial - $1";
+        let values = params![count, series.number()];
+        let first: u32 = self
             .connection
-            .query_row(sql, params![series.number(), count], |row| row.get(0))?;
-        let first = small(first)?;
+            .write_one_returning(sql, values, |row| row.get(0))?;
         Ok((first..first.saturating_add(count))
             .map(Serial::new)
             .collect())
@@ -169,11 +159,10 @@ impl Tables<'_> {
         signed: &SignedBytes,
     ) -> Result<(), StoreError> {
         let sql = "INSERT INTO ticket (series, serial, sale, cancelled, signed) \
-             VALUES (?1, ?2, ?3, 0, ?4)";
+             VALUES ($1, $2, $3, 0, $4)";
         let (sale, signed) = (cell(sale.wire())?, signed.as_bytes());
-        self.connection
-            .execute(sql, params![series.number(), serial.number(), sale, signed])?;
-        Ok(())
+        let values = params![series.number(), serial.number(), sale, signed];
+        self.connection.write_one(sql, values)
     }
 
     /// The tickets of a sale, by serial.
@@ -181,18 +170,14 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn tickets_of(&self, sale: TransactionNumber) -> Result<Vec<TicketRow>, StoreError> {
-        let sql = "SELECT serial, cancelled, signed FROM ticket WHERE sale = ?1 ORDER BY serial";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let mut rows = query.query([cell(sale.wire())?])?;
-        let mut tickets = Vec::new();
-        while let Some(row) = rows.next()? {
-            tickets.push(TicketRow {
-                serial: Serial::new(small(row.get(0)?)?),
+        let sql = "SELECT serial, cancelled, signed FROM ticket WHERE sale = $1 ORDER BY serial";
+        self.connection.list(sql, [cell(sale.wire())?], |row| {
+            Ok(TicketRow {
+                serial: Serial::new(row.get(0)?),
                 cancelled: row.get(1)?,
                 signed: SignedBytes::new(row.get(2)?),
-            });
-        }
-        Ok(tickets)
+            })
+        })
     }
 
     /// The serials of a series, and whether they're cancelled.
@@ -200,15 +185,10 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn tickets(&self, series: SeriesId) -> Result<Vec<(Serial, bool)>, StoreError> {
-        let sql = "SELECT serial, cancelled FROM ticket WHERE series = ?1 ORDER BY serial";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let mut rows = query.query([series.number()])?;
-        let mut tickets = Vec::new();
-        while let Some(row) = rows.next()? {
-            let serial = Serial::new(small(row.get(0)?)?);
-            tickets.push((serial, row.get(1)?));
-        }
-        Ok(tickets)
+        let sql = "SELECT serial, cancelled FROM ticket WHERE series = $1 ORDER BY serial";
+        self.connection.list(sql, [series.number()], |row| {
+            Ok((Serial::new(row.get(0)?), row.get(1)?))
+        })
     }
 
     /// Cancels one ticket. Was there one that wasn't cancelled yet?
@@ -217,11 +197,9 @@ impl Tables<'_> {
     /// [`StoreError`].
     pub fn cancel_ticket(&self, series: SeriesId, serial: Serial) -> Result<bool, StoreError> {
         let sql = "UPDATE ticket SET cancelled = 1 \
-             WHERE series = ?1 AND serial = ?2 AND cancelled = 0";
-        let changed = self
-            .connection
-            .execute(sql, params![series.number(), serial.number()])?;
-        Ok(changed == 1)
+             WHERE series = $1 AND serial = $2 AND cancelled = 0";
+        self.connection
+            .write_at_most_one(sql, [series.number(), serial.number()])
     }
 
     /// The number of the next edition of a series' check data.
@@ -229,10 +207,8 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`].
     pub fn next_edition(&self, series: SeriesId) -> Result<u64, StoreError> {
-        let sql = "UPDATE series SET edition = edition + 1 WHERE number = ?1 RETURNING edition";
-        let edition = self
-            .connection
-            .query_row(sql, [series.number()], |row| row.get(0))?;
-        number(edition)
+        let sql = "UPDATE series SET edition = edition + 1 WHERE number = $1 RETURNING edition";
+        self.connection
+            .write_one_returning(sql, [series.number()], |row| row.number(0))
     }
 }

@@ -1,9 +1,9 @@
 //! Requests, mailbox, owner's links: the small tables, and how cells become values.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
 use tegata_protocol::{Digest, MessageId, PartyNumber, SignedBytes, Time};
+use tegata_store::{Connection, Row, params};
 
-use super::StoreError;
+use super::{DATABASE, StoreError};
 
 /// The tables as one job or one reader sees them.
 #[derive(Debug)]
@@ -52,19 +52,14 @@ impl<'a> Tables<'a> {
         sender: PartyNumber,
         message: MessageId,
     ) -> Result<Option<Answered>, StoreError> {
-        let mut query = self.connection.prepare_cached(
-            "SELECT digest, reply FROM request WHERE sender = ?1 AND message = ?2",
-        )?;
-        let cells = query.query_row(params![party_cell(sender)?, message.as_bytes()], |row| {
-            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?))
-        });
-        let Some((digest, reply)) = cells.optional()? else {
-            return Ok(None);
-        };
-        Ok(Some(Answered {
-            digest: digest_of(&digest)?,
-            reply: SignedBytes::new(reply),
-        }))
+        let sql = "SELECT digest, reply FROM request WHERE sender = $1 AND message = $2";
+        let values = params![party_cell(sender)?, message.as_bytes()];
+        self.connection.find(sql, values, |row| {
+            Ok(Answered {
+                digest: digest(row, 0)?,
+                reply: SignedBytes::new(row.get(1)?),
+            })
+        })
     }
 
     /// Keeps the reply to a message, for ever.
@@ -78,15 +73,14 @@ impl<'a> Tables<'a> {
         digest: Digest,
         reply: &SignedBytes,
     ) -> Result<(), StoreError> {
-        let sql = "INSERT INTO request (sender, message, digest, reply) VALUES (?1, ?2, ?3, ?4)";
-        let mut insert = self.connection.prepare_cached(sql)?;
-        insert.execute(params![
+        let sql = "INSERT INTO request (sender, message, digest, reply) VALUES ($1, $2, $3, $4)";
+        let values = params![
             party_cell(sender)?,
             message.as_bytes(),
             digest.as_bytes(),
             reply.as_bytes()
-        ])?;
-        Ok(())
+        ];
+        self.connection.write_one(sql, values)
     }
 
     /// The number of the last mailbox item that was dealt with.
@@ -95,7 +89,7 @@ impl<'a> Tables<'a> {
     /// [`StoreError`].
     pub fn mailbox_cursor(&self) -> Result<u64, StoreError> {
         let sql = "SELECT cursor FROM mailbox WHERE one = 1";
-        number(self.connection.query_row(sql, [], |row| row.get(0))?)
+        self.connection.one(sql, [], |row| row.number(0))
     }
 
     /// Notes that a mailbox item was dealt with, in the same transaction as its effect.
@@ -103,9 +97,9 @@ impl<'a> Tables<'a> {
     /// # Errors
     /// [`StoreError`].
     pub fn advance_mailbox(&self, cursor: u64) -> Result<(), StoreError> {
-        let sql = "UPDATE mailbox SET cursor = ?1 WHERE one = 1 AND cursor < ?1";
-        self.connection.execute(sql, [cell(cursor)?])?;
-        Ok(())
+        // It never goes back.
+        let sql = "UPDATE mailbox SET cursor = max(cursor, $1) WHERE one = 1";
+        self.connection.write_one(sql, [cell(cursor)?])
     }
 
     /// Remembers a one-time link to the owner's page.
@@ -113,10 +107,9 @@ impl<'a> Tables<'a> {
     /// # Errors
     /// [`StoreError`].
     pub fn offer_owner_link(&self, token: Digest, expires: Time) -> Result<(), StoreError> {
-        let sql = "INSERT INTO owner_link (digest, expires) VALUES (?1, ?2)";
-        self.connection
-            .execute(sql, params![token.as_bytes(), cell(expires.secs())?])?;
-        Ok(())
+        let sql = "INSERT INTO owner_link (digest, expires) VALUES ($1, $2)";
+        let values = params![token.as_bytes(), cell(expires.secs())?];
+        self.connection.write_one(sql, values)
     }
 
     /// Uses a one-time link up. Was it good?
@@ -124,34 +117,33 @@ impl<'a> Tables<'a> {
     /// # Errors
     /// [`StoreError`].
     pub fn use_owner_link(&self, token: Digest, now: Time) -> Result<bool, StoreError> {
-        let sql = "DELETE FROM owner_link WHERE digest = ?1 AND expires > ?2";
-        let used = self
-            .connection
-            .execute(sql, params![token.as_bytes(), cell(now.secs())?])?;
-        let sql = "DELETE FROM owner_link WHERE expires <= ?1";
-        self.connection.execute(sql, [cell(now.secs())?])?;
-        Ok(used == 1)
+        let now = cell(now.secs())?;
+        let sql = "DELETE FROM owner_link WHERE digest = $1 AND expires > $2";
+        let values = params![token.as_bytes(), now];
+        let used = self.connection.write_at_most_one(sql, values)?;
+        let sql = "DELETE FROM owner_link WHERE expires <= $1";
+        self.connection.write_any(sql, [now])?;
+        Ok(used)
     }
 }
 
 /// A number as SQLite's signed integer.
 pub(super) fn cell(number: u64) -> Result<i64, StoreError> {
-    i64::try_from(number).map_err(|_e| StoreError::damaged("a number beyond its column"))
+    DATABASE.cell(number)
 }
 
 pub(super) fn party_cell(party: PartyNumber) -> Result<i64, StoreError> {
     cell(party.wire())
 }
 
-/// SQLite's integer as a number.
-pub(super) fn number(cell: i64) -> Result<u64, StoreError> {
-    u64::try_from(cell).map_err(|_e| StoreError::damaged("a negative number"))
+pub(super) fn digest(row: &Row<'_>, column: usize) -> Result<Digest, StoreError> {
+    row.get(column).map(Digest::from_bytes)
 }
 
-pub(super) fn small(cell: i64) -> Result<u32, StoreError> {
-    u32::try_from(cell).map_err(|_e| StoreError::damaged("a number out of its range"))
-}
-
-pub(super) fn digest_of(bytes: &[u8]) -> Result<Digest, StoreError> {
-    Digest::from_slice(bytes).ok_or_else(|| StoreError::damaged("a digest not of 32 bytes"))
+/// A digest, or an empty blob for "not yet".
+pub(super) fn digest_or_none(row: &Row<'_>, column: usize) -> Result<Option<Digest>, StoreError> {
+    match row.get::<Vec<u8>>(column)?.is_empty() {
+        true => Ok(None),
+        false => digest(row, column).map(Some),
+    }
 }

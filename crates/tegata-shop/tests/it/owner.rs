@@ -180,11 +180,9 @@ fn a_shop_that_forgets_erases_the_form_once_the_order_is_sent() {
 /// A form as it lies in the database: encrypted.
 fn lies(open: &Open, id: OrderId) -> Vec<u8> {
     let form = open.shop.store().read(|tables| {
-        let sql = "SELECT secret FROM order_form WHERE id = ?1";
-        let found = tables
-            .connection()
-            .query_row(sql, [id.as_bytes()], |row| row.get(0));
-        found.map_err(tegata_shop::store::StoreError::from)
+        let sql = "SELECT secret FROM order_form WHERE id = $1";
+        let form = tables.connection();
+        form.one(sql, [id.as_bytes()], |row| row.get(0))
     });
     form.unwrap()
 }

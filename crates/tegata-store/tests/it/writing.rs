@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tegata_store::{Connection, StoreError};
 
-use crate::{ADD, Place, SAMPLE};
+use crate::{ADD, OLD, Place, SAMPLE};
 
 fn words(connection: &Connection) -> Vec<String> {
     let sql = "SELECT word FROM entry ORDER BY number";
@@ -159,6 +159,7 @@ fn what_cannot_be_read_is_damage_and_named() {
 fn what_is_deleted_is_gone_from_the_files() {
     let place = Place::new();
     let mut connection = filled(&place);
+    connection.must_overwrite().unwrap();
     let word = "a-secret-that-is-long-enough-to-be-searched-for";
     connection.write(|c| c.write_one(ADD, (3, word))).unwrap();
     let holds = || {
@@ -177,4 +178,11 @@ fn what_is_deleted_is_gone_from_the_files() {
     assert!(holds(), "in the log still");
     assert!(tegata_store::empty_log(&place.file()).unwrap());
     assert!(!holds());
+}
+
+#[test]
+fn who_must_overwrite_is_told_where_nothing_is() {
+    let connection = OLD.open(&Place::new().file()).unwrap();
+    let told = connection.must_overwrite();
+    assert!(matches!(told, Err(StoreError::Misused { .. })), "{told:?}");
 }

@@ -3,6 +3,7 @@
 
 use tegata_orders::keys;
 use tegata_protocol::{PartyNumber, Role, order::SealedOrder};
+use tegata_shop::store::{FILE, Store};
 
 use super::{
     street::{Customer, Party, SECRETS, Street, TITLE, now},
@@ -120,8 +121,9 @@ fn nobody_reads_a_members_order() {
     // The shop makes its tables when it first opens.
     street.open(&mut shop, "");
     shop.stop();
-    let books = rusqlite::Connection::open(shop.folder.join("shop.db")).unwrap();
-    keys::admit(&books, member, now()).unwrap();
+    let books = Store::open(&shop.folder.join(FILE)).unwrap();
+    let admitted = books.write(move |tables| keys::admit(tables.connection(), member, now()));
+    admitted.unwrap();
     drop(books);
     street.open(&mut shop, "scheme = \"member-public-1\"");
     let mut customer = Customer::new();
