@@ -17,11 +17,10 @@ use rustix::time::ClockId;
 use serde_json::{Value, json};
 use tegata_card::{
     link::Link as _,
-    reader::Readers,
-    service::Service,
     session,
     vpcd::{Card, Ended},
 };
+use tegata_card_reader::{reader::Readers, service::Service};
 
 use super::{Desk, PAYMENTS, card};
 use crate::bench::{
