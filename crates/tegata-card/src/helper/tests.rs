@@ -23,7 +23,7 @@ fn greeted(script: &str, patience: Patience) -> Helper {
 const ASKED: &str = "dd bs=1 count=3 of=/dev/null 2>/dev/null; ";
 
 fn after_reset(answer: &str) -> Result<(), LinkError> {
-    greeted(&format!("{ASKED}{answer}; sleep 60"), PATIENCE).reset()
+    greeted(&format!("{ASKED}{answer}; exec sleep 600"), PATIENCE).reset()
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn what_makes_no_sense_ends_the_helper() {
         r"printf '\042\000\001x'",
     ];
     for defect in defects {
-        let mut helper = greeted(&format!("{ASKED}{defect}; sleep 60"), PATIENCE);
+        let mut helper = greeted(&format!("{ASKED}{defect}; exec sleep 600"), PATIENCE);
         assert_eq!(helper.reset(), Err(foreign()), "{defect}");
         assert!(helper.process.0.try_wait().unwrap().is_some(), "{defect}");
         assert_eq!(helper.reset(), Err(LinkError::Gone), "{defect}");
@@ -61,7 +61,8 @@ fn what_makes_no_sense_ends_the_helper() {
 #[test]
 fn the_longest_frame_is_taken_and_a_longer_one_is_not() {
     let asked = |high: &str, bytes: u16| {
-        let answer = format!(r"printf '\041\004\{high}'; head -c {bytes} /dev/zero; sleep 60");
+        let answer =
+            format!(r"printf '\041\004\{high}'; head -c {bytes} /dev/zero; exec sleep 600");
         greeted(&format!("{ASKED}{answer}"), PATIENCE).transmit(&[])
     };
     assert_eq!(asked("000", 1024).unwrap().len(), 1024);
@@ -70,7 +71,7 @@ fn the_longest_frame_is_taken_and_a_longer_one_is_not() {
 
 #[test]
 fn an_answer_before_its_question_ends_the_helper() {
-    let mut helper = greeted("sleep 60", PATIENCE);
+    let mut helper = greeted("exec sleep 600", PATIENCE);
     // As if the thread that reads had read it; whether it has by now would be a race.
     let (early, frames) = sync_channel(1);
     early.send(Ok(Some(Frame::Answer(vec![0x90, 0])))).unwrap();
@@ -125,7 +126,7 @@ fn whoever_says_no_hello_is_named() {
 fn of_the_environment_it_sees_what_it_needs() {
     let names = "env | grep -c -v -E '^(PATH|HOME|LANG|PCSCLITE_CSOCK_NAME|XDG_RUNTIME_DIR|PWD|OLDPWD|SHLVL|_)='";
     let helper = shell(
-        &format!(r"printf '\001\000\002\001'; printf %.1s $({names}); sleep 60"),
+        &format!(r"printf '\001\000\002\001'; printf %.1s $({names}); exec sleep 600"),
         PATIENCE,
     );
     assert_eq!(helper.unwrap().description(), "0");
