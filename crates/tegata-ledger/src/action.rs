@@ -95,139 +95,220 @@ pub struct DepositEntry {
     pub reference: Option<String>,
 }
 
-/// What a verified message asks of the book.
+/// Remember the message and its reply, nothing more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Note;
+
+/// Verified, but refused before it reached the book (a bill past its date …): remember that, by its number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refuse(pub u16);
+
+/// A new party's signed record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Register {
+    /// The party.
+    pub party: PartyNumber,
+    /// Its record, as signed.
+    pub record: Vec<u8>,
+}
+
+/// A newer record of a party that is registered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Replace {
+    /// The party.
+    pub party: PartyNumber,
+    /// Its record, as signed.
+    pub record: Vec<u8>,
+}
+
+/// A member wants to pay in money under a reference of ours.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExpectFunding {
+    /// ISO 11649, without spaces.
+    pub reference: String,
+    /// Whose prepaid account it fills.
+    pub party: PartyNumber,
+    /// How much was announced; what is received counts.
+    pub amount: Option<Amount>,
+    /// From then on a transfer under it goes to suspense.
+    pub expires: Time,
+}
+
+/// The shop delivered: take what was held, or part of it, and free the rest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Capture {
+    /// Which payment.
+    pub payment: PaymentId,
+    /// The shop that asks.
+    pub payee_party: PartyNumber,
+    /// How much of it.
+    pub amount: Amount,
+}
+
+/// End a hold without money.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Release {
+    /// Which payment.
+    pub payment: PaymentId,
+    /// Why.
+    pub why: ReleaseReason,
+}
+
+/// The shop wants to be certain that a bill is never paid any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CloseBill {
+    /// Which bill.
+    pub bill: BillKey,
+    /// The digest of the signed bill.
+    pub bill_digest: Digest,
+}
+
+/// A card becomes a member's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IssueCard {
+    /// Which card.
+    pub card: CardNumber,
+    /// Whose.
+    pub holder: PartyNumber,
+    /// Which of the holder's cards.
+    pub index: u16,
+    /// What it holds.
+    pub currency: Currency,
+}
+
+/// A card may do more, or less, from now on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ChangeCard {
+    /// Which card.
+    pub card: CardNumber,
+    /// Whose it must be, if a member asks.
+    pub holder: Option<PartyNumber>,
+    /// Its state from now on.
+    pub state: CardState,
+}
+
+/// Prepaid money is set aside for a card.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LoadCard {
+    /// Which card.
+    pub card: CardNumber,
+    /// Whose it must be.
+    pub holder: PartyNumber,
+    /// How much.
+    pub amount: Amount,
+}
+
+/// What a card that is over has left goes to another card of its holder's, or to the prepaid account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EmptyCard {
+    /// Which card.
+    pub card: CardNumber,
+    /// Whose it must be, if a member asks.
+    pub holder: Option<PartyNumber>,
+    /// The card that takes its place.
+    pub into: Option<CardNumber>,
+}
+
+/// What a verified message asks of the book: one of these operations. Each has a type of its own, so that
+/// whoever asks for one is answered with that one's outcome; here they stand together, for who has to do
+/// with any.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Action {
-    /// Remember the message and its reply, nothing more.
-    Note,
-    /// Verified, but refused before it reached the book (a bill past its date …): remember that.
-    Refuse(u16),
-    /// A new party's signed record.
-    Register {
-        /// The party.
-        party: PartyNumber,
-        /// Its record, as signed.
-        record: Vec<u8>,
-    },
-    /// A newer record of a party that is registered.
-    Replace {
-        /// The party.
-        party: PartyNumber,
-        /// Its record, as signed.
-        record: Vec<u8>,
-    },
-    /// A member wants to pay in money under a reference of ours.
-    ExpectFunding {
-        /// ISO 11649, without spaces.
-        reference: String,
-        /// Whose prepaid account it fills.
-        party: PartyNumber,
-        /// How much was announced; what is received counts.
-        amount: Option<Amount>,
-        /// From then on a transfer under it goes to suspense.
-        expires: Time,
-    },
+    /// [`Note`].
+    Note(Note),
+    /// [`Refuse`].
+    Refuse(Refuse),
+    /// [`Register`].
+    Register(Register),
+    /// [`Replace`].
+    Replace(Replace),
+    /// [`ExpectFunding`].
+    ExpectFunding(ExpectFunding),
     /// A bank statement was imported.
     Deposit(Deposit),
     /// Set money aside for a bill.
     Hold(HoldOrder),
     /// Pay a bill at once.
     Pay(PayOrder),
-    /// The shop delivered: take what was held, or part of it, and free the rest.
-    Capture {
-        /// Which payment.
-        payment: PaymentId,
-        /// The shop that asks.
-        payee_party: PartyNumber,
-        /// How much of it.
-        amount: Amount,
-    },
-    /// End a hold without money.
-    Release {
-        /// Which payment.
-        payment: PaymentId,
-        /// Why.
-        why: ReleaseReason,
-    },
-    /// The shop wants to be certain that a bill is never paid any more.
-    CloseBill {
-        /// Which bill.
-        bill: BillKey,
-        /// The digest of the signed bill.
-        bill_digest: Digest,
-    },
-    /// What is asked of a card's account.
-    Card(CardAction),
-}
-
-/// What a verified message asks of a card's account.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum CardAction {
-    /// A card becomes a member's.
-    Issue {
-        /// Which card.
-        card: CardNumber,
-        /// Whose.
-        holder: PartyNumber,
-        /// Which of the holder's cards.
-        index: u16,
-        /// What it holds.
-        currency: Currency,
-    },
-    /// A card may do more, or less, from now on.
-    Change {
-        /// Which card.
-        card: CardNumber,
-        /// Whose it must be, if a member asks.
-        holder: Option<PartyNumber>,
-        /// Its state from now on.
-        state: CardState,
-    },
-    /// Prepaid money is set aside for a card.
-    Load {
-        /// Which card.
-        card: CardNumber,
-        /// Whose it must be.
-        holder: PartyNumber,
-        /// How much.
-        amount: Amount,
-    },
-    /// What a card that is over has left goes to another card of its holder's, or to the prepaid account.
-    Empty {
-        /// Which card.
-        card: CardNumber,
-        /// Whose it must be, if a member asks.
-        holder: Option<PartyNumber>,
-        /// The card that takes its place.
-        into: Option<CardNumber>,
-    },
+    /// [`Capture`].
+    Capture(Capture),
+    /// [`Release`].
+    Release(Release),
+    /// [`CloseBill`].
+    CloseBill(CloseBill),
+    /// [`IssueCard`].
+    IssueCard(IssueCard),
+    /// [`ChangeCard`].
+    ChangeCard(ChangeCard),
+    /// [`LoadCard`].
+    LoadCard(LoadCard),
+    /// [`EmptyCard`].
+    EmptyCard(EmptyCard),
     /// Set money aside that a card will pay.
-    Hold(CardHold),
+    HoldByCard(CardHold),
     /// A card did something.
-    Post(CardReceipt),
+    PostReceipt(CardReceipt),
 }
 
 impl Action {
     /// The kind that its record bears.
     pub const fn kind(&self) -> RecordKind {
         match self {
-            Self::Note => RecordKind::Note,
+            Self::Note(_) => RecordKind::Note,
             Self::Refuse(_) => RecordKind::Refuse,
-            Self::Register { .. } => RecordKind::Register,
-            Self::Replace { .. } => RecordKind::Replace,
-            Self::ExpectFunding { .. } => RecordKind::ExpectFunding,
+            Self::Register(_) => RecordKind::Register,
+            Self::Replace(_) => RecordKind::Replace,
+            Self::ExpectFunding(_) => RecordKind::ExpectFunding,
             Self::Deposit(_) => RecordKind::Deposit,
             Self::Hold(_) => RecordKind::Hold,
             Self::Pay(_) => RecordKind::Pay,
-            Self::Capture { .. } => RecordKind::Capture,
-            Self::Release { .. } => RecordKind::Release,
-            Self::CloseBill { .. } => RecordKind::CloseBill,
-            Self::Card(CardAction::Issue { .. }) => RecordKind::IssueCard,
-            Self::Card(CardAction::Change { .. }) => RecordKind::ChangeCard,
-            Self::Card(CardAction::Load { .. }) => RecordKind::LoadCard,
-            Self::Card(CardAction::Empty { .. }) => RecordKind::EmptyCard,
-            Self::Card(CardAction::Hold(_)) => RecordKind::HoldByCard,
-            Self::Card(CardAction::Post(_)) => RecordKind::PostReceipt,
+            Self::Capture(_) => RecordKind::Capture,
+            Self::Release(_) => RecordKind::Release,
+            Self::CloseBill(_) => RecordKind::CloseBill,
+            Self::IssueCard(_) => RecordKind::IssueCard,
+            Self::ChangeCard(_) => RecordKind::ChangeCard,
+            Self::LoadCard(_) => RecordKind::LoadCard,
+            Self::EmptyCard(_) => RecordKind::EmptyCard,
+            Self::HoldByCard(_) => RecordKind::HoldByCard,
+            Self::PostReceipt(_) => RecordKind::PostReceipt,
         }
+    }
+}
+
+/// Each operation is an action.
+macro_rules! actions {
+    ($($operation:ident => $action:ident),* $(,)?) => {
+        $(impl From<$operation> for Action {
+            fn from(operation: $operation) -> Self {
+                Self::$action(operation)
+            }
+        })*
+    };
+}
+
+actions! {
+    Note => Note,
+    Refuse => Refuse,
+    Register => Register,
+    Replace => Replace,
+    ExpectFunding => ExpectFunding,
+    Deposit => Deposit,
+    HoldOrder => Hold,
+    PayOrder => Pay,
+    Capture => Capture,
+    Release => Release,
+    CloseBill => CloseBill,
+    IssueCard => IssueCard,
+    ChangeCard => ChangeCard,
+    LoadCard => LoadCard,
+    EmptyCard => EmptyCard,
+    CardHold => HoldByCard,
+    CardReceipt => PostReceipt,
+}
+
+/// What may have been refused before it reached the book.
+impl<O: Into<Self>> From<Result<O, Refuse>> for Action {
+    fn from(asked: Result<O, Refuse>) -> Self {
+        asked.map_or_else(Self::from, O::into)
     }
 }

@@ -12,9 +12,9 @@ use tegata_protocol::{
 };
 
 use crate::{
-    AccountId, Action, BillKey, Deposit, DepositEntry, Draft, Evidence, EvidenceKind, Fault, Head,
-    HeadSigner, HeadsFile, HoldOrder, MessageKey, OpenError, OutboxItem, PayOrder, Response,
-    StatementKey,
+    AccountId, BillKey, Deposit, DepositEntry, Draft, Evidence, EvidenceKind, ExpectFunding, Fault,
+    Head, HeadSigner, HeadsFile, HoldOrder, MessageKey, OpenError, Operation, OutboxItem, PayOrder,
+    Register, Response, StatementKey,
     committer::Committer,
     store::{Store, Tip},
 };
@@ -117,8 +117,8 @@ impl Postings {
             bill_digest: payment.digest(),
         };
         let expires = Time::from_secs(10_000);
-        let action = Action::Hold(HoldOrder { pay, expires });
-        Ok(draft(member(turn)?, evidence, action, move |_| Response {
+        let order = HoldOrder { pay, expires };
+        Ok(draft(member(turn)?, evidence, order, move |_| Response {
             reply: vec![1; SIZES.1],
             outbox: vec![OutboxItem {
                 to: shop,
@@ -136,18 +136,18 @@ fn member(n: u32) -> Result<PartyNumber, Malformed> {
 fn register(n: u32) -> Result<Draft, Malformed> {
     let party = member(n)?;
     let record = vec![0; 300];
-    let action = Action::Register { party, record };
+    let register = Register { party, record };
     Ok(draft(
         party,
         evidence(u64::from(n), "register"),
-        action,
+        register,
         |_| Response::default(),
     ))
 }
 
 fn expect(n: u32) -> Result<Draft, Malformed> {
     let party = member(n)?;
-    let action = Action::ExpectFunding {
+    let expect = ExpectFunding {
         reference: format!("RF{n}"),
         party,
         amount: None,
@@ -156,7 +156,7 @@ fn expect(n: u32) -> Result<Draft, Malformed> {
     Ok(draft(
         party,
         evidence(u64::from(n), "expect"),
-        action,
+        expect,
         |_| Response::default(),
     ))
 }
@@ -169,16 +169,16 @@ fn fill(members: u32) -> Result<Draft, Malformed> {
             reference: Some(format!("RF{index}")),
         })
     };
-    let action = Action::Deposit(Deposit {
+    let deposit = Deposit {
         bank: AccountId::bank(1, Currency::JPY),
         statement: StatementKey {
             account: "bench".to_owned(),
             id: "1".to_owned(),
         },
         entries: (0..members).map(entry).collect::<Result<_, Malformed>>()?,
-    });
+    };
     let evidence = evidence(0, "fill");
-    Ok(draft(PartyNumber::CENTRE, evidence, action, |_| {
+    Ok(draft(PartyNumber::CENTRE, evidence, deposit, |_| {
         Response::default()
     }))
 }
@@ -193,17 +193,17 @@ fn evidence(n: u64, what: &str) -> Evidence {
     }
 }
 
-fn draft(
+fn draft<O: Operation>(
     party: PartyNumber,
     evidence: Evidence,
-    action: Action,
-    respond: impl Fn(&crate::Decision) -> Response + Send + 'static,
+    operation: O,
+    respond: impl Fn(&crate::Decision<O::Outcome>) -> Response + Send + 'static,
 ) -> Draft {
     let digest = Digest::of(&evidence.bytes);
     let id = digest.as_bytes().first_chunk::<16>().copied();
     let id = MessageId::from_bytes(id.unwrap_or_default());
     let key = MessageKey { party, id };
-    Draft::new(key, evidence, action, Time::from_secs(1000), respond)
+    Draft::new(key, evidence, operation, Time::from_secs(1000), respond)
 }
 
 /// Numbers that look random, as transaction numbers do: they decide where rows go in the trees.

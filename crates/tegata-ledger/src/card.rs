@@ -132,22 +132,3 @@ pub struct CardHold {
     /// From then on it can't be captured any more.
     pub expires: Time,
 }
-
-/// What became of a receipt.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Posted {
-    /// The payment's money may be captured now.
-    Funded,
-    /// The payment is given up: the card didn't make it.
-    Voided,
-    /// The card paid when the hold's time was over: the payment is given up, and what was taken off is
-    /// owed to the card again.
-    Late,
-    /// Nothing was waiting for it. What a debit took off is owed to the card again.
-    Noted,
-    /// An offline debit: the shop was paid, and so much of it was lost.
-    Paid {
-        /// What the card's account didn't have.
-        lost: Amount,
-    },
-}

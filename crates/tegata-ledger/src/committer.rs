@@ -13,11 +13,10 @@ use std::{
 use tegata_protocol::Digest;
 
 use crate::{
-    Committed, Decision, Draft, Effect, Fault, HeadSigner, HeadsFile, Key, KnownMessage, Position,
-    Record, Verdict, Working, decide,
+    Committed, Draft, Effect, Fault, HeadSigner, HeadsFile, Key, KnownMessage, Operation, Position,
+    Record, Verdict, Working,
     ledger::head_of,
     record::{effects_digest, outbox_digest},
-    rules::needs,
     store::{Entry, StoreError, Tip, Writer},
 };
 
@@ -222,20 +221,12 @@ impl Committer {
             return Err(Fault::ChainFull(self.committer));
         }
         let position = Position::new(self.committer, sequence);
-        let (result, legs, effects) = match decide(&mut batch.book, &draft.action, draft.now) {
-            Ok(decided) => (Ok(decided.outcome), decided.legs, decided.effects),
-            Err(refusal) => (Err(refusal), Vec::new(), Vec::new()),
-        };
-        let verdict = match &result {
-            Ok(_) => Verdict::Accepted,
-            Err(refusal) => Verdict::Refused(refusal.code()),
+        let (changes, response) = (draft.decide)(&mut batch.book, position);
+        let (verdict, legs, effects) = match changes {
+            Ok(changes) => (Verdict::Accepted, changes.legs, changes.effects),
+            Err(refusal) => (Verdict::Refused(refusal.code()), Vec::new(), Vec::new()),
         };
         let time = draft.now;
-        let response = (draft.respond)(&Decision {
-            position,
-            time,
-            result,
-        });
         let record = Record {
             position,
             previous: batch.tip.map_or(Record::GENESIS, |t| t.hash),
@@ -344,7 +335,7 @@ fn missing(book: &Working, drafts: &[Draft]) -> Vec<Key> {
             }
         };
         want(Key::Message(draft.key));
-        needs(book, &draft.action, &mut want);
+        draft.action.needs(book, &mut want);
     }
     keys
 }

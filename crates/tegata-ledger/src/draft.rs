@@ -5,14 +5,22 @@ use std::{fmt, sync::Arc};
 use minicbor::Encode;
 use tegata_protocol::{Digest, PartyNumber, Time};
 
-use crate::{Action, Evidence, MessageKey, Outcome, Position, Refusal, Verdict, store::StoreError};
+use crate::{
+    Action, Effect, Evidence, Leg, MessageKey, Operation, Outcome, Position, Refusal, Verdict,
+    Working, decide, store::StoreError,
+};
 
-/// Makes the reply, and what others are told, from the decision.
+/// What an accepted draft changes.
+pub(crate) struct Changes {
+    pub(crate) legs: Vec<Leg>,
+    pub(crate) effects: Vec<Effect>,
+}
+
+/// Decides a draft's operation on a book, as the record at this position, and answers it.
 ///
-/// It runs on the committer's thread, so it must be quick: encode, don't sign (signatures are
-/// deterministic and made after the commit) and don't touch the disk. It may run more than once,
-/// since a store with several writers may have to decide a batch anew.
-pub(crate) type Respond = Box<dyn Fn(&Decision) -> Response + Send>;
+/// It runs on the committer's thread, and perhaps more than once, since a store with several writers may
+/// have to decide a batch anew.
+type Decide = dyn Fn(&mut Working, Position) -> (Result<Changes, Refusal>, Response) + Send;
 
 /// A verified message on its way into the book.
 pub struct Draft {
@@ -22,21 +30,38 @@ pub struct Draft {
     pub(crate) evidence: Evidence,
     pub(crate) action: Action,
     pub(crate) now: Time,
-    pub(crate) respond: Respond,
+    pub(crate) decide: Box<Decide>,
 }
 
 impl Draft {
     /// A verified message, what it asks, and how to answer it (`respond`: see [`Response`]).
     ///
-    /// `respond` runs on the committer's thread and perhaps more than once: it encodes, it doesn't
-    /// sign and doesn't touch the disk.
-    pub fn new(
+    /// `respond` gets the outcome of the operation that was asked for. It runs on the committer's thread
+    /// and perhaps more than once: it encodes, it doesn't sign (signatures are deterministic and made
+    /// after the commit) and doesn't touch the disk.
+    pub fn new<O: Operation>(
         key: MessageKey,
         evidence: Evidence,
-        action: Action,
+        operation: O,
         now: Time,
-        respond: impl Fn(&Decision) -> Response + Send + 'static,
+        respond: impl Fn(&Decision<O::Outcome>) -> Response + Send + 'static,
     ) -> Self {
+        let action = operation.clone().into();
+        let decide = move |book: &mut Working, position| {
+            let (result, changes) = match decide(book, &operation, now) {
+                Ok(decided) => {
+                    let (legs, effects) = (decided.legs, decided.effects);
+                    (Ok(decided.outcome), Ok(Changes { legs, effects }))
+                }
+                Err(refusal) => (Err(refusal.clone()), Err(refusal)),
+            };
+            let response = respond(&Decision {
+                position,
+                time: now,
+                result,
+            });
+            (changes, response)
+        };
         Self {
             key,
             digest: Digest::of(&evidence.bytes),
@@ -44,7 +69,7 @@ impl Draft {
             evidence,
             action,
             now,
-            respond: Box::new(respond),
+            decide: Box::new(decide),
         }
     }
 
@@ -66,13 +91,13 @@ impl fmt::Debug for Draft {
 
 /// What was decided about a draft, before it is durable.
 #[derive(Clone, Debug)]
-pub struct Decision {
+pub struct Decision<O = Outcome> {
     /// Where its record will stand.
     pub position: Position,
     /// The record's time.
     pub time: Time,
     /// What happened, with balances after it, or why not.
-    pub result: Result<Outcome, Refusal>,
+    pub result: Result<O, Refusal>,
 }
 
 /// The answer to a draft.

@@ -15,7 +15,7 @@
 //!
 //! ```
 //! use tegata_ledger::{
-//!     Action, Draft, Evidence, EvidenceKind, Head, HeadSigner, Ledger, MessageKey, Response,
+//!     Draft, Evidence, EvidenceKind, Head, HeadSigner, Ledger, MessageKey, Response,
 //!     store::SqliteStore,
 //! };
 //! use tegata_protocol::{MessageId, PartyNumber, Time};
@@ -47,7 +47,7 @@
 //!     attachment: None,
 //! };
 //! let now = Time::from_secs(1_795_253_400);
-//! let draft = Draft::new(key, evidence, Action::Note, now, |decision| {
+//! let draft = Draft::new(key, evidence, Note, now, |decision| {
 //!     Response::reply(format!("noted as record {}", decision.position).into_bytes())
 //! });
 //! let committed = ledger.submit_and_wait(draft)?;
@@ -91,6 +91,7 @@ mod draft;
 mod effect;
 mod heads;
 mod ledger;
+mod outcome;
 mod record;
 mod refusal;
 mod rules;
@@ -99,10 +100,11 @@ mod working;
 
 pub use account::{Account, AccountId, AccountKind, Leg};
 pub use action::{
-    Action, BillKey, CardAction, Deposit, DepositEntry, HoldOrder, PayOrder, ReleaseReason,
-    StatementKey,
+    Action, BillKey, Capture, ChangeCard, CloseBill, Deposit, DepositEntry, EmptyCard,
+    ExpectFunding, HoldOrder, IssueCard, LoadCard, Note, PayOrder, Refuse, Register, Release,
+    ReleaseReason, Replace, StatementKey,
 };
-pub use card::{Card, CardDeed, CardHold, CardReceipt, CardState, Posted};
+pub use card::{Card, CardDeed, CardHold, CardReceipt, CardState};
 pub use draft::{Committed, Decision, Draft, Fault, OutboxItem, Response};
 pub use effect::{
     Bill, BillState, Destination, Effect, EntryRecord, Funding, FundingState, Hold, HoldState,
@@ -110,7 +112,11 @@ pub use effect::{
 };
 pub use heads::{Head, HeadSigner, HeadsError, HeadsFile};
 pub use ledger::{Ledger, OpenError};
+pub use outcome::{
+    BillFound, Captured, CardChanged, CardMoved, Deposited, FundingExpected, Held, Noted, Paid,
+    Posted, ReceiptPosted, Registered, Released,
+};
 pub use record::{Evidence, EvidenceKind, MessageKey, Position, Record, RecordKind, Verdict};
 pub use refusal::Refusal;
-pub use rules::{Decided, Outcome, decide};
+pub use rules::{Attempt, Decided, Operation, Outcome, decide};
 pub use working::{Changed, Key, KnownMessage, Working};

@@ -2,141 +2,163 @@
 //!
 //! Pure: the same book, action and time always give the same decision. The audit relies on it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, convert::Infallible};
 
-use tegata_protocol::{
-    Amount, CardNumber, Change, Digest, MAX_MINOR, PartyNumber, PaymentId, Time,
-};
+use tegata_protocol::{Amount, Change, Digest, MAX_MINOR, PartyNumber, PaymentId, Time};
 
 use crate::{
-    Account, AccountId, AccountKind, Action, Bill, BillKey, BillState, Card, Effect, EntryRecord,
-    Funding, FundingState, Hold, HoldOrder, HoldState, Key, Leg, PayOrder, Posted, Refusal,
-    ReleaseReason, Working,
+    Account, AccountId, AccountKind, Action, Bill, BillFound, BillKey, BillState, Capture,
+    Captured, CardChanged, CardMoved, CloseBill, Deposited, Effect, ExpectFunding, Funding,
+    FundingExpected, FundingState, Held, Hold, HoldOrder, HoldState, Key, Leg, Note, Noted, Paid,
+    PayOrder, ReceiptPosted, Refusal, Refuse, Register, Registered, Release, ReleaseReason,
+    Released, Replace, Working,
 };
 
 mod cards;
 mod deposit;
 
-/// What an accepted action did, for the reply.
+/// Something the book can be asked. Its outcome is of its own type, so that whoever asks for a payment is
+/// answered with a payment's outcome, and can't be with another's.
+///
+/// What the rules are is decided here alone: an [`Attempt`] can't be had, nor used, elsewhere. Others may
+/// put operations together, see [`alternatives`](crate::alternatives).
+pub trait Operation: Clone + Into<Action> + Send + 'static {
+    /// What comes of it if it's accepted.
+    type Outcome;
+
+    /// Calls `want` with what deciding needs, as far as can be told from what is in `book`. When those are
+    /// there, asking again may name more (a capture's accounts stand in its hold).
+    fn needs(&self, book: &Working, want: &mut dyn FnMut(Key));
+
+    /// Tries it.
+    ///
+    /// # Errors
+    /// Why the book refuses it.
+    fn run(&self, attempt: &mut Attempt<'_>) -> Result<Self::Outcome, Refusal>;
+}
+
+/// Whatever comes of an [`Action`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// Remembered.
-    Noted,
-    /// The party is in the register.
-    Registered {
-        /// Who.
-        party: PartyNumber,
-    },
-    /// The party's record is a newer one.
-    Replaced {
-        /// Who.
-        party: PartyNumber,
-    },
-    /// Money under this reference will find its member.
-    FundingExpected {
-        /// The reference.
-        reference: String,
-    },
-    /// The statement is in the book; where each entry went, in the statement's order.
-    Deposited {
-        /// The entries.
-        entries: Vec<EntryRecord>,
-        /// How each member's account stands that was credited.
-        credited: Vec<(AccountId, Account)>,
-    },
-    /// The money is set aside.
-    Held {
-        /// The payment.
-        hold: Hold,
-        /// The payer's account now.
-        payer: Account,
-    },
-    /// Paid at once.
-    Paid {
-        /// The payment.
-        hold: Hold,
-        /// The payer's account now.
-        payer: Account,
-        /// The payee's account now.
-        payee: Account,
-    },
-    /// The shop has its money.
-    Captured {
-        /// The payment; its state says how much.
-        hold: Hold,
-        /// The payer's account now.
-        payer: Account,
-        /// The payee's account now.
-        payee: Account,
-    },
-    /// The money is free again.
-    Released {
-        /// The payment; its state says why.
-        hold: Hold,
-        /// The payer's account now.
-        payer: Account,
-    },
-    /// What the shop may rely on: [`BillState::Closed`] is never accepted again; otherwise the
-    /// payment that holds or paid it.
-    Bill {
-        /// Which bill.
-        bill: BillKey,
-        /// Its state.
-        state: BillState,
-    },
-    /// A card as it is from now on.
-    Card {
-        /// Which.
-        number: CardNumber,
-        /// The card.
-        card: Card,
-    },
-    /// Money was moved to or from a card's account.
-    CardMoved {
-        /// Which card.
-        number: CardNumber,
-        /// How much.
-        amount: Amount,
-        /// The other account now: the prepaid one, or the other card's.
-        prepaid: Account,
-        /// The card's account now.
-        account: Account,
-    },
-    /// A card's receipt is in the book.
-    Receipt {
-        /// Which card.
-        number: CardNumber,
-        /// The card as it is from now on.
-        card: Card,
-        /// What became of it.
-        posted: Posted,
-        /// The payment's hold as it is from now on.
-        hold: Option<Hold>,
-        /// The digest of its bill.
-        bill: Option<Digest>,
-        /// There was another receipt with this counter.
-        copied: bool,
-    },
+    /// Of a note.
+    Noted(Noted),
+    /// Of a registration.
+    Registered(Registered),
+    /// Of a newer record.
+    Replaced(Registered),
+    /// Of a reference that is watched for.
+    FundingExpected(FundingExpected),
+    /// Of a statement.
+    Deposited(Deposited),
+    /// Of a payment that is held.
+    Held(Held),
+    /// Of a payment at once.
+    Paid(Paid),
+    /// Of a capture.
+    Captured(Captured),
+    /// Of a release.
+    Released(Released),
+    /// Of a bill's closing.
+    Bill(BillFound),
+    /// Of a card's issue or change.
+    Card(CardChanged),
+    /// Of money moved to or from a card.
+    CardMoved(CardMoved),
+    /// Of a card's receipt.
+    Receipt(ReceiptPosted),
+}
+
+/// Makes one operation of several, of which a message may ask for either: an enum of operations, an enum
+/// of their outcomes, and the operation that leads from one to the other.
+///
+/// ```
+/// use tegata_ledger::{Action, ChangeCard, EmptyCard, RecordKind, alternatives};
+///
+/// alternatives! {
+///     /// What a member asks for a card.
+///     pub enum Asked -> Got {
+///         Empty(EmptyCard),
+///         Change(ChangeCard),
+///     }
+/// }
+/// # let card = tegata_protocol::CardNumber::from_bytes([7; 8]);
+/// let asked = Asked::Empty(EmptyCard { card, holder: None, into: None });
+/// assert_eq!(Action::from(asked).kind(), RecordKind::EmptyCard);
+/// ```
+#[macro_export]
+macro_rules! alternatives {
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis enum $asked:ident -> $outcome:ident {
+            $($name:ident($operation:ty)),* $(,)?
+        }
+    ) => {
+        $(#[$attribute])*
+        #[derive(Clone, Debug)]
+        $visibility enum $asked {
+            $(#[doc = concat!("[`", stringify!($operation), "`].")] $name($operation),)*
+        }
+
+        #[doc = concat!("What comes of [`", stringify!($asked), "`].")]
+        #[derive(Clone, Debug)]
+        $visibility enum $outcome {
+            $(
+                #[doc = concat!("Of [`", stringify!($asked), "::", stringify!($name), "`].")]
+                $name(<$operation as $crate::Operation>::Outcome),
+            )*
+        }
+
+        impl From<$asked> for $crate::Action {
+            fn from(asked: $asked) -> Self {
+                match asked {
+                    $($asked::$name(operation) => operation.into(),)*
+                }
+            }
+        }
+
+        impl $crate::Operation for $asked {
+            type Outcome = $outcome;
+
+            fn needs(&self, book: &$crate::Working, want: &mut dyn FnMut($crate::Key)) {
+                match self {
+                    $(Self::$name(operation) => operation.needs(book, want),)*
+                }
+            }
+
+            fn run(
+                &self,
+                attempt: &mut $crate::Attempt<'_>,
+            ) -> ::std::result::Result<$outcome, $crate::Refusal> {
+                match self {
+                    $(Self::$name(operation) => operation.run(attempt).map($outcome::$name),)*
+                }
+            }
+        }
+    };
 }
 
 /// A decision in favour: the outcome, and what it changed.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Decided {
-    /// What to tell.
-    pub outcome: Outcome,
+pub struct Decided<O = Outcome> {
+    /// What came of it.
+    pub outcome: O,
     /// What moved.
     pub legs: Vec<Leg>,
     /// What else changed.
     pub effects: Vec<Effect>,
 }
 
-/// Decides `action` at the time `now` and carries it out on `book`; a refused one changes nothing.
+/// Decides `operation` at the time `now` and carries it out on `book`; a refused one changes nothing.
 ///
 /// # Errors
 /// [`Refusal`], which is to be recorded as well.
-pub fn decide(book: &mut Working, action: &Action, now: Time) -> Result<Decided, Refusal> {
+pub fn decide<O: Operation>(
+    book: &mut Working,
+    operation: &O,
+    now: Time,
+) -> Result<Decided<O::Outcome>, Refusal> {
     let mut attempt = Attempt::new(book, now);
-    let outcome = attempt.run(action)?;
+    let outcome = operation.run(&mut attempt)?;
     let Attempt { legs, effects, .. } = attempt;
     for leg in &legs {
         book.put_account(&leg.account, leg.after());
@@ -151,51 +173,309 @@ pub fn decide(book: &mut Working, action: &Action, now: Time) -> Result<Decided,
     })
 }
 
-/// Calls `want` with what deciding `action` needs, as far as can be told from what is in `book`.
-/// When those are there, asking again may name more (a capture's accounts stand in its hold).
-pub(crate) fn needs(book: &Working, action: &Action, want: &mut impl FnMut(Key)) {
-    match action {
-        Action::Note | Action::Refuse(_) => {}
-        Action::Register { party, .. } | Action::Replace { party, .. } => want(Key::Party(*party)),
-        Action::ExpectFunding {
-            reference, party, ..
-        } => {
-            want(Key::Funding(reference.clone()));
-            want(Key::Party(*party));
+impl Operation for Action {
+    type Outcome = Outcome;
+
+    fn needs(&self, book: &Working, want: &mut dyn FnMut(Key)) {
+        match self {
+            Self::Note(o) => o.needs(book, want),
+            Self::Refuse(o) => o.needs(book, want),
+            Self::Register(o) => o.needs(book, want),
+            Self::Replace(o) => o.needs(book, want),
+            Self::ExpectFunding(o) => o.needs(book, want),
+            Self::Deposit(o) => o.needs(book, want),
+            Self::Hold(o) => o.needs(book, want),
+            Self::Pay(o) => o.needs(book, want),
+            Self::Capture(o) => o.needs(book, want),
+            Self::Release(o) => o.needs(book, want),
+            Self::CloseBill(o) => o.needs(book, want),
+            Self::IssueCard(o) => o.needs(book, want),
+            Self::ChangeCard(o) => o.needs(book, want),
+            Self::LoadCard(o) => o.needs(book, want),
+            Self::EmptyCard(o) => o.needs(book, want),
+            Self::HoldByCard(o) => o.needs(book, want),
+            Self::PostReceipt(o) => o.needs(book, want),
         }
-        Action::Deposit(deposit) => deposit::needs(book, deposit, want),
-        Action::Hold(HoldOrder { pay, .. }) | Action::Pay(pay) => {
-            want(Key::Hold(pay.payment));
-            want(Key::Bill(pay.bill));
-            want(Key::Account(pay.payer));
-            if matches!(action, Action::Pay(_)) {
-                want(Key::Account(pay.payee));
-            }
+    }
+
+    fn run(&self, attempt: &mut Attempt<'_>) -> Result<Outcome, Refusal> {
+        match self {
+            Self::Note(o) => o.run(attempt).map(Outcome::Noted),
+            Self::Refuse(o) => o.run(attempt).map(|never| match never {}),
+            Self::Register(o) => o.run(attempt).map(Outcome::Registered),
+            Self::Replace(o) => o.run(attempt).map(Outcome::Replaced),
+            Self::ExpectFunding(o) => o.run(attempt).map(Outcome::FundingExpected),
+            Self::Deposit(o) => o.run(attempt).map(Outcome::Deposited),
+            Self::Hold(o) => o.run(attempt).map(Outcome::Held),
+            Self::Pay(o) => o.run(attempt).map(Outcome::Paid),
+            Self::Capture(o) => o.run(attempt).map(Outcome::Captured),
+            Self::Release(o) => o.run(attempt).map(Outcome::Released),
+            Self::CloseBill(o) => o.run(attempt).map(Outcome::Bill),
+            Self::IssueCard(o) => o.run(attempt).map(Outcome::Card),
+            Self::ChangeCard(o) => o.run(attempt).map(Outcome::Card),
+            Self::LoadCard(o) => o.run(attempt).map(Outcome::CardMoved),
+            Self::EmptyCard(o) => o.run(attempt).map(Outcome::CardMoved),
+            Self::HoldByCard(o) => o.run(attempt).map(Outcome::Held),
+            Self::PostReceipt(o) => o.run(attempt).map(Outcome::Receipt),
         }
-        Action::Capture { payment, .. } | Action::Release { payment, .. } => {
-            let key = Key::Hold(*payment);
-            let known = book.has(&key).then(|| book.hold(payment)).flatten();
-            want(key);
-            if let Some(hold) = known {
-                want(Key::Bill(hold.bill));
-                want(Key::Account(hold.payer));
-                want(Key::Account(hold.payee));
-            }
-        }
-        Action::CloseBill { bill, .. } => {
-            let key = Key::Bill(*bill);
-            let known = book.has(&key).then(|| book.bill(bill)).flatten();
-            want(key);
-            if let Some(BillState::Held(payment)) = known.map(|bill| bill.state) {
-                want(Key::Hold(payment));
-            }
-        }
-        Action::Card(action) => cards::needs(book, action, want),
     }
 }
 
-/// One action being tried: what it would change, not yet changed.
-struct Attempt<'b> {
+/// What may have been refused before it reached the book.
+impl<O: Operation> Operation for Result<O, Refuse> {
+    type Outcome = O::Outcome;
+
+    fn needs(&self, book: &Working, want: &mut dyn FnMut(Key)) {
+        if let Ok(operation) = self {
+            operation.needs(book, want);
+        }
+    }
+
+    fn run(&self, attempt: &mut Attempt<'_>) -> Result<O::Outcome, Refusal> {
+        match self {
+            Ok(operation) => operation.run(attempt),
+            Err(refuse) => refuse.run(attempt).map(|never| match never {}),
+        }
+    }
+}
+
+impl Operation for Note {
+    type Outcome = Noted;
+
+    fn needs(&self, _: &Working, _: &mut dyn FnMut(Key)) {}
+
+    fn run(&self, _: &mut Attempt<'_>) -> Result<Noted, Refusal> {
+        Ok(Noted)
+    }
+}
+
+impl Operation for Refuse {
+    type Outcome = Infallible;
+
+    fn needs(&self, _: &Working, _: &mut dyn FnMut(Key)) {}
+
+    fn run(&self, _: &mut Attempt<'_>) -> Result<Infallible, Refusal> {
+        Err(Refusal::ByCaller(self.0))
+    }
+}
+
+impl Operation for Register {
+    type Outcome = Registered;
+
+    fn needs(&self, _: &Working, want: &mut dyn FnMut(Key)) {
+        want(Key::Party(self.party));
+    }
+
+    fn run(&self, attempt: &mut Attempt<'_>) -> Result<Registered, Refusal> {
+        let party = self.party;
+        if attempt.book.party(&party).is_some() {
+            return Err(Refusal::AlreadyRegistered { party });
+        }
+        let effect = Effect::Party(party, self.record.clone());
+        attempt.effects.push(effect);
+        Ok(Registered { party })
+    }
+}
+
+impl Operation for Replace {
+    type Outcome = Registered;
+
+    fn needs(&self, _: &Working, want: &mut dyn FnMut(Key)) {
+        want(Key::Party(self.party));
+    }
+
+    fn run(&self, attempt: &mut Attempt<'_>) -> Result<Registered, Refusal> {
+        let party = self.party;
+        if attempt.book.party(&party).is_none() {
+            return Err(Refusal::UnknownParty { party });
+        }
+        let effect = Effect::Party(party, self.record.clone());
+        attempt.effects.push(effect);
+        Ok(Registered { party })
+    }
+}
+
+impl Operation for ExpectFunding {
+    type Outcome = FundingExpected;
+
+    fn needs(&self, _: &Working, want: &mut dyn FnMut(Key)) {
+        want(Key::Funding(self.reference.clone()));
+        want(Key::Party(self.party));
+    }
+
+    fn run(&self, attempt: &mut Attempt<'_>) -> Result<FundingExpected, Refusal> {
+        let (party, reference) = (self.party, self.reference.clone());
+        if attempt.book.party(&party).is_none() {
+            return Err(Refusal::UnknownParty { party });
+        }
+        if attempt.book.funding(&reference).is_some() {
+            return Err(Refusal::ReferenceInUse { reference });
+        }
+        let funding = Funding {
+            party,
+            amount: self.amount,
+            expires: self.expires,
+            state: FundingState::Open,
+        };
+        let effect = Effect::Funding(reference.clone(), funding);
+        attempt.effects.push(effect);
+        Ok(FundingExpected { reference })
+    }
+}
+
+impl Operation for HoldOrder {
+    type Outcome = Held;
+
+    fn needs(&self, _: &Working, want: &mut dyn FnMut(Key)) {
+        want(Key::Hold(self.pay.payment));
+        want(Key::Bill(self.pay.bill));
+        want(Key::Account(self.pay.payer));
+    }
+
+    fn run(&self, attempt: &mut Attempt<'_>) -> Result<Held, Refusal> {
+        let payer = self.pay.payer;
+        check_kind(payer, payer.kind == AccountKind::Prepaid)?;
+        attempt.place(self, HoldState::Open)
+    }
+}
+
+/// Pays at once, if bill and balance allow.
+impl Operation for PayOrder {
+    type Outcome = Paid;
+
+    fn needs(&self, _: &Working, want: &mut dyn FnMut(Key)) {
+        want(Key::Hold(self.payment));
+        want(Key::Bill(self.bill));
+        want(Key::Account(self.payer));
+        want(Key::Account(self.payee));
+    }
+
+    fn run(&self, attempt: &mut Attempt<'_>) -> Result<Paid, Refusal> {
+        check_kind(self.payer, self.payer.kind == AccountKind::Prepaid)?;
+        attempt.check_order(self)?;
+        let payer = attempt.post(self.payer, self.amount.debit(), Change::NONE)?;
+        let payee = attempt.post(self.payee, self.amount.credit(), Change::NONE)?;
+        let hold = attempt.new_hold(self, attempt.now, HoldState::Captured(self.amount));
+        attempt.set_bill(self, BillState::Paid(self.payment));
+        Ok(Paid { hold, payer, payee })
+    }
+}
+
+impl Operation for Capture {
+    type Outcome = Captured;
+
+    fn needs(&self, book: &Working, want: &mut dyn FnMut(Key)) {
+        hold_needs(book, self.payment, want);
+    }
+
+    fn run(&self, attempt: &mut Attempt<'_>) -> Result<Captured, Refusal> {
+        let (payment, taken) = (self.payment, self.amount);
+        let hold = attempt.open_hold(payment, Some(self.payee_party))?;
+        if hold.state == HoldState::Awaiting {
+            return Err(Refusal::HoldAwaitsCard { payment });
+        }
+        if attempt.now >= hold.expires {
+            return Err(Refusal::HoldExpired { payment });
+        }
+        check_currency(taken, hold.payer)?;
+        if taken.minor() > hold.amount.minor() {
+            return Err(Refusal::AmountAboveHold {
+                payment,
+                held: hold.amount,
+                wanted: taken,
+            });
+        }
+        if taken.is_zero() && !hold.amount.is_zero() {
+            return Err(Refusal::AmountZero);
+        }
+        let payer = attempt.post(hold.payer, taken.debit(), hold.amount.debit())?;
+        let payee = attempt.post(hold.payee, taken.credit(), Change::NONE)?;
+        let hold = attempt.end_hold(hold, HoldState::Captured(taken), BillState::Paid(payment));
+        Ok(Captured {
+            hold,
+            taken,
+            payer,
+            payee,
+        })
+    }
+}
+
+impl Operation for Release {
+    type Outcome = Released;
+
+    fn needs(&self, book: &Working, want: &mut dyn FnMut(Key)) {
+        hold_needs(book, self.payment, want);
+    }
+
+    fn run(&self, attempt: &mut Attempt<'_>) -> Result<Released, Refusal> {
+        let (payment, why) = (self.payment, self.why);
+        let shop = match why {
+            ReleaseReason::Voided { by } if by != PartyNumber::CENTRE => Some(by),
+            ReleaseReason::Voided { .. } | ReleaseReason::Expired | ReleaseReason::Unpaid => None,
+        };
+        let hold = attempt.open_hold(payment, shop)?;
+        if why == ReleaseReason::Unpaid && hold.state != HoldState::Awaiting {
+            return Err(Refusal::HoldFunded { payment });
+        }
+        let state = match why {
+            ReleaseReason::Expired if attempt.now < hold.expires => {
+                return Err(Refusal::HoldNotExpired { payment });
+            }
+            ReleaseReason::Expired => HoldState::Expired,
+            ReleaseReason::Voided { .. } | ReleaseReason::Unpaid => HoldState::Voided,
+        };
+        let payer = attempt.post(hold.payer, Change::NONE, hold.amount.debit())?;
+        let hold = attempt.end_hold(hold, state, BillState::Free);
+        Ok(Released { hold, payer })
+    }
+}
+
+impl Operation for CloseBill {
+    type Outcome = BillFound;
+
+    fn needs(&self, book: &Working, want: &mut dyn FnMut(Key)) {
+        let key = Key::Bill(self.bill);
+        let known = book.has(&key).then(|| book.bill(&self.bill)).flatten();
+        want(key);
+        if let Some(BillState::Held(payment)) = known.map(|bill| bill.state) {
+            want(Key::Hold(payment));
+        }
+    }
+
+    fn run(&self, attempt: &mut Attempt<'_>) -> Result<BillFound, Refusal> {
+        let (bill, digest) = (self.bill, self.bill_digest);
+        let state = match attempt.known_bill(bill, digest)? {
+            // Whether the card pays isn't decided yet.
+            Some(BillState::Held(payment)) if attempt.awaits_card(payment) => {
+                return Err(Refusal::HoldAwaitsCard { payment });
+            }
+            None | Some(BillState::Free) => {
+                let state = BillState::Closed;
+                let effect = Effect::Bill(bill, Bill { digest, state });
+                attempt.effects.push(effect);
+                state
+            }
+            Some(taken) => taken,
+        };
+        Ok(BillFound { bill, state })
+    }
+}
+
+/// A hold, and what ending it touches.
+fn hold_needs(book: &Working, payment: PaymentId, want: &mut dyn FnMut(Key)) {
+    let key = Key::Hold(payment);
+    let known = book.has(&key).then(|| book.hold(&payment)).flatten();
+    want(key);
+    if let Some(hold) = known {
+        want(Key::Bill(hold.bill));
+        want(Key::Account(hold.payer));
+        want(Key::Account(hold.payee));
+    }
+}
+
+/// One operation being tried: what it would change, not yet changed.
+#[derive(Debug)]
+pub struct Attempt<'b> {
     book: &'b Working,
     now: Time,
     legs: Vec<Leg>,
@@ -214,80 +494,8 @@ impl<'b> Attempt<'b> {
         }
     }
 
-    fn run(&mut self, action: &Action) -> Result<Outcome, Refusal> {
-        match action {
-            Action::Note => Ok(Outcome::Noted),
-            Action::Refuse(code) => Err(Refusal::ByCaller(*code)),
-            Action::Register { party, record } => self.register(*party, record),
-            Action::Replace { party, record } => self.replace(*party, record),
-            Action::ExpectFunding {
-                reference,
-                party,
-                amount,
-                expires,
-            } => self.expect(
-                reference,
-                Funding {
-                    party: *party,
-                    amount: *amount,
-                    expires: *expires,
-                    state: FundingState::Open,
-                },
-            ),
-            Action::Deposit(deposit) => self.deposit(deposit),
-            Action::Hold(order) => {
-                check_kind(
-                    order.pay.payer,
-                    order.pay.payer.kind == AccountKind::Prepaid,
-                )?;
-                self.place(order, HoldState::Open)
-            }
-            Action::Pay(pay) => self.pay(pay),
-            Action::Capture {
-                payment,
-                payee_party,
-                amount,
-            } => self.capture(*payment, *payee_party, *amount),
-            Action::Release { payment, why } => self.release(*payment, *why),
-            Action::CloseBill { bill, bill_digest } => self.close_bill(*bill, *bill_digest),
-            Action::Card(action) => self.run_card(action),
-        }
-    }
-
-    fn register(&mut self, party: PartyNumber, record: &[u8]) -> Result<Outcome, Refusal> {
-        if self.book.party(&party).is_some() {
-            return Err(Refusal::AlreadyRegistered { party });
-        }
-        self.effects.push(Effect::Party(party, record.to_vec()));
-        Ok(Outcome::Registered { party })
-    }
-
-    fn replace(&mut self, party: PartyNumber, record: &[u8]) -> Result<Outcome, Refusal> {
-        if self.book.party(&party).is_none() {
-            return Err(Refusal::UnknownParty { party });
-        }
-        self.effects.push(Effect::Party(party, record.to_vec()));
-        Ok(Outcome::Replaced { party })
-    }
-
-    fn expect(&mut self, reference: &str, funding: Funding) -> Result<Outcome, Refusal> {
-        let party = funding.party;
-        if self.book.party(&party).is_none() {
-            return Err(Refusal::UnknownParty { party });
-        }
-        let reference = reference.to_owned();
-        if self.book.funding(&reference).is_some() {
-            return Err(Refusal::ReferenceInUse { reference });
-        }
-        let outcome = Outcome::FundingExpected {
-            reference: reference.clone(),
-        };
-        self.effects.push(Effect::Funding(reference, funding));
-        Ok(outcome)
-    }
-
     /// Sets `pay.amount` aside, if bill and balance allow.
-    fn place(&mut self, order: &HoldOrder, state: HoldState) -> Result<Outcome, Refusal> {
+    fn place(&mut self, order: &HoldOrder, state: HoldState) -> Result<Held, Refusal> {
         let pay = &order.pay;
         self.check_order(pay)?;
         if order.expires <= self.now {
@@ -298,18 +506,7 @@ impl<'b> Attempt<'b> {
         let payer = self.post(pay.payer, Change::NONE, pay.amount.credit())?;
         let hold = self.new_hold(pay, order.expires, state);
         self.set_bill(pay, BillState::Held(pay.payment));
-        Ok(Outcome::Held { hold, payer })
-    }
-
-    /// Pays `pay.amount` at once, if bill and balance allow.
-    fn pay(&mut self, pay: &PayOrder) -> Result<Outcome, Refusal> {
-        check_kind(pay.payer, pay.payer.kind == AccountKind::Prepaid)?;
-        self.check_order(pay)?;
-        let payer = self.post(pay.payer, pay.amount.debit(), Change::NONE)?;
-        let payee = self.post(pay.payee, pay.amount.credit(), Change::NONE)?;
-        let hold = self.new_hold(pay, self.now, HoldState::Captured(pay.amount));
-        self.set_bill(pay, BillState::Paid(pay.payment));
-        Ok(Outcome::Paid { hold, payer, payee })
+        Ok(Held { hold, payer })
     }
 
     fn new_hold(&mut self, pay: &PayOrder, expires: Time, state: HoldState) -> Hold {
@@ -365,57 +562,6 @@ impl<'b> Attempt<'b> {
         }
     }
 
-    fn capture(
-        &mut self,
-        payment: PaymentId,
-        party: PartyNumber,
-        amount: Amount,
-    ) -> Result<Outcome, Refusal> {
-        let hold = self.open_hold(payment, Some(party))?;
-        if hold.state == HoldState::Awaiting {
-            return Err(Refusal::HoldAwaitsCard { payment });
-        }
-        if self.now >= hold.expires {
-            return Err(Refusal::HoldExpired { payment });
-        }
-        check_currency(amount, hold.payer)?;
-        if amount.minor() > hold.amount.minor() {
-            return Err(Refusal::AmountAboveHold {
-                payment,
-                held: hold.amount,
-                wanted: amount,
-            });
-        }
-        if amount.is_zero() && !hold.amount.is_zero() {
-            return Err(Refusal::AmountZero);
-        }
-        let payer = self.post(hold.payer, amount.debit(), hold.amount.debit())?;
-        let payee = self.post(hold.payee, amount.credit(), Change::NONE)?;
-        let hold = self.end_hold(hold, HoldState::Captured(amount), BillState::Paid(payment));
-        Ok(Outcome::Captured { hold, payer, payee })
-    }
-
-    fn release(&mut self, payment: PaymentId, why: ReleaseReason) -> Result<Outcome, Refusal> {
-        let shop = match why {
-            ReleaseReason::Voided { by } if by != PartyNumber::CENTRE => Some(by),
-            ReleaseReason::Voided { .. } | ReleaseReason::Expired | ReleaseReason::Unpaid => None,
-        };
-        let hold = self.open_hold(payment, shop)?;
-        if why == ReleaseReason::Unpaid && hold.state != HoldState::Awaiting {
-            return Err(Refusal::HoldFunded { payment });
-        }
-        let state = match why {
-            ReleaseReason::Expired if self.now < hold.expires => {
-                return Err(Refusal::HoldNotExpired { payment });
-            }
-            ReleaseReason::Expired => HoldState::Expired,
-            ReleaseReason::Voided { .. } | ReleaseReason::Unpaid => HoldState::Voided,
-        };
-        let payer = self.post(hold.payer, Change::NONE, hold.amount.debit())?;
-        let hold = self.end_hold(hold, state, BillState::Free);
-        Ok(Outcome::Released { hold, payer })
-    }
-
     /// A hold that is open, and this shop's if a shop asks. Another shop learns no more than that
     /// it isn't its own.
     fn open_hold(&self, payment: PaymentId, shop: Option<PartyNumber>) -> Result<Hold, Refusal> {
@@ -442,23 +588,6 @@ impl<'b> Attempt<'b> {
         let hold = Hold { state, ..hold };
         self.effects.push(Effect::Hold(hold.clone()));
         hold
-    }
-
-    fn close_bill(&mut self, bill: BillKey, digest: Digest) -> Result<Outcome, Refusal> {
-        let state = match self.known_bill(bill, digest)? {
-            // Whether the card pays isn't decided yet.
-            Some(BillState::Held(payment)) if self.awaits_card(payment) => {
-                return Err(Refusal::HoldAwaitsCard { payment });
-            }
-            None | Some(BillState::Free) => {
-                let state = BillState::Closed;
-                self.effects
-                    .push(Effect::Bill(bill, Bill { digest, state }));
-                state
-            }
-            Some(taken) => taken,
-        };
-        Ok(Outcome::Bill { bill, state })
     }
 
     fn awaits_card(&self, payment: PaymentId) -> bool {

@@ -1,48 +1,15 @@
 //! The rules of cards: whose they are, what is set aside for them, what their receipts change.
 
-use tegata_protocol::{Amount, CardNumber, Change, Currency, PartyNumber, PaymentId, Role};
+use tegata_protocol::{Amount, CardNumber, Change, PartyNumber, PaymentId, Role};
 
-use super::{Attempt, Outcome, check_currency};
+use super::{Attempt, Operation, check_currency};
 use crate::{
-    Account, AccountId, AccountKind, BillState, Card, CardAction, CardDeed, CardHold, CardReceipt,
-    CardState, Effect, Hold, HoldOrder, HoldState, Key, PayOrder, Posted, Refusal, Working,
+    Account, AccountId, BillState, Card, CardChanged, CardDeed, CardHold, CardMoved, CardReceipt,
+    CardState, ChangeCard, Effect, EmptyCard, Held, Hold, HoldOrder, HoldState, IssueCard, Key,
+    LoadCard, PayOrder, Posted, ReceiptPosted, Refusal, Working,
 };
 
-/// What deciding about a card needs, as far as can be told from what is in `book`.
-pub(super) fn needs(book: &Working, action: &CardAction, want: &mut impl FnMut(Key)) {
-    match action {
-        CardAction::Issue {
-            card,
-            holder,
-            index,
-            currency,
-        } => {
-            want(Key::Card(*card));
-            want(Key::Party(*holder));
-            want(Key::Account(AccountId {
-                part: *index,
-                ..AccountId::new(AccountKind::CardShadow, holder.wire(), *currency)
-            }));
-        }
-        CardAction::Change { card, .. } | CardAction::Load { card, .. } => {
-            card_needs(book, *card, want);
-        }
-        CardAction::Empty { card, into, .. } => {
-            card_needs(book, *card, want);
-            if let Some(into) = into {
-                card_needs(book, *into, want);
-            }
-        }
-        CardAction::Hold(order) => {
-            want(Key::Hold(order.payment));
-            want(Key::Bill(order.bill));
-            card_needs(book, order.card, want);
-        }
-        CardAction::Post(receipt) => receipt_needs(book, receipt, want),
-    }
-}
-
-fn card_needs(book: &Working, card: CardNumber, want: &mut impl FnMut(Key)) {
+fn card_needs(book: &Working, card: CardNumber, want: &mut dyn FnMut(Key)) {
     let key = Key::Card(card);
     let known = book.has(&key).then(|| book.card(&card)).flatten();
     want(key);
@@ -53,7 +20,7 @@ fn card_needs(book: &Working, card: CardNumber, want: &mut impl FnMut(Key)) {
 }
 
 /// What posting a receipt needs beside its card.
-fn receipt_needs(book: &Working, receipt: &CardReceipt, want: &mut impl FnMut(Key)) {
+fn receipt_needs(book: &Working, receipt: &CardReceipt, want: &mut dyn FnMut(Key)) {
     card_needs(book, receipt.card, want);
     want(Key::Receipt(receipt.card, receipt.counter));
     let currency = receipt.amount.currency();
@@ -73,32 +40,213 @@ fn receipt_needs(book: &Working, receipt: &CardReceipt, want: &mut impl FnMut(Ke
     }
 }
 
-impl Attempt<'_> {
-    /// Decides about a card.
-    pub(super) fn run_card(&mut self, action: &CardAction) -> Result<Outcome, Refusal> {
-        match action {
-            CardAction::Issue {
-                card,
-                holder,
-                index,
-                currency,
-            } => self.issue_card(*card, *holder, *index, *currency),
-            CardAction::Change {
-                card,
-                holder,
-                state,
-            } => self.change_card(*card, *holder, *state),
-            CardAction::Load {
-                card,
-                holder,
-                amount,
-            } => self.load_card(*card, *holder, *amount),
-            CardAction::Empty { card, holder, into } => self.empty_card(*card, *holder, *into),
-            CardAction::Hold(order) => self.hold_by_card(order),
-            CardAction::Post(receipt) => self.post_receipt(receipt),
+impl Operation for IssueCard {
+    type Outcome = CardChanged;
+
+    fn needs(&self, _: &Working, want: &mut dyn FnMut(Key)) {
+        want(Key::Card(self.card));
+        want(Key::Party(self.holder));
+        want(Key::Account(self.new_card().account()));
+    }
+
+    fn run(&self, attempt: &mut Attempt<'_>) -> Result<CardChanged, Refusal> {
+        let (number, card) = (self.card, self.new_card());
+        let party = card.holder;
+        if attempt.book.party(&party).is_none() {
+            return Err(Refusal::UnknownParty { party });
+        }
+        let used = attempt.book.account(&card.account());
+        if attempt.book.card(&number).is_some() || used.is_some_and(|a| a.sequence > 0) {
+            return Err(Refusal::CardKnown { card: number });
+        }
+        // A leg of nothing takes the account: no other card gets the same index.
+        attempt.post(card.account(), Change::NONE, Change::NONE)?;
+        attempt.effects.push(Effect::Card(number, card));
+        Ok(CardChanged { number, card })
+    }
+}
+
+impl IssueCard {
+    const fn new_card(&self) -> Card {
+        Card {
+            holder: self.holder,
+            index: self.index,
+            currency: self.currency,
+            state: CardState::Active,
+            counter: 0,
+            balance: 0,
+        }
+    }
+}
+
+impl Operation for ChangeCard {
+    type Outcome = CardChanged;
+
+    fn needs(&self, book: &Working, want: &mut dyn FnMut(Key)) {
+        card_needs(book, self.card, want);
+    }
+
+    fn run(&self, attempt: &mut Attempt<'_>) -> Result<CardChanged, Refusal> {
+        let (number, state) = (self.card, self.state);
+        let card = attempt.card(number, self.holder)?;
+        // The same again is done already: whoever wasn't answered asks once more.
+        if card.state != state {
+            check_not_over(number, &card)?;
+        }
+        let card = Card { state, ..card };
+        attempt.effects.push(Effect::Card(number, card));
+        Ok(CardChanged { number, card })
+    }
+}
+
+impl Operation for LoadCard {
+    type Outcome = CardMoved;
+
+    fn needs(&self, book: &Working, want: &mut dyn FnMut(Key)) {
+        card_needs(book, self.card, want);
+    }
+
+    fn run(&self, attempt: &mut Attempt<'_>) -> Result<CardMoved, Refusal> {
+        let (number, amount) = (self.card, self.amount);
+        let card = attempt.card(number, Some(self.holder))?;
+        check_not_over(number, &card)?;
+        check_currency(amount, card.account())?;
+        if amount.is_zero() {
+            return Err(Refusal::AmountZero);
+        }
+        let prepaid = AccountId::prepaid(card.holder, card.currency);
+        let prepaid = attempt.post(prepaid, amount.debit(), Change::NONE)?;
+        let account = attempt.post(card.account(), amount.credit(), Change::NONE)?;
+        Ok(CardMoved {
+            number,
+            amount,
+            prepaid,
+            account,
+        })
+    }
+}
+
+/// What is available on the card's account is moved; money that is held follows when it's free again.
+impl Operation for EmptyCard {
+    type Outcome = CardMoved;
+
+    fn needs(&self, book: &Working, want: &mut dyn FnMut(Key)) {
+        card_needs(book, self.card, want);
+        if let Some(into) = self.into {
+            card_needs(book, into, want);
         }
     }
 
+    fn run(&self, attempt: &mut Attempt<'_>) -> Result<CardMoved, Refusal> {
+        let number = self.card;
+        let card = attempt.card(number, self.holder)?;
+        let to = match self.into {
+            Some(into) => attempt.replacement(into, &card)?,
+            None if !card.state.is_over() => {
+                let (card, state) = (number, card.state);
+                return Err(Refusal::CardState { card, state });
+            }
+            None => AccountId::prepaid(card.holder, card.currency),
+        };
+        let from = card.account();
+        let left = attempt.book.account(&from).map_or(0, Account::available);
+        let minor = u64::try_from(left).unwrap_or_default();
+        let overflow = |_e| Refusal::Overflow { account: from };
+        let amount = Amount::new(minor, card.currency).map_err(overflow)?;
+        let account = attempt.post(from, amount.debit(), Change::NONE)?;
+        let prepaid = attempt.post(to, amount.credit(), Change::NONE)?;
+        if self.into.is_some() && card.state != CardState::Replaced {
+            let state = CardState::Replaced;
+            let effect = Effect::Card(number, Card { state, ..card });
+            attempt.effects.push(effect);
+        }
+        Ok(CardMoved {
+            number,
+            amount,
+            prepaid,
+            account,
+        })
+    }
+}
+
+/// Sets money aside that the card will pay: nobody can take it before the card has.
+impl Operation for CardHold {
+    type Outcome = Held;
+
+    fn needs(&self, book: &Working, want: &mut dyn FnMut(Key)) {
+        want(Key::Hold(self.payment));
+        want(Key::Bill(self.bill));
+        card_needs(book, self.card, want);
+    }
+
+    fn run(&self, attempt: &mut Attempt<'_>) -> Result<Held, Refusal> {
+        let card = attempt.card(self.card, Some(self.holder))?;
+        if card.state != CardState::Active {
+            let (card, state) = (self.card, card.state);
+            return Err(Refusal::CardState { card, state });
+        }
+        if self.amount.is_zero() {
+            return Err(Refusal::AmountZero);
+        }
+        let pay = PayOrder {
+            payment: self.payment,
+            payer: card.account(),
+            payee: self.payee,
+            amount: self.amount,
+            bill: self.bill,
+            bill_digest: self.bill_digest,
+        };
+        let expires = self.expires;
+        attempt.place(&HoldOrder { pay, expires }, HoldState::Awaiting)
+    }
+}
+
+/// Posts a receipt once. A second one for the same counter says that the card was copied: what it paid is
+/// paid, and nobody pays with that card any more.
+impl Operation for CardReceipt {
+    type Outcome = ReceiptPosted;
+
+    fn needs(&self, book: &Working, want: &mut dyn FnMut(Key)) {
+        receipt_needs(book, self, want);
+    }
+
+    fn run(&self, attempt: &mut Attempt<'_>) -> Result<ReceiptPosted, Refusal> {
+        let (number, counter) = (self.card, self.counter);
+        let card = attempt.card(number, None)?;
+        check_currency(self.amount, card.account())?;
+        let known = attempt.book.receipts_at(&(number, counter));
+        let mut digests = known.cloned().unwrap_or_default();
+        if digests.contains(&self.digest) {
+            return Err(Refusal::ReceiptKnown {
+                card: number,
+                counter,
+            });
+        }
+        let copied = !digests.is_empty();
+        let posted = attempt.settle_receipt(self, &card)?;
+        let card = after_receipt(card, self, copied);
+        digests.push(self.digest);
+        attempt.effects.push(Effect::Card(number, card));
+        let effect = Effect::Receipt(number, counter, digests);
+        attempt.effects.push(effect);
+        Ok(ReceiptPosted {
+            number,
+            card,
+            posted,
+            copied,
+        })
+    }
+}
+
+const fn check_not_over(number: CardNumber, card: &Card) -> Result<(), Refusal> {
+    if card.state.is_over() {
+        let (card, state) = (number, card.state);
+        return Err(Refusal::CardState { card, state });
+    }
+    Ok(())
+}
+
+impl Attempt<'_> {
     fn card(&self, number: CardNumber, holder: Option<PartyNumber>) -> Result<Card, Refusal> {
         let card = self.book.card(&number);
         let card = *card.ok_or(Refusal::CardUnknown { card: number })?;
@@ -111,218 +259,54 @@ impl Attempt<'_> {
         }
     }
 
-    fn issue_card(
-        &mut self,
-        number: CardNumber,
-        holder: PartyNumber,
-        index: u16,
-        currency: Currency,
-    ) -> Result<Outcome, Refusal> {
-        if self.book.party(&holder).is_none() {
-            return Err(Refusal::UnknownParty { party: holder });
-        }
-        let card = Card {
-            holder,
-            index,
-            currency,
-            state: CardState::Active,
-            counter: 0,
-            balance: 0,
-        };
-        let used = self.book.account(&card.account());
-        if self.book.card(&number).is_some() || used.is_some_and(|a| a.sequence > 0) {
-            return Err(Refusal::CardKnown { card: number });
-        }
-        // A leg of nothing takes the account: no other card gets the same index.
-        self.post(card.account(), Change::NONE, Change::NONE)?;
-        self.effects.push(Effect::Card(number, card));
-        Ok(Outcome::Card { number, card })
-    }
-
-    fn change_card(
-        &mut self,
-        number: CardNumber,
-        holder: Option<PartyNumber>,
-        state: CardState,
-    ) -> Result<Outcome, Refusal> {
-        let card = self.card(number, holder)?;
-        // The same again is done already: whoever wasn't answered asks once more.
-        if card.state.is_over() && card.state != state {
-            let (card, state) = (number, card.state);
-            return Err(Refusal::CardState { card, state });
-        }
-        let card = Card { state, ..card };
-        self.effects.push(Effect::Card(number, card));
-        Ok(Outcome::Card { number, card })
-    }
-
-    fn load_card(
-        &mut self,
-        number: CardNumber,
-        holder: PartyNumber,
-        amount: Amount,
-    ) -> Result<Outcome, Refusal> {
-        let card = self.card(number, Some(holder))?;
-        if card.state.is_over() {
-            let (card, state) = (number, card.state);
-            return Err(Refusal::CardState { card, state });
-        }
-        check_currency(amount, card.account())?;
-        if amount.is_zero() {
-            return Err(Refusal::AmountZero);
-        }
-        let prepaid = AccountId::prepaid(card.holder, card.currency);
-        let prepaid = self.post(prepaid, amount.debit(), Change::NONE)?;
-        let account = self.post(card.account(), amount.credit(), Change::NONE)?;
-        Ok(Outcome::CardMoved {
-            number,
-            amount,
-            prepaid,
-            account,
-        })
-    }
-
-    /// What is available on the card's account; money that is held follows when it's free again.
-    fn empty_card(
-        &mut self,
-        number: CardNumber,
-        holder: Option<PartyNumber>,
-        into: Option<CardNumber>,
-    ) -> Result<Outcome, Refusal> {
-        let card = self.card(number, holder)?;
-        let to = match into {
-            Some(into) => self.replacement(into, &card)?,
-            None if !card.state.is_over() => {
-                let (card, state) = (number, card.state);
-                return Err(Refusal::CardState { card, state });
-            }
-            None => AccountId::prepaid(card.holder, card.currency),
-        };
-        let from = card.account();
-        let left = self.book.account(&from).map_or(0, Account::available);
-        let minor = u64::try_from(left).unwrap_or_default();
-        let overflow = |_e| Refusal::Overflow { account: from };
-        let amount = Amount::new(minor, card.currency).map_err(overflow)?;
-        let account = self.post(from, amount.debit(), Change::NONE)?;
-        let prepaid = self.post(to, amount.credit(), Change::NONE)?;
-        if into.is_some() && card.state != CardState::Replaced {
-            let state = CardState::Replaced;
-            self.effects
-                .push(Effect::Card(number, Card { state, ..card }));
-        }
-        Ok(Outcome::CardMoved {
-            number,
-            amount,
-            prepaid,
-            account,
-        })
-    }
-
     /// The account of the card that takes another's place.
     fn replacement(&self, number: CardNumber, old: &Card) -> Result<AccountId, Refusal> {
         let card = self.card(number, Some(old.holder))?;
-        if card.state.is_over() {
-            let (card, state) = (number, card.state);
-            return Err(Refusal::CardState { card, state });
-        }
+        check_not_over(number, &card)?;
         if card.account() == old.account() {
             return Err(Refusal::CardKnown { card: number });
         }
         Ok(card.account())
     }
 
-    /// Sets money aside that the card will pay: nobody can take it before the card has.
-    fn hold_by_card(&mut self, order: &CardHold) -> Result<Outcome, Refusal> {
-        let card = self.card(order.card, Some(order.holder))?;
-        if card.state != CardState::Active {
-            let (card, state) = (order.card, card.state);
-            return Err(Refusal::CardState { card, state });
-        }
-        if order.amount.is_zero() {
-            return Err(Refusal::AmountZero);
-        }
-        let pay = PayOrder {
-            payment: order.payment,
-            payer: card.account(),
-            payee: order.payee,
-            amount: order.amount,
-            bill: order.bill,
-            bill_digest: order.bill_digest,
-        };
-        let expires = order.expires;
-        self.place(&HoldOrder { pay, expires }, HoldState::Awaiting)
-    }
-
-    /// Posts a receipt once. A second one for the same counter says that the card was copied: what
-    /// it paid is paid, and nobody pays with that card any more.
-    fn post_receipt(&mut self, receipt: &CardReceipt) -> Result<Outcome, Refusal> {
-        let (number, counter) = (receipt.card, receipt.counter);
-        let card = self.card(number, None)?;
-        check_currency(receipt.amount, card.account())?;
-        let mut digests = self
-            .book
-            .receipts_at(&(number, counter))
-            .cloned()
-            .unwrap_or_default();
-        if digests.contains(&receipt.digest) {
-            return Err(Refusal::ReceiptKnown {
-                card: number,
-                counter,
-            });
-        }
-        let copied = !digests.is_empty();
-        let (posted, hold) = self.settle_receipt(receipt, &card)?;
-        let card = after_receipt(card, receipt, copied);
-        digests.push(receipt.digest);
-        self.effects.push(Effect::Card(number, card));
-        self.effects.push(Effect::Receipt(number, counter, digests));
-        let bill = hold.as_ref().and_then(|h| self.book.bill(&h.bill));
-        Ok(Outcome::Receipt {
-            number,
-            card,
-            posted,
-            bill: bill.map(|b| b.digest),
-            hold,
-            copied,
-        })
-    }
-
-    fn settle_receipt(
-        &mut self,
-        receipt: &CardReceipt,
-        card: &Card,
-    ) -> Result<(Posted, Option<Hold>), Refusal> {
+    fn settle_receipt(&mut self, receipt: &CardReceipt, card: &Card) -> Result<Posted, Refusal> {
         let held = match receipt.payment {
             Some(payment) => Some(self.hold_of(payment, receipt, card)?),
             None => None,
         };
         match (receipt.deed, held) {
-            (CardDeed::Load, held) => Ok((Posted::Noted, held)),
-            (CardDeed::Void, None) => Ok((Posted::Noted, None)),
+            (CardDeed::Load, _) | (CardDeed::Void, None) => Ok(Posted::Noted),
             (CardDeed::Debit, None) => {
                 let lost = self.pay_offline(receipt, card)?;
-                Ok((Posted::Paid { lost }, None))
+                Ok(Posted::Paid { lost })
             }
             (CardDeed::Debit | CardDeed::Void, Some(hold)) if hold.state != HoldState::Awaiting => {
-                Ok((Posted::Noted, Some(hold)))
+                Ok(Posted::Noted)
             }
             (CardDeed::Debit, Some(hold)) if self.now >= hold.expires => {
                 self.post(hold.payer, Change::NONE, hold.amount.debit())?;
                 let hold = self.end_hold(hold, HoldState::Expired, BillState::Free);
-                Ok((Posted::Late, Some(hold)))
+                Ok(Posted::Late(hold))
             }
-            (CardDeed::Debit, Some(hold)) => {
-                let state = HoldState::Open;
-                let hold = Hold { state, ..hold };
-                self.effects.push(Effect::Hold(hold.clone()));
-                Ok((Posted::Funded, Some(hold)))
-            }
+            (CardDeed::Debit, Some(hold)) => self.fund(hold),
             (CardDeed::Void, Some(hold)) => {
                 self.post(hold.payer, Change::NONE, hold.amount.debit())?;
                 let hold = self.end_hold(hold, HoldState::Voided, BillState::Free);
-                Ok((Posted::Voided, Some(hold)))
+                Ok(Posted::Voided(hold))
             }
         }
+    }
+
+    /// The card has paid: the shop may take the money now.
+    fn fund(&mut self, hold: Hold) -> Result<Posted, Refusal> {
+        let payment = hold.payment;
+        let bill = self.book.bill(&hold.bill).map(|bill| bill.digest);
+        // A hold and its bill are written by one record; a book that has lost one takes no more of it.
+        let bill = bill.ok_or(Refusal::HoldUnknown { payment })?;
+        let state = HoldState::Open;
+        let hold = Hold { state, ..hold };
+        self.effects.push(Effect::Hold(hold.clone()));
+        Ok(Posted::Funded { hold, bill })
     }
 
     /// The payment that the receipt is said to be of: the same card's, and of the same amount.

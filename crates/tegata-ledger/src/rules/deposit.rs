@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 
 use tegata_protocol::{Amount, Change};
 
-use super::{Attempt, Outcome, check_currency, check_kind};
+use super::{Attempt, Operation, check_currency, check_kind};
 use crate::{
-    AccountId, AccountKind, Deposit, DepositEntry, Destination, Effect, EntryRecord, Funding,
-    FundingState, Key, Refusal, Statement, StatementKey, SuspenseReason, Working,
+    AccountId, AccountKind, Deposit, DepositEntry, Deposited, Destination, Effect, EntryRecord,
+    Funding, FundingState, Key, Refusal, Statement, StatementKey, SuspenseReason, Working,
 };
 
 /// Calls `want` with what deciding the deposit needs.
-pub(super) fn needs(book: &Working, deposit: &Deposit, want: &mut impl FnMut(Key)) {
+fn needs(book: &Working, deposit: &Deposit, want: &mut dyn FnMut(Key)) {
     want(Key::Statement(deposit.statement.clone()));
     want(Key::Account(deposit.bank));
     want(Key::Account(AccountId::suspense(deposit.bank.currency)));
@@ -28,9 +28,21 @@ pub(super) fn needs(book: &Working, deposit: &Deposit, want: &mut impl FnMut(Key
     }
 }
 
+/// Books a statement: its sum to the bank, each entry to its member or to suspense.
+impl Operation for Deposit {
+    type Outcome = Deposited;
+
+    fn needs(&self, book: &Working, want: &mut dyn FnMut(Key)) {
+        needs(book, self, want);
+    }
+
+    fn run(&self, attempt: &mut Attempt<'_>) -> Result<Deposited, Refusal> {
+        attempt.deposit(self)
+    }
+}
+
 impl Attempt<'_> {
-    /// Books a statement: its sum to the bank, each entry to its member or to suspense.
-    pub(super) fn deposit(&mut self, deposit: &Deposit) -> Result<Outcome, Refusal> {
+    fn deposit(&mut self, deposit: &Deposit) -> Result<Deposited, Refusal> {
         check_kind(deposit.bank, deposit.bank.kind == AccountKind::Bank)?;
         let statement = &deposit.statement;
         if self.book.statement(statement).is_some() {
@@ -66,7 +78,7 @@ impl Attempt<'_> {
             .filter(|(id, _)| id.kind == AccountKind::Prepaid)
             .map(|(id, account)| (*id, *account))
             .collect();
-        Ok(Outcome::Deposited { entries, credited })
+        Ok(Deposited { entries, credited })
     }
 
     /// Credits one entry to its member, or to suspense.

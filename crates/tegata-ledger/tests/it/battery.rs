@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use tegata_ledger::{
-    Action, Effect, EntryRecord, Key, OutboxItem, Position, Record, RecordKind, Verdict, Working,
-    decide,
+    Action, Capture, Effect, EntryRecord, Key, OutboxItem, Position, Record, RecordKind, Verdict,
+    Working, decide,
     store::{Entry, Reader, SqliteStore, Store, StoreError, Tip, Writer},
 };
 use tegata_protocol::{Digest, PaymentId, Time};
@@ -81,19 +81,24 @@ impl Clerk {
                 Action::Hold(order) => {
                     keys.extend([Key::Hold(order.pay.payment), Key::Bill(order.pay.bill)]);
                 }
-                Action::Capture { payment, .. } => {
+                Action::Capture(Capture { payment, .. }) => {
                     keys.extend([Key::Hold(payment), Key::Bill(bill(1, 1))]);
                 }
                 Action::Deposit(deposit) => keys.push(Key::Statement(deposit.statement)),
-                Action::Note
+                Action::Note(_)
                 | Action::Refuse(_)
-                | Action::Register { .. }
-                | Action::Replace { .. }
-                | Action::ExpectFunding { .. }
+                | Action::Register(_)
+                | Action::Replace(_)
+                | Action::ExpectFunding(_)
                 | Action::Pay(_)
-                | Action::Release { .. }
-                | Action::CloseBill { .. }
-                | Action::Card(_) => {}
+                | Action::Release(_)
+                | Action::CloseBill(_)
+                | Action::IssueCard(_)
+                | Action::ChangeCard(_)
+                | Action::LoadCard(_)
+                | Action::EmptyCard(_)
+                | Action::HoldByCard(_)
+                | Action::PostReceipt(_) => {}
             }
         }
         let mut book = Working::partial();

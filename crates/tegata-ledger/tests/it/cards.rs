@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tegata_ledger::{
-    Account, AccountId, CardState, HoldState, Ledger, Outcome, Posted, Refusal, Verdict, Working,
-    decide,
+    Account, AccountId, CardState, Held, HoldState, Ledger, Outcome, Posted, ReceiptPosted,
+    Refusal, Verdict, Working, decide,
 };
 use tegata_protocol::{Currency, PaymentId, Time};
 
@@ -82,7 +82,7 @@ fn money_waits_for_the_card_and_is_captured_after_its_receipt_only() {
     book.refuses(&format!("capture {payment} 1 200"), 101, 27);
     let receipt = format!("receipt 1 2 1 200 400 {payment} 1 a");
     let outcome = book.decide(&receipt, 102).unwrap();
-    let funded = |o: &Outcome| matches!(o, Outcome::Receipt { posted: Posted::Funded, bill: Some(_), hold: Some(h), .. } if h.state == HoldState::Open);
+    let funded = |o: &Outcome| matches!(o, Outcome::Receipt(ReceiptPosted { posted: Posted::Funded { hold, .. }, .. }) if hold.state == HoldState::Open);
     assert!(funded(&outcome), "{outcome:?}");
     book.refuses(&receipt, 103, 28);
     assert_eq!(book.owed(1, shadow(1, 0)), 0);
@@ -109,10 +109,10 @@ fn what_is_given_up_is_on_the_card_or_owed_to_it() {
     assert!(
         matches!(
             outcome,
-            Ok(Outcome::Receipt {
+            Ok(Outcome::Receipt(ReceiptPosted {
                 posted: Posted::Noted,
                 ..
-            })
+            }))
         ),
         "{outcome:?}"
     );
@@ -129,10 +129,10 @@ fn who_pays_too_late_has_it_back_and_the_bill_isnt_closed_while_the_card_is_out(
     assert!(
         matches!(
             outcome,
-            Ok(Outcome::Receipt {
-                posted: Posted::Late,
+            Ok(Outcome::Receipt(ReceiptPosted {
+                posted: Posted::Late(_),
                 ..
-            })
+            }))
         ),
         "{outcome:?}"
     );
@@ -198,7 +198,7 @@ fn two_receipts_of_one_counter_say_copy_and_the_excess_is_lost_by_the_centre() {
     let mut book = Book::founded();
     // Both copies pay 600 offline at shop 1, with the same counter.
     let first = book.decide("receipt 1 2 1 600 0 0 1 a", 101).unwrap();
-    let paid = |o: &Outcome, lost| matches!(o, Outcome::Receipt { posted: Posted::Paid { lost: l }, .. } if *l == yen(lost));
+    let paid = |o: &Outcome, lost| matches!(o, Outcome::Receipt(ReceiptPosted { posted: Posted::Paid { lost: l }, .. }) if *l == yen(lost));
     assert!(paid(&first, 0), "{first:?}");
     let second = book.decide("receipt 1 2 1 600 0 0 1 b", 102).unwrap();
     assert!(paid(&second, 600), "{second:?}");
@@ -379,14 +379,14 @@ proptest! {
             let before = format!("{:?}", dump(&book.0));
             match book.decide(&words, now) {
                 Err(_) => prop_assert_eq!(before, format!("{:?}", dump(&book.0)), "a refusal changes nothing"),
-                Ok(Outcome::Held { hold, .. }) => {
+                Ok(Outcome::Held(Held { hold, .. })) => {
                     let card: u32 = words.split(' ').nth(1).unwrap().parse().unwrap();
                     taps.push((hold.payment, card, hold.amount.credit().minor().unsigned_abs()));
                 }
-                Ok(Outcome::Receipt { posted, hold, .. }) => match (posted, hold) {
-                    (Posted::Funded, Some(hold)) => debited += hold.amount.credit().minor(),
-                    (Posted::Paid { .. }, _) => debited += words.split(' ').nth(4).unwrap().parse::<i64>().unwrap(),
-                    (Posted::Funded | Posted::Late | Posted::Voided | Posted::Noted, _) => {}
+                Ok(Outcome::Receipt(ReceiptPosted { posted, .. })) => match posted {
+                    Posted::Funded { hold, .. } => debited += hold.amount.credit().minor(),
+                    Posted::Paid { .. } => debited += words.split(' ').nth(4).unwrap().parse::<i64>().unwrap(),
+                    Posted::Late(_) | Posted::Voided(_) | Posted::Noted => {}
                 },
                 Ok(_) => {}
             }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tegata_ledger::{
-    Account, AccountId, BillState, Destination, HoldState, Outcome, Refusal, Verdict, Working,
-    decide,
+    Account, AccountId, BillFound, BillState, Captured, Deposited, Destination, Held, HoldState,
+    Outcome, Paid, Refusal, Released, Verdict, Working, decide,
 };
 use tegata_protocol::{Digest, PaymentId, Time};
 
@@ -192,16 +192,19 @@ proptest! {
 /// What the outcome tells is what the book says.
 fn check_outcome(book: &Working, outcome: &Outcome) {
     match outcome {
-        Outcome::Held { hold, payer } | Outcome::Released { hold, payer } => {
+        Outcome::Held(Held { hold, payer }) | Outcome::Released(Released { hold, payer }) => {
             assert_eq!(book.hold(&hold.payment), Some(hold));
             assert_eq!(book.account(&hold.payer), Some(payer));
         }
-        Outcome::Paid { hold, payer, payee } | Outcome::Captured { hold, payer, payee } => {
+        Outcome::Paid(Paid { hold, payer, payee })
+        | Outcome::Captured(Captured {
+            hold, payer, payee, ..
+        }) => {
             assert_eq!(book.hold(&hold.payment), Some(hold));
             assert_eq!(book.account(&hold.payer), Some(payer));
             assert_eq!(book.account(&hold.payee), Some(payee));
         }
-        Outcome::Deposited { entries, credited } => {
+        Outcome::Deposited(Deposited { entries, credited }) => {
             let members = entries
                 .iter()
                 .filter(|e| matches!(e.destination, Destination::Member(_)));
@@ -210,14 +213,16 @@ fn check_outcome(book: &Working, outcome: &Outcome) {
                 assert_eq!(book.account(id), Some(account));
             }
         }
-        Outcome::Bill { bill, state } => assert_eq!(book.bill(bill).unwrap().state, *state),
-        Outcome::Noted
-        | Outcome::Registered { .. }
-        | Outcome::Replaced { .. }
-        | Outcome::FundingExpected { .. }
-        | Outcome::Card { .. }
-        | Outcome::CardMoved { .. }
-        | Outcome::Receipt { .. } => {}
+        Outcome::Bill(BillFound { bill, state }) => {
+            assert_eq!(book.bill(bill).unwrap().state, *state)
+        }
+        Outcome::Noted(_)
+        | Outcome::Registered(_)
+        | Outcome::Replaced(_)
+        | Outcome::FundingExpected(_)
+        | Outcome::Card(_)
+        | Outcome::CardMoved(_)
+        | Outcome::Receipt(_) => {}
     }
 }
 

@@ -1,8 +1,8 @@
 //! Each rule by itself: which refusal, with which code and words, and where money goes.
 
 use tegata_ledger::{
-    AccountId, AccountKind, Action, BillState, Destination, HoldState, Outcome, Refusal,
-    SuspenseReason, Working, decide,
+    AccountId, AccountKind, Action, BillFound, BillState, Deposited, Destination, HoldState,
+    Outcome, Refusal, SuspenseReason, Working, decide,
 };
 use tegata_protocol::{Amount, Currency, MAX_MINOR, PartyNumber, PaymentId, Role, Time};
 
@@ -89,7 +89,7 @@ fn a_bill_is_paid_once() {
 fn a_closed_bill_stays_closed_and_a_taken_one_is_told() {
     let mut book = Book::founded();
     let state = |book: &mut Book, words: &str| match book.decide(words, 100) {
-        Ok(Outcome::Bill { state, .. }) => state,
+        Ok(Outcome::Bill(BillFound { state, .. })) => state,
         other => panic!("{other:?}"),
     };
     assert_eq!(state(&mut book, "close 1 1"), BillState::Closed);
@@ -146,13 +146,13 @@ fn a_hold_ends_by_its_time_or_its_shop() {
     book.refuses(&format!("capture {held} 1 1"), 499, 7, "released");
     book.refuses(&format!("expire {held}"), 600, 7, "released");
     let held = book.does("hold 1 1 300 1 900", 500);
-    let centre = Action::Release {
+    let centre = Action::Release(tegata_ledger::Release {
         payment: held,
         why: tegata_ledger::ReleaseReason::Voided {
             by: PartyNumber::CENTRE,
         },
-    };
-    assert!(matches!(book.act(&centre), Ok(Outcome::Released { .. })));
+    });
+    assert!(matches!(book.act(&centre), Ok(Outcome::Released(_))));
     assert_eq!(book.book.account(&purse(1)).unwrap().held, 0);
 }
 
@@ -182,7 +182,7 @@ fn received_money_finds_its_member_or_waits_in_suspense() {
     book.does("expect RFB 2 150 0", 100);
     book.does("expect RFC 2 500 0", 100);
     let words = "import s2 1:700:RFA,2:5:-,4:6:RF1,5:7:RFZ,6:8:RFB,7:9:RFC,8:10:RFC";
-    let Ok(Outcome::Deposited { entries, credited }) = book.decide(words, 150) else {
+    let Ok(Outcome::Deposited(Deposited { entries, credited })) = book.decide(words, 150) else {
         panic!("refused");
     };
     let went: Vec<_> = entries.iter().map(|e| (e.index, e.destination)).collect();

@@ -6,10 +6,11 @@
 use std::path::{Path, PathBuf};
 
 use tegata_ledger::{
-    AccountId, AccountKind, Action, BillKey, CardAction, CardDeed, CardHold, CardReceipt,
-    CardState, Committed, Decision, Deposit, DepositEntry, Draft, Evidence, EvidenceKind, Fault,
-    Head, HeadSigner, HoldOrder, Ledger, MessageKey, OpenError, OutboxItem, Outcome, PayOrder,
-    ReleaseReason, Response, StatementKey,
+    AccountId, AccountKind, Action, BillKey, Capture, Captured, CardDeed, CardHold, CardReceipt,
+    CardState, ChangeCard, CloseBill, Committed, Decision, Deposit, DepositEntry, Draft, EmptyCard,
+    Evidence, EvidenceKind, ExpectFunding, Fault, Head, HeadSigner, Held, HoldOrder, IssueCard,
+    Ledger, LoadCard, MessageKey, Note, OpenError, OutboxItem, Outcome, PayOrder, Refuse, Register,
+    Release, ReleaseReason, Replace, Response, StatementKey,
     audit::{self, Heads, Report},
     store::{SqliteStore, Store},
 };
@@ -96,21 +97,21 @@ pub(crate) fn action_of(evidence: &[u8]) -> Result<Action, String> {
         Ok::<_, String>(PaymentId::new(digest))
     };
     Ok(match word()? {
-        "note" => Action::Note,
-        "refuse" => Action::Refuse(u16::try_from(number(word()?)?).unwrap()),
-        "join" => Action::Register {
+        "note" => Note.into(),
+        "refuse" => Refuse(u16::try_from(number(word()?)?).unwrap()).into(),
+        "join" => Action::Register(Register {
             party: member(small(word()?)?),
             record: evidence.to_vec(),
-        },
-        "joinshop" => Action::Register {
+        }),
+        "joinshop" => Action::Register(Register {
             party: shop(small(word()?)?),
             record: evidence.to_vec(),
-        },
-        "renew" => Action::Replace {
+        }),
+        "renew" => Action::Replace(Replace {
             party: member(small(word()?)?),
             record: evidence.to_vec(),
-        },
-        "expect" => Action::ExpectFunding {
+        }),
+        "expect" => Action::ExpectFunding(ExpectFunding {
             reference: word()?.to_owned(),
             party: member(small(word()?)?),
             expires: Time::from_secs(number(word()?)?),
@@ -118,7 +119,7 @@ pub(crate) fn action_of(evidence: &[u8]) -> Result<Action, String> {
                 0 => None,
                 minor => Some(yen(minor)),
             },
-        },
+        }),
         "import" => Action::Deposit(Deposit {
             bank: bank(),
             statement: StatementKey {
@@ -133,45 +134,45 @@ pub(crate) fn action_of(evidence: &[u8]) -> Result<Action, String> {
             Action::Hold(HoldOrder { pay, expires })
         }
         "pay" => Action::Pay(pay_of(evidence, [word()?, word()?, word()?, word()?])?),
-        "capture" => Action::Capture {
+        "capture" => Action::Capture(Capture {
             payment: id(word()?)?,
             payee_party: shop(small(word()?)?),
             amount: yen(number(word()?)?),
-        },
-        "void" => Action::Release {
+        }),
+        "void" => Action::Release(Release {
             payment: id(word()?)?,
             why: ReleaseReason::Voided {
                 by: shop(small(word()?)?),
             },
-        },
-        "expire" => Action::Release {
+        }),
+        "expire" => Action::Release(Release {
             payment: id(word()?)?,
             why: ReleaseReason::Expired,
-        },
+        }),
         "close" => {
             let (n, txn) = (small(word()?)?, word()?);
-            Action::CloseBill {
+            Action::CloseBill(CloseBill {
                 bill: bill(n, number(txn.trim_end_matches('\''))?),
                 bill_digest: Digest::of(txn.as_bytes()),
-            }
+            })
         }
-        "issue" => Action::Card(CardAction::Issue {
+        "issue" => Action::IssueCard(IssueCard {
             card: card(small(word()?)?),
             holder: member(small(word()?)?),
             index: u16::try_from(small(word()?)?).unwrap(),
             currency: Currency::JPY,
         }),
-        "change" => Action::Card(CardAction::Change {
+        "change" => Action::ChangeCard(ChangeCard {
             card: card(small(word()?)?),
             holder: Some(member(small(word()?)?)),
             state: CardState::from_number(u8::try_from(small(word()?)?).unwrap()).unwrap(),
         }),
-        "load" => Action::Card(CardAction::Load {
+        "load" => Action::LoadCard(LoadCard {
             card: card(small(word()?)?),
             holder: member(small(word()?)?),
             amount: yen(number(word()?)?),
         }),
-        "empty" => Action::Card(CardAction::Empty {
+        "empty" => Action::EmptyCard(EmptyCard {
             card: card(small(word()?)?),
             holder: Some(member(small(word()?)?)),
             into: Some(small(word()?)?).filter(|n| *n > 0).map(card),
@@ -179,7 +180,7 @@ pub(crate) fn action_of(evidence: &[u8]) -> Result<Action, String> {
         "tap" => {
             let (card, n) = (card(small(word()?)?), small(word()?)?);
             let pay = pay_of(evidence, [&n.to_string(), word()?, word()?, word()?])?;
-            Action::Card(CardAction::Hold(CardHold {
+            Action::HoldByCard(CardHold {
                 card,
                 holder: member(n),
                 payment: pay.payment,
@@ -188,9 +189,9 @@ pub(crate) fn action_of(evidence: &[u8]) -> Result<Action, String> {
                 bill: pay.bill,
                 bill_digest: pay.bill_digest,
                 expires: Time::from_secs(number(word()?)?),
-            }))
+            })
         }
-        "receipt" => Action::Card(CardAction::Post(CardReceipt {
+        "receipt" => Action::PostReceipt(CardReceipt {
             card: card(small(word()?)?),
             counter: small(word()?)?,
             deed: CardDeed::from_number(u8::try_from(small(word()?)?).unwrap()).unwrap(),
@@ -200,7 +201,7 @@ pub(crate) fn action_of(evidence: &[u8]) -> Result<Action, String> {
             terminal: Some(small(word()?)?).filter(|n| *n > 0).map(shop),
             // What comes last makes the bytes differ, and nothing else.
             digest: Digest::of(text.split_once(' ').unwrap_or_default().1.as_bytes()),
-        })),
+        }),
         other => return Err(format!("{other:?} isn't an order")),
     })
 }
@@ -237,8 +238,8 @@ fn entries_of(text: &str) -> Option<Vec<DepositEntry>> {
 /// Answers in words, and tells the shop of holds and the member of captures.
 pub(crate) fn respond(decision: &Decision) -> Response {
     let told = match &decision.result {
-        Ok(Outcome::Held { hold, .. }) => Some((hold.bill.shop, 1)),
-        Ok(Outcome::Captured { hold, .. }) => PartyNumber::from_wire(hold.payer.owner)
+        Ok(Outcome::Held(Held { hold, .. })) => Some((hold.bill.shop, 1)),
+        Ok(Outcome::Captured(Captured { hold, .. })) => PartyNumber::from_wire(hold.payer.owner)
             .ok()
             .map(|member| (member, 2)),
         _ => None,
