@@ -20,12 +20,12 @@ use tegata_protocol::{Amount, Digest, PartyNumber, Time};
 
 use crate::{
     audit::Auditor,
-    desk::Desk,
+    centre::Centre,
     keys::{self, OperationalKeys, PublicKeys, SealedKeyFile},
     people::People,
     programs,
     readiness::Readiness,
-    settings::{House, RateSettings, Settings},
+    settings::{RateSettings, Settings, SettingsFile},
     web::{self, Web},
 };
 
@@ -233,8 +233,14 @@ fn certify(root: &Path, data: &Path, days: u32, password: &PasswordOnly) -> Resu
         DataDir::open_existing(root, ROOT)?,
         DataDir::open_existing(data, PARTY)?,
     );
-    let house = House::load(&dir)?;
-    keys::certify(&root, &dir, &password.read()?, &house.name, (now(), days))?;
+    let settings = Settings::load(&dir)?;
+    keys::certify(
+        &root,
+        &dir,
+        &password.read()?,
+        &settings.name,
+        (now(), days),
+    )?;
     let public = PublicKeys::open(&dir, now())?;
     println!("certified until {}", public.keys.until);
     Ok(())
@@ -243,7 +249,7 @@ fn certify(root: &Path, data: &Path, days: u32, password: &PasswordOnly) -> Resu
 const DEFAULT_TERMS: &str = include_str!("../terms.example.txt");
 
 fn initialise(init: &Init) -> Result<(), Failure> {
-    let settings = Settings {
+    let settings = SettingsFile {
         name: init.name.clone(),
         address: init.address.clone(),
         currency: init.currency.clone(),
@@ -288,22 +294,22 @@ fn run(data: &Path) -> Result<(), Failure> {
     let dir = DataDir::open_existing(data, PARTY)?;
     let _lock = dir.lock()?;
     let terms = String::from_utf8_lossy(&dir.read("terms.txt")?).into_owned();
-    let desk = Arc::new(Desk::open(&dir, now())?);
+    let centre = Arc::new(Centre::open(&dir, now())?);
     let web = Arc::new(Web {
-        desk: desk.clone(),
+        centre: centre.clone(),
         terms,
         data: dir.path().to_owned(),
         downloads: std::sync::Mutex::default(),
-        readiness: Readiness::of(&desk),
+        readiness: Readiness::of(&centre),
     });
     serve::runtime()?.block_on(async {
         let stop = serve::Stop::on_signals()?;
         let public = serve::Bound::unix(&dir.file("centre.sock")?)?;
         let operators = serve::Bound::unix(&dir.file("operator.sock")?)?;
-        let clockwork = tokio::spawn(tick(desk.clone()));
-        let denials = tokio::spawn(deny(desk.clone()));
+        let clockwork = tokio::spawn(tick(centre.clone()));
+        let denials = tokio::spawn(deny(centre.clone()));
         // Ends when this is dropped.
-        let _stocker = desk.start_stocker();
+        let _stocker = centre.start_stocker();
         tokio::join!(
             public.run(web::public(web.clone()), stop.clone()),
             operators.run(web::operators(web), stop),
@@ -315,14 +321,14 @@ fn run(data: &Path) -> Result<(), Failure> {
 }
 
 /// Expires holds, every second: the clock is one of the book's causes. Deletes old cards each hour.
-async fn tick(desk: Arc<Desk>) {
+async fn tick(centre: Arc<Centre>) {
     for second in 0_u64.. {
-        let desk = desk.clone();
+        let centre = centre.clone();
         let work = move || {
-            desk.expire_holds(now());
+            centre.expire_holds(now());
             if second % 3600 == 0 {
-                desk.delete_old_cards(now());
-                desk.deny_cards();
+                centre.delete_old_cards(now());
+                centre.deny_cards();
             }
         };
         let ticked = tokio::task::spawn_blocking(work).await;
@@ -335,11 +341,11 @@ async fn tick(desk: Arc<Desk>) {
 
 /// Has lost cards denied as soon as the card-key server can be told. Apart from the clock: a server that is
 /// slow to answer delays no hold's end.
-async fn deny(desk: Arc<Desk>) {
+async fn deny(centre: Arc<Centre>) {
     loop {
         tokio::time::sleep(Duration::from_secs(10)).await;
-        let desk = desk.clone();
-        let told = tokio::task::spawn_blocking(move || desk.deny_waiting()).await;
+        let centre = centre.clone();
+        let told = tokio::task::spawn_blocking(move || centre.deny_waiting()).await;
         if told.is_err() {
             tracing::error!("the task that denies cards failed");
         }
@@ -367,7 +373,7 @@ fn open_book(dir: &DataDir) -> Result<Box<dyn Reader>, Failure> {
 
 fn audit(arguments: &Audit) -> Result<(), Failure> {
     let dir = DataDir::open_existing(&arguments.data, PARTY)?;
-    let house = House::load(&dir)?;
+    let settings = Settings::load(&dir)?;
     let public = PublicKeys::open_for_audit(&dir)?;
     if let Some(root) = &arguments.root
         && *root != Digest::from_bytes(*public.root.as_bytes()).to_string()
@@ -385,7 +391,7 @@ fn audit(arguments: &Audit) -> Result<(), Failure> {
         brought.push(head);
     }
     let mut reader = open_book(&dir)?;
-    let auditor = Auditor::new(public.keys, house.currency);
+    let auditor = Auditor::new(public.keys, settings.currency);
     // What can't be read here is a finding of the audit's.
     let tips = reader.tips().unwrap_or_default();
     let records = tips.iter().map(|tip| tip.position.sequence).sum();
@@ -422,7 +428,7 @@ fn audit(arguments: &Audit) -> Result<(), Failure> {
 
 fn accounts(shown: &Shown) -> Result<(), Failure> {
     let dir = DataDir::open_existing(&shown.data, PARTY)?;
-    let currency = House::load(&dir)?.currency;
+    let currency = Settings::load(&dir)?.currency;
     let all = open_book(&dir)?.accounts(None, 1_000_000);
     let all = all.or_exit(Exit::Damaged)?;
     let sum: i64 = all.iter().map(|(_, account)| account.balance).sum();

@@ -317,3 +317,13 @@ pub(crate) fn sign_record(
 ) -> SignedBytes {
     keys.register.sign(record)
 }
+
+/// From `now` on for so many seconds; five minutes earlier for those whose clock is behind.
+pub(crate) fn lasting(now: Time, seconds: u64) -> Validity {
+    let from = now.before(tegata_protocol::CLOCK_WINDOW);
+    #[expect(
+        clippy::expect_used,
+        reason = "both spans in use are years, far from the end of time"
+    )]
+    Validity::new(from, now.after(seconds)).expect("a positive span")
+}

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tegata_ledger::Ledger;
 
-use crate::desk::Desk;
+use crate::centre::Centre;
 
 /// How long an answer counts, in milliseconds.
 const COUNTS: u64 = 1_000;
@@ -27,11 +27,11 @@ struct Found {
 }
 
 impl Readiness {
-    /// Of the centre with this desk.
+    /// Of the centre with this centre.
     #[must_use]
-    pub fn of(desk: &Desk) -> Self {
+    pub fn of(centre: &Centre) -> Self {
         Self {
-            ledger: desk.ledger.clone(),
+            ledger: centre.ledger.clone(),
             found: Mutex::new(None),
         }
     }

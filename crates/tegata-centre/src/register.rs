@@ -10,7 +10,11 @@ use tegata_protocol::{
     Malformed, PartyNumber, SignedBytes, Unverified, Verified, VerifyingKey, record::PartyRecord,
 };
 
-use crate::interpret::Register;
+/// The register, as far as a message needs it: today's, or as it stood when a record was written.
+pub(crate) trait Register {
+    /// A party's latest record.
+    fn party(&self, number: PartyNumber) -> Option<Arc<PartyRecord>>;
+}
 
 /// Parties' records by number. What isn't in memory is read from the book and verified once.
 #[derive(Debug)]

@@ -33,7 +33,7 @@ use tegata_protocol::{
 use tegata_store::Connection;
 
 use crate::{
-    desk::Desk,
+    centre::Centre,
     people::{PeopleError, SealedError},
     settings::SealedForms,
 };
@@ -121,7 +121,7 @@ impl Application {
     }
 }
 
-impl Desk {
+impl Centre {
     /// Whose receipts key signs what.
     fn own(&self) -> Own<'_> {
         Own {
@@ -221,7 +221,7 @@ pub(crate) fn refusal_of(error: &SealedError) -> Option<Refusal> {
 
 /// The centre as the stocker needs it.
 #[derive(Debug)]
-struct Forms(Arc<Desk>);
+struct Forms(Arc<Centre>);
 
 impl Host for Forms {
     fn write<T: Send + 'static>(

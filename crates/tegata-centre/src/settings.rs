@@ -48,10 +48,10 @@ use tegata_protocol::{Amount, Currency};
 
 use crate::rate_limits::Rates;
 
-/// Settings as they stand in the file.
+/// SettingsFile as they stand in the file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Settings {
+pub struct SettingsFile {
     /// The organiser's name.
     pub name: String,
     /// The web address that parties use.
@@ -306,9 +306,9 @@ const fn default_keep_days() -> u32 {
     30
 }
 
-/// Settings that make sense.
+/// SettingsFile that make sense.
 #[derive(Clone, Debug)]
-pub struct House {
+pub struct Settings {
     /// The organiser's name.
     pub name: String,
     /// The web address.
@@ -337,22 +337,22 @@ pub struct House {
     pub rates: Rates,
 }
 
-impl House {
+impl Settings {
     /// Reads and checks `DIR/centre.toml`.
     ///
     /// # Errors
     /// [`Failure`] that names the setting.
     pub fn load(dir: &DataDir) -> Result<Self, Failure> {
-        config::load::<Settings>(dir, "centre")?.check()
+        config::load::<SettingsFile>(dir, "centre")?.check()
     }
 }
 
-impl Settings {
+impl SettingsFile {
     /// Checks them.
     ///
     /// # Errors
     /// [`Failure`] that names the setting.
-    pub fn check(&self) -> Result<House, Failure> {
+    pub fn check(&self) -> Result<Settings, Failure> {
         let wrong = |what: &str, e: &dyn std::fmt::Display| {
             Failure::usage(format!("centre.toml: {what}: {e}")).next("mend it and start again")
         };
@@ -367,7 +367,7 @@ impl Settings {
         if !(1..=400).contains(&self.credit_keep_days) {
             return Err(wrong("credit_keep_days", &"expected 1 to 400 days"));
         }
-        let house = House {
+        let settings = Settings {
             name: self.name.clone(),
             address: self.address.trim_end_matches('/').to_owned(),
             currency,
@@ -382,10 +382,10 @@ impl Settings {
             cards: cards.transpose().map_err(|(name, e)| wrong(name, &e))?,
             rates: self.pace.check().map_err(|e| wrong("burst_seconds", &e))?,
         };
-        if house.load_min.minor() > house.load_max.minor() {
+        if settings.load_min.minor() > settings.load_max.minor() {
             return Err(wrong("load_min", &"larger than load_max"));
         }
-        Ok(house)
+        Ok(settings)
     }
 }
 

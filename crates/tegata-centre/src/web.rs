@@ -34,11 +34,11 @@ use tegata_pages::{
 use tegata_protocol::{Digest, Time, cbor, envelope::SEALED_LIMIT};
 
 use crate::{
-    desk::{Answered, Desk},
     operator::{OPERATOR_LIMIT, OrderError},
     programs,
     rate_limits::Class,
     readiness::Readiness,
+    {Answered, Centre},
 };
 
 mod apply;
@@ -53,8 +53,8 @@ static MESSAGES: std::sync::LazyLock<Messages> = std::sync::LazyLock::new(|| {
 /// What the routes need.
 #[derive(Debug)]
 pub struct Web {
-    /// The desk.
-    pub desk: Arc<Desk>,
+    /// The centre.
+    pub centre: Arc<Centre>,
     /// The terms' text.
     pub terms: String,
     /// The centre's data folder: programs lie in it.
@@ -75,7 +75,7 @@ pub fn public(web: Arc<Web>) -> Router {
     // Nothing rests on who applies, and programs may; but no other site's page may have its visitors do
     // it, each from an address of their own.
     let own = || {
-        let own = SameOrigin::at(&web.desk.house.address, FOREIGN).or_a_program();
+        let own = SameOrigin::at(&web.centre.settings.address, FOREIGN).or_a_program();
         Posts::OwnPages(own)
     };
     let drawn = web.clone();
@@ -112,7 +112,7 @@ fn pages(web: &Arc<Web>) -> Routes<Arc<Web>, Web> {
 }
 
 fn calls(web: &Arc<Web>) -> Routes<Arc<Web>, Web> {
-    let message = Cost::Free("the guard counts addresses, the desk parties whose signature held");
+    let message = Cost::Free("the guard counts addresses, the centre parties whose signature held");
     let health = Cost::Free("nothing is looked at");
     let ready = Cost::Free("looked at once a second, whoever asks");
     Routes::new(web.clone())
@@ -140,7 +140,7 @@ impl Counter for Web {
     type Class = Class;
 
     fn count(&self, class: Class, sender: IpAddr) -> Result<Permit, TooMany> {
-        self.desk.paces.address(class, sender, now())
+        self.centre.rate_limits.address(class, sender, now())
     }
 
     /// The guard says whose request it is, and nobody else reaches this socket.
@@ -218,7 +218,7 @@ async fn message(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Cbor, HttpError> {
     let answered = match body {
-        Ok(body) => web.desk.accept(&body, now()).await,
+        Ok(body) => web.centre.accept(&body, now()).await,
         Err(_) => Answered::Unreadable,
     };
     match answered {
@@ -248,7 +248,7 @@ async fn ready(State(web): Shared) -> Result<&'static str, HttpError> {
 }
 
 async fn certificates(State(web): Shared) -> Cbor {
-    Cbor(cbor::encode(&web.desk.public.certificates))
+    Cbor(cbor::encode(&web.centre.public.certificates))
 }
 
 async fn terms_text(State(web): Shared, Path(digest): Path<String>) -> Result<String, HttpError> {
@@ -260,8 +260,8 @@ async fn terms_text(State(web): Shared, Path(digest): Path<String>) -> Result<St
 /// Operators' replies: the signed reply, or in words why not. An operator is told a fault's reason: it
 /// is he who mends it.
 async fn order(State(web): Shared, body: Bytes) -> Result<Vec<u8>, HttpError> {
-    let desk = web.desk.clone();
-    let done = blocking(move || desk.order(&body, now())).await;
+    let centre = web.centre.clone();
+    let done = blocking(move || centre.order(&body, now())).await;
     let error = match done.map_err(|broken| broken.text("the order's work broke off\n"))? {
         Ok(signed) => return Ok(signed.into_bytes()),
         Err(error) => error,
@@ -295,7 +295,7 @@ impl Web {
             Link::new(t.text("menu.programs"), "/programs"),
             Link::new(t.text("menu.terms"), "/terms"),
         ];
-        let name = self.desk.house.name.clone();
+        let name = self.centre.settings.name.clone();
         Page::new(language, PageRole::Centre, name, title)
             .menu(menu)
             .here(here)
@@ -304,9 +304,9 @@ impl Web {
 
 async fn guide(State(web): Shared, language: Language, uri: Uri) -> impl IntoResponse {
     let t = MESSAGES.of(language);
-    let root = grouped(web.desk.public.root.as_bytes());
+    let root = grouped(web.centre.public.root.as_bytes());
     web.page(language, t.text("guide.title"), &uri).body(html! {
-        p { (t.fill("guide.welcome", &[("name", &web.desk.house.name)])) }
+        p { (t.fill("guide.welcome", &[("name", &web.centre.settings.name)])) }
         h2 { (t.text("guide.how")) }
         ol {
             li { a href="/apply" { (t.text("guide.step1")) } }
@@ -316,9 +316,9 @@ async fn guide(State(web): Shared, language: Language, uri: Uri) -> impl IntoRes
         }
         h2 { (t.text("guide.facts")) }
         (definitions(&[
-            (t.text("guide.currency"), html! { (web.desk.house.currency) }),
+            (t.text("guide.currency"), html! { (web.centre.settings.currency) }),
             (t.text("guide.load"), html! {
-                (web.desk.house.load_min) " – " (web.desk.house.load_max)
+                (web.centre.settings.load_min) " – " (web.centre.settings.load_max)
             }),
             (t.text("guide.root"), html! { code translate="no" { (root) } }),
         ]))
@@ -339,7 +339,7 @@ fn grouped(bytes: &[u8; 32]) -> String {
 /// The programs with their digests, signed (M1).
 async fn programs_page(State(web): Shared, language: Language, uri: Uri) -> impl IntoResponse {
     let t = MESSAGES.of(language);
-    let offered = programs::offered(&web.data, &web.desk.public);
+    let offered = programs::offered(&web.data, &web.centre.public);
     let rows = offered.iter().map(|p| {
         let (file, signature) = (
             format!("/programs/{}", p.name),
@@ -377,7 +377,7 @@ async fn programs_page(State(web): Shared, language: Language, uri: Uri) -> impl
 /// Hands out a program, or its signed digest. Only what is offered: no path leads elsewhere.
 async fn program(State(web): Shared, Path(name): Path<String>) -> Result<Response, HttpError> {
     let missing = || HttpError::missing("program_unknown").bare();
-    let offered = programs::offered(&web.data, &web.desk.public);
+    let offered = programs::offered(&web.data, &web.centre.public);
     if let Some(of) = name.strip_suffix(".sign1.cbor") {
         let found = offered.iter().find(|p| p.name == of);
         let found = found.ok_or_else(missing)?;

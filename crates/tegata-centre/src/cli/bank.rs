@@ -20,7 +20,7 @@ use super::{OPERATOR_KEY, PARTY, Shown, now, open_book, print};
 use crate::{
     keys::SealedKeyFile,
     operator::{FIRST_OPERATOR, operator_number, sign_import, try_entries_of},
-    settings::House,
+    settings::Settings,
 };
 
 #[derive(Subcommand, Debug)]
@@ -64,11 +64,11 @@ fn import(
     password: &PasswordOnly,
 ) -> Result<(), Failure> {
     let dir = DataDir::open_existing(&shown.data, PARTY)?;
-    let house = House::load(&dir)?;
+    let settings = Settings::load(&dir)?;
     let bytes = std::fs::read(file)
         .map_err(|e| anyhow::anyhow!("{} can't be read: {e}", file.display()))
         .or_exit(Exit::Usage)?;
-    let read = camt053::parse_for(&bytes, &house.account).map_err(|e| {
+    let read = camt053::parse_for(&bytes, &settings.account).map_err(|e| {
         Failure::usage(format!("{} is refused as a whole: {e}", file.display()))
             .next("nothing was credited; ask the bank for a correct file")
     })?;

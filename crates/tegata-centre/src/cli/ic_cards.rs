@@ -22,7 +22,7 @@ use crate::{
     ic_card::stock,
     keys::SealedKeyFile,
     operator::{FIRST_OPERATOR, operator_number, sign_card_order},
-    settings::House,
+    settings::Settings,
 };
 
 /// How long the card-key server may take for an answer.
@@ -301,7 +301,7 @@ fn list(shown: &Shown) -> Result<(), Failure> {
 /// Asks the card-key server for a card's receipts, page by page.
 fn log(card: CardNumber, shown: &Shown) -> Result<(), Failure> {
     let dir = DataDir::open_existing(&shown.data, PARTY)?;
-    let cards = House::load(&dir)?.cards;
+    let cards = Settings::load(&dir)?.cards;
     let cards = cards.ok_or_else(|| {
         Failure::usage("this centre has no cards").next("write [cards] into centre.toml")
     })?;

@@ -17,7 +17,7 @@ use crate::{
     keys::PublicKeys,
     letter::{self, Letter, Recipient},
     people::People,
-    settings::House,
+    settings::Settings,
 };
 
 #[derive(Subcommand, Debug)]
@@ -116,19 +116,19 @@ fn list(shown: &Shown) -> Result<(), Failure> {
 
 fn grant(application: u64, letters: Option<PathBuf>, shown: &Shown) -> Result<(), Failure> {
     let dir = DataDir::open_existing(&shown.data, PARTY)?;
-    let (house, public) = (House::load(&dir)?, PublicKeys::open(&dir, now())?);
+    let (settings, public) = (Settings::load(&dir)?, PublicKeys::open(&dir, now())?);
     let terms = Digest::of(&dir.read("terms.txt")?);
-    let expires = now().after(house.code_seconds);
+    let expires = now().after(settings.code_seconds);
     let people = People::open(dir.path())?;
     let granted = people.grant(application, terms, (now(), expires))?;
     let slip = Slip {
-        centre: house.address.clone(),
+        centre: settings.address.clone(),
         root: public.root,
         number: granted.number,
         code: granted.code,
         terms,
     };
-    let letter = letter_for(&house, &slip, &granted.details, expires);
+    let letter = letter_for(&settings, &slip, &granted.details, expires);
     let folder = match letters {
         Some(folder) => folder,
         None => dir.file("letters")?,
@@ -173,7 +173,7 @@ impl Folder {
     }
 }
 
-fn letter_for(house: &House, slip: &Slip, details: &Details, expires: Time) -> Letter {
+fn letter_for(settings: &Settings, slip: &Slip, details: &Details, expires: Time) -> Letter {
     let recipient = match slip.number.role() {
         Role::Member => Recipient::Member,
         Role::Shop | Role::Centre => Recipient::Shop,
@@ -185,16 +185,16 @@ fn letter_for(house: &House, slip: &Slip, details: &Details, expires: Time) -> L
     addressee.extend(details.postal.iter().cloned());
     Letter {
         recipient,
-        centre_name: house.name.clone(),
-        centre_address: vec![house.account_owner.clone()],
-        web: house.address.clone(),
+        centre_name: settings.name.clone(),
+        centre_address: vec![settings.account_owner.clone()],
+        web: settings.address.clone(),
         addressee,
         date: day(now()),
         number: slip.number.to_string(),
         activation_code: slip.code.reveal(),
         expires: day(expires),
         root_fingerprint: Digest::from_bytes(*slip.root.as_bytes()).to_string(),
-        terms_title: format!("Terms of {}", house.name),
+        terms_title: format!("Terms of {}", settings.name),
         terms_digest: slip.terms.to_string(),
         slip: slip.reveal(),
     }

@@ -3,7 +3,7 @@
 //! pass between that server and a card.
 //!
 //! ```text
-//! member's PC ◀── CardStep / CardAnswer ──▶ Contact ◀── house::Request / Response ──▶ card-key server
+//! member's PC ◀── CardStep / CardAnswer ──▶ Contact ◀── Request / Response ──▶ card-key server
 //!                                              │
 //!                                              ▼ receipts, once each: Rule::CardReceipt
 //!                                            book ──▶ shop's notice, member's notice
@@ -59,7 +59,7 @@ pub(crate) enum CardFault {
 }
 
 /// What the centre needs for cards. Shared by its threads.
-pub(crate) struct CardDesk {
+pub(crate) struct IcCards {
     ledger: Ledger,
     receipts: SigningKey,
     debit_orders: SigningKey,
@@ -86,13 +86,13 @@ impl Open {
     }
 }
 
-impl std::fmt::Debug for CardDesk {
+impl std::fmt::Debug for IcCards {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "CardDesk({:?})", self.settings)
+        write!(f, "IcCards({:?})", self.settings)
     }
 }
 
-impl CardDesk {
+impl IcCards {
     /// Opens it in the centre's folder.
     ///
     /// # Errors
@@ -131,8 +131,8 @@ impl CardDesk {
         }
     }
 
-    fn connect(&self) -> Result<House, CardFault> {
-        Ok(House {
+    fn connect(&self) -> Result<CardKeys, CardFault> {
+        Ok(CardKeys {
             client: self.settings.server.connect(PATIENCE).map_err(service)?,
         })
     }
@@ -218,6 +218,20 @@ impl CardDesk {
         told
     }
 
+    /// Tells the card-key server of a card that is over, without waiting for it. If it can't be told now,
+    /// [`Self::deny_again`] does so once it's back, and so does the next start: until then a gate would
+    /// believe that card.
+    pub(crate) fn deny_soon(self: &Arc<Self>, card: CardNumber) {
+        let cards = Arc::clone(self);
+        let deny = move || {
+            if let Err(error) = cards.deny(card) {
+                tracing::error!(%card, %error, "the card-key server couldn't be told that a card is over; tried again every ten seconds");
+            }
+        };
+        // The member's answer doesn't wait for it.
+        std::thread::spawn(deny);
+    }
+
     /// Tells the card-key server of those cards again that it couldn't be told of.
     ///
     /// # Errors
@@ -232,8 +246,8 @@ impl CardDesk {
     }
 
     fn tell_denied(&self, card: CardNumber) -> Result<(), CardFault> {
-        let mut house = self.connect()?;
-        let response = house.call(&Request::Deny(number(card)))?;
+        let mut server = self.connect()?;
+        let response = server.call(&Request::Deny(number(card)))?;
         let told = matches!(
             response,
             Response::Card(_) | Response::Refused(HouseRefusal::UnknownCard)
@@ -278,11 +292,11 @@ impl CardDesk {
 }
 
 /// A connection to the card-key server.
-struct House {
+struct CardKeys {
     client: HouseClient<Box<dyn ReadWrite + Send>>,
 }
 
-impl House {
+impl CardKeys {
     fn call(&mut self, request: &Request) -> Result<Response, CardFault> {
         let response = self.client.call(request).map_err(service)?;
         if response == Response::Fault {

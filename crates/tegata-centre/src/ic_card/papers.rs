@@ -13,8 +13,8 @@ use tegata_card_service::{Fate, OrderId, Request, Response};
 use tegata_ledger::{Card, Committed, Fault, Hold, HoldState, Verdict};
 use tegata_protocol::{Amount, CardNumber, Digest, PaymentId, Time, book::Rule};
 
-use super::{CardDesk, CardFault, House, book, number, unexpected};
-use crate::rule;
+use super::{CardFault, CardKeys, IcCards, book, number, unexpected};
+use crate::exchange::rule;
 
 /// The order's number on the card: the beginning of the payment's.
 pub(crate) fn order_id(payment: PaymentId) -> OrderId {
@@ -42,7 +42,7 @@ impl Standing {
     }
 }
 
-impl CardDesk {
+impl IcCards {
     /// How a card stands in the book; `None` if it wasn't issued.
     pub(crate) fn standing(&self, number: CardNumber) -> Result<Option<Standing>, CardFault> {
         let Some(card) = self.ledger.read(|b| b.card(&number)).map_err(book)? else {
@@ -73,7 +73,7 @@ impl CardDesk {
     /// card-key server knows that the card never made them.
     pub(super) fn catch_up(
         &self,
-        house: &mut House,
+        server: &mut CardKeys,
         card: CardNumber,
         now: Time,
     ) -> Result<(), CardFault> {
@@ -83,7 +83,7 @@ impl CardDesk {
         let mut after = standing.card.counter;
         loop {
             let asked = Request::Receipts(number(card), after);
-            let Response::Receipts(receipts) = house.call(&asked)? else {
+            let Response::Receipts(receipts) = server.call(&asked)? else {
                 return Err(unexpected("receipts"));
             };
             let mut last = after;
@@ -96,15 +96,20 @@ impl CardDesk {
             after = last;
         }
         match self.standing(card)? {
-            Some(standing) => self.give_up(house, &standing, now),
+            Some(standing) => self.give_up(server, &standing, now),
             None => Ok(()),
         }
     }
 
-    fn give_up(&self, house: &mut House, standing: &Standing, now: Time) -> Result<(), CardFault> {
+    fn give_up(
+        &self,
+        server: &mut CardKeys,
+        standing: &Standing,
+        now: Time,
+    ) -> Result<(), CardFault> {
         for hold in &standing.awaiting {
             let asked = Request::Find(order_id(hold.payment));
-            let Response::Found(fate) = house.call(&asked)? else {
+            let Response::Found(fate) = server.call(&asked)? else {
                 return Err(unexpected("an order"));
             };
             match fate {
@@ -180,7 +185,7 @@ impl CardDesk {
     /// Carries out a rule that rests on the card-key server's word. What the book refuses was done
     /// before, by another thread or before a crash; it's told in the log. Says whether the book took it.
     pub(crate) fn carry_out(&self, rule: Rule, now: Time) -> Result<bool, CardFault> {
-        let draft = rule::draft(rule, &self.receipts, self.currency, now).map_err(book)?;
+        let draft = rule::draft_signed(rule, &self.receipts, self.currency, now).map_err(book)?;
         let committed: Committed = self
             .ledger
             .submit_and_wait(draft)

@@ -38,11 +38,11 @@ use tower::ServiceExt as _;
 
 use super::{MESSAGES, Shared, Visit, Web, now, text_of, wants_json};
 use crate::{
-    desk::Desk,
+    centre::Centre,
     people::{PeopleError, SealedError},
     rate_limits::Class,
     sealed::{Application, Sealing, refusal_of},
-    settings::House,
+    settings::Settings,
 };
 
 /// The form's name at the frames' origin.
@@ -78,11 +78,11 @@ pub(super) fn calls(web: &Arc<Web>) -> Routes<Arc<Web>, Web> {
 
 /// Requests under the frames' name get the frames, all others the centre.
 pub(super) fn beside_frames(web: &Arc<Web>, centre: Router) -> Router {
-    let Some(sealing) = &web.desk.sealing else {
+    let Some(sealing) = &web.centre.sealing else {
         return centre;
     };
     let name = host_of(&sealing.frames);
-    let frames = order::frames(Arc::new(ApplicationForms(web.desk.clone())));
+    let frames = order::frames(Arc::new(ApplicationForms(web.centre.clone())));
     Router::new().fallback(move |request: Request| {
         let router = match host(request.headers()) == Some(name.clone()) {
             true => frames.clone(),
@@ -103,9 +103,9 @@ async fn application_form(
     permit: Permit,
     visit: Visit,
 ) -> Result<Page, HttpError> {
-    match &web.desk.sealing {
+    match &web.centre.sealing {
         Some(sealing) => sealed_page(&web, permit, sealing, &visit),
-        None if is_private(&visit.headers, &web.desk.house) => {
+        None if is_private(&visit.headers, &web.centre.settings) => {
             Ok(form_page(&web, &visit, &Application::default(), None))
         }
         None => Err(in_clear(visit.language)),
@@ -118,7 +118,7 @@ fn sealed_page(
     sealing: &Sealing,
     visit: &Visit,
 ) -> Result<Page, HttpError> {
-    let (t, address) = (visit.texts(), &web.desk.house.address);
+    let (t, address) = (visit.texts(), &web.centre.settings.address);
     let page = web.page(visit.language, t.text("apply.title"), &visit.uri);
     // The frames let themselves be shown by the centre's own address only.
     if host(&visit.headers) != Some(host_of(address)) {
@@ -126,7 +126,7 @@ fn sealed_page(
         let body = html! { p { (t.text("apply.elsewhere")) " " a href=(there) { (there) } } };
         return Ok(page.body(body));
     }
-    let token = web.desk.application_token(permit, now());
+    let token = web.centre.application_token(permit, now());
     let token = token.map_err(|error| HttpError::fault("signing a token", error).bare())?;
     let service = &sealing.rules.service.address;
     let form = order::checkout(&Checkout {
@@ -203,7 +203,7 @@ async fn applied(State(web): Shared, language: Language, uri: Uri) -> Page {
 /// Does nobody on the way read what is sent? Over TLS, or on this machine. The guard says how the
 /// request came to it; a proxy before it, on this machine, is believed to be what the centre's own
 /// address says.
-fn is_private(headers: &HeaderMap, house: &House) -> bool {
+fn is_private(headers: &HeaderMap, settings: &Settings) -> bool {
     if text_of(headers, "x-forwarded-proto") == Some("https") {
         return true;
     }
@@ -212,7 +212,7 @@ fn is_private(headers: &HeaderMap, house: &House) -> bool {
         peer.is_ok_and(|peer| peer.to_canonical().is_loopback())
     });
     let here = host(headers).is_some_and(|host| is_this_machine(&host));
-    near && (here || house.address.starts_with("https://"))
+    near && (here || settings.address.starts_with("https://"))
 }
 
 /// The word of an application that others could read on its way.
@@ -232,7 +232,7 @@ async fn apply(
     visit: Visit,
     form: Result<Form<Application>, FormRejection>,
 ) -> Result<Response, HttpError> {
-    if !is_private(&visit.headers, &web.desk.house) {
+    if !is_private(&visit.headers, &web.centre.settings) {
         return Err(in_clear(visit.language));
     }
     let wants_json = wants_json(&visit.headers);
@@ -247,8 +247,8 @@ async fn apply(
             return not_taken(unreadable.status(), &Application::default(), &why);
         }
     };
-    let (desk, typed) = (web.desk.clone(), form.clone());
-    match blocking(move || take(&desk, permit, &typed)).await?? {
+    let (centre, typed) = (web.centre.clone(), form.clone());
+    match blocking(move || take(&centre, permit, &typed)).await?? {
         Ok(id) if wants_json => Ok(Json(serde_json::json!({ "application": id })).into_response()),
         Ok(id) => Ok(thanks(&web, &visit, id).into_response()),
         Err(why) => not_taken(StatusCode::UNPROCESSABLE_ENTITY, &form, &why),
@@ -274,7 +274,7 @@ fn not_taken(status: StatusCode, page: Page, why: &str, wants_json: bool) -> Res
 
 /// The application's number, or what is wrong with it. The outer error is ours.
 fn take(
-    desk: &Desk,
+    centre: &Centre,
     _counted: Permit,
     form: &Application,
 ) -> Result<Result<u64, String>, HttpError> {
@@ -282,7 +282,7 @@ fn take(
         Ok(read) => read,
         Err(why) => return Ok(Err(why)),
     };
-    match desk.people.apply(role, &details, now()) {
+    match centre.people.apply(role, &details, now()) {
         Ok(id) => Ok(Ok(id)),
         Err(error @ PeopleError::TooManyWaiting) => Ok(Err(error.to_string())),
         Err(error) => {
@@ -296,8 +296,8 @@ fn take(
 
 /// A sealed application: the signed receipt, or why not. A browser has no keys, so that isn't signed.
 async fn take_sealed(State(web): Shared, permit: Permit, body: Bytes) -> Result<Cbor, HttpError> {
-    let desk = web.desk.clone();
-    let taken = blocking(move || desk.take_sealed(permit, &body, now())).await?;
+    let centre = web.centre.clone();
+    let taken = blocking(move || centre.take_sealed(permit, &body, now())).await?;
     Ok(Cbor(taken?.into_bytes()))
 }
 
@@ -314,8 +314,8 @@ async fn fresh_token(State(web): Shared, permit: Permit, body: Bytes) -> Result<
         let why = "an application has no lines: {\"lines\": []}";
         return Err(refused(&Refused::because(Code::CartChanged, why)));
     }
-    let desk = web.desk.clone();
-    let token = blocking(move || desk.application_token(permit, now())).await?;
+    let centre = web.centre.clone();
+    let token = blocking(move || centre.application_token(permit, now())).await?;
     Ok(Cbor(token.map_err(SealedError::Open)?.into_bytes()))
 }
 
@@ -372,7 +372,7 @@ fn texts_of(language: Language) -> Choices {
 }
 
 /// The form as its frame shows it.
-struct ApplicationForms(Arc<Desk>);
+struct ApplicationForms(Arc<Centre>);
 
 impl Forms for ApplicationForms {
     fn form(&self, name: &str, language: Language) -> Option<order::Form> {
@@ -404,7 +404,7 @@ impl Forms for ApplicationForms {
 
     fn pins(&self) -> Pins {
         Pins {
-            shop_origin: origin_of(&self.0.house.address),
+            shop_origin: origin_of(&self.0.settings.address),
             recipient: PartyNumber::CENTRE.wire(),
             shop_key: *self.0.keys.receipts.verifying_key().as_bytes(),
             service_key: None,

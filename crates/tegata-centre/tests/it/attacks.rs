@@ -1,6 +1,6 @@
 //! Messages that nobody honest sends, or that come twice: what strangers learn, and what happens.
 
-use tegata_centre::desk::Answered;
+use tegata_centre::Answered;
 use tegata_protocol::{
     MessageId, PartyNumber, Role, SigningKey, Time,
     envelope::{Body, Envelope, Message, Parcel, Reply, SEALED_LIMIT, Sealed},

@@ -4,10 +4,7 @@
 use std::path::Path;
 
 use rusqlite::{Connection, params, params_from_iter, types::Value};
-use tegata_centre::{
-    audit::{Auditor, ReceiptsSigner},
-    keys::OperationalKeys,
-};
+use tegata_centre::{audit::Auditor, heads::ReceiptsSigner, keys::OperationalKeys};
 use tegata_ledger::{
     AccountKind, Head, HeadSigner as _, Position, Record, RecordKind, audit::Report,
     store::StoredRecord,

@@ -15,7 +15,7 @@ use tegata_protocol::{
 use crate::town::{ACCOUNT, Town, rng, statement, yen};
 
 fn order(town: &Town, parcel: &Parcel, at: Time) -> Result<Imported, OrderError> {
-    let signed = town.desk.order(&cbor::encode(parcel), at)?;
+    let signed = town.centre.order(&cbor::encode(parcel), at)?;
     let reply = Unverified::<Message<Imported>>::parse(signed).unwrap();
     let reply = reply.verify(&town.public.keys.receipts).unwrap();
     assert_eq!(reply.answers, Some(parcel.signed.digest()));
@@ -274,7 +274,7 @@ fn only_an_operators_own_signature_moves_money() {
         Vec::new(),
     ];
     for (n, bytes) in orders.iter().enumerate() {
-        let answer = town.desk.order(bytes, town.now);
+        let answer = town.centre.order(bytes, town.now);
         assert!(
             matches!(answer, Err(OrderError::Unreadable(_))),
             "{n}: {answer:?}"
@@ -363,7 +363,7 @@ fn an_order_signed_for_somebody_else_is_not_heard() {
     let mut message = signed.claimed().clone();
     message.to = town.shop().number;
     let parcel = Parcel::with(town.operator().1.sign(&message), file.into_bytes());
-    let answer = town.desk.order(&cbor::encode(&parcel), town.now);
+    let answer = town.centre.order(&cbor::encode(&parcel), town.now);
     assert!(
         matches!(answer, Err(OrderError::Unreadable(_))),
         "{answer:?}"

@@ -305,9 +305,9 @@ fn cards_are_deleted_and_not_kept_again() {
     let body = good(&town, &shop, 1);
     let kept = ask(&town, &shop, body.clone()).unwrap();
     let link = link(&town);
-    town.desk.delete_old_cards(town.now.after(29 * 86_400));
+    town.centre.delete_old_cards(town.now.after(29 * 86_400));
     assert!(link.card(&kept.reference).is_ok());
-    town.desk.delete_old_cards(town.now.after(31 * 86_400));
+    town.centre.delete_old_cards(town.now.after(31 * 86_400));
     assert!(matches!(
         link.card(&kept.reference),
         Err(credit::CreditError::Deleted)
@@ -361,7 +361,7 @@ fn a_centre_may_have_no_credit_link() {
     let shop = town.shop();
     assert!(ask(&town, &shop, form(&shop, 1, sealed.clone(), town.now)).is_ok());
     folder = town.folder;
-    drop(town.desk);
+    drop(town.centre);
     // Another key: nothing that was sealed to the old one opens.
     assert!(new(&["--replace"]).status.success());
     assert!(certify().status.success());
@@ -377,7 +377,7 @@ fn a_centre_may_have_no_credit_link() {
     );
     assert!(ask(&town, &shop, good(&town, &shop, 4)).is_ok());
     folder = town.folder;
-    drop(town.desk);
+    drop(town.centre);
     // None.
     std::fs::remove_file(folder.data().join("credit.key")).unwrap();
     assert!(certify().status.success());

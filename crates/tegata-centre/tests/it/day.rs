@@ -60,8 +60,8 @@ pub(crate) fn busy() -> Day {
     let letter = own(&town, taro, payment(&bill, Mode::Pay), None, end);
     let (receipt, head) = town.send::<Receipt>(taro, &letter, end).unwrap();
     town.assert_clean();
-    let Town { folder, desk, .. } = town;
-    drop(desk);
+    let Town { folder, centre, .. } = town;
+    drop(centre);
     Day {
         folder,
         head: head.unwrap(),
@@ -79,7 +79,7 @@ fn card(town: &Town, cast: &Cast, at: Time) {
         index: 0,
     };
     let parcel = sign_card_order(town.operator(), order, at);
-    town.desk.order(&cbor::encode(&parcel), at).unwrap();
+    town.centre.order(&cbor::encode(&parcel), at).unwrap();
     let amount = yen(120);
     let load = CardLoad { card, amount };
     town.ask::<_, CardLoaded>(&cast.hanako, load, None, at)
@@ -100,7 +100,7 @@ fn card(town: &Town, cast: &Cast, at: Time) {
         mac: [7; 16],
     };
     let rule = Rule::CardReceipt(written.to_bytes(), None);
-    town.desk.carry_out(rule, at).unwrap();
+    town.centre.carry_out(rule, at).unwrap();
     let bill = town.bill(&cast.cafe, 30, at);
     let body = CardPayment {
         bill,
@@ -173,7 +173,7 @@ fn trade(town: &Town, cast: &Cast) -> Time {
     let poor = town.pay(taro, &dear, Mode::Hold, begin.after(6));
     assert_eq!(poor.unwrap_err(), Code::InsufficientFunds);
     let end = begin.after(HOLD_SECONDS);
-    assert_eq!(town.desk.expire_holds(end), 1);
+    assert_eq!(town.centre.expire_holds(end), 1);
     let inquiry = BillInquiry { bill: dear };
     town.ask::<_, BillAnswer>(hall, inquiry, None, end).unwrap();
     holds(hanako, cafe, 77, end);

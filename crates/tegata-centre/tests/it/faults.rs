@@ -11,12 +11,12 @@ use axum::{
 use rusqlite::Connection;
 use tegata_bank::{camt053, sample::SampleEntry};
 use tegata_centre::{
-    desk::{Answered, Desk},
     keys::PublicKeys,
     operator::{OrderError, try_entries_of},
     people::People,
     readiness::Readiness,
     web::{self, Web},
+    {Answered, Centre},
 };
 use tegata_cli::{clock, exit::Exit};
 use tegata_protocol::{
@@ -64,10 +64,18 @@ fn faults(town: &Town, letter: &Letter) {
 
 /// A centre that has just started: it knows nobody by heart.
 fn restarted(town: Town) -> Town {
-    let Town { folder, desk, now } = town;
-    drop(desk);
-    let desk = Desk::open(&folder.dir(), now).unwrap();
-    Town { folder, desk, now }
+    let Town {
+        folder,
+        centre,
+        now,
+    } = town;
+    drop(centre);
+    let centre = Centre::open(&folder.dir(), now).unwrap();
+    Town {
+        folder,
+        centre,
+        now,
+    }
 }
 
 #[test]
@@ -151,7 +159,7 @@ fn expired_certificates_stop_the_server_and_not_the_audit() {
     let folder = Folder::new();
     let town = Town::new();
     let later = town.now.after(366 * 86_400);
-    let failure = Desk::open(&folder.dir(), later).unwrap_err();
+    let failure = Centre::open(&folder.dir(), later).unwrap_err();
     assert_eq!(failure.exit(), Exit::Refused);
     assert!(failure.to_string().contains("root certify"), "{failure}");
     let expired = PublicKeys::open(&town.dir(), later);
@@ -168,7 +176,7 @@ fn an_import_that_can_not_be_checked_is_not_refused() {
     let file = town.statement(vec![SampleEntry::transfer(yen(600), "X", &reference)]);
     let town = restarted(town);
     let parcel = cbor::encode(&town.import_order(&file, town.now));
-    let order = || town.desk.order(&parcel, town.now);
+    let order = || town.centre.order(&parcel, town.now);
     for table in ["statement_entry", "funding_reference", "outbox"] {
         let answer = without(&town.data(), "ledger.sqlite", table, order);
         assert!(
@@ -202,11 +210,11 @@ fn a_fault_during_an_import_is_told_with_its_reason_and_the_centre_is_not_ready(
     let town = restarted(town);
     let parcel = cbor::encode(&town.import_order(&file, Time::from_secs(clock::now())));
     let data = town.data();
-    let Town { folder, desk, .. } = town;
-    let desk = Arc::new(desk);
+    let Town { folder, centre, .. } = town;
+    let centre = Arc::new(centre);
     let web = Arc::new(Web {
-        readiness: Readiness::of(&desk),
-        desk,
+        readiness: Readiness::of(&centre),
+        centre,
         terms: "Terms".to_owned(),
         data: data.clone(),
         downloads: std::sync::Mutex::default(),

@@ -74,8 +74,8 @@ impl World {
         let funded: Vec<_> = members.iter().map(|m| (m, 1_000_000)).collect();
         town.fund(&funded, town.now);
         let shop = town.shop();
-        let Town { folder, desk, .. } = town;
-        drop(desk);
+        let Town { folder, centre, .. } = town;
+        drop(centre);
         Self {
             folder,
             members: members.into(),

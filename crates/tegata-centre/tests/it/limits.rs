@@ -1,6 +1,6 @@
 //! How many messages a party may send: what is too much waits, and leaves no trace.
 
-use tegata_centre::desk::{Answered, Desk};
+use tegata_centre::{Answered, Centre};
 use tegata_protocol::{
     Role, Time,
     joining::Slip,
@@ -14,11 +14,19 @@ use crate::{
 
 /// Members may send three messages at once, and one every twenty seconds.
 fn town() -> Town {
-    let Town { folder, desk, now } = Town::new();
-    drop(desk);
+    let Town {
+        folder,
+        centre,
+        now,
+    } = Town::new();
+    drop(centre);
     pace(&folder.data(), 3);
-    let desk = Desk::open(&folder.dir(), now).unwrap();
-    Town { folder, desk, now }
+    let centre = Centre::open(&folder.dir(), now).unwrap();
+    Town {
+        folder,
+        centre,
+        now,
+    }
 }
 
 fn request() -> PrepaidRequest {
@@ -130,8 +138,8 @@ fn nobody_uses_up_anothers_share() {
 fn over_http_it_is_429_with_the_seconds_to_wait() {
     let town = town();
     let member = town.member(0);
-    let Town { folder, desk, .. } = town;
-    drop(desk);
+    let Town { folder, centre, .. } = town;
+    drop(centre);
     let server = Server::start(&folder);
     let mut client = Client::connect(server.socket()).unwrap();
     let now = Time::from_secs(tegata_cli::clock::now());

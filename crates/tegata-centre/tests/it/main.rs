@@ -1,7 +1,7 @@
 //! Tests of the centre as parties and operators meet it: real keys, real messages, a real book.
 //!
 //! [`town`] makes a centre in a folder of its own, with members and shops that joined by letter;
-//! every other module shows one of its sides. Time is a parameter of the desk, so a month passes
+//! every other module shows one of its sides. Time is a parameter of the centre, so a month passes
 //! in no time; only [`kill`] and [`commands`] start the real program.
 #![allow(
     clippy::unwrap_used,

@@ -1,6 +1,6 @@
 //! Asking for one's own record with nothing left but the keys (M5).
 
-use tegata_centre::desk::{Answered, Desk};
+use tegata_centre::{Answered, Centre};
 use tegata_protocol::{
     PartyNumber, Role, SigningKey,
     envelope::Reply,
@@ -64,10 +64,18 @@ fn a_centre_that_has_just_started_finds_everybody() {
     let town = Town::new();
     let member = town.member(0);
     let number = member.number;
-    let Town { folder, desk, now } = town;
-    drop(desk);
-    let desk = Desk::open(&folder.dir(), now).unwrap();
-    let town = Town { folder, desk, now };
+    let Town {
+        folder,
+        centre,
+        now,
+    } = town;
+    drop(centre);
+    let centre = Centre::open(&folder.dir(), now).unwrap();
+    let town = Town {
+        folder,
+        centre,
+        now,
+    };
     let member = bereft(member);
     let letter = own_inquiry(&town, &member);
     let (reply, _) = town.send::<Registered>(&member, &letter, now).unwrap();

@@ -110,7 +110,7 @@ fn an_expired_hold_is_closed_for_both_and_the_late_delivery_stays_void() {
         .payment;
     let sealed = delivery(&shop, &member, "late");
     let end = town.now.after(HOLD_SECONDS);
-    assert_eq!(town.desk.expire_holds(end.before(1)), 0);
+    assert_eq!(town.centre.expire_holds(end.before(1)), 0);
     let early = town.capture(&shop, (payment, 700), &sealed, end);
     assert_eq!(
         early.unwrap_err(),
@@ -118,8 +118,8 @@ fn an_expired_hold_is_closed_for_both_and_the_late_delivery_stays_void() {
         "by the clock, before any posting"
     );
     assert_eq!(town.balance(&member).held, 700);
-    assert_eq!(town.desk.expire_holds(end), 1);
-    assert_eq!(town.desk.expire_holds(end.after(1)), 0, "once");
+    assert_eq!(town.centre.expire_holds(end), 1);
+    assert_eq!(town.centre.expire_holds(end.after(1)), 0, "once");
     assert_eq!(
         (town.balance(&member).balance, town.balance(&member).held),
         (1000, 0)
@@ -160,7 +160,7 @@ fn holds_that_end_together_are_released_together() {
     }
     assert_eq!(town.balance(&member).held, 4000);
     let (before, records) = (town.audit(&[]).heads, town.records());
-    assert_eq!(town.desk.expire_holds(town.now.after(1800)), 40);
+    assert_eq!(town.centre.expire_holds(town.now.after(1800)), 40);
     assert_eq!(town.records(), records + 40);
     assert_eq!(town.balance(&member).held, 0);
     // One head is signed for each commit.
@@ -221,7 +221,7 @@ fn a_hold_that_expired_leaves_its_bill_open_until_the_shop_asks() {
         .unwrap()
         .payment;
     let end = town.now.after(HOLD_SECONDS);
-    assert_eq!(town.desk.expire_holds(end), 1);
+    assert_eq!(town.centre.expire_holds(end), 1);
     let second = town.pay(&member, &bill, Mode::Hold, end).unwrap().payment;
     assert_ne!(first, second);
     let sealed = delivery(&shop, &member, "x");
@@ -415,7 +415,7 @@ fn a_capture_in_the_last_moment_and_the_expiry_never_both_happen() {
             };
             holds.iter().filter(capture).count()
         });
-        town.desk.expire_holds(end);
+        town.centre.expire_holds(end);
         captures.join().unwrap()
     });
     let paid = i64::try_from(captured * 100).unwrap();

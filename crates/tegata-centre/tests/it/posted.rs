@@ -9,7 +9,7 @@ use std::{
 };
 
 use tegata_bank::sample::SampleEntry;
-use tegata_centre::desk::Answered;
+use tegata_centre::Answered;
 use tegata_protocol::{
     Digest, MessageId, PartyNumber, Role, SignedBytes, SigningKey, Time, Unverified, cbor,
     envelope::{Envelope, Message, Parcel},
@@ -101,7 +101,7 @@ fn what_isnt_sealed_must_be_the_shops_own_order_receipt() {
     town.assert_clean();
 }
 
-/// The member's own wallet against the real desk, over HTTP on both sides: joins, loads, looks at
+/// The member's own wallet against the real centre, over HTTP on both sides: joins, loads, looks at
 /// the bill where the shop's page has it, pays; the shop captures with its receipt; the wallet keeps
 /// that in its history.
 #[test]
@@ -190,7 +190,7 @@ fn shop_at(town: &Town, address: &str) -> (Party, SignedBytes) {
     (shop, registered.record)
 }
 
-/// The desk and its certificates, at an address of their own.
+/// The centre and its certificates, at an address of their own.
 fn serve_centre(town: &Arc<Town>) -> String {
     let town = Arc::clone(town);
     serve(move |path, body| match path {

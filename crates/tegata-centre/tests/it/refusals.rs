@@ -212,7 +212,7 @@ fn of_several_reasons_against_a_capture_the_smallest_code_is_given() {
         let smallest = *chosen.iter().min().unwrap();
         refused::<Captured>(&town, asks, &letter, (smallest, true), town.now);
     }
-    town.desk.expire_holds(town.now.after(1800));
+    town.centre.expire_holds(town.now.after(1800));
     town.assert_clean();
 }
 
@@ -221,7 +221,7 @@ fn a_released_hold_is_another_shops_before_it_is_closed() {
     let town = Town::new();
     let (member, shop, other) = (town.member(1000), town.shop(), town.shop());
     let payment = hold_with(&town, &[Code::HoldClosed], &member, &shop);
-    assert_eq!(town.desk.expire_holds(town.now), 1);
+    assert_eq!(town.centre.expire_holds(town.now), 1);
     let sealed = delivery(&shop, &member, "x");
     for (asks, code) in [(&other, Code::HoldNotYours), (&shop, Code::HoldClosed)] {
         let answer = town.capture(asks, (payment, 50), &sealed, town.now);

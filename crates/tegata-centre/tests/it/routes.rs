@@ -9,7 +9,7 @@ use axum::{
     http::{Request, header},
 };
 use tegata_centre::{
-    desk::Desk,
+    Centre,
     rate_limits::Class,
     readiness::Readiness,
     web::{self, Web},
@@ -30,10 +30,10 @@ fn slow(folder: &Folder) -> Arc<Web> {
     let limits = format!("applications = {ALLOWED}\napplications_loopback = {ALLOWED}\n");
     std::fs::write(&file, format!("{settings}{limits}")).unwrap();
     let now = Time::from_secs(clock::now());
-    let desk = Arc::new(Desk::open(&folder.dir(), now).unwrap());
+    let centre = Arc::new(Centre::open(&folder.dir(), now).unwrap());
     Arc::new(Web {
-        readiness: Readiness::of(&desk),
-        desk,
+        readiness: Readiness::of(&centre),
+        centre,
         terms: "Terms".to_owned(),
         data: folder.data(),
         downloads: Mutex::default(),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tegata_centre::{people::People, settings::House};
+use tegata_centre::{people::People, settings::Settings};
 use tegata_party::client::{
     Client,
     order::{KeyDesk, OrderError, ReadyOrder, Storefront},
@@ -51,11 +51,11 @@ impl Sealing {
     fn token_and_key(&self) -> (Verified<CartToken>, Verified<OrderKey>) {
         let (client, front) = (Client::default(), self.front());
         let token = client.order_token(&front, &[], None, now()).unwrap();
-        let desk = KeyDesk {
+        let centre = KeyDesk {
             address: &self.service_address,
             danger_trusted: None,
         };
-        let key = client.order_key(&front, desk, &token, now()).unwrap();
+        let key = client.order_key(&front, centre, &token, now()).unwrap();
         (token, key)
     }
 
@@ -350,7 +350,7 @@ fn settings_that_would_not_seal_are_refused_by_name() {
              forms_address = \"{forms}\"\n"
         );
         std::fs::write(&file, format!("{settings}{set}")).unwrap();
-        House::load(&folder.dir()).map_err(|e| e.to_string())
+        Settings::load(&folder.dir()).map_err(|e| e.to_string())
     };
     let service = PartyNumber::new(Role::Sealing, 1).unwrap().to_string();
     let shop = PartyNumber::new(Role::Shop, 1).unwrap().to_string();

@@ -16,7 +16,7 @@ use axum::{
     routing::{get, post},
 };
 use tegata_centre::{
-    desk::Desk,
+    Centre,
     readiness::Readiness,
     web::{self, Web},
 };
@@ -184,7 +184,7 @@ pub(crate) struct Sealing {
     _stocker: Option<std::sync::mpsc::Sender<tegata_orders::stocker::Signal>>,
 }
 
-/// The folder, without the desk that first ran in it.
+/// The folder, without the centre that first ran in it.
 type Folded = crate::town::Folder;
 
 impl Sealing {
@@ -205,7 +205,7 @@ impl Sealing {
         serve(of_service, router(service.clone()));
         let (of_centre, port) = listener();
         let folder = town.folder;
-        drop(town.desk);
+        drop(town.centre);
         let service_address = format!("http://sealing.localhost:{service_port}");
         let address = format!("http://centre.localhost:{port}");
         let set = format!(
@@ -217,11 +217,11 @@ impl Sealing {
         let settings = std::fs::read_to_string(&file).unwrap();
         let settings = settings.replace("https://centre.example", &address);
         std::fs::write(&file, format!("{settings}{set}")).unwrap();
-        let desk = Arc::new(Desk::open(&folder.dir(), now()).unwrap());
-        let stocker = desk.start_stocker();
+        let centre = Arc::new(Centre::open(&folder.dir(), now()).unwrap());
+        let stocker = centre.start_stocker();
         let web = Arc::new(Web {
-            readiness: Readiness::of(&desk),
-            desk,
+            readiness: Readiness::of(&centre),
+            centre,
             terms: "Terms".to_owned(),
             data: folder.data(),
             downloads: Mutex::default(),

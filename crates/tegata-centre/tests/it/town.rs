@@ -17,10 +17,10 @@ use tegata_bank::{
 };
 use tegata_centre::{
     audit::Auditor,
-    desk::{Answered, Desk},
     keys::{PublicKeys, SealedKeyFile},
     operator::{OrderError, entries_of, sign_import},
     people::People,
+    {Answered, Centre},
 };
 use tegata_cli::{data::DataDir, password::Password};
 use tegata_ledger::{
@@ -143,7 +143,7 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A centre's folder, with or without a running desk.
+/// A centre's folder, with or without a running centre.
 pub(crate) struct Folder {
     pub(crate) holder: tempfile::TempDir,
     pub(crate) public: PublicKeys,
@@ -464,7 +464,7 @@ fn believe<R: Body>(folder: &Folder, party: &Party, letter: &Letter, signed: Sig
 /// A running centre.
 pub(crate) struct Town {
     pub(crate) folder: Folder,
-    pub(crate) desk: Desk,
+    pub(crate) centre: Centre,
     /// Some moment at which everything is valid.
     pub(crate) now: Time,
 }
@@ -485,13 +485,17 @@ impl Town {
     /// The centre in this folder.
     pub(crate) fn of(folder: Folder) -> Self {
         let now = template().made;
-        let desk = Desk::open(&folder.dir(), now).unwrap();
-        Self { folder, desk, now }
+        let centre = Centre::open(&folder.dir(), now).unwrap();
+        Self {
+            folder,
+            centre,
+            now,
+        }
     }
 
     pub(crate) fn accept(&self, bytes: &[u8], at: Time) -> Answered {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
-        runtime.unwrap().block_on(self.desk.accept(bytes, at))
+        runtime.unwrap().block_on(self.centre.accept(bytes, at))
     }
 
     /// Hands a letter in and opens the reply.
@@ -585,7 +589,7 @@ impl Town {
     /// The operator signs the file's first statement and hands it in.
     pub(crate) fn import(&self, file: &str, at: Time) -> Result<SignedBytes, OrderError> {
         let parcel = self.import_order(file, at);
-        self.desk.order(&cbor::encode(&parcel), at)
+        self.centre.order(&cbor::encode(&parcel), at)
     }
 
     pub(crate) fn import_order(&self, file: &str, at: Time) -> Parcel {

@@ -25,7 +25,7 @@ use tegata_protocol::{
     refusal::{Code, Refusal},
 };
 
-use super::{CardDesk, CardFault, House, number, refusal_of, stock_fault as stock, unexpected};
+use super::{CardFault, CardKeys, IcCards, number, refusal_of, stock_fault as stock, unexpected};
 use crate::keys::rng;
 
 mod orders;
@@ -153,9 +153,9 @@ impl Contact {
     }
 
     /// The first step.
-    pub(super) fn start(&mut self, desk: &CardDesk, now: Time) -> CardStep {
-        let next = self.plan_all(desk, now);
-        let next = self.settled(desk, next);
+    pub(super) fn start(&mut self, cards: &IcCards, now: Time) -> CardStep {
+        let next = self.plan_all(cards, now);
+        let next = self.settled(cards, next);
         self.step(next)
     }
 
@@ -163,7 +163,7 @@ impl Contact {
     /// the same step.
     pub(super) fn answer(
         &mut self,
-        desk: &CardDesk,
+        cards: &IcCards,
         step: u32,
         answered: &Answered,
         now: Time,
@@ -176,23 +176,23 @@ impl Contact {
         }
         self.touched = now;
         self.answered = Some(answered.clone());
-        let next = self.advance(desk, answered, now);
-        let next = self.settled(desk, next);
+        let next = self.advance(cards, answered, now);
+        let next = self.settled(cards, next);
         Some(self.step(next))
     }
 
     /// What is said when it has stopped.
-    fn settled(&mut self, desk: &CardDesk, next: Result<Next, Stop>) -> Next {
+    fn settled(&mut self, cards: &IcCards, next: Result<Next, Stop>) -> Next {
         let stop = match next {
             Ok(next) => return next,
             Err(stop) => stop,
         };
         self.waiting = Waiting::Over;
         // Another session of this contact, or another contact, may have found it out.
-        self.results.paid = self.results.paid.or_else(|| self.has_paid(desk));
+        self.results.paid = self.results.paid.or_else(|| self.has_paid(cards));
         if self.results.paid.is_some() {
             // What went wrong came after the receipt: the member has paid, and shall hear so.
-            return self.report(desk).map_or(Next::InDoubt, Next::Done);
+            return self.report(cards).map_or(Next::InDoubt, Next::Done);
         }
         match stop {
             Stop::InDoubt => Next::InDoubt,
@@ -210,23 +210,23 @@ impl Contact {
         }
     }
 
-    fn advance(&mut self, desk: &CardDesk, answered: &Answered, now: Time) -> Result<Next, Stop> {
+    fn advance(&mut self, cards: &IcCards, answered: &Answered, now: Time) -> Result<Next, Stop> {
         let waiting = std::mem::replace(&mut self.waiting, Waiting::Over);
         match (waiting, answered) {
             (Waiting::Over, _) => Err(Code::IcCardContactOver.into()),
             (Waiting::Agreement(_, id), Answered::Declined) => {
                 // The order has left the card-key server, the card hasn't seen it: a session that
                 // finds out uses its counter up.
-                let mut house = desk.connect()?;
-                house.call(&Request::Abandon(id))?;
+                let mut server = cards.connect()?;
+                server.call(&Request::Abandon(id))?;
                 self.results.unordered = Some(Code::IcCardDeclined);
                 self.plan.clear();
                 self.plan.push_back(Job::Undo);
-                self.next_job(desk)
+                self.next_job(cards)
             }
             (_, Answered::Declined) => Err(Code::IcCardContactOver.into()),
             (Waiting::Selected(job), Answered::By(bytes)) => {
-                self.selected(desk, job, &bytes.0, now)
+                self.selected(cards, job, &bytes.0, now)
             }
             (Waiting::Selected(_), Answered::Nothing) => Err(gone()),
             (Waiting::Bytes(job, id) | Waiting::Agreement(job, id), answered) => {
@@ -234,9 +234,9 @@ impl Contact {
                     Answered::By(bytes) => bytes.0.clone(),
                     Answered::Nothing | Answered::Declined => Vec::new(),
                 };
-                let mut house = desk.connect()?;
-                let response = house.call(&Request::Answer(id, bytes))?;
-                self.respond(desk, &mut house, (job, id), response, now)
+                let mut server = cards.connect()?;
+                let response = server.call(&Request::Answer(id, bytes))?;
+                self.respond(cards, &mut server, (job, id), response, now)
             }
         }
     }
@@ -245,7 +245,7 @@ impl Contact {
     /// hint; the session proves it.
     fn selected(
         &mut self,
-        desk: &CardDesk,
+        cards: &IcCards,
         job: Job,
         answer: &[u8],
         now: Time,
@@ -254,7 +254,7 @@ impl Contact {
         if told.csn.as_bytes() != self.card.as_bytes() {
             return Err(Code::IcCardChanged.into());
         }
-        let standing = self.standing(desk)?;
+        let standing = self.standing(cards)?;
         let job = match (told.state, standing.card.state) {
             (CardPower::Active, CardState::Blocked) if job != Job::Terminate => {
                 self.plan.push_front(job);
@@ -274,26 +274,26 @@ impl Contact {
         if standing.card.state == CardState::Blocked && matches!(job, Job::Load | Job::Pay(..)) {
             return Err(Code::IcCardBlocked.into());
         }
-        let task = self.task(desk, &job)?;
+        let task = self.task(cards, &job)?;
         let id = JobId(random());
-        let mut house = desk.connect()?;
-        let response = house.call(&Request::Begin(id, number(self.card), task))?;
-        self.respond(desk, &mut house, (job, id), response, now)
+        let mut server = cards.connect()?;
+        let response = server.call(&Request::Begin(id, number(self.card), task))?;
+        self.respond(cards, &mut server, (job, id), response, now)
     }
 
-    fn task(&self, desk: &CardDesk, job: &Job) -> Result<Task, Stop> {
+    fn task(&self, cards: &IcCards, job: &Job) -> Result<Task, Stop> {
         Ok(match job {
             Job::Personalise => {
-                let key = desk.stock.key(self.card).map_err(stock)?;
+                let key = cards.stock.key(self.card).map_err(stock)?;
                 Task::Personalise {
                     transport_key: key.ok_or(Code::IcCardUnknown)?,
-                    limits: desk.limits(),
+                    limits: cards.limits(),
                 }
             }
             Job::Block => Task::Block,
             Job::Unblock => Task::Unblock,
             Job::Terminate => Task::Terminate,
-            Job::Limit => Task::Limit(desk.limits()),
+            Job::Limit => Task::Limit(cards.limits()),
             Job::ChangeKeys => Task::ChangeKeys,
             Job::Load => Task::Load,
             Job::Pay(_, read) => Task::Debit { read: *read },
@@ -312,8 +312,8 @@ impl Contact {
 
     fn respond(
         &mut self,
-        desk: &CardDesk,
-        house: &mut House,
+        cards: &IcCards,
+        server: &mut CardKeys,
         (job, id): (Job, JobId),
         response: Response,
         now: Time,
@@ -324,30 +324,30 @@ impl Contact {
                 Ok(send(bytes))
             }
             Response::Opened { purse, .. } => {
-                desk.catch_up(house, self.card, now)?;
-                if purse.limits != desk.limits() && !self.results.limited {
+                cards.catch_up(server, self.card, now)?;
+                if purse.limits != cards.limits() && !self.results.limited {
                     // The settings were changed: first the card's limits follow, or it would refuse.
-                    house.call(&Request::Abandon(id))?;
+                    server.call(&Request::Abandon(id))?;
                     self.plan.push_front(job);
                     self.plan.push_front(Job::Limit);
-                    return self.next_job(desk);
+                    return self.next_job(cards);
                 }
                 if matches!(job, Job::Pay(..)) && !self.results.written {
                     // This session may have found out that something is owed: it's written first.
-                    let standing = self.standing(desk)?;
+                    let standing = self.standing(cards)?;
                     if standing.owed > 0 && standing.card.state == CardState::Active {
-                        house.call(&Request::Abandon(id))?;
+                        server.call(&Request::Abandon(id))?;
                         self.plan.push_front(job);
                         self.plan.push_front(Job::Load);
-                        return self.next_job(desk);
+                        return self.next_job(cards);
                     }
                 }
                 match &job {
                     Job::Pay(payment, read) => {
                         let (pay, balance) = ((*payment, *read), purse.balance);
-                        self.order_debit(desk, house, (pay, id), balance, now)
+                        self.order_debit(cards, server, (pay, id), balance, now)
                     }
-                    Job::Load => self.order_load(desk, house, id, now),
+                    Job::Load => self.order_load(cards, server, id, now),
                     Job::Personalise
                     | Job::Block
                     | Job::Unblock
@@ -365,13 +365,13 @@ impl Contact {
                 receipt: _,
                 send: confirm,
             } => {
-                desk.catch_up(house, self.card, now)?;
-                self.note_settled(desk, &job)?;
+                cards.catch_up(server, self.card, now)?;
+                self.note_settled(cards, &job)?;
                 self.waiting = Waiting::Bytes(job, id);
                 Ok(send(confirm))
             }
-            Response::Done(done) => self.job_done(desk, house, job, done, now),
-            Response::Refused(refusal) => self.refused(desk, house, (&job, refusal), now),
+            Response::Done(done) => self.job_done(cards, server, job, done, now),
+            Response::Refused(refusal) => self.refused(cards, server, (&job, refusal), now),
             Response::InDoubt if self.results.ordered.is_some() => Err(Stop::InDoubt),
             Response::InDoubt => Err(gone()),
             Response::Ordered { .. }
@@ -388,35 +388,35 @@ impl Contact {
     /// be the last word about it.
     fn refused(
         &mut self,
-        desk: &CardDesk,
-        house: &mut House,
+        cards: &IcCards,
+        server: &mut CardKeys,
         (job, refusal): (&Job, HouseRefusal),
         now: Time,
     ) -> Result<Next, Stop> {
         if refusal == HouseRefusal::RolledBack {
-            desk.carry_out(Rule::CardCopied(self.card), now)?;
+            cards.carry_out(Rule::CardCopied(self.card), now)?;
         }
         if refusal == HouseRefusal::Personalised && *job == Job::Personalise {
-            self.forget_stock(desk)?;
-            return self.plan_all(desk, now);
+            self.forget_stock(cards)?;
+            return self.plan_all(cards, now);
         }
         if refusal == HouseRefusal::NoMoreKeys && *job == Job::ChangeKeys {
             // It keeps those that it has, and everything else goes on.
             tracing::warn!(card = %self.card, "its keys can't be changed again: replace it");
-            let done = desk.stock.set_renewal(self.card, false);
+            let done = cards.stock.set_renewal(self.card, false);
             done.map_err(stock)?;
-            return self.next_job(desk);
+            return self.next_job(cards);
         }
-        desk.catch_up(house, self.card, now)?;
+        cards.catch_up(server, self.card, now)?;
         if let Some(order) = self.results.ordered {
-            let Response::Found(fate) = house.call(&Request::Find(order))? else {
+            let Response::Found(fate) = server.call(&Request::Find(order))? else {
                 return Err(unexpected("an order").into());
             };
             match fate {
                 Fate::InDoubt => return Err(Stop::InDoubt),
                 Fate::CarriedOut(_) => {
-                    self.note_settled(desk, job)?;
-                    return self.next_job(desk);
+                    self.note_settled(cards, job)?;
+                    return self.next_job(cards);
                 }
                 Fate::Unknown | Fate::NotCarriedOut => {}
             }
@@ -425,13 +425,13 @@ impl Contact {
         Err(Stop::Refused(refusal_of(refusal)))
     }
 
-    fn forget_stock(&self, desk: &CardDesk) -> Result<(), Stop> {
-        Ok(desk.stock.forget(self.card).map_err(stock)?)
+    fn forget_stock(&self, cards: &IcCards) -> Result<(), Stop> {
+        Ok(cards.stock.forget(self.card).map_err(stock)?)
     }
 
-    fn note_settled(&mut self, desk: &CardDesk, job: &Job) -> Result<(), Stop> {
+    fn note_settled(&mut self, cards: &IcCards, job: &Job) -> Result<(), Stop> {
         if let Job::Pay(payment, _) = job {
-            match plan::hold(desk, *payment)?.map(|hold| hold.state) {
+            match plan::hold(cards, *payment)?.map(|hold| hold.state) {
                 Some(HoldState::Open | HoldState::Captured(_)) => {
                     self.results.paid = Some(*payment);
                 }
@@ -447,24 +447,24 @@ impl Contact {
 
     fn job_done(
         &mut self,
-        desk: &CardDesk,
-        house: &mut House,
+        cards: &IcCards,
+        server: &mut CardKeys,
         job: Job,
         done: Done,
         now: Time,
     ) -> Result<Next, Stop> {
-        desk.catch_up(house, self.card, now)?;
+        cards.catch_up(server, self.card, now)?;
         match job {
             Job::Personalise => {
-                self.forget_stock(desk)?;
+                self.forget_stock(cards)?;
                 // Now it's a card like any other, with whatever is owed to it.
-                return self.plan_all(desk, now);
+                return self.plan_all(cards, now);
             }
             Job::Terminate => {
-                self.forget_stock(desk)?;
+                self.forget_stock(cards)?;
                 // It was found out on the way: that the card has paid is the better answer.
-                let standing = self.standing(desk)?;
-                return match self.errand_done(desk, house, &standing) {
+                let standing = self.standing(cards)?;
+                return match self.errand_done(cards, server, &standing) {
                     Ok(Some(paid)) => Ok(paid),
                     Err(Stop::Fault(fault)) => Err(fault.into()),
                     Err(Stop::Refused(why)) if why.code == Code::IcCardUnbooked => {
@@ -477,7 +477,7 @@ impl Contact {
             }
             Job::Limit => self.results.limited = true,
             Job::ChangeKeys => {
-                let done = desk.stock.set_renewal(self.card, false);
+                let done = cards.stock.set_renewal(self.card, false);
                 done.map_err(stock)?;
             }
             Job::Unblock => self.results.blocked = false,
@@ -493,7 +493,7 @@ impl Contact {
             Job::Load | Job::Pay(..) | Job::Read | Job::Put(..) | Job::Clear(_) => {}
         }
         // A doubt of before may just have been cleared up, and money may be owed.
-        let standing = self.standing(desk)?;
+        let standing = self.standing(cards)?;
         if matches!(job, Job::Read | Job::Undo)
             && standing.owed > 0
             && standing.card.state == CardState::Active
@@ -501,7 +501,7 @@ impl Contact {
         {
             self.plan.push_front(Job::Load);
         }
-        self.next_job(desk)
+        self.next_job(cards)
     }
 }
 

@@ -8,33 +8,33 @@ use tegata_protocol::{
 };
 
 use super::{Contact, Job, Stop, Waiting, plan::due, random, send};
-use crate::ic_card::{CardDesk, House, book, papers::order_id};
+use crate::ic_card::{CardKeys, IcCards, book, papers::order_id};
 
 impl Contact {
     pub(super) fn order_debit(
         &mut self,
-        desk: &CardDesk,
-        house: &mut House,
+        cards: &IcCards,
+        server: &mut CardKeys,
         ((payment, read), id): ((PaymentId, bool), JobId),
         balance: Option<u32>,
         now: Time,
     ) -> Result<Next, Stop> {
         // The session may have found out that the card has paid, or never will.
-        let standing = self.standing(desk)?;
-        if let Some(next) = self.errand_done(desk, house, &standing)? {
-            house.call(&Request::Abandon(id))?;
+        let standing = self.standing(cards)?;
+        if let Some(next) = self.errand_done(cards, server, &standing)? {
+            server.call(&Request::Abandon(id))?;
             return Ok(next);
         }
         let hold = due(&standing, payment, now)?.clone();
-        let bill = desk.ledger.read(|b| b.bill(&hold.bill)).map_err(book)?;
+        let bill = cards.ledger.read(|b| b.bill(&hold.bill)).map_err(book)?;
         let bill = bill.ok_or(Code::IcCardNotDue)?.digest;
         let money = self.money(order_id(payment), hold.amount, bill, now);
         let terminal = hold.bill.shop.wire().to_be_bytes();
         let money = Money { terminal, ..money? };
         self.results.ordered = Some(order_id(payment));
-        let response = house.call(&Request::Order(id, money))?;
+        let response = server.call(&Request::Order(id, money))?;
         let Response::Ordered { counter, send } = response else {
-            return self.respond(desk, house, (Job::Pay(payment, read), id), response, now);
+            return self.respond(cards, server, (Job::Pay(payment, read), id), response, now);
         };
         let order = DebitOrder {
             card: self.card,
@@ -48,33 +48,33 @@ impl Contact {
             command: CardBytes(send),
         };
         self.waiting = Waiting::Agreement(Job::Pay(payment, read), id);
-        Ok(Next::Agree(desk.sign_order(&order)))
+        Ok(Next::Agree(cards.sign_order(&order)))
     }
 
     pub(super) fn order_load(
         &mut self,
-        desk: &CardDesk,
-        house: &mut House,
+        cards: &IcCards,
+        server: &mut CardKeys,
         id: JobId,
         now: Time,
     ) -> Result<Next, Stop> {
-        let standing = self.standing(desk)?;
+        let standing = self.standing(cards)?;
         self.results.written = true;
         // No more than it may hold; the rest stays owed to it.
-        let room = desk.balance_limit().saturating_sub(standing.card.balance);
+        let room = cards.balance_limit().saturating_sub(standing.card.balance);
         let owed = standing.owed.min(room);
         if owed == 0 {
-            house.call(&Request::Abandon(id))?;
-            return self.next_job(desk);
+            server.call(&Request::Abandon(id))?;
+            return self.next_job(cards);
         }
         let order = OrderId(random());
         self.results.loaded = owed;
         let owed = standing.amount(owed);
         let money = self.money(order, owed, self.id, now)?;
         self.results.ordered = Some(order);
-        let response = house.call(&Request::Order(id, money))?;
+        let response = server.call(&Request::Order(id, money))?;
         let Response::Ordered { send: bytes, .. } = response else {
-            return self.respond(desk, house, (Job::Load, id), response, now);
+            return self.respond(cards, server, (Job::Load, id), response, now);
         };
         self.waiting = Waiting::Bytes(Job::Load, id);
         Ok(send(bytes))

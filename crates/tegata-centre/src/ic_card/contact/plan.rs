@@ -12,7 +12,7 @@ use tegata_protocol::{
 
 use super::{Contact, Job, Stop, Waiting, send};
 use crate::ic_card::{
-    CardDesk, House, book, number,
+    CardKeys, IcCards, book, number,
     papers::{Standing, order_id},
     stock_fault as stock, unexpected,
 };
@@ -23,42 +23,42 @@ const TIME_TO_PAY: u64 = 120;
 
 impl Contact {
     /// Looks at book and card-key server, and decides what is to be done with the card.
-    pub(super) fn plan_all(&mut self, desk: &CardDesk, now: Time) -> Result<Next, Stop> {
-        let standing = self.standing(desk)?;
-        let mut house = desk.connect()?;
-        let Response::Card(known) = house.call(&Request::Card(number(self.card)))? else {
+    pub(super) fn plan_all(&mut self, cards: &IcCards, now: Time) -> Result<Next, Stop> {
+        let standing = self.standing(cards)?;
+        let mut server = cards.connect()?;
+        let Response::Card(known) = server.call(&Request::Card(number(self.card)))? else {
             return Err(unexpected("a card").into());
         };
         // A card whose key is still in stock hasn't been put into use, or not to its end.
-        let new = desk.stock.key(self.card).map_err(stock)?;
+        let new = cards.stock.key(self.card).map_err(stock)?;
         if known.is_none() || (new.is_some() && !standing.card.state.is_over()) {
             return self.plan_first(standing.card.state);
         }
-        desk.catch_up(&mut house, self.card, now)?;
+        cards.catch_up(&mut server, self.card, now)?;
         let in_doubt = known.as_ref().is_some_and(|known| known.in_doubt.is_some());
         if known.is_some_and(|known| known.denied) && !standing.card.state.is_over() {
             // It found a copy, or was told of a loss, and the book hasn't heard of it.
-            desk.carry_out(Rule::CardCopied(self.card), now)?;
+            cards.carry_out(Rule::CardCopied(self.card), now)?;
         }
-        let standing = self.standing(desk)?;
-        let settled = self.errand_done(desk, &mut house, &standing);
+        let standing = self.standing(cards)?;
+        let settled = self.errand_done(cards, &mut server, &standing);
         if standing.card.state.is_over() {
-            desk.deny(self.card)?;
+            cards.deny(self.card)?;
             if let Ok(Some(paid)) = settled {
                 return Ok(paid);
             }
             self.plan.push_back(Job::Terminate);
-            return self.next_job(desk);
+            return self.next_job(cards);
         }
         if let Some(next) = settled? {
             return Ok(next);
         }
-        let renews = desk.stock.renews(self.card).map_err(stock)?;
+        let renews = cards.stock.renews(self.card).map_err(stock)?;
         if renews && standing.card.state == CardState::Active {
             self.plan.push_back(Job::ChangeKeys);
         }
         self.plan_errand(&standing, in_doubt, now)?;
-        self.next_job(desk)
+        self.next_job(cards)
     }
 
     fn plan_first(&mut self, state: CardState) -> Result<Next, Stop> {
@@ -92,8 +92,8 @@ impl Contact {
         Ok(())
     }
 
-    pub(super) fn standing(&self, desk: &CardDesk) -> Result<Standing, Stop> {
-        let standing = desk.standing(self.card)?;
+    pub(super) fn standing(&self, cards: &IcCards) -> Result<Standing, Stop> {
+        let standing = cards.standing(self.card)?;
         let standing = standing.filter(|s| s.card.holder == self.member);
         standing.ok_or(Code::IcCardUnknown.into())
     }
@@ -102,15 +102,15 @@ impl Contact {
     /// asked.
     pub(super) fn errand_done(
         &mut self,
-        desk: &CardDesk,
-        house: &mut House,
+        cards: &IcCards,
+        server: &mut CardKeys,
         standing: &Standing,
     ) -> Result<Option<Next>, Stop> {
         let Errand::Pay(payment, _) = self.errand else {
             return Ok(None);
         };
-        let Some(hold) = hold(desk, payment)? else {
-            return unbooked(house, payment);
+        let Some(hold) = hold(cards, payment)? else {
+            return unbooked(server, payment);
         };
         if hold.payer != standing.card.account() {
             return Err(Code::IcCardChanged.into());
@@ -121,32 +121,32 @@ impl Contact {
                 self.results.paid = Some(payment);
                 self.results.ordered = None;
                 self.waiting = Waiting::Over;
-                Ok(Some(Next::Done(self.report(desk)?)))
+                Ok(Some(Next::Done(self.report(cards)?)))
             }
             HoldState::Expired | HoldState::Voided => Err(Code::IcCardNotDue.into()),
         }
     }
 
     /// Has the payment of this errand been made, whatever else went wrong?
-    pub(super) fn has_paid(&self, desk: &CardDesk) -> Option<PaymentId> {
+    pub(super) fn has_paid(&self, cards: &IcCards) -> Option<PaymentId> {
         let Errand::Pay(payment, _) = self.errand else {
             return None;
         };
-        let standing = self.standing(desk).ok()?;
-        let hold = hold(desk, payment).ok()??;
+        let standing = self.standing(cards).ok()?;
+        let hold = hold(cards, payment).ok()??;
         let paid = matches!(hold.state, HoldState::Open | HoldState::Captured(_));
         (paid && hold.payer == standing.card.account()).then_some(payment)
     }
 
     /// Begins the next job, or ends the contact.
-    pub(super) fn next_job(&mut self, desk: &CardDesk) -> Result<Next, Stop> {
+    pub(super) fn next_job(&mut self, cards: &IcCards) -> Result<Next, Stop> {
         if !self.plan.is_empty() {
             return self.select();
         }
         self.waiting = Waiting::Over;
         if let (Some(code), Errand::Pay(payment, _)) = (self.results.unordered, &self.errand) {
             let payment = *payment;
-            match hold(desk, payment)?.map(|hold| hold.state) {
+            match hold(cards, payment)?.map(|hold| hold.state) {
                 // Whoever says no after the card has paid, has paid.
                 Some(HoldState::Open | HoldState::Captured(_)) => {
                     self.results.paid = Some(payment);
@@ -158,12 +158,12 @@ impl Contact {
                     return Err(code.into());
                 }
                 None => {
-                    unbooked(&mut desk.connect()?, payment)?;
+                    unbooked(&mut cards.connect()?, payment)?;
                     return Err(Stop::InDoubt);
                 }
             }
         }
-        Ok(Next::Done(self.report(desk)?))
+        Ok(Next::Done(self.report(cards)?))
     }
 
     fn select(&mut self) -> Result<Next, Stop> {
@@ -172,8 +172,8 @@ impl Contact {
         Ok(send(select()))
     }
 
-    pub(super) fn report(&self, desk: &CardDesk) -> Result<CardReport, Stop> {
-        let standing = self.standing(desk)?;
+    pub(super) fn report(&self, cards: &IcCards) -> Result<CardReport, Stop> {
+        let standing = self.standing(cards)?;
         Ok(CardReport {
             balance: standing.amount(standing.card.balance),
             owed: standing.amount(standing.owed),
@@ -186,16 +186,16 @@ impl Contact {
     }
 }
 
-pub(super) fn hold(desk: &CardDesk, payment: PaymentId) -> Result<Option<Hold>, Stop> {
-    let hold = desk.ledger.read(|b| b.hold(&payment));
+pub(super) fn hold(cards: &IcCards, payment: PaymentId) -> Result<Option<Hold>, Stop> {
+    let hold = cards.ledger.read(|b| b.hold(&payment));
     Ok(hold.map_err(book)?)
 }
 
 /// A payment that the book doesn't know: it was restored from an older copy, perhaps. If the card has made
 /// it all the same, nobody may agree to it anew. Nothing, if the card is to be asked.
-fn unbooked(house: &mut House, payment: PaymentId) -> Result<Option<Next>, Stop> {
+fn unbooked(server: &mut CardKeys, payment: PaymentId) -> Result<Option<Next>, Stop> {
     let asked = Request::Find(order_id(payment));
-    let Response::Found(fate) = house.call(&asked)? else {
+    let Response::Found(fate) = server.call(&asked)? else {
         return Err(unexpected("an order").into());
     };
     match fate {

@@ -30,7 +30,7 @@ fn what_is_owed_is_written_before_a_card_pays() {
     let mut world = World::loaded();
     let first = paid_unheard(&mut world);
     wait(&mut world, 3_600);
-    world.town().desk.expire_holds(world.now());
+    world.town().centre.expire_holds(world.now());
     assert_eq!(world.hold(first).state, HoldState::Expired);
     // More than is on it, and no more than is its own.
     let second = world.agree(&world.bill(4_500)).unwrap();
@@ -111,8 +111,12 @@ fn a_lost_card_that_is_in_stock_again_is_ended_all_the_same() {
 }
 
 fn stop(world: &mut World) -> (Folder, Time) {
-    let Town { folder, desk, now } = world.town.take().unwrap();
-    drop(desk);
+    let Town {
+        folder,
+        centre,
+        now,
+    } = world.town.take().unwrap();
+    drop(centre);
     (folder, now)
 }
 
@@ -227,7 +231,7 @@ fn a_lost_card_is_denied_once_the_card_key_server_can_be_told() {
     until(&|| !denied() && world.keys.mishap.load(Ordering::SeqCst) == 0);
     assert!(!denied());
     until(&|| {
-        world.town().desk.deny_waiting();
+        world.town().centre.deny_waiting();
         denied()
     });
 }

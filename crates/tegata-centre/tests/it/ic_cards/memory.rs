@@ -124,8 +124,8 @@ fn ask<B: Body>(folder: &Folder, server: &Server, member: &Party, body: B) -> (C
 fn no_key_of_a_card_is_ever_in_the_application_servers_memory() {
     let mut world = World::new();
     world.load(3_000).unwrap();
-    let Town { folder, desk, .. } = world.town.take().unwrap();
-    drop(desk);
+    let Town { folder, centre, .. } = world.town.take().unwrap();
+    drop(centre);
     let server = Server::start(&folder);
     let card = world.number;
     let mut commands = 0;

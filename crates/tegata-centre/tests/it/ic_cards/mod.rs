@@ -1,4 +1,4 @@
-//! Paying with a card that can't sign (K1-K11), through the desk as a wallet would: the real applet, a
+//! Paying with a card that can't sign (K1-K11), through the centre as a wallet would: the real applet, a
 //! real card-key server's core, losses at every step.
 
 use tegata_card::command::View;
@@ -231,7 +231,7 @@ fn more_than_fits_stays_owed_and_the_card_goes_on() {
     world.load(2_000).unwrap();
     world.check();
     let later = world.now().after(1_801);
-    world.town().desk.expire_holds(later);
+    world.town().centre.expire_holds(later);
     let looked = world.contact(Errand::Look, None);
     let Some(Next::Done(report)) = looked.end else {
         panic!("{looked:?}");
@@ -513,7 +513,7 @@ fn the_centres_own_word_undoes_no_payment() {
     let mut world = World::loaded();
     let paid = world.agree(&world.bill(1_200)).unwrap();
     assert!(world.settle(paid));
-    let carry_out = |world: &World, rule| world.town().desk.carry_out(rule, world.now());
+    let carry_out = |world: &World, rule| world.town().centre.carry_out(rule, world.now());
     assert!(carry_out(&world, Rule::CardVoid(paid)).is_err());
     assert_eq!(world.hold(paid).state, HoldState::Open);
 

@@ -322,15 +322,15 @@ impl World {
     }
 
     pub(crate) fn restart_centre(&mut self) {
-        let Town { folder, desk, .. } = self.town.take().unwrap();
-        drop(desk);
+        let Town { folder, centre, .. } = self.town.take().unwrap();
+        drop(centre);
         self.town = Some(Town::of(folder));
     }
 
     pub(crate) fn operator(&self, order: CardOrder) -> Result<SignedBytes, Code> {
         let town = self.town();
         let parcel = sign_card_order(town.operator(), order, town.now);
-        town.desk
+        town.centre
             .order(&cbor::encode(&parcel), town.now)
             .map_err(|e| match e {
                 tegata_centre::operator::OrderError::Refused(refusal) => refusal.code,
