@@ -68,7 +68,7 @@ impl Postings {
         let mut writer = store.writer(0).map_err(OpenError::from)?;
         let tip: Option<Tip> = writer.tip().map_err(OpenError::from)?;
         let (heads, _) = HeadsFile::open(heads, 0).map_err(OpenError::from)?;
-        let head = crate::ledger::head_of(0, tip).to_bytes();
+        let head = Head::of(0, tip).to_bytes();
         let mut postings = Self {
             committer: Committer::new(writer, Box::new(NoSigner), heads, 0, tip, head),
             members: members.max(1),

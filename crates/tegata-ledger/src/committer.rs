@@ -13,9 +13,8 @@ use std::{
 use tegata_protocol::Digest;
 
 use crate::{
-    Committed, Draft, Effect, Fault, HeadSigner, HeadsFile, Key, KnownMessage, Operation, Position,
-    Record, Verdict, Working,
-    ledger::head_of,
+    Committed, Draft, Effect, Fault, Head, HeadSigner, HeadsFile, Key, KnownMessage, Operation,
+    Position, Record, Verdict, Working,
     record::{effects_digest, outbox_digest},
     store::{Entry, StoreError, Tip, Writer},
 };
@@ -270,7 +269,7 @@ impl Committer {
             return;
         }
         self.tip = tip;
-        let signed = self.signer.sign(&head_of(self.committer, tip));
+        let signed = self.signer.sign(&Head::of(self.committer, tip));
         if let Err(e) = self.heads.append(&signed) {
             tracing::error!(error = %e, cause = ?e, "a signed head couldn't be written");
         }
