@@ -18,8 +18,8 @@ use tegata_cli::{
 };
 use tegata_http::rate_limit::Permit;
 use tegata_orders::{
-    Bare, Epochs, FormsError, Host, Own, Rules,
-    open::{self, Arrival, OpenError},
+    Bare, Epochs, FormsError, Host, OpenError, Own, Rules,
+    open::{self, Arrival},
     stocker::{Party, Signal, Stocker},
     token::{self, Cart},
 };

@@ -26,13 +26,11 @@
     )
 )]
 
-use std::path::PathBuf;
-
-use tegata_cli::data;
-use tegata_protocol::{Malformed, PartyNumber, SigningKey};
+use tegata_protocol::{PartyNumber, SigningKey};
 
 pub mod cover;
 pub mod epoch;
+mod error;
 mod host;
 pub mod kept;
 pub mod keys;
@@ -46,6 +44,7 @@ mod watch;
 
 pub use cover::{Bare, Cover};
 pub use epoch::Epochs;
+pub use error::{FormsError, OpenError};
 pub use host::Host;
 pub use kept::OrderKeys;
 pub use settings::{Rules, Settings, SettingsError};
@@ -60,55 +59,4 @@ pub struct Own<'a> {
     pub number: PartyNumber,
     /// A shop's bill key; the centre's receipts key.
     pub signing: &'a SigningKey,
-}
-
-/// What went wrong at this end. Never the customer's fault.
-#[derive(Debug, thiserror::Error)]
-pub enum FormsError {
-    /// The database refused.
-    #[error("the orders' tables can't be read or written")]
-    Database(#[from] tegata_store::StoreError),
-    /// The data folder.
-    #[error(transparent)]
-    Data(#[from] data::Error),
-    /// A key file couldn't be replaced.
-    #[error("can't replace {}", path.display())]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Something stored isn't what this program stores.
-    #[error("{what} is damaged: {why}. Restore it from a backup")]
-    Damaged {
-        /// What.
-        what: &'static str,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// Something can't be made as it was asked for.
-    #[error("what was to be made for orders doesn't hold")]
-    Made(#[from] Malformed),
-    /// An epoch or an order key can't end yet.
-    #[error("{0} secrets still lie under the key that was to be destroyed; nothing was destroyed")]
-    StillUsed(u64),
-    /// Called outside a transaction.
-    #[error("this must be done inside a transaction; nothing was changed")]
-    NoTransaction,
-    /// The host's own store.
-    #[error("the program's store refused")]
-    Host(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-impl FormsError {
-    fn damaged(what: &'static str, why: impl ToString) -> Self {
-        let why = why.to_string();
-        Self::Damaged { what, why }
-    }
-
-    /// An error of the host's own.
-    pub fn host(error: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Host(Box::new(error))
-    }
 }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use tegata_cli::data::{DataDir, Party};
 use tegata_orders::keys::{self, Wanted};
-use tegata_orders::open::{self, Arrival, OpenError, Opened, Taken};
+use tegata_orders::open::{self, Arrival, Opened, Taken};
 use tegata_orders::token::{self, Cart};
-use tegata_orders::{Bare, Epochs, FormsError, Host, Own, Rules, SCHEMA, Settings};
+use tegata_orders::{Bare, Epochs, FormsError, Host, OpenError, Own, Rules, SCHEMA, Settings};
 use tegata_protocol::order::{
     Binding, CartLine, Field, FieldValue, KeySource, OrderForm, OrderId, OrderKey, Scheme,
     SealedOrder, cart_digest, program_digest,

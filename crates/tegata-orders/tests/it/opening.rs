@@ -3,8 +3,8 @@
 use std::sync::{Arc, Barrier};
 
 use tegata_orders::keys::{self, KeyState};
-use tegata_orders::open::{self, Arrival, OpenError, Taken};
-use tegata_orders::{FormsError, Own, token};
+use tegata_orders::open::{self, Arrival, Taken};
+use tegata_orders::{FormsError, OpenError, Own, token};
 use tegata_party::client::order::ReadyOrder;
 use tegata_protocol::order::{
     CartLine, CartToken, KeySource, MAX_CART_LINES, MadeKey, Maker, OpeningHalf, OrderForm,

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use tegata_http::rate_limit::Permit;
 use tegata_orders::kept::OrderKeys;
-use tegata_orders::open::{Arrival, OpenError, Opened, Sought, Taken, shortening};
-use tegata_orders::{FormsError, Own};
+use tegata_orders::open::{Arrival, Opened, Sought, Taken, shortening};
+use tegata_orders::{FormsError, OpenError, Own};
 use tegata_pages::Language;
 use tegata_pages::order::Erase;
 use tegata_protocol::order::{FieldValue, Maker, OrderForm, OrderId};
