@@ -5,9 +5,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tegata_cli::logs::cause;
 use tegata_party::client::Client;
 
-use crate::service::{Service, cause};
+use crate::service::Service;
 use crate::store::StoreError;
 
 /// How often it looks for what is over.

@@ -78,13 +78,6 @@ pub enum OpenError {
     Log(#[from] LogError),
 }
 
-/// An error as logs take it: with all its causes.
-pub(crate) fn cause<E: std::error::Error + 'static>(
-    error: &E,
-) -> &(dyn std::error::Error + 'static) {
-    error
-}
-
 /// A sealing service.
 pub struct Service {
     dir: DataDir,

@@ -34,6 +34,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tegata_cli::clock;
+use tegata_cli::logs::cause;
 use tegata_party::client::{Answer, CallError, Client, Prepared};
 use tegata_protocol::envelope::{Body, Message, Parcel};
 use tegata_protocol::payment::{
@@ -48,7 +49,7 @@ use tegata_protocol::{
 };
 
 use crate::orders::deeds;
-use crate::shop::{Shop, cause};
+use crate::shop::{Shop, Signal};
 use crate::store::{Sale, SaleState, StepError, StoreError, Tables};
 use tegata_keystore::rng;
 use tegata_party::joining::JoinError;
@@ -94,15 +95,6 @@ pub enum CourierError {
     /// Renewing the centre's certificates.
     #[error(transparent)]
     Centre(#[from] JoinError),
-}
-
-/// What the courier can be told while it waits.
-#[derive(PartialEq, Eq, Debug)]
-pub enum Signal {
-    /// There's something new: a bill was made.
-    Look,
-    /// Finish.
-    Stop,
 }
 
 /// Does what must be done between shop and centre.

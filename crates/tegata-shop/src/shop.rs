@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use tegata_cli::config;
 use tegata_cli::data::DataDir;
+use tegata_cli::logs::cause;
 use tegata_orders::Own;
 use tegata_party::client::Client;
 use tegata_protocol::order::Stock as KeyStock;
@@ -13,17 +14,13 @@ use tegata_protocol::{SignedBytes, Time};
 
 use crate::catalogue::shelf::Shelf;
 use crate::catalogue::{self, Catalogue};
-use crate::courier::Signal;
-use crate::orders::Sealing;
+use crate::orders::{Sealing, WALLET};
 use crate::rate_limits::{RateLimits, Rates};
 use crate::series::{self, SeriesError};
 use crate::store::{self, Store, StoreError};
 use crate::vault::Sold;
 use tegata_party::identity::{self, Centre, Registered};
 use tegata_party::joining::JoinError;
-
-/// Where a wallet shows its page, unless set otherwise.
-pub const WALLET: &str = "http://wallet.localhost:7405";
 
 /// Tells the time. Tests bring their own.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
@@ -78,11 +75,13 @@ pub enum OpenError {
     NoCatalogue(PathBuf),
 }
 
-/// An error as logs take it: with all its causes.
-pub(crate) fn cause<E: std::error::Error + 'static>(
-    error: &E,
-) -> &(dyn std::error::Error + 'static) {
-    error
+/// What the courier can be told while it waits.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Signal {
+    /// There's something new: a bill was made.
+    Look,
+    /// Finish.
+    Stop,
 }
 
 /// A shop.

@@ -11,6 +11,7 @@
 
 use std::sync::Arc;
 
+use tegata_cli::logs::cause;
 use tegata_http::rate_limit::Permit;
 use tegata_orders::kept::OrderKeys;
 use tegata_orders::open::{Arrival, Opened, Sought, Taken, shortening};
@@ -27,7 +28,7 @@ use super::cart::{self, Priced};
 use crate::catalogue::Catalogue;
 use crate::catalogue::goods::{FormFields, Need};
 use crate::counter::{Fault, free_number};
-use crate::shop::{Shop, cause};
+use crate::shop::Shop;
 use crate::store::{KeepForm, NewOrder, SoldLine, StoreError, Tables};
 use tegata_party::keys::Keys;
 

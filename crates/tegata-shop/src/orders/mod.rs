@@ -43,6 +43,9 @@ pub mod wish;
 /// How long the bill for goods may be paid, unless set otherwise: an hour.
 pub const BILL_SECONDS: u64 = 3_600;
 
+/// Where a wallet shows its page, unless set otherwise.
+pub const WALLET: &str = "http://wallet.localhost:7405";
+
 /// What a shop needs to take sealed orders.
 pub struct Sealing {
     /// What its owner set.
@@ -90,7 +93,7 @@ impl Sealing {
             order_keys: Arc::new(OrderKeys::open(dir, cover, now)?),
             frames: frames.trim_end_matches('/').to_owned(),
             bill_seconds: BILL_SECONDS,
-            wallet: crate::shop::WALLET.to_owned(),
+            wallet: WALLET.to_owned(),
             service: OnceLock::new(),
         })
     }

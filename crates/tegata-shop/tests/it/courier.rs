@@ -430,7 +430,7 @@ fn the_courier_on_its_own_thread_delivers_and_stops() {
         while state(&open, &offer) != SaleState::Released {
             std::thread::yield_now();
         }
-        signals.send(tegata_shop::courier::Signal::Stop).unwrap();
+        signals.send(tegata_shop::shop::Signal::Stop).unwrap();
         running.join().unwrap();
     });
 }
