@@ -1,4 +1,4 @@
-//! A shop that is open: what the counter, the courier and the pages share.
+//! A shop that is open: what the counter, fulfilment and the pages share.
 
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
@@ -75,7 +75,7 @@ pub enum OpenError {
     NoCatalogue(PathBuf),
 }
 
-/// What the courier can be told while it waits.
+/// What wakes the thread of fulfilment.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Signal {
     /// There's something new: a bill was made.
@@ -93,7 +93,7 @@ pub struct Shop {
     centre: RwLock<Centre>,
     rules: Rules,
     clock: Clock,
-    courier: OnceLock<Sender<Signal>>,
+    fulfilment: OnceLock<Sender<Signal>>,
     rate_limits: RateLimits,
     sealing: Option<Sealing>,
     sold: Option<Sold>,
@@ -140,7 +140,7 @@ impl Shop {
             centre: RwLock::new(centre),
             rules,
             clock,
-            courier: OnceLock::new(),
+            fulfilment: OnceLock::new(),
             rate_limits: RateLimits::new(rules.rates),
             sealing: None,
             sold: None,
@@ -232,18 +232,18 @@ impl Shop {
         &self.registered
     }
 
-    /// Lets the courier be told when there's something to look after.
-    pub fn tell(&self, courier: Sender<Signal>) {
-        if self.courier.set(courier).is_err() {
-            tracing::warn!("a second courier isn't told of new bills");
+    /// Lets fulfilment be woken when there's something to look after.
+    pub fn wakes(&self, fulfilment: Sender<Signal>) {
+        if self.fulfilment.set(fulfilment).is_err() {
+            tracing::warn!("a second thread of fulfilment isn't woken by new bills");
         }
     }
 
-    /// Tells the courier to look.
-    pub fn wake_courier(&self) {
-        if let Some(courier) = self.courier.get() {
+    /// Wakes fulfilment: there may be something to do.
+    pub fn wake_fulfilment(&self) {
+        if let Some(fulfilment) = self.fulfilment.get() {
             // One that has stopped needn't know.
-            drop(courier.send(Signal::Look));
+            drop(fulfilment.send(Signal::Look));
         }
     }
 

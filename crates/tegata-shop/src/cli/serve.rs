@@ -20,7 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::owner::Owner;
 use super::{Usual, failed, say};
-use crate::courier::Courier;
+use crate::fulfilment::Fulfilment;
 use crate::orders::Sealing;
 use crate::orders::host::Hosting;
 use crate::pages;
@@ -34,7 +34,7 @@ use tegata_party::keys::Keys;
 
 /// How often to look whether the catalogue's file has changed.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long the courier waits for the centre's answer.
+/// How long fulfilment waits for the centre's answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the owner's page waits for the sealing service's.
 const OWNERS_PATIENCE: Duration = Duration::from_secs(3);
@@ -58,7 +58,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let opened = arguments.owner.open(&dir);
     let shop = open(&dir, &settings, opened.map_err(JoinError::into_failure)?)?;
     let tls = settings.tls()?;
-    let courier = start_courier(&shop)?;
+    let fulfilment = start_fulfilment(&shop)?;
     let stocker = start_stocker(&shop)?;
     let learner = start_learner(&shop)?;
     let result = serve::runtime()?.block_on(async {
@@ -71,7 +71,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         bound.run(router, stop).await;
         Ok(())
     });
-    courier.stop();
+    fulfilment.stop();
     if let Some(stocker) = stocker {
         stocker.stop();
     }
@@ -141,21 +141,21 @@ fn announce(usual: &Usual, shop: &Shop, bound: &Bound, secure: bool) {
     );
 }
 
-/// Who works on a thread of its own: the courier, the stocker.
+/// Who works on a thread of its own: fulfilment, the stocker.
 struct Running<S> {
     signals: Sender<S>,
     stop: S,
     thread: JoinHandle<()>,
 }
 
-fn start_courier(shop: &Arc<Shop>) -> Result<Running<Signal>, Failure> {
-    let courier = Courier::new(Arc::clone(shop), Client::new(PATIENCE));
-    let (signals, heard) = channel();
-    shop.tell(signals.clone());
+fn start_fulfilment(shop: &Arc<Shop>) -> Result<Running<Signal>, Failure> {
+    let fulfilment = Fulfilment::new(Arc::clone(shop), Client::new(PATIENCE));
+    let (signals, received) = channel();
+    shop.wakes(signals.clone());
     let thread = std::thread::Builder::new()
-        .name("shop-courier".into())
-        .spawn(move || courier.run(&heard))
-        .map_err(|e| Failure::refused(format!("can't start the courier: {e}")))?;
+        .name("shop-fulfilment".into())
+        .spawn(move || fulfilment.run(&received))
+        .map_err(|e| Failure::refused(format!("can't start fulfilment: {e}")))?;
     Ok(Running {
         signals,
         stop: Signal::Stop,
@@ -182,10 +182,10 @@ fn start_stocker(shop: &Arc<Shop>) -> Result<Option<Running<stocker::Signal>>, F
     shop.asks_key_stock(Box::new(move || asking.inquire().ok()));
     let fetched = move || fetching.fetch_made().is_ok_and(|count| count > 0);
     shop.fetches_made_keys(Box::new(fetched));
-    let (signals, heard) = channel();
+    let (signals, received) = channel();
     let thread = std::thread::Builder::new()
         .name("shop-stocker".into())
-        .spawn(move || stocker.run(&heard))
+        .spawn(move || stocker.run(&received))
         .map_err(|e| Failure::refused(format!("can't start the stocker: {e}")))?;
     Ok(Some(Running {
         signals,
@@ -200,13 +200,13 @@ fn start_learner(shop: &Arc<Shop>) -> Result<Option<Running<()>>, Failure> {
     if !shop.sealing().is_some_and(wanted) {
         return Ok(None);
     }
-    let (signals, heard) = channel();
+    let (signals, received) = channel();
     let shop = Arc::clone(shop);
     let thread = std::thread::Builder::new()
         .name("shop-learner".into())
         .spawn(move || {
             while !learn(&shop)
-                && heard.recv_timeout(OWNERS_PATIENCE) == Err(RecvTimeoutError::Timeout)
+                && received.recv_timeout(OWNERS_PATIENCE) == Err(RecvTimeoutError::Timeout)
             {
             }
         })
@@ -258,7 +258,7 @@ async fn watch(shop: Arc<Shop>, stop: Stop) {
         Err(error) => {
             tracing::error!(
                 error = cause(&error),
-                "SIGHUP can't be heard; the catalogue stays as it is"
+                "SIGHUP can't be received; the catalogue stays as it is"
             );
             return;
         }

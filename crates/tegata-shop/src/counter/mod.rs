@@ -101,7 +101,7 @@ pub fn answer(shop: &Shop, _counted: Permit, bytes: &[u8]) -> Result<Vec<u8>, Un
     let reply = shop
         .store()
         .write(move |tables| desk.reply_to(tables, &asked))?;
-    shop.wake_courier();
+    shop.wake_fulfilment();
     let reply = seal(reply, enc_digest, &reply_key, to, &opening).map_err(Fault::Made)?;
     Ok(reply.to_bytes())
 }

@@ -100,7 +100,7 @@ pub fn take(shop: &Shop, _counted: Permit, bytes: &[u8]) -> Result<Accepted, Unt
     let taken = shop.store().write(move |tables| desk.take(tables, &opened));
     match taken {
         Ok(taken) => {
-            shop.wake_courier();
+            shop.wake_fulfilment();
             let receipt = taken.receipt().clone();
             Ok(Accepted { order, receipt })
         }

@@ -16,7 +16,7 @@
 //! - **One transaction** uses up the key that sealed the form, reserves the goods, makes and signs
 //!   bill and receipt, and stores all of it ([`intake`]). Whatever is refused changes nothing.
 //! - The same bytes get the same receipt; other bytes under an order's number are refused.
-//! - **Billed → Held → Paid** is the courier's ([`crate::courier`]). The delivery that a capture names
+//! - **Billed → Held → Paid** is fulfilment's ([`crate::fulfilment`]). The delivery that a capture names
 //!   is the shop's own receipt: the shop doesn't know who pays, and the receipt names nobody.
 //! - **Lapsed** and **Cancelled** give the goods back.
 //! - The form stays encrypted; only the owner's page and command open it, and each opening is noted.

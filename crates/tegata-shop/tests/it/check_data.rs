@@ -100,7 +100,7 @@ fn bought(town: &Town, open: &Open) -> (Verified<Ticket>, SigningKey) {
     )];
     let offer = member.buy(open, wish);
     town.centre.pay(&offer.bill, Mode::Hold);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     let captures = town.centre.captures();
     let (_, mut tickets) = member.open(open, &captures.last().unwrap().1);
     (tickets.remove(0), holder)

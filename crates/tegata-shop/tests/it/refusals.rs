@@ -211,7 +211,7 @@ fn tickets_on_cards_are_sold_where_the_catalogue_says_so() {
     let bought = member.buy(&open, card);
     town.centre
         .pay(&bought.bill, tegata_protocol::payment::Mode::Hold);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn a_sixth_open_bill_is_too_many_until_one_is_settled() {
     town.member().buy(&open, seats(1));
     town.centre
         .pay(&bills[3], tegata_protocol::payment::Mode::Hold);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     member.buy(&open, seats(1));
 }
 
