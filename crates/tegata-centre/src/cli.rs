@@ -303,7 +303,7 @@ fn run(data: &Path) -> Result<(), Failure> {
         let clockwork = tokio::spawn(tick(desk.clone()));
         let denials = tokio::spawn(deny(desk.clone()));
         // Ends when this is dropped.
-        let _stocker = desk.start_stocker();
+        let _supply = desk.start_key_supply();
         tokio::join!(
             public.run(web::public(web.clone()), stop.clone()),
             operators.run(web::operators(web), stop),

@@ -2,9 +2,9 @@
 //! form, does with them.
 //!
 //! ```text
-//! stocker ── makes keys, uploads ──▶ sealing service ──▶ browser
-//!    │ hourly: epoch                                        │ SealedOrder
-//!    ▼                                                      ▼
+//! key supply ── makes keys, uploads ──▶ sealing service ──▶ browser
+//!    │ hourly: epoch                                           │ SealedOrder
+//!    ▼                                                         ▼
 //! keys (secret halves under the epoch key) ──▶ open ──▶ consume ──▶ kept (under the order key)
 //! ```
 //! - [`keys`] makes keys and keeps their secret halves, encrypted under the key of the current
@@ -13,7 +13,7 @@
 //! - [`open`] opens a sealed order, once: using up its key and the host's own rows (a sale, a quota)
 //!   are one transaction of the host's database.
 //! - [`kept`] keeps what was inside, encrypted under a key that the operator can replace.
-//! - [`stocker`] does what must be done with the sealing service, by network or by files.
+//! - [`key_supply`] does what must be done with the sealing service, by network or by files.
 //!
 //! All tables stand in the host's own SQLite file ([`SCHEMA`]); all functions take its connection.
 #![cfg_attr(
@@ -33,11 +33,11 @@ pub mod epoch;
 mod error;
 mod host;
 pub mod kept;
+pub mod key_supply;
 pub mod keys;
 pub mod open;
 mod ring;
 pub mod settings;
-pub mod stocker;
 mod store;
 pub mod token;
 mod watch;
@@ -47,8 +47,8 @@ pub use epoch::Epochs;
 pub use error::{FormsError, OpenError};
 pub use host::Host;
 pub use kept::OrderKeys;
+pub use key_supply::KeySupply;
 pub use settings::{Rules, Settings, SettingsError};
-pub use stocker::Stocker;
 pub use store::SCHEMA;
 pub use watch::Fallbacks;
 

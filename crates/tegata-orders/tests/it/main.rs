@@ -9,6 +9,6 @@
 
 mod desk;
 mod forgetting;
+mod key_supply;
 mod opening;
 mod service;
-mod stocking;

@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use tegata_cli::data::DataDir;
+use tegata_orders::key_supply::{self, Party};
 use tegata_orders::open::{self, Arrival};
-use tegata_orders::stocker::{self, Party};
 use tegata_orders::token::{self, Cart};
-use tegata_orders::{Bare, Epochs, FormsError, Host, Own, Rules, SCHEMA, Settings, Stocker, keys};
+use tegata_orders::{
+    Bare, Epochs, FormsError, Host, KeySupply, Own, Rules, SCHEMA, Settings, keys,
+};
 use tegata_party::client::{Caller, Client};
 use tegata_protocol::order::{
     Binding, KeySource, Maker, OrderForm, OrderKey, SealedOrder, cart_digest,
@@ -73,9 +75,9 @@ impl Desk {
         }
     }
 
-    fn stocker(&self) -> Stocker<Self> {
+    fn supply(&self) -> KeySupply<Self> {
         let (epochs, rules) = (Arc::clone(&self.epochs), self.rules.clone());
-        Stocker::new(self.clone(), epochs, rules, Client::default())
+        KeySupply::new(self.clone(), epochs, rules, Client::default())
     }
 
     /// A customer orders, and the shop opens what comes. Gives the key that did it.
@@ -118,7 +120,7 @@ impl Desk {
         };
         if key.maker == Maker::Service {
             // The shop meets a key that it doesn't know, and asks.
-            self.stocker().fetch_made().unwrap();
+            self.supply().fetch_made().unwrap();
         }
         let bytes = sealed.to_bytes();
         let arrival = self.change(|c| open::open(c, self.own(), &self.epochs, &bytes, now));
@@ -180,7 +182,7 @@ fn a_shop_stocks_by_itself_and_opens_what_is_sealed() {
     let town = Town::new();
     let open = town.open();
     let desk = Desk::of(&town, &open, "order-public-1", "recipient");
-    desk.stocker().round().unwrap();
+    desk.supply().round().unwrap();
     let stock = desk.shop.stock(&open);
     let piles: Vec<_> = stock.piles.iter().map(|p| (p.suite, p.left)).collect();
     assert_eq!(
@@ -194,7 +196,7 @@ fn a_shop_stocks_by_itself_and_opens_what_is_sealed() {
         open.key(&desk.shop.token());
     }
     assert_eq!(desk.shop.left(&open), 20);
-    desk.stocker().round().unwrap();
+    desk.supply().round().unwrap();
     assert_eq!(desk.shop.left(&open), 52, "it was low: a whole batch more");
     for _ in 0..52 {
         open.key(&desk.shop.token());
@@ -228,7 +230,7 @@ fn every_scheme_goes_from_stock_to_opening() {
             let now = desk.shop.time.now();
             desk.change(|c| keys::admit(c, member, now)).unwrap();
         }
-        desk.stocker().round().unwrap();
+        desk.supply().round().unwrap();
         let key = desk.order(&open, Suite::Standard, who);
         assert_eq!(key.scheme.to_string(), scheme);
     }
@@ -248,10 +250,10 @@ fn keys_that_the_service_makes_reach_the_shop_both_ways() {
     // On another port now.
     let mut desk = desk;
     desk.rules.service.address.clone_from(&open.address);
-    desk.stocker().round().unwrap();
+    desk.supply().round().unwrap();
     let key = desk.order(&open, Suite::Standard, None);
     assert_eq!(key.maker, Maker::Service);
-    desk.stocker().round().unwrap();
+    desk.supply().round().unwrap();
     let waiting = |open: &Open| {
         let store = open.service.store();
         store.read(|tables| tables.made_waiting(number)).unwrap()
@@ -262,7 +264,7 @@ fn keys_that_the_service_makes_reach_the_shop_both_ways() {
     let file = desk::made::export(&open.service, number, 1).unwrap();
     let record = open.service.registered().record.clone();
     let (epochs, rules) = (&desk.epochs, &desk.rules);
-    let read = || stocker::read_made(&desk, epochs, rules, &record, &file.bytes).unwrap();
+    let read = || key_supply::read_made(&desk, epochs, rules, &record, &file.bytes).unwrap();
     assert_eq!([read(), read()], [1, 0]);
 }
 
@@ -280,7 +282,7 @@ fn keys_of_the_shop_come_by_file() {
         expires: town.time.now().after(9 * 86_400),
     };
     let record = open.service.registered().record.clone();
-    let file = stocker::write_upload(&desk, &desk.epochs, &record, &wanted, 8).unwrap();
+    let file = key_supply::write_upload(&desk, &desk.epochs, &record, &wanted, 8).unwrap();
     town.time.pass(2 * 86_400);
     let (from, stock) = desk::import(&open.service, &file.bytes).unwrap();
     assert_eq!((from, stock.unwrap().piles[0].left), (desk.shop.number, 8));

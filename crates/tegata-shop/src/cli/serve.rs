@@ -12,7 +12,7 @@ use tegata_cli::logs::cause;
 use tegata_cli::{clock, config};
 use tegata_http::same_origin::host_of;
 use tegata_http::serve::{self, Bound, Hosts, Stop};
-use tegata_orders::stocker;
+use tegata_orders::key_supply;
 use tegata_party::client::Client;
 use tegata_protocol::Time;
 use tegata_protocol::order::Maker;
@@ -59,7 +59,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let shop = open(&dir, &settings, opened.map_err(JoinError::into_failure)?)?;
     let tls = settings.tls()?;
     let fulfilment = start_fulfilment(&shop)?;
-    let stocker = start_stocker(&shop)?;
+    let supply = start_key_supply(&shop)?;
     let learner = start_learner(&shop)?;
     let result = serve::runtime()?.block_on(async {
         let stop = Stop::on_signals()?;
@@ -72,8 +72,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         Ok(())
     });
     fulfilment.stop();
-    if let Some(stocker) = stocker {
-        stocker.stop();
+    if let Some(supply) = supply {
+        supply.stop();
     }
     if let Some(learner) = learner {
         learner.stop();
@@ -141,7 +141,7 @@ fn announce(usual: &Usual, shop: &Shop, bound: &Bound, secure: bool) {
     );
 }
 
-/// Who works on a thread of its own: fulfilment, the stocker.
+/// Who works on a thread of its own: fulfilment, the key supply.
 struct Running<S> {
     signals: Sender<S>,
     stop: S,
@@ -164,14 +164,14 @@ fn start_fulfilment(shop: &Arc<Shop>) -> Result<Running<Signal>, Failure> {
 }
 
 /// Keeps order keys in stock at the sealing service, if the shop takes sealed orders.
-fn start_stocker(shop: &Arc<Shop>) -> Result<Option<Running<stocker::Signal>>, Failure> {
+fn start_key_supply(shop: &Arc<Shop>) -> Result<Option<Running<key_supply::Signal>>, Failure> {
     let Some(sealing) = shop.sealing() else {
         return Ok(None);
     };
     let (epochs, rules) = (Arc::clone(&sealing.epochs), sealing.rules.clone());
     let host = Hosting(Arc::clone(shop));
-    let stocker = stocker::Stocker::new(host, epochs, rules, Client::new(PATIENCE));
-    let asking = stocker::Stocker::new(
+    let supply = key_supply::KeySupply::new(host, epochs, rules, Client::new(PATIENCE));
+    let asking = key_supply::KeySupply::new(
         Hosting(Arc::clone(shop)),
         Arc::clone(&sealing.epochs),
         sealing.rules.clone(),
@@ -184,12 +184,12 @@ fn start_stocker(shop: &Arc<Shop>) -> Result<Option<Running<stocker::Signal>>, F
     shop.fetches_made_keys(Box::new(fetched));
     let (signals, received) = channel();
     let thread = std::thread::Builder::new()
-        .name("shop-stocker".into())
-        .spawn(move || stocker.run(&received))
-        .map_err(|e| Failure::refused(format!("can't start the stocker: {e}")))?;
+        .name("shop-key-supply".into())
+        .spawn(move || supply.run(&received))
+        .map_err(|e| Failure::refused(format!("can't start the key supply: {e}")))?;
     Ok(Some(Running {
         signals,
-        stop: stocker::Signal::Stop,
+        stop: key_supply::Signal::Stop,
         thread,
     }))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tegata_orders::stocker::Party;
+use tegata_orders::key_supply::Party;
 use tegata_orders::{FormsError, Host};
 use tegata_party::client::Caller;
 use tegata_protocol::{Time, VerifyingKey};
