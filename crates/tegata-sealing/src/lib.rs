@@ -27,7 +27,7 @@
 pub mod cli;
 pub mod desk;
 pub mod handing;
-pub mod keeper;
+pub mod key_expiry;
 pub mod packing;
 pub mod pages;
 pub mod programs;

@@ -135,7 +135,7 @@ fn a_key_comes_in_once_for_ever() {
     shop.upload(&open, &[key]).unwrap();
     open.key(&shop.token());
     town.time.pass(900);
-    tegata_sealing::keeper::burn(&open.service).unwrap();
+    tegata_sealing::key_expiry::burn(&open.service).unwrap();
     let detail = why(shop.upload(&open, &[again]));
     assert_eq!(detail, "key 1: it was in stock before");
     // Its number is free for another shop, whose own it is.

@@ -1,4 +1,4 @@
-//! What the shop lends the keeper of order keys: its database, its keys, its record.
+//! What the shop lends the supply of order keys: its database, its keys, its record.
 
 use std::sync::Arc;
 
