@@ -1,4 +1,4 @@
-//! A service that is open: what its desk, its hand-outs and its pages share.
+//! A service that is open: what its handler, its hand-outs and its pages share.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tegata_centre::{people::People, settings::House};
 use tegata_party::client::{
     Client,
-    order::{KeyDesk, OrderError, ReadyOrder, Storefront},
+    order::{OrderError, ReadyOrder, SealingService, Storefront},
 };
 use tegata_protocol::{
     PartyNumber, Role, Verified,
@@ -51,7 +51,7 @@ impl Sealing {
     fn token_and_key(&self) -> (Verified<CartToken>, Verified<OrderKey>) {
         let (client, front) = (Client::default(), self.front());
         let token = client.order_token(&front, &[], None, now()).unwrap();
-        let desk = KeyDesk {
+        let desk = SealingService {
             address: &self.service_address,
             danger_trusted: None,
         };

@@ -18,13 +18,13 @@ use tegata_protocol::{
 };
 use tegata_store::Connection;
 
-use crate::desk::{Desk, NOW, shop_number};
 use crate::forgetting::{dump, holds};
+use crate::recipient::{NOW, Recipient, shop_number};
 use crate::service::{Mood, Service};
 
 /// The shop as the key supply sees it.
 struct Lent {
-    desk: Arc<Desk>,
+    recipient: Arc<Recipient>,
     opening: OpeningKey,
     register: VerifyingKey,
     clock: Arc<AtomicU64>,
@@ -35,14 +35,14 @@ impl Host for Lent {
         &self,
         job: impl FnOnce(&Connection) -> Result<T, FormsError> + Send + 'static,
     ) -> Result<T, FormsError> {
-        self.desk.write(job)
+        self.recipient.write(job)
     }
 
     fn read<T>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T, FormsError>,
     ) -> Result<T, FormsError> {
-        self.desk.read(job)
+        self.recipient.read(job)
     }
 }
 
@@ -50,7 +50,7 @@ impl Party for Lent {
     fn caller(&self) -> Caller<'_> {
         Caller {
             number: shop_number(),
-            signing: &self.desk.signing,
+            signing: &self.recipient.signing,
             opening: &self.opening,
         }
     }
@@ -70,7 +70,7 @@ impl Party for Lent {
 
 /// A shop and its service.
 struct Town {
-    desk: Arc<Desk>,
+    recipient: Arc<Recipient>,
     service: Arc<Service>,
     clock: Arc<AtomicU64>,
 }
@@ -87,12 +87,12 @@ impl Town {
             ..Settings::default()
         };
         change(&mut settings);
-        let mut desk = Desk::with(settings);
-        let verifying = desk.signing.verifying_key();
+        let mut recipient = Recipient::with(settings);
+        let verifying = recipient.signing.verifying_key();
         let service = Service::start(verifying, opening().sealing_key().clone());
-        desk.rules.service.address = service.address.clone();
+        recipient.rules.service.address = service.address.clone();
         Self {
-            desk: Arc::new(desk),
+            recipient: Arc::new(recipient),
             service,
             clock: Arc::new(AtomicU64::new(NOW.secs())),
         }
@@ -100,7 +100,7 @@ impl Town {
 
     fn lent(&self) -> Lent {
         Lent {
-            desk: Arc::clone(&self.desk),
+            recipient: Arc::clone(&self.recipient),
             opening: opening(),
             register: self.service.register.verifying_key(),
             clock: Arc::clone(&self.clock),
@@ -108,11 +108,11 @@ impl Town {
     }
 
     fn supply(&self) -> KeySupply<Lent> {
-        self.supply_of(self.desk.rules.clone())
+        self.supply_of(self.recipient.rules.clone())
     }
 
     fn supply_of(&self, rules: Rules) -> KeySupply<Lent> {
-        let epochs = Arc::clone(&self.desk.epochs);
+        let epochs = Arc::clone(&self.recipient.epochs);
         let client = Client::new(Duration::from_secs(10));
         KeySupply::new(self.lent(), epochs, rules, client)
     }
@@ -128,7 +128,7 @@ impl Town {
 
     fn stocked(&self) -> usize {
         let sql = "SELECT count(*) FROM order_key WHERE state = 1";
-        let connection = self.desk.stranger();
+        let connection = self.recipient.stranger();
         let count: i64 = connection.query_row(sql, [], |row| row.get(0)).unwrap();
         count.try_into().unwrap()
     }
@@ -194,7 +194,7 @@ fn who_takes_keys_without_ordering_has_so_many_made_and_no_more() {
 #[test]
 fn four_times_the_stock_is_made_in_an_hour_unless_set() {
     let town = Town::new("order-public-1", |s| s.stock = 9);
-    assert_eq!(town.desk.rules.keys_per_hour, 36);
+    assert_eq!(town.recipient.rules.keys_per_hour, 36);
 }
 
 #[test]
@@ -209,14 +209,14 @@ fn no_more_than_ten_thousand_keys_wait() {
         INSERT INTO order_key SELECT randomblob(16), scheme, suite, member, source, maker, signer, \
         made - 7200, expires, state, 2, slot, secret FROM n, \
         (SELECT * FROM order_key WHERE state = 1 LIMIT 1)";
-    town.desk.stranger().execute_batch(copies).unwrap();
+    town.recipient.stranger().execute_batch(copies).unwrap();
     assert_eq!(town.stocked(), 9_990);
     town.service.books().keys.clear();
     town.round().unwrap();
     assert_eq!(town.stocked(), 10_000);
-    let wanted = town.desk.wanted(Suite::Compact, KeySource::Regular);
+    let wanted = town.recipient.wanted(Suite::Compact, KeySource::Regular);
     let (lent, record) = (town.lent(), town.service.record());
-    let file = key_supply::write_upload(&lent, &town.desk.epochs, &record, &wanted, 9);
+    let file = key_supply::write_upload(&lent, &town.recipient.epochs, &record, &wanted, 9);
     assert!(matches!(file, Err(KeySupplyError::File(_))), "{file:?}");
 }
 
@@ -224,11 +224,11 @@ fn no_more_than_ten_thousand_keys_wait() {
 fn an_order_under_a_fallback_key_is_noticed_and_more_so_while_keys_are_left() {
     let town = Town::new("order-public-1", |_| {});
     town.round().unwrap();
-    let mut wanted = town.desk.wanted(Suite::Standard, KeySource::Fallback);
+    let mut wanted = town.recipient.wanted(Suite::Standard, KeySource::Fallback);
     wanted.expires = NOW.after(7_200);
-    let key = town.desk.make(&wanted, 1).remove(0);
+    let key = town.recipient.make(&wanted, 1).remove(0);
     assert_eq!(town.supply().fallbacks(), Fallbacks::default());
-    town.desk.open_new(&town.desk.order(&key).1);
+    town.recipient.open_new(&town.recipient.order(&key).1);
     let both = Fallbacks {
         last: Some(NOW),
         although_stocked: Some(NOW),
@@ -237,8 +237,8 @@ fn an_order_under_a_fallback_key_is_noticed_and_more_so_while_keys_are_left() {
     // Later they have run out, and the service says so.
     town.service.books().keys.clear();
     town.supply().inquire().unwrap();
-    town.desk
-        .open(&town.desk.order(&key).1, NOW.after(5))
+    town.recipient
+        .open(&town.recipient.order(&key).1, NOW.after(5))
         .unwrap();
     let later = Fallbacks {
         last: Some(NOW.after(5)),
@@ -353,7 +353,9 @@ fn each_admitted_member_gets_a_key_and_one_in_time_for_the_next() {
         .map(|n| PartyNumber::new(Role::Member, n).unwrap())
         .collect();
     for member in &members {
-        town.desk.change(|c| keys::admit(c, *member, NOW)).unwrap();
+        town.recipient
+            .change(|c| keys::admit(c, *member, NOW))
+            .unwrap();
     }
     town.round().unwrap();
     let owners = || -> Vec<_> {
@@ -363,7 +365,9 @@ fn each_admitted_member_gets_a_key_and_one_in_time_for_the_next() {
     assert_eq!(owners(), members);
     town.round().unwrap();
     assert_eq!(owners().len(), 3);
-    town.desk.change(|c| keys::dismiss(c, members[0])).unwrap();
+    town.recipient
+        .change(|c| keys::dismiss(c, members[0]))
+        .unwrap();
     town.clock.fetch_add(3 * 86_400, Ordering::SeqCst);
     town.round().unwrap();
     assert_eq!(owners()[3..], members[1..]);
@@ -385,13 +389,13 @@ fn a_shared_key_lies_nowhere_in_clear_while_it_is_sent() {
         })
         .collect();
     assert_eq!(shared.len(), 20);
-    let files = dump(town.desk.dir.path());
+    let files = dump(town.recipient.dir.path());
     assert!(shared.iter().all(|secret| !holds(&files, secret)));
 }
 
 /// A key that the service made for the shop.
 fn made(town: &Town, number: u8) -> (MadeKey, OrderKey) {
-    let scheme = town.desk.rules.scheme;
+    let scheme = town.recipient.rules.scheme;
     let half = OpeningHalf::from_seed(scheme.kind(), Suite::Compact, &[number; 32]);
     let key = OrderKey {
         recipient: shop_number(),
@@ -433,9 +437,9 @@ fn service_made_keys_are_fetched_page_by_page_and_open_orders() {
     let verified = verified
         .verify(&town.service.signing.verifying_key())
         .unwrap();
-    let (_, bytes) = town.desk.order(&verified);
-    town.desk.take(&bytes);
-    let state = keys::state(&town.desk.connect(), key.id).unwrap();
+    let (_, bytes) = town.recipient.order(&verified);
+    town.recipient.take(&bytes);
+    let state = keys::state(&town.recipient.connect(), key.id).unwrap();
     assert_eq!(state, Some(KeyState::Consumed));
     assert_eq!(
         town.supply().fetch_made().unwrap(),
@@ -446,7 +450,7 @@ fn service_made_keys_are_fetched_page_by_page_and_open_orders() {
     let own = Rules {
         maker: Maker::Recipient,
         fallback_seconds: 0,
-        ..town.desk.rules.clone()
+        ..town.recipient.rules.clone()
     };
     town.supply_of(own).round().unwrap();
     let books = town.service.books();
@@ -479,7 +483,13 @@ fn made_keys_come_in_a_file_too() {
     let town = with_made_keys(5);
     let (lent, record) = (town.lent(), town.service.record());
     let read = |bytes: &[u8]| {
-        key_supply::read_made(&lent, &town.desk.epochs, &town.desk.rules, &record, bytes)
+        key_supply::read_made(
+            &lent,
+            &town.recipient.epochs,
+            &town.recipient.rules,
+            &record,
+            bytes,
+        )
     };
     let bytes = file(&town, shop_number(), &opening(), 5);
     assert_eq!(read(&bytes).unwrap(), 5);
@@ -508,9 +518,9 @@ fn made_keys_come_in_a_file_too() {
 #[test]
 fn an_upload_is_written_to_a_file_that_only_the_service_opens() {
     let town = Town::new("order-public-1", |_| {});
-    let wanted = town.desk.wanted(Suite::Compact, KeySource::Regular);
+    let wanted = town.recipient.wanted(Suite::Compact, KeySource::Regular);
     let lent = town.lent();
-    let (epochs, record): (&Arc<Epochs>, _) = (&town.desk.epochs, town.service.record());
+    let (epochs, record): (&Arc<Epochs>, _) = (&town.recipient.epochs, town.service.record());
     let file = key_supply::write_upload(&lent, epochs, &record, &wanted, 9).unwrap();
     assert_eq!(file.keys, 9);
     let sealed = Sealed::parse(&file.bytes).unwrap();

@@ -75,7 +75,7 @@ impl Storefront {
 
 /// Where the keys come from.
 #[derive(Clone, Copy, Debug)]
-pub struct KeyDesk<'a> {
+pub struct SealingService<'a> {
     /// The sealing service's web address, as the shop's page has it.
     pub address: &'a str,
     /// The sealing service's record, if keys that it made itself are to be trusted: it could read
@@ -201,7 +201,7 @@ impl Client {
     pub fn place_order(
         &self,
         front: &Storefront,
-        desk: KeyDesk<'_>,
+        service: SealingService<'_>,
         (form, member, typed): (&OrderForm, Option<PartyNumber>, Option<&Typed>),
         now: Time,
         rng: &mut impl CryptoRng,
@@ -210,7 +210,7 @@ impl Client {
         loop {
             let token = self.order_token(front, &form.lines, member, now);
             let placed = token.and_then(|token| {
-                let key = self.order_key(front, desk, &token, now)?;
+                let key = self.order_key(front, service, &token, now)?;
                 let ready = ReadyOrder::seal(token, &key, form, typed, rng)?;
                 let placed = self.send_order(front, &ready)?;
                 Ok((ready, placed))
@@ -263,16 +263,16 @@ impl Client {
     pub fn order_key(
         &self,
         front: &Storefront,
-        desk: KeyDesk<'_>,
+        service: SealingService<'_>,
         token: &Verified<CartToken>,
         now: Time,
     ) -> Result<Verified<OrderKey>, OrderError> {
         let path = "/v1/keys?suite=standard";
         let body = token.signed().as_bytes();
-        let answer = self.ask(desk.address, path, CBOR, body, HAND_OUT_LIMIT)?;
+        let answer = self.ask(service.address, path, CBOR, body, HAND_OUT_LIMIT)?;
         let untrusted = |why: String| OrderError::Untrusted {
             what: "key",
-            address: desk.address.to_owned(),
+            address: service.address.to_owned(),
             why,
         };
         let hand_out: HandOut =
@@ -280,7 +280,8 @@ impl Client {
         let program = Digest::of(hand_out.program.as_bytes());
         let key = Unverified::<OrderKey>::parse(hand_out.key);
         let key = key.map_err(|e| untrusted(e.to_string()))?;
-        let signer = signer(&key, front, desk, token).map_err(|why| untrusted(why.to_owned()))?;
+        let signer =
+            signer(&key, front, service, token).map_err(|why| untrusted(why.to_owned()))?;
         let key = key.verify(&signer).map_err(|e| untrusted(e.to_string()))?;
         check_key(&key, token, program, now).map_err(|why| untrusted(why.to_owned()))?;
         Ok(key)
@@ -462,10 +463,10 @@ fn check_token(
 fn signer(
     key: &Unverified<OrderKey>,
     front: &Storefront,
-    desk: KeyDesk<'_>,
+    service: SealingService<'_>,
     token: &CartToken,
 ) -> Result<VerifyingKey, &'static str> {
-    match (key.claimed().maker, token.maker, desk.danger_trusted) {
+    match (key.claimed().maker, token.maker, service.danger_trusted) {
         (Maker::Recipient, ..) => Ok(front.key),
         (Maker::Service, Maker::Recipient, _) => {
             Err("the sealing service made it, and the recipient didn't allow that")

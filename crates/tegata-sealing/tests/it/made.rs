@@ -7,7 +7,7 @@ use tegata_protocol::order::{
     Binding, KeysWanted, MadeKey, MadeKeys, Maker, OpeningHalf, OrderId, OrderKey, cart_digest,
 };
 use tegata_protocol::{SignedBytes, Suite, Unverified, Verified};
-use tegata_sealing::desk::made;
+use tegata_sealing::handler::made;
 use tegata_sealing::key_expiry;
 use tegata_sealing::service::Rules;
 

@@ -10,7 +10,7 @@ use tegata_protocol::refusal::{Code, Refusal};
 use tegata_protocol::{
     Digest, MessageId, PartyNumber, Role, SignedBytes, SigningKey, Suite, Unverified,
 };
-use tegata_sealing::desk::{self, Unanswered};
+use tegata_sealing::handler::{self, Unanswered};
 
 use crate::town::{Made, Open, Shop, Town, agent, rng};
 
@@ -360,18 +360,18 @@ fn a_file_that_was_carried_for_days_comes_in_once() {
     let file = file.to_bytes();
     town.time.pass(3 * 86_400);
     for _ in 0..2 {
-        let (from, taken) = desk::import(&open.service, &file).unwrap();
+        let (from, taken) = handler::import(&open.service, &file).unwrap();
         assert_eq!((from, taken.unwrap().piles[0].left), (shop.number, 1));
     }
     assert_eq!(shop.left(&open), 1);
     let late = shop.make_as(|key| key.expires = key.made.after(60));
     let late = shop.prepare(&open.callee(), Shop::upload_of(&[late]));
     town.time.pass(60);
-    let (_, refused) = desk::import(&open.service, &late.to_bytes()).unwrap();
+    let (_, refused) = handler::import(&open.service, &late.to_bytes()).unwrap();
     assert_eq!(refused.unwrap_err().code, Code::StockRefused);
     let inquiry = shop.prepare(&open.callee(), StockInquiry {});
     for bytes in [b"nonsense".to_vec(), inquiry.to_bytes()] {
-        let error = desk::import(&open.service, &bytes).unwrap_err();
+        let error = handler::import(&open.service, &bytes).unwrap_err();
         assert!(matches!(error, Unanswered::Unreadable(_)), "{error}");
     }
 }

@@ -6,13 +6,13 @@ use tegata_protocol::ticket::SeriesRecord;
 use tegata_protocol::{TransactionNumber, Unverified, Verified};
 
 use super::order::Order;
-use super::{Asked, Desk, Fault, bill};
+use super::{Asked, Fault, Handler, bill};
 use crate::catalogue::Offer;
 use crate::numbers;
 use crate::seating::{self, Assigned};
 use crate::store::{NewSale, SeriesRow, StoreError, Tables, damaged};
 
-impl Desk {
+impl Handler {
     /// Holds quota and seats and makes the bill, or says which is lacking.
     pub(super) fn grant(
         &self,

@@ -96,8 +96,10 @@ pub fn take(shop: &Shop, _counted: Permit, bytes: &[u8]) -> Result<Accepted, Unt
         Arrival::New(opened) => opened,
     };
     let order = opened.order();
-    let desk = Desk::of(shop, sealing, now);
-    let taken = shop.store().write(move |tables| desk.take(tables, &opened));
+    let handler = Handler::of(shop, sealing, now);
+    let taken = shop
+        .store()
+        .write(move |tables| handler.take(tables, &opened));
     match taken {
         Ok(taken) => {
             shop.wake_fulfilment();
@@ -149,7 +151,7 @@ fn known(receipt: SignedBytes) -> Result<Accepted, Untaken> {
 }
 
 /// What the transaction needs, owned, so that it can run on the store's thread.
-struct Desk {
+struct Handler {
     number: PartyNumber,
     keys: Arc<Keys>,
     order_keys: Arc<OrderKeys>,
@@ -159,7 +161,7 @@ struct Desk {
     now: Time,
 }
 
-impl Desk {
+impl Handler {
     fn of(shop: &Shop, sealing: &Sealing, now: Time) -> Self {
         Self {
             number: shop.registered().number(),

@@ -22,7 +22,7 @@ use tegata_demo::{
 use tegata_keystore::vault::Password;
 use tegata_party::client::{
     Client,
-    order::{KeyDesk, OrderError, Placed, ReadyOrder, Storefront},
+    order::{OrderError, Placed, ReadyOrder, SealingService, Storefront},
 };
 use tegata_party::keys::Keys;
 use tegata_protocol::{
@@ -240,7 +240,7 @@ impl Street {
         member: Option<PartyNumber>,
     ) -> Result<(ReadyOrder, Placed), OrderError> {
         let (front, form) = (self.front(shop), filled(&[(PRODUCT, 1)]));
-        let desk = KeyDesk {
+        let desk = SealingService {
             address: &self.service.address,
             danger_trusted: None,
         };
@@ -268,7 +268,7 @@ impl Street {
         shop: &Party,
         token: &Verified<CartToken>,
     ) -> Result<Verified<OrderKey>, OrderError> {
-        let desk = KeyDesk {
+        let desk = SealingService {
             address: &self.service.address,
             danger_trusted: None,
         };

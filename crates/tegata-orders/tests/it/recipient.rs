@@ -33,7 +33,7 @@ pub(crate) fn service_number() -> PartyNumber {
 }
 
 /// The shop.
-pub(crate) struct Desk {
+pub(crate) struct Recipient {
     _folder: tempfile::TempDir,
     pub(crate) dir: DataDir,
     pub(crate) signing: SigningKey,
@@ -42,7 +42,7 @@ pub(crate) struct Desk {
     writer: Mutex<Connection>,
 }
 
-impl Desk {
+impl Recipient {
     pub(crate) fn new(scheme: &str) -> Self {
         Self::with(Settings {
             scheme: scheme.to_owned(),
@@ -193,7 +193,7 @@ impl Desk {
     }
 }
 
-impl Host for Desk {
+impl Host for Recipient {
     fn write<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T, FormsError> + Send + 'static,
