@@ -18,7 +18,7 @@ use tegata_protocol::{
     card::{CardLoad, CardOrders, CardPayment, CardRequest},
     envelope::{Body, Message},
     joining::{Registered, Registration},
-    order::CardForm,
+    order::CreditCardForm,
     payment::{BillInquiry, Capture, Payment},
     prepaid::PrepaidRequest,
     record::{CentreKeys, ChainHead, PartyRecord},
@@ -126,8 +126,8 @@ impl Auditor {
                 let action = interpret::inquiry(&message, self, time);
                 action.map_err(|code| code.to_string())
             }
-            (EvidenceKind::Party, CardForm::LABEL) => {
-                let message = self.by_signing::<CardForm>(record, signed)?;
+            (EvidenceKind::Party, CreditCardForm::LABEL) => {
+                let message = self.by_signing::<CreditCardForm>(record, signed)?;
                 attached(record, None)?;
                 let token = interpret::card(&message, self);
                 token.map(|_| Action::Note).map_err(|code| code.to_string())

@@ -24,7 +24,7 @@ use tegata_protocol::{
     },
     envelope::{Body, Message, Parcel, Reply, Sealed},
     joining::{RecordInquiry, Registered, Registration, SaltedDetails},
-    order::{CardForm, CardKept},
+    order::{CardKept, CreditCardForm},
     payment::{
         BillAnswer, BillInquiry, Capture, Captured, Collect, Delivered, HoldClosed, Mailbox,
         PaidNotice, Payment, Receipt,
@@ -281,7 +281,7 @@ impl Desk {
             BalanceInquiry::LABEL => self.balance(parcel, reply, now),
             RecordInquiry::LABEL => self.own_record(parcel, reply, now),
             Collect::LABEL => self.collect(parcel, reply, now),
-            CardForm::LABEL => self.card(parcel, reply, now),
+            CreditCardForm::LABEL => self.card(parcel, reply, now),
             CardPayment::LABEL => self.card_payment(parcel, reply, now),
             CardContact::LABEL => self.card_contact(parcel, reply, now),
             CardAnswer::LABEL => self.card_answer(parcel, reply, now),

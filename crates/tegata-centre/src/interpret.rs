@@ -15,7 +15,7 @@ use tegata_protocol::{
     book::{Rule, StatementImport},
     card::{CardLoad, CardOrder, CardOrders, CardPayment, CardRequest, Change},
     envelope::Message,
-    order::{CardForm, CartToken},
+    order::{CartToken, CreditCardForm},
     payment::{BillInquiry, Capture, HOLD_SECONDS, Mode, Payment},
     prepaid::PrepaidRequest,
     purchase::{Bill, DeliveryKind},
@@ -164,7 +164,7 @@ pub fn inquiry(
 /// # Errors
 /// [`Code::CardRefused`].
 pub fn card(
-    message: &Verified<Message<CardForm>>,
+    message: &Verified<Message<CreditCardForm>>,
     register: &impl Register,
 ) -> Result<Verified<CartToken>, Code> {
     let refused = Code::CardRefused;

@@ -5,7 +5,7 @@ use tegata_ledger::{Action, Decision, MessageKey, Response};
 use tegata_protocol::{
     ReplyKey, Role, Time,
     envelope::Parcel,
-    order::{CardForm, CardKept},
+    order::{CardKept, CreditCardForm},
     refusal::{Code, Refusal},
 };
 
@@ -26,7 +26,7 @@ enum Judged {
 
 impl Desk {
     pub(super) fn card(&self, parcel: Parcel, reply: ReplyKey, now: Time) -> Result<Step, Unheard> {
-        let heard = self.known::<CardForm>(parcel, signing, now)?;
+        let heard = self.known::<CreditCardForm>(parcel, signing, now)?;
         let back = heard.back(reply);
         let mut judged = Judged::Known;
         let action = order(&heard, Role::Shop, now, || {
@@ -43,7 +43,7 @@ impl Desk {
         Ok(Step::Draft(Box::new(draft), back, Then::Nothing))
     }
 
-    fn judge(&self, heard: &Heard<CardForm>, now: Time) -> Result<Judged, Unheard> {
+    fn judge(&self, heard: &Heard<CreditCardForm>, now: Time) -> Result<Judged, Unheard> {
         let refused = |code| Ok(Judged::Refused(Refusal::new(code)));
         let Some(link) = &self.credit else {
             return refused(Code::NotOffered);

@@ -8,7 +8,7 @@
 use tegata_orders::FormsError;
 use tegata_party::client::Answer;
 use tegata_protocol::envelope::{Message, Parcel};
-use tegata_protocol::order::{CardForm, CardKept};
+use tegata_protocol::order::{CardKept, CreditCardForm};
 use tegata_protocol::payment::{
     BillAnswer, BillInquiry, BillState, Capture, Captured, Mode, PaidNotice,
 };
@@ -301,7 +301,7 @@ impl Fulfilment {
     fn pass_card_on(&self, order: GoodsOrder, now: Time) -> Result<(), FulfilmentError> {
         let (token, sealed) = (order.card_token.clone(), order.card.clone());
         let token = token.ok_or_else(|| damaged("a card without its token"))?;
-        let kept: CardKept = match self.ask(CardForm { token, sealed }) {
+        let kept: CardKept = match self.ask(CreditCardForm { token, sealed }) {
             // One of the clocks is wrong, not the card.
             Err(FulfilmentError::Refused(refusal)) if refusal.code == Code::Untimely => {
                 self.ask_later(order.number, now);

@@ -1,6 +1,6 @@
 //! Orders by card: none of them may keep goods, or fulfilment, for ever.
 
-use tegata_protocol::order::{CardForm, OrderId};
+use tegata_protocol::order::{CreditCardForm, OrderId};
 use tegata_protocol::payment::Mode;
 use tegata_protocol::refusal::Code;
 use tegata_shop::orders::deeds::{self, By, Deed, DeedError};
@@ -63,7 +63,7 @@ fn a_card_that_the_centre_refuses_for_any_reason_frees_the_goods() {
         assert!(order.card.is_empty() && order.card_token.is_none());
         assert_eq!(left(&open, "cup"), 3);
         open.fulfilment.round().unwrap();
-        assert_eq!(town.centre.calls::<CardForm>(), 1, "asked once only");
+        assert_eq!(town.centre.calls::<CreditCardForm>(), 1, "asked once only");
     }
 }
 
