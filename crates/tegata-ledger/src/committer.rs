@@ -70,22 +70,30 @@ struct Batch {
     tip: Option<Tip>,
 }
 
+/// Where a committer's chain ends, and so where it goes on.
+pub(crate) struct ChainEnd {
+    /// Whose chain.
+    pub(crate) committer: u16,
+    /// Its last record, if there's one.
+    pub(crate) tip: Option<Tip>,
+    /// The signed head that covers it.
+    pub(crate) head: Vec<u8>,
+}
+
 impl Committer {
     pub(crate) fn new(
         writer: Box<dyn Writer>,
         signer: Box<dyn HeadSigner>,
         heads: HeadsFile,
-        committer: u16,
-        tip: Option<Tip>,
-        head: Vec<u8>,
+        end: ChainEnd,
     ) -> Self {
         Self {
             writer,
             signer,
             heads,
-            committer,
-            tip,
-            head: head.into(),
+            committer: end.committer,
+            tip: end.tip,
+            head: end.head.into(),
         }
     }
 

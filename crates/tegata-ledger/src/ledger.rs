@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     Committed, Draft, Fault, Head, HeadSigner, HeadsError, HeadsFile, Position,
-    committer::{Committer, Waiting},
+    committer::{ChainEnd, Committer, Waiting},
     store::{Reader, Store, StoreError, Tip, Writer},
 };
 
@@ -108,7 +108,12 @@ impl Ledger {
                 signed
             }
         };
-        Self::start(store, writer, signer, file, (committer, tip, head))
+        let end = ChainEnd {
+            committer,
+            tip,
+            head,
+        };
+        Self::start(store, writer, signer, file, end)
     }
 
     fn start(
@@ -116,10 +121,10 @@ impl Ledger {
         writer: Box<dyn Writer>,
         signer: Box<dyn HeadSigner>,
         heads: HeadsFile,
-        (committer, tip, head): (u16, Option<Tip>, Vec<u8>),
+        end: ChainEnd,
     ) -> Result<Self, OpenError> {
         let (queue, waiting) = mpsc::sync_channel(QUEUE);
-        let mut committer = Committer::new(writer, signer, heads, committer, tip, head);
+        let mut committer = Committer::new(writer, signer, heads, end);
         let thread = thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || committer.run(&waiting))

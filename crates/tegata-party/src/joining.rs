@@ -23,7 +23,7 @@ use tegata_protocol::record::{PartyRecord, Profile};
 use tegata_protocol::refusal::Code;
 use tegata_protocol::{MessageId, Time, Verified, VerifyingKey, cbor};
 
-use crate::client::{self, Answer, Caller, Client, Prepared};
+use crate::client::{self, Answer, Caller, Client, Prepared, Stamp};
 pub use crate::error::{JoinError, Kind};
 use crate::identity::{
     Centre, Identity, RECORD, Registered, read_record, register_keys, write_record,
@@ -275,9 +275,9 @@ impl Register<'_> {
         let code = &self.joining.slip.code;
         let body = Registration::new(self.identity.number, id, claim, None, code);
         body.check()?;
-        let (head, attachment) = ((id, now), Some(details.to_bytes()));
+        let (stamp, attachment) = (Stamp { id, time: now }, Some(details.to_bytes()));
         let callee = self.centre.callee();
-        let prepared = Prepared::new(self.caller(), &callee, head, body, attachment, &mut rng);
+        let prepared = Prepared::new(self.caller(), &callee, stamp, body, attachment, &mut rng);
         Ok(prepared?)
     }
 

@@ -35,7 +35,7 @@ use std::time::Duration;
 
 use tegata_cli::clock;
 use tegata_cli::logs::cause;
-use tegata_party::client::{Answer, CallError, Client, Prepared};
+use tegata_party::client::{Answer, CallError, Client, Prepared, Stamp};
 use tegata_protocol::envelope::{Body, Message, Parcel};
 use tegata_protocol::payment::{
     BillAnswer, BillInquiry, BillState, Captured, Collect, HoldClosed, Item, Mailbox, Mode,
@@ -44,8 +44,8 @@ use tegata_protocol::payment::{
 use tegata_protocol::purchase::Bill;
 use tegata_protocol::refusal::{Code, Refusal};
 use tegata_protocol::{
-    Amount, Digest, Malformed, MessageId, PartyNumber, SignedBytes, Time, TransactionNumber,
-    Unverified, Verified,
+    Amount, Digest, Malformed, PartyNumber, SignedBytes, Time, TransactionNumber, Unverified,
+    Verified,
 };
 
 use crate::orders::deeds;
@@ -425,10 +425,10 @@ impl Fulfilment {
     /// A call whose refusal is an error.
     fn ask<Q: Body, R: Body>(&self, body: Q) -> Result<R, FulfilmentError> {
         let mut rng = rng::system();
-        let head = (MessageId::random(&mut rng), self.shop.now());
+        let stamp = Stamp::random(self.shop.now(), &mut rng);
         let callee = self.shop.centre().callee();
         let caller = self.shop.registered().caller();
-        let prepared = Prepared::new(caller, &callee, head, body, None, &mut rng)?;
+        let prepared = Prepared::new(caller, &callee, stamp, body, None, &mut rng)?;
         let answer: Answer<R> = self.client.call(caller, &callee, &prepared)?;
         Ok(answer.accepted()?.into_value().body)
     }

@@ -18,13 +18,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tegata_cli::clock;
-use tegata_party::client::{Answer, CallError, Callee, Caller, Client, Prepared};
+use tegata_party::client::{Answer, CallError, Callee, Caller, Client, Prepared, Stamp};
 use tegata_protocol::envelope::{Body, Parcel, SEALED_LIMIT};
 use tegata_protocol::order::{
     KeyScope, KeySource, KeysWanted, MadeKeys, Maker, OrderKeyId, Stock, StockInquiry, StockUpload,
 };
 use tegata_protocol::refusal::{Code, Refusal};
-use tegata_protocol::{Malformed, MessageId, PartyNumber, Suite, Time, VerifyingKey, cbor};
+use tegata_protocol::{Malformed, PartyNumber, Suite, Time, VerifyingKey, cbor};
 use zeroize::Zeroizing;
 
 pub use by_hand::{UploadFile, read_made, write_upload};
@@ -392,10 +392,10 @@ fn prepare<P: Party, Q: Body>(
     body: Q,
 ) -> Result<Prepared, KeySupplyError> {
     let mut rng = rng::system();
-    let head = (MessageId::random(&mut rng), party.now());
+    let stamp = Stamp::random(party.now(), &mut rng);
     let (caller, record) = (party.caller(), party.record());
     Ok(Prepared::new(
-        caller, service, head, body, record, &mut rng,
+        caller, service, stamp, body, record, &mut rng,
     )?)
 }
 

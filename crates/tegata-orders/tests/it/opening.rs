@@ -245,13 +245,7 @@ fn what_is_inside_must_be_a_form_with_the_tokens_cart() {
     let inside = |text: &[u8]| {
         let (key, order) = (recipient.key(), token::new_order());
         let token = recipient.token(order, &lines());
-        let bytes = seal_bytes(
-            &key,
-            key.scheme,
-            (order, cart_digest(&lines())),
-            token,
-            text,
-        );
+        let bytes = seal_bytes(&key, key.scheme, order, cart_digest(&lines()), token, text);
         recipient.refusal(&bytes, NOW)
     };
     let with_lines = |lines: Vec<CartLine>| {
@@ -588,7 +582,8 @@ fn the_key_of_a_refused_order_ends_with_its_token() {
     let bytes = seal_bytes(
         &key,
         key.scheme,
-        (order, cart_digest(&lines())),
+        order,
+        cart_digest(&lines()),
         token,
         &other.to_bytes(),
     );

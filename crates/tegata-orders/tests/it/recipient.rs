@@ -260,7 +260,8 @@ pub(crate) fn seal(
     seal_bytes(
         key,
         key.scheme,
-        (order, cart_digest(&form.lines)),
+        order,
+        cart_digest(&form.lines),
         token,
         &form.to_bytes(),
     )
@@ -269,7 +270,8 @@ pub(crate) fn seal(
 pub(crate) fn seal_bytes(
     key: &Verified<OrderKey>,
     scheme: Scheme,
-    (order, cart): (OrderId, Digest),
+    order: OrderId,
+    cart: Digest,
     token: SignedBytes,
     form: &[u8],
 ) -> Vec<u8> {

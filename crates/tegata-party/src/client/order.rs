@@ -83,6 +83,29 @@ pub struct SealingService<'a> {
     pub danger_trusted: Option<&'a Verified<PartyRecord>>,
 }
 
+/// What is ordered.
+#[derive(Clone, Copy, Debug)]
+pub struct NewOrder<'a> {
+    /// The filled-in form, with its lines.
+    pub form: &'a OrderForm,
+    /// Who orders, where keys belong to members.
+    pub member: Option<PartyNumber>,
+    /// A communication key that was typed in.
+    pub typed: Option<&'a Typed>,
+}
+
+impl<'a> NewOrder<'a> {
+    /// A form, from nobody in particular, without a typed key.
+    #[must_use]
+    pub const fn of(form: &'a OrderForm) -> Self {
+        Self {
+            form,
+            member: None,
+            typed: None,
+        }
+    }
+}
+
 /// Why an order wasn't placed.
 #[derive(Debug, thiserror::Error)]
 pub enum OrderError {
@@ -202,16 +225,16 @@ impl Client {
         &self,
         front: &Storefront,
         service: SealingService<'_>,
-        (form, member, typed): (&OrderForm, Option<PartyNumber>, Option<&Typed>),
+        new: NewOrder<'_>,
         now: Time,
         rng: &mut impl CryptoRng,
     ) -> Result<(ReadyOrder, Placed), OrderError> {
         let mut fresh = true;
         loop {
-            let token = self.order_token(front, &form.lines, member, now);
+            let token = self.order_token(front, &new.form.lines, new.member, now);
             let placed = token.and_then(|token| {
                 let key = self.order_key(front, service, &token, now)?;
-                let ready = ReadyOrder::seal(token, &key, form, typed, rng)?;
+                let ready = ReadyOrder::seal(token, &key, new.form, new.typed, rng)?;
                 let placed = self.send_order(front, &ready)?;
                 Ok((ready, placed))
             });

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
-use tegata_party::client::order::{OrderError, Placed, ReadyOrder, SealingService, Storefront};
+use tegata_party::client::order::{
+    NewOrder, OrderError, Placed, ReadyOrder, SealingService, Storefront,
+};
 use tegata_party::client::{CallError, Client};
 use tegata_protocol::order::{
     Field, FieldValue, KeyKind, KeySource, Maker, OpeningHalf, OrderForm, OrderId, Typed,
@@ -40,7 +42,7 @@ fn service(town: &Town) -> SealingService<'_> {
 
 fn place(town: &Town) -> Result<(ReadyOrder, Placed), OrderError> {
     let (rng, form) = (&mut UnwrapErr(SysRng), form());
-    Client::default().place_order(&front(town), service(town), (&form, None, None), NOW, rng)
+    Client::default().place_order(&front(town), service(town), NewOrder::of(&form), NOW, rng)
 }
 
 /// What is said when the town answers like that; nothing of the form may have left.
@@ -95,7 +97,10 @@ fn a_typed_in_key_seals_too() {
     let placed = Client::default().place_order(
         &front(&town),
         service(&town),
-        (&form, None, Some(&typed)),
+        NewOrder {
+            typed: Some(&typed),
+            ..NewOrder::of(&form)
+        },
         NOW,
         rng,
     );
@@ -191,7 +196,7 @@ fn a_service_that_was_pinned_may_make_keys_where_the_shop_allows_it() {
             ..service(&town)
         };
         let client = Client::default();
-        client.place_order(&front(&town), service, (&form, None, None), NOW, rng)
+        client.place_order(&front(&town), service, NewOrder::of(&form), NOW, rng)
     };
     assert!(try_with(&record).is_ok());
     assert!(matches!(

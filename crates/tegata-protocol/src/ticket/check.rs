@@ -266,7 +266,8 @@ impl Checker {
     /// counts for nothing.
     pub fn check_card(
         &self,
-        (card, ticket): ([u8; 10], SignedBytes),
+        card: [u8; 10],
+        ticket: SignedBytes,
         others: &[&SeriesRecord],
         list: &impl CheckList,
         now: Time,

@@ -18,7 +18,7 @@ use tegata_protocol::Time;
 use tegata_protocol::order::Maker;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::owner::Owner;
+use super::owner::{Owner, Unlocked};
 use super::{Usual, failed, say};
 use crate::fulfilment::Fulfilment;
 use crate::orders::Sealing;
@@ -27,10 +27,8 @@ use crate::pages;
 use crate::server::Service;
 use crate::settings::Settings;
 use crate::shop::{Shop, Signal};
-use crate::vault::Vault;
 use tegata_party::identity::{Centre, Identity};
 use tegata_party::joining::{self, JoinError, Kind};
-use tegata_party::keys::Keys;
 
 /// How often to look whether the catalogue's file has changed.
 const LOOK: Duration = Duration::from_secs(1);
@@ -99,8 +97,9 @@ fn router(shop: &Arc<Shop>, settings: &Settings) -> Router {
 pub(super) fn open(
     dir: &tegata_cli::data::DataDir,
     settings: &Settings,
-    (vault, keys): (Vault, Keys),
+    unlocked: Unlocked,
 ) -> Result<Arc<Shop>, Failure> {
+    let Unlocked { vault, keys } = unlocked;
     let opened = || {
         let identity = Identity::read(dir)?.ok_or(JoinError::NotJoined(Kind::SHOP))?;
         let (client, now) = (Client::default(), Time::from_secs(clock::now()));

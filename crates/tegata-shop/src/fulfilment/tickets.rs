@@ -23,7 +23,7 @@ pub(super) fn make(shop: &Shop, sale: &Sale) -> Result<(), FulfilmentError> {
     let row = shop.store().read(|tables| tables.series(series))?;
     let row = row.ok_or_else(|| damaged("a sold series isn't in it"))?;
     let order = Order::unwrap(&shop.registered().keys, sale.number, &sale.order)?;
-    let tickets = sign_tickets(shop, sale, (&order, &row), &serials)?;
+    let tickets = sign_tickets(shop, sale, &order, &row, &serials)?;
     let delivery = Delivery {
         bill: sale.bill.digest(),
         tickets: tickets.clone(),
@@ -45,7 +45,8 @@ pub(super) fn make(shop: &Shop, sale: &Sale) -> Result<(), FulfilmentError> {
 fn sign_tickets(
     shop: &Shop,
     sale: &Sale,
-    (order, row): (&Order, &SeriesRow),
+    order: &Order,
+    row: &SeriesRow,
     serials: &[Serial],
 ) -> Result<Vec<SignedBytes>, FulfilmentError> {
     let series = SeriesKeys::unwrap(&shop.registered().keys, row)?;

@@ -45,7 +45,8 @@ fn make(open: &Open, gate: &Gate, series: u32) -> Result<Edition, CheckDataError
         shop.registered(),
         series,
         &gate.record,
-        (now, 24),
+        now,
+        24,
     )
 }
 

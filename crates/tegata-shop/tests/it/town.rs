@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 
 use tegata_cli::data::DataDir;
 use tegata_keystore::vault::{Cost, Master, Password, Passwords};
-use tegata_party::client::{Answer, CallError, Callee, Caller, Client, Prepared};
+use tegata_party::client::{Answer, CallError, Callee, Caller, Client, Prepared, Stamp};
 use tegata_party::identity::{Centre as KnownCentre, Identity, Registered};
 use tegata_party::joining::{self, Application, JoinError, Joining, Kind};
 use tegata_protocol::envelope::{Message, Sealed};
@@ -332,8 +332,16 @@ impl Member {
     fn prepare_at(&self, callee: &Callee, id: MessageId, wish: Wish) -> Prepared {
         let record = self.record.clone();
         let body = PurchaseRequest { record, wish };
-        let head = (id, self.time.now());
-        Prepared::new(self.caller(), callee, head, body, None, &mut rng()).unwrap()
+        let time = self.time.now();
+        Prepared::new(
+            self.caller(),
+            callee,
+            Stamp { id, time },
+            body,
+            None,
+            &mut rng(),
+        )
+        .unwrap()
     }
 
     pub(crate) fn send(

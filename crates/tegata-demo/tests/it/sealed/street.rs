@@ -22,7 +22,7 @@ use tegata_demo::{
 use tegata_keystore::vault::Password;
 use tegata_party::client::{
     Client,
-    order::{OrderError, Placed, ReadyOrder, SealingService, Storefront},
+    order::{NewOrder, OrderError, Placed, ReadyOrder, SealingService, Storefront},
 };
 use tegata_party::keys::Keys;
 use tegata_protocol::{
@@ -244,8 +244,12 @@ impl Street {
             address: &self.service.address,
             danger_trusted: None,
         };
+        let new = NewOrder {
+            member,
+            ..NewOrder::of(&form)
+        };
         let rng = &mut UnwrapErr(SysRng);
-        Client::default().place_order(&front, desk, (&form, member, None), now(), rng)
+        Client::default().place_order(&front, desk, new, now(), rng)
     }
 
     /// A token for one piece, and the key for it.
