@@ -21,7 +21,7 @@ use tegata_protocol::{
         ActivationCode, Possession, RecordInquiry, Registered, Registration, SaltedDetails, Slip,
     },
     order::{
-        Binding, CardForm, CardKept, CartToken, HandOut, KeyKind, KeySource, KeysWanted, MadeKeys,
+        Binding, CreditCardForm, CardKept, CartToken, HandOut, KeyKind, KeySource, KeysWanted, MadeKeys,
         Maker, OpeningHalf, OrderForm, OrderId, OrderKey, OrderKeyId, OrderReceipt, ProgramEntry,
         Scheme, SealedOrder, Stock, StockInquiry, StockUpload, cart_digest,
     },
@@ -110,7 +110,7 @@ exchange!(
     /// Keys, tokens, stock and receipts of sealed orders.
     order: OrderKey, CartToken, ProgramEntry, OrderReceipt, Message<StockUpload>,
     Message<StockInquiry>, Message<Stock>, Message<KeysWanted>, Message<MadeKeys>,
-    Message<CardForm>, Message<CardKept>
+    Message<CreditCardForm>, Message<CardKept>
 );
 
 /// Bills: what is accepted has the totals that are computed again.

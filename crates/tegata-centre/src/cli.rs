@@ -309,7 +309,7 @@ fn run(data: &Path) -> Result<(), Failure> {
         let clockwork = tokio::spawn(tick(centre.clone()));
         let denials = tokio::spawn(deny(centre.clone()));
         // Ends when this is dropped.
-        let _stocker = centre.start_stocker();
+        let _supply = centre.start_key_supply();
         tokio::join!(
             public.run(web::public(web.clone()), stop.clone()),
             operators.run(web::operators(web), stop),

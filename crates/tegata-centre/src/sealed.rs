@@ -3,7 +3,7 @@
 //!
 //! The centre is the recipient: its receipts key signs tokens, keys and receipts, and the sealing
 //! service knows it by its certificates. Keys lie in the people's database, so that using one up and
-//! entering the application are one transaction; the stocker keeps the service supplied. What was
+//! entering the application are one transaction; the key supply keeps the service supplied. What was
 //! opened goes where every application goes: encrypted under a key of its own.
 
 use std::sync::{
@@ -18,9 +18,9 @@ use tegata_cli::{
 };
 use tegata_http::rate_limit::Permit;
 use tegata_orders::{
-    Bare, Epochs, FormsError, Host, Own, Rules,
-    open::{self, Arrival, OpenError},
-    stocker::{Party, Signal, Stocker},
+    Bare, Epochs, FormsError, Host, OpenError, Own, Rules,
+    key_supply::{KeySupply, Party, Signal},
+    open::{self, Arrival},
     token::{self, Cart},
 };
 use tegata_party::client::{Caller, Client};
@@ -180,15 +180,15 @@ impl Centre {
             .apply_sealed(self.own(), &opened, (role, &details), now)
     }
 
-    /// Starts the stocker on a thread of its own, if applications are sealed here. It ends when it's
+    /// Starts the key supply on a thread of its own, if applications are sealed here. It ends when it's
     /// told to, or when what is returned is dropped.
-    pub fn start_stocker(self: &Arc<Self>) -> Option<Sender<Signal>> {
+    pub fn start_key_supply(self: &Arc<Self>) -> Option<Sender<Signal>> {
         let sealing = self.sealing.as_ref()?;
         let (tell, told) = channel();
         let party = Forms(Arc::clone(self));
         let (epochs, rules) = (Arc::clone(&sealing.epochs), sealing.rules.clone());
-        let stocker = Stocker::new(party, epochs, rules, Client::new(PATIENCE));
-        std::thread::spawn(move || stocker.run(&told));
+        let supply = KeySupply::new(party, epochs, rules, Client::new(PATIENCE));
+        std::thread::spawn(move || supply.run(&told));
         Some(tell)
     }
 }
@@ -219,7 +219,7 @@ pub(crate) fn refusal_of(error: &SealedError) -> Option<Refusal> {
     }
 }
 
-/// The centre as the stocker needs it.
+/// The centre as the key supply needs it.
 #[derive(Debug)]
 struct Forms(Arc<Centre>);
 

@@ -11,7 +11,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::exit::Exit;
+use crate::code::Exit;
 
 const MARKER: &str = "PARTY";
 const LOCK: &str = "lock";

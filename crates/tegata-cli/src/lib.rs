@@ -17,6 +17,7 @@
 )]
 
 pub mod clock;
+mod code;
 pub mod config;
 pub mod data;
 pub mod exit;

@@ -55,6 +55,12 @@ pub fn init(program: &'static str, format: Option<Format>) {
     }
 }
 
+/// An error as logs take it: with all its causes.
+#[must_use]
+pub fn cause<E: std::error::Error + 'static>(error: &E) -> &(dyn std::error::Error + 'static) {
+    error
+}
+
 fn filter() -> (EnvFilter, Option<String>) {
     let Some(wanted) = std::env::var("TEGATA_LOG")
         .ok()

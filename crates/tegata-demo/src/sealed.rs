@@ -8,7 +8,7 @@ use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use tegata_party::client::{
     Client,
-    order::{KeyDesk, Storefront},
+    order::{NewOrder, SealingService, Storefront},
 };
 use tegata_protocol::{
     SignedBytes, VerifyingKey,
@@ -199,7 +199,7 @@ fn by_client(town: &Town, register: &VerifyingKey, shop: &str) -> anyhow::Result
     let record = PartyRecord::verify(SignedBytes::new(client.get(shop, "/v1/record")?), register)?;
     let front = Storefront::shop(&record, None);
     let address = town.sealing_address()?;
-    let desk = KeyDesk {
+    let desk = SealingService {
         address: &address,
         danger_trusted: None,
     };
@@ -216,7 +216,7 @@ fn by_client(town: &Town, register: &VerifyingKey, shop: &str) -> anyhow::Result
         language: "en".to_owned(),
     };
     let now = crate::story::now();
-    let (_, placed) = client.place_order(&front, desk, (&form, None, None), now, rng)?;
+    let (_, placed) = client.place_order(&front, desk, NewOrder::of(&form), now, rng)?;
     placed
         .status
         .context("the shop named no page for the order")

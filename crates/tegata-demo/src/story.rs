@@ -9,10 +9,10 @@ use anyhow::{Context as _, bail, ensure};
 use rand_core::UnwrapErr;
 use serde_json::Value;
 use tegata_cli::clock;
-use tegata_party::client::{CallError, Callee, Caller, Client, Prepared};
+use tegata_party::client::{CallError, Callee, Caller, Client, Prepared, Stamp};
 use tegata_protocol::{
-    Digest, MessageId, OpeningKey, SignedBytes, SigningKey, Suite, Time, Unverified, Verified,
-    VerifyingKey, cbor,
+    Digest, OpeningKey, SignedBytes, SigningKey, Suite, Time, Unverified, Verified, VerifyingKey,
+    cbor,
     purchase::{Offer, PurchaseRequest, Wish},
     record::{CentreKey, CentreKeys, Certificate, Certificates, ProgramDigest},
     ticket::{Presentation, SeriesRecord},
@@ -580,8 +580,8 @@ impl<'a> Story<'a> {
             record: record.signed().clone(),
             wish,
         };
-        let id = (MessageId::random(&mut rng), now());
-        let prepared = Prepared::new(caller, &callee, id, body, None, &mut rng)?;
+        let stamp = Stamp::random(now(), &mut rng);
+        let prepared = Prepared::new(caller, &callee, stamp, body, None, &mut rng)?;
         match client.call::<Offer>(caller, &callee, &prepared) {
             Err(CallError::Unreadable(_)) => Ok(()),
             other => bail!("a badly signed request was answered: {other:?}"),

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tegata_protocol::{
     Digest,
-    ticket::{CheckList, KEYWORD_TRIES, Serial},
+    ticket::{CheckList, KEYWORD_ATTEMPTS, Serial},
 };
 
 use crate::{
@@ -91,7 +91,7 @@ impl CheckList for List<'_> {
         let stripe = self.tries.stripe(serial);
         let tries = stripe
             .as_ref()
-            .map_or(KEYWORD_TRIES, |s| s.get(&ticket).map_or(0, |c| c.tries));
+            .map_or(KEYWORD_ATTEMPTS, |s| s.get(&ticket).map_or(0, |c| c.tries));
         *self.held.borrow_mut() = stripe;
         tries
     }
@@ -122,7 +122,7 @@ impl List<'_> {
         let ticket = self.ticket(serial);
         let count = stripe.get(&ticket);
         let tries = count.map_or(0, |c| c.tries);
-        if tries >= KEYWORD_TRIES {
+        if tries >= KEYWORD_ATTEMPTS {
             WrongTry::Known(KeywordFailure::Exhausted)
         } else if count.is_some_and(|c| c.scan == scan) {
             WrongTry::Known(failure(tries))
@@ -145,7 +145,7 @@ impl List<'_> {
 }
 
 fn failure(tries: u8) -> KeywordFailure {
-    match KEYWORD_TRIES.saturating_sub(tries) {
+    match KEYWORD_ATTEMPTS.saturating_sub(tries) {
         0 => KeywordFailure::Exhausted,
         left => KeywordFailure::Wrong { left },
     }

@@ -3,34 +3,9 @@
 //! The caller has opened, verified and understood the message; here stands only what the money
 //! rules need. The same signed bytes always give the same action, or the audit would disagree.
 
-use minicbor::Encode;
-use tegata_protocol::{
-    Amount, CardNumber, Currency, Digest, PartyNumber, PaymentId, Time, TransactionNumber,
-};
+use tegata_protocol::{Amount, CardNumber, Currency, Digest, PartyNumber, PaymentId, Time};
 
-use crate::{AccountId, CardHold, CardReceipt, CardState, RecordKind};
-
-/// A bill: its shop and the number that the shop drew for the sale.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Encode)]
-pub struct BillKey {
-    /// Who sells.
-    #[n(0)]
-    pub shop: PartyNumber,
-    /// The sale's number.
-    #[n(1)]
-    pub transaction: TransactionNumber,
-}
-
-/// A bank statement: whose account, and the bank's own id of the statement.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Encode)]
-pub struct StatementKey {
-    /// The account as the bank names it (an IBAN, or branch and number).
-    #[n(0)]
-    pub account: String,
-    /// The statement's id.
-    #[n(1)]
-    pub id: String,
-}
+use crate::{AccountId, BillKey, CardHold, CardReceipt, CardState, RecordKind, StatementKey};
 
 /// A payment to be held until the shop delivers.
 #[derive(Clone, PartialEq, Eq, Debug)]

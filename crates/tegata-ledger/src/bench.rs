@@ -15,7 +15,7 @@ use crate::{
     AccountId, BillKey, Deposit, DepositEntry, Draft, Evidence, EvidenceKind, ExpectFunding, Fault,
     Head, HeadSigner, HeadsFile, HoldOrder, MessageKey, OpenError, Operation, OutboxItem, PayOrder,
     Register, Response, StatementKey,
-    committer::Committer,
+    committer::{ChainEnd, Committer},
     store::{Store, Tip},
 };
 
@@ -68,9 +68,14 @@ impl Postings {
         let mut writer = store.writer(0).map_err(OpenError::from)?;
         let tip: Option<Tip> = writer.tip().map_err(OpenError::from)?;
         let (heads, _) = HeadsFile::open(heads, 0).map_err(OpenError::from)?;
-        let head = crate::ledger::head_of(0, tip).to_bytes();
+        let head = Head::of(0, tip).to_bytes();
+        let end = ChainEnd {
+            committer: 0,
+            tip,
+            head,
+        };
         let mut postings = Self {
-            committer: Committer::new(writer, Box::new(NoSigner), heads, 0, tip, head),
+            committer: Committer::new(writer, Box::new(NoSigner), heads, end),
             members: members.max(1),
             written: 0,
         };

@@ -13,9 +13,8 @@ use std::{
 use tegata_protocol::Digest;
 
 use crate::{
-    Committed, Draft, Effect, Fault, HeadSigner, HeadsFile, Key, KnownMessage, Operation, Position,
-    Record, Verdict, Working,
-    ledger::head_of,
+    Committed, Draft, Effect, Fault, Head, HeadSigner, HeadsFile, Key, KnownMessage, Operation,
+    Position, Record, Verdict, Working,
     record::{effects_digest, outbox_digest},
     store::{Entry, StoreError, Tip, Writer},
 };
@@ -71,22 +70,30 @@ struct Batch {
     tip: Option<Tip>,
 }
 
+/// Where a committer's chain ends, and so where it goes on.
+pub(crate) struct ChainEnd {
+    /// Whose chain.
+    pub(crate) committer: u16,
+    /// Its last record, if there's one.
+    pub(crate) tip: Option<Tip>,
+    /// The signed head that covers it.
+    pub(crate) head: Vec<u8>,
+}
+
 impl Committer {
     pub(crate) fn new(
         writer: Box<dyn Writer>,
         signer: Box<dyn HeadSigner>,
         heads: HeadsFile,
-        committer: u16,
-        tip: Option<Tip>,
-        head: Vec<u8>,
+        end: ChainEnd,
     ) -> Self {
         Self {
             writer,
             signer,
             heads,
-            committer,
-            tip,
-            head: head.into(),
+            committer: end.committer,
+            tip: end.tip,
+            head: end.head.into(),
         }
     }
 
@@ -270,7 +277,7 @@ impl Committer {
             return;
         }
         self.tip = tip;
-        let signed = self.signer.sign(&head_of(self.committer, tip));
+        let signed = self.signer.sign(&Head::of(self.committer, tip));
         if let Err(e) = self.heads.append(&signed) {
             tracing::error!(error = %e, cause = ?e, "a signed head couldn't be written");
         }

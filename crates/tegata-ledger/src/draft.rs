@@ -2,12 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use minicbor::Encode;
-use tegata_protocol::{Digest, PartyNumber, Time};
+use tegata_protocol::{Digest, Time};
 
 use crate::{
-    Action, Effect, Evidence, Leg, MessageKey, Operation, Outcome, Position, Refusal, Verdict,
-    Working, decide, store::StoreError,
+    Action, Effect, Evidence, Leg, MessageKey, Operation, OutboxItem, Outcome, Position, Refusal,
+    Verdict, Working, decide, store::StoreError,
 };
 
 /// What an accepted draft changes.
@@ -118,20 +117,6 @@ impl Response {
             outbox: Vec::new(),
         }
     }
-}
-
-/// Something that a party will fetch; the store numbers it, from 1 for each party.
-#[derive(Clone, PartialEq, Eq, Debug, Encode)]
-pub struct OutboxItem {
-    /// For whom.
-    #[n(0)]
-    pub to: PartyNumber,
-    /// What it is: the caller's own number.
-    #[n(1)]
-    pub kind: u8,
-    /// The payload.
-    #[cbor(n(2), with = "minicbor::bytes")]
-    pub bytes: Vec<u8>,
 }
 
 /// A draft that is durable.

@@ -16,7 +16,7 @@ use std::{
 use minicbor::{Decode, Encode};
 use tegata_protocol::{Digest, Time, cbor};
 
-use crate::Position;
+use crate::{Position, Record, store::Tip};
 
 /// How a chain stood after its latest record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
@@ -36,6 +36,16 @@ pub struct Head {
 }
 
 impl Head {
+    /// The head of a chain that ends at `tip`.
+    pub(crate) fn of(committer: u16, tip: Option<Tip>) -> Self {
+        Self {
+            committer,
+            sequence: tip.map_or(0, |t| t.position.sequence),
+            hash: tip.map_or(Record::GENESIS, |t| t.hash),
+            time: tip.map_or(Time::from_secs(0), |t| t.time),
+        }
+    }
+
     /// The place of the record that it names.
     pub const fn position(&self) -> Position {
         Position::new(self.committer, self.sequence)

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     Committed, Draft, Fault, Head, HeadSigner, HeadsError, HeadsFile, Position,
-    committer::{Committer, Waiting},
+    committer::{ChainEnd, Committer, Waiting},
     store::{Reader, Store, StoreError, Tip, Writer},
 };
 
@@ -101,14 +101,19 @@ impl Ledger {
         let head = match last {
             Some(signed) => signed,
             None => {
-                let signed = signer.sign(&head_of(committer, tip));
+                let signed = signer.sign(&Head::of(committer, tip));
                 file.append(&signed)?;
                 // From now on the file is never empty, so an empty one is always a finding.
                 file.sync()?;
                 signed
             }
         };
-        Self::start(store, writer, signer, file, (committer, tip, head))
+        let end = ChainEnd {
+            committer,
+            tip,
+            head,
+        };
+        Self::start(store, writer, signer, file, end)
     }
 
     fn start(
@@ -116,10 +121,10 @@ impl Ledger {
         writer: Box<dyn Writer>,
         signer: Box<dyn HeadSigner>,
         heads: HeadsFile,
-        (committer, tip, head): (u16, Option<Tip>, Vec<u8>),
+        end: ChainEnd,
     ) -> Result<Self, OpenError> {
         let (queue, waiting) = mpsc::sync_channel(QUEUE);
-        let mut committer = Committer::new(writer, signer, heads, committer, tip, head);
+        let mut committer = Committer::new(writer, signer, heads, end);
         let thread = thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || committer.run(&waiting))
@@ -226,16 +231,6 @@ impl Drop for Shared {
     }
 }
 
-/// The head of a chain that ends at `tip`.
-pub(crate) fn head_of(committer: u16, tip: Option<Tip>) -> Head {
-    Head {
-        committer,
-        sequence: tip.map_or(0, |t| t.position.sequence),
-        hash: tip.map_or(crate::Record::GENESIS, |t| t.hash),
-        time: tip.map_or(tegata_protocol::Time::from_secs(0), |t| t.time),
-    }
-}
-
 /// Checks that the database still holds what the last head names. Returns that head if it is the
 /// chain's very end, so that no new one is needed.
 fn check_last_head(
@@ -263,7 +258,7 @@ fn check_last_head(
         return Err(OpenError::Older { last, head });
     }
     if head.sequence == last.sequence {
-        let same = head == head_of(committer, tip);
+        let same = head == Head::of(committer, tip);
         return if same {
             Ok(Some(signed))
         } else {

@@ -91,6 +91,7 @@ mod draft;
 mod effect;
 mod heads;
 mod ledger;
+mod naming;
 mod outcome;
 mod record;
 mod refusal;
@@ -100,23 +101,26 @@ mod working;
 
 pub use account::{Account, AccountId, AccountKind, Leg};
 pub use action::{
-    Action, BillKey, Capture, ChangeCard, CloseBill, Deposit, DepositEntry, EmptyCard,
-    ExpectFunding, HoldOrder, IssueCard, LoadCard, Note, PayOrder, Refuse, Register, Release,
-    ReleaseReason, Replace, StatementKey,
+    Action, Capture, ChangeCard, CloseBill, Deposit, DepositEntry, EmptyCard, ExpectFunding,
+    HoldOrder, IssueCard, LoadCard, Note, PayOrder, Refuse, Register, Release, ReleaseReason,
+    Replace,
 };
 pub use card::{Card, CardDeed, CardHold, CardReceipt, CardState};
-pub use draft::{Committed, Decision, Draft, Fault, OutboxItem, Response};
+pub use draft::{Committed, Decision, Draft, Fault, Response};
 pub use effect::{
     Bill, BillState, Destination, Effect, EntryRecord, Funding, FundingState, Hold, HoldState,
     Statement, SuspenseReason,
 };
 pub use heads::{Head, HeadSigner, HeadsError, HeadsFile};
 pub use ledger::{Ledger, OpenError};
+pub use naming::{BillKey, StatementKey};
 pub use outcome::{
     BillFound, Captured, CardChanged, CardMoved, Deposited, FundingExpected, Held, Noted, Paid,
     Posted, ReceiptPosted, Registered, Released,
 };
-pub use record::{Evidence, EvidenceKind, MessageKey, Position, Record, RecordKind, Verdict};
+pub use record::{
+    Evidence, EvidenceKind, MessageKey, OutboxItem, Position, Record, RecordKind, Verdict,
+};
 pub use refusal::Refusal;
 pub use rules::{Attempt, Decided, Operation, Outcome, decide};
 pub use working::{Changed, Key, KnownMessage, Working};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use minicbor::Encode;
 use tegata_protocol::{Digest, MessageId, PartyNumber, Time, cbor};
 
-use crate::{Effect, Leg, OutboxItem};
+use crate::{Effect, Leg};
 
 /// A record's place: which committer's chain, and which link of it, counted from 1.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Encode)]
@@ -185,6 +185,20 @@ impl Record {
     pub fn hash(&self) -> Digest {
         Digest::of(&cbor::encode(self))
     }
+}
+
+/// Something that a party will fetch; the store numbers it, from 1 for each party.
+#[derive(Clone, PartialEq, Eq, Debug, Encode)]
+pub struct OutboxItem {
+    /// For whom.
+    #[n(0)]
+    pub to: PartyNumber,
+    /// What it is: the caller's own number.
+    #[n(1)]
+    pub kind: u8,
+    /// The payload.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub bytes: Vec<u8>,
 }
 
 /// SHA-256 over a record's effects.

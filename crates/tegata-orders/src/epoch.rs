@@ -25,13 +25,14 @@ use std::sync::Arc;
 
 use tegata_cli::data::DataDir;
 use tegata_protocol::Time;
+use tegata_protocol::order::OrderKeyId;
 use tegata_store::Connection;
 use zeroize::Zeroizing;
 
 use crate::ring::{Cut, Ring, Unwrapped};
 use crate::store::{self, Secret};
 use crate::watch::{Fallbacks, Watch};
-use crate::{Cover, FormsError, Host, keys};
+use crate::{Cover, FormsError, Host};
 
 /// The file in the data folder; never in a backup.
 pub const FILE: &str = "epochs.cbor";
@@ -39,6 +40,7 @@ pub const FILE: &str = "epochs.cbor";
 /// How many secrets one transaction carries over.
 const BATCH: u32 = 250;
 
+const KEY: &[u8] = b"tegata order key v1 ";
 const UPLOAD: &[u8] = b"tegata order upload v1";
 
 /// The keys of the current epoch and, while it ends, of the next.
@@ -130,10 +132,9 @@ impl Epochs {
         store::expire_keys(connection, now)?;
         let (newest, mut moved) = (self.ring.newest(), Moved::default());
         for (id, secret) in store::keys_elsewhere(connection, &newest, limit)? {
-            let aad = keys::label(id);
-            match self.reopen(&secret, &aad)? {
+            match self.reopen_key(id, &secret)? {
                 Some(plain) => {
-                    let wrapped = self.ring.wrap(&aad, &plain);
+                    let wrapped = self.wrap_key(id, &plain);
                     store::move_key(connection, id, &wrapped.slot, &wrapped.bytes)?;
                     moved.carried = moved.carried.saturating_add(1);
                 }
@@ -188,9 +189,8 @@ impl Epochs {
         }
     }
 
-    /// Encrypts a secret under the newest epoch's key. Call it inside the transaction that stores
-    /// it: then no epoch can end in between.
-    pub(crate) fn wrap(&self, aad: &[u8], plain: &[u8]) -> Secret {
+    /// Encrypts a secret under the newest epoch's key.
+    fn wrap(&self, aad: &[u8], plain: &[u8]) -> Secret {
         let wrapped = self.ring.wrap(aad, plain);
         Secret {
             slot: wrapped.slot.to_vec(),
@@ -199,7 +199,7 @@ impl Epochs {
     }
 
     /// Decrypts; `None` when its epoch is over.
-    pub(crate) fn reopen(
+    fn reopen(
         &self,
         secret: &Secret,
         aad: &[u8],
@@ -214,6 +214,22 @@ impl Epochs {
         }
     }
 
+    /// Encrypts an order key's secret. Call it inside the transaction that stores it: then no epoch
+    /// can end in between.
+    pub(crate) fn wrap_key(&self, id: OrderKeyId, plain: &[u8]) -> Secret {
+        self.wrap(&key_label(id), plain)
+    }
+
+    /// Decrypts an order key's secret; `None` when its epoch is over.
+    pub(crate) fn reopen_key(
+        &self,
+        id: OrderKeyId,
+        secret: &Secret,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, FormsError> {
+        self.reopen(secret, &key_label(id))
+    }
+
+    /// Encrypts an upload that waits to be sent, as [`Self::wrap_key`] does a key's secret.
     pub(crate) fn wrap_upload(&self, plain: &[u8]) -> Secret {
         self.wrap(UPLOAD, plain)
     }
@@ -224,6 +240,11 @@ impl Epochs {
     ) -> Result<Option<Zeroizing<Vec<u8>>>, FormsError> {
         self.reopen(upload, UPLOAD)
     }
+}
+
+/// What a key's secret is encrypted as.
+fn key_label(id: OrderKeyId) -> Vec<u8> {
+    [KEY, id.as_bytes()].concat()
 }
 
 #[cfg(test)]

@@ -167,7 +167,7 @@ fn enter(
         seed: SharedKey::from_bytes(*new.seed),
         signed: key.signed().clone(),
     };
-    let secret = epochs.wrap(&label(key.id), &Zeroizing::new(cbor::encode(&sealing)));
+    let secret = epochs.wrap_key(key.id, &Zeroizing::new(cbor::encode(&sealing)));
     let row = KeyRow {
         id: key.id,
         scheme: key.scheme,
@@ -182,11 +182,6 @@ fn enter(
         secret,
     };
     store::enter_key(connection, &row, sent)
-}
-
-/// What a key's secret is encrypted as.
-pub(crate) fn label(id: OrderKeyId) -> Vec<u8> {
-    [b"tegata order key v1 ".as_slice(), id.as_bytes()].concat()
 }
 
 /// A key with its opening half.
@@ -217,7 +212,7 @@ pub(crate) fn record(epochs: &Epochs, row: &KeyRow) -> Result<Option<SignedBytes
 
 /// Seed and record of a stored key; `None` when its epoch is over.
 pub(crate) fn sealing(epochs: &Epochs, row: &KeyRow) -> Result<Option<Sealing>, FormsError> {
-    let Some(plain) = epochs.reopen(&row.secret, &label(row.id))? else {
+    let Some(plain) = epochs.reopen_key(row.id, &row.secret)? else {
         return Ok(None);
     };
     let sealing = cbor::decode(&plain, SECRET_LIMIT);

@@ -2,9 +2,9 @@
 //! form, does with them.
 //!
 //! ```text
-//! stocker ── makes keys, uploads ──▶ sealing service ──▶ browser
-//!    │ hourly: epoch                                        │ SealedOrder
-//!    ▼                                                      ▼
+//! key supply ── makes keys, uploads ──▶ sealing service ──▶ browser
+//!    │ hourly: epoch                                           │ SealedOrder
+//!    ▼                                                         ▼
 //! keys (secret halves under the epoch key) ──▶ open ──▶ consume ──▶ kept (under the order key)
 //! ```
 //! - [`keys`] makes keys and keeps their secret halves, encrypted under the key of the current
@@ -13,7 +13,7 @@
 //! - [`open`] opens a sealed order, once: using up its key and the host's own rows (a sale, a quota)
 //!   are one transaction of the host's database.
 //! - [`kept`] keeps what was inside, encrypted under a key that the operator can replace.
-//! - [`stocker`] does what must be done with the sealing service, by network or by files.
+//! - [`key_supply`] does what must be done with the sealing service, by network or by files.
 //!
 //! All tables stand in the host's own SQLite file ([`SCHEMA`]); all functions take its connection.
 #![cfg_attr(
@@ -26,30 +26,29 @@
     )
 )]
 
-use std::path::PathBuf;
-
-use tegata_cli::data;
-use tegata_protocol::{Malformed, PartyNumber, SigningKey};
+use tegata_protocol::{PartyNumber, SigningKey};
 
 pub mod cover;
 pub mod epoch;
+mod error;
 mod host;
 pub mod kept;
+pub mod key_supply;
 pub mod keys;
 pub mod open;
 mod ring;
 pub mod settings;
-pub mod stocker;
 mod store;
 pub mod token;
 mod watch;
 
 pub use cover::{Bare, Cover};
 pub use epoch::Epochs;
+pub use error::{FormsError, OpenError};
 pub use host::Host;
 pub use kept::OrderKeys;
+pub use key_supply::KeySupply;
 pub use settings::{Rules, Settings, SettingsError};
-pub use stocker::Stocker;
 pub use store::SCHEMA;
 pub use watch::Fallbacks;
 
@@ -60,55 +59,4 @@ pub struct Own<'a> {
     pub number: PartyNumber,
     /// A shop's bill key; the centre's receipts key.
     pub signing: &'a SigningKey,
-}
-
-/// What went wrong at this end. Never the customer's fault.
-#[derive(Debug, thiserror::Error)]
-pub enum FormsError {
-    /// The database refused.
-    #[error("the orders' tables can't be read or written")]
-    Database(#[from] tegata_store::StoreError),
-    /// The data folder.
-    #[error(transparent)]
-    Data(#[from] data::Error),
-    /// A key file couldn't be replaced.
-    #[error("can't replace {}", path.display())]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Something stored isn't what this program stores.
-    #[error("{what} is damaged: {why}. Restore it from a backup")]
-    Damaged {
-        /// What.
-        what: &'static str,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// Something can't be made as it was asked for.
-    #[error("what was to be made for orders doesn't hold")]
-    Made(#[from] Malformed),
-    /// An epoch or an order key can't end yet.
-    #[error("{0} secrets still lie under the key that was to be destroyed; nothing was destroyed")]
-    StillUsed(u64),
-    /// Called outside a transaction.
-    #[error("this must be done inside a transaction; nothing was changed")]
-    NoTransaction,
-    /// The host's own store.
-    #[error("the program's store refused")]
-    Host(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-impl FormsError {
-    fn damaged(what: &'static str, why: impl ToString) -> Self {
-        let why = why.to_string();
-        Self::Damaged { what, why }
-    }
-
-    /// An error of the host's own.
-    pub fn host(error: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Host(Box::new(error))
-    }
 }

@@ -25,18 +25,7 @@ use tegata_store::Connection;
 
 use crate::keys::{self, KeyState, Sealing};
 use crate::store::{self, KeyRow};
-use crate::{Epochs, FormsError, Own, token};
-
-/// Why an order isn't taken.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The order is at fault.
-    #[error("the order is refused")]
-    Refused(#[from] Refusal),
-    /// We are.
-    #[error(transparent)]
-    Fault(#[from] FormsError),
-}
+use crate::{Epochs, FormsError, OpenError, Own, token};
 
 /// How long after its order's token a key ends, in seconds.
 const GRACE: u64 = 600;

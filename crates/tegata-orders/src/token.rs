@@ -9,8 +9,7 @@ use tegata_protocol::{
 };
 use tegata_store::Connection;
 
-use crate::open::OpenError;
-use crate::{FormsError, Own, Rules, store};
+use crate::{FormsError, OpenError, Own, Rules, store};
 
 /// What is waited for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

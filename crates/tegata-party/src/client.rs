@@ -88,6 +88,24 @@ fn trimmed(address: &str) -> String {
     address.trim().trim_end_matches('/').to_owned()
 }
 
+/// A message's own number, and when it's signed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stamp {
+    /// Its number: the sender's choice, once and for ever.
+    pub id: MessageId,
+    /// When it's signed.
+    pub time: Time,
+}
+
+impl Stamp {
+    /// The stamp of a message that has no number yet.
+    #[must_use]
+    pub fn random(time: Time, rng: &mut impl CryptoRng) -> Self {
+        let id = MessageId::random(rng);
+        Self { id, time }
+    }
+}
+
 /// A call that is signed and sealed, ready to be sent.
 #[derive(Debug)]
 pub struct Prepared {
@@ -97,20 +115,20 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Signs `body` with a message number of the caller's choice and seals it.
+    /// Signs `body` under this stamp and seals it.
     ///
     /// # Errors
     /// [`Malformed`] when nothing can be sealed to the other party's key.
     pub fn new<B: Body>(
         caller: Caller<'_>,
         callee: &Callee,
-        (id, time): (MessageId, Time),
+        stamp: Stamp,
         body: B,
         attachment: Option<Vec<u8>>,
         rng: &mut impl CryptoRng,
     ) -> Result<Self, Malformed> {
         let envelope = Envelope::to(callee.number, &callee.opening, rng)?;
-        let signed = envelope.sign(caller.signing, caller.number, id, time, body);
+        let signed = envelope.sign(caller.signing, caller.number, stamp.id, stamp.time, body);
         let parcel = match attachment {
             Some(bytes) => Parcel::with(signed, bytes),
             None => Parcel::new(signed),

@@ -21,7 +21,7 @@ use tegata_protocol::{
 };
 
 use crate::client::{Callee, Caller, Client};
-use crate::joining::JoinError;
+use crate::error::JoinError;
 use crate::keys::Keys;
 
 const IDENTITY: &str = "identity.cbor";

@@ -16,6 +16,7 @@
 )]
 
 pub mod client;
+mod error;
 pub mod identity;
 pub mod joining;
 pub mod keys;

@@ -25,7 +25,7 @@ use tegata_protocol::order::{
 use tegata_protocol::refusal::{Code, Refusal};
 use tegata_protocol::{PartyNumber, SignedBytes, Suite, Time, Unverified, Verified, VerifyingKey};
 
-use crate::desk::{Fault, made};
+use crate::handler::{Fault, made};
 use crate::service::{Rules, Service};
 use crate::store::{KeyState, Kind, NewKey, StoredKey, Tables, Waiting};
 use tegata_keystore::rng;

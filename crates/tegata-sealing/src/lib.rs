@@ -2,11 +2,11 @@
 //! program that seals the order with it.
 //!
 //! ```text
-//! shop ── StockUpload: keys, signed ──▶ desk ──▶ store        keys wait in stock
+//! shop ── StockUpload: keys, signed ──▶ handler ──▶ store        keys wait in stock
 //! browser ── CartToken, signed by the shop ──▶ handing ──▶ key and program, at once
-//! shop ── KeysWanted ──▶ desk ──▶ keys that the service made, where a shop wants that
+//! shop ── KeysWanted ──▶ handler ──▶ keys that the service made, where a shop wants that
 //! ```
-//! Shops upload batches of signed one-time keys ([`desk`]); for each order one is taken out of stock
+//! Shops upload batches of signed one-time keys ([`handler`]); for each order one is taken out of stock
 //! in one durable transaction ([`handing`], [`store`]) and never given to another. The texts of all
 //! programs ever handed out stand in a public, chained and signed log ([`programs`]).
 //!
@@ -25,9 +25,9 @@
 )]
 
 pub mod cli;
-pub mod desk;
 pub mod handing;
-pub mod keeper;
+pub mod handler;
+pub mod key_expiry;
 pub mod packing;
 pub mod pages;
 pub mod programs;

@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
+use tegata_cli::logs::cause;
 use tegata_http::error::{FAULT, Failed, TOO_MANY, error_pages};
 use tegata_http::same_origin::SameOrigin;
 use tegata_http::{Cost, HttpError, Listed, Posts, Routes};
@@ -20,7 +21,7 @@ use tegata_protocol::{PartyNumber, Suite};
 
 use crate::programs::{self, LogError};
 use crate::server::stored;
-use crate::service::{Class, Service, cause};
+use crate::service::{Class, Service};
 use crate::store::StoreError;
 
 const EN: &str = include_str!("../messages/en.toml");

@@ -23,8 +23,8 @@ use tegata_protocol::order::CartToken;
 use tegata_protocol::refusal::{Code, Refusal};
 use tegata_protocol::{Digest, Document, Suite, cbor};
 
-use crate::desk::{self, Fault, Unanswered};
 use crate::handing;
+use crate::handler::{self, Fault, Unanswered};
 use crate::packing;
 use crate::service::{Class, Service};
 use crate::store::StoreError;
@@ -121,7 +121,7 @@ impl From<Unanswered> for HttpError {
 
 /// A sealed message. Its address was counted before anything of it is looked at.
 async fn message(State(door): State<Door>, permit: Permit, body: Bytes) -> Result<Cbor, HttpError> {
-    let answer = move |service: &Service| desk::answer(service, permit, &body);
+    let answer = move |service: &Service| handler::answer(service, permit, &body);
     Ok(Cbor(door.work(answer).await??))
 }
 

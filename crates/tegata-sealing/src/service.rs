@@ -1,4 +1,4 @@
-//! A service that is open: what its desk, its hand-outs and its pages share.
+//! A service that is open: what its handler, its hand-outs and its pages share.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -76,13 +76,6 @@ pub enum OpenError {
     /// Its log of programs.
     #[error(transparent)]
     Log(#[from] LogError),
-}
-
-/// An error as logs take it: with all its causes.
-pub(crate) fn cause<E: std::error::Error + 'static>(
-    error: &E,
-) -> &(dyn std::error::Error + 'static) {
-    error
 }
 
 /// A sealing service.

@@ -66,7 +66,8 @@ pub fn make(
     shop: &Registered,
     series: SeriesId,
     gate: &Verified<PartyRecord>,
-    (now, hours): (Time, u32),
+    now: Time,
+    hours: u32,
 ) -> Result<Edition, CheckDataError> {
     if gate.number.role() != Role::Gate || !gate.is_active(now) {
         let why = format!("{} isn't an active gate", gate.number);

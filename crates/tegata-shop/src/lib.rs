@@ -3,7 +3,7 @@
 //! Its owner writes a [`catalogue`]: a TOML file with offers, quotas and prices. A member's sealed
 //! request (T1) is answered with a bill or a refusal ([`counter`]); the quota is held from that
 //! moment on, in one durable transaction of the shop's own database ([`store`]), so that nothing is
-//! ever sold twice. The [`courier`] waits at the centre's mailbox: when it hears that the money is
+//! ever sold twice. The thread of [`fulfilment`] waits at the centre's mailbox: when it hears that the money is
 //! held, it makes the tickets, seals them to the member and hands them over with the capture; only
 //! the centre, once the capture is committed, lets them out. Gates get signed and sealed
 //! [`check_data`] (T8). Goods that go by post are ordered at the [`pages`] and come as sealed
@@ -27,7 +27,7 @@ pub mod catalogue;
 pub mod check_data;
 pub mod cli;
 pub mod counter;
-pub mod courier;
+pub mod fulfilment;
 pub mod listing;
 pub mod numbers;
 pub mod orders;

@@ -6,19 +6,14 @@
 //! record carries the public halves with the catalogue's texts, and is signed anew only when it
 //! would say something else.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
 use rand_core::Rng as _;
 use tegata_protocol::ticket::{SeriesRecord, SeriesSecret};
-use tegata_protocol::{
-    Document as _, Malformed, PartyNumber, Role, SeriesId, SignedBytes, SigningKey, cbor,
-    payload_of,
-};
+use tegata_protocol::{PartyNumber, SeriesId, SignedBytes, SigningKey, cbor, payload_of};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::catalogue::read::Placed;
 use crate::catalogue::{Catalogue, Offer};
 use crate::store::{SeriesRow, Store, StoreError};
 use tegata_keystore::rng;
@@ -82,6 +77,11 @@ impl SeriesKeys {
         let secrets = cbor::decode(&plain, 128).map_err(|_e| KeysError::Foreign)?;
         Ok(Self::of(&secrets))
     }
+
+    fn record(&self, shop: PartyNumber, offer: &Offer) -> SeriesRecord {
+        let event_key = self.secret.event_key().sealing_key().clone();
+        offer.record(shop, self.batch.verifying_key(), event_key)
+    }
 }
 
 fn label(series: SeriesId) -> Vec<u8> {
@@ -129,7 +129,7 @@ fn new_row(keys: &Keys, shop: PartyNumber, offer: &Offer) -> SeriesRow {
         secrets: keys.wrap(&label(offer.series), &plain),
         record: keys
             .signing()
-            .sign(&record_of(shop, offer, &SeriesKeys::of(&secrets))),
+            .sign(&SeriesKeys::of(&secrets).record(shop, offer)),
     }
 }
 
@@ -147,58 +147,10 @@ fn renewed(
             found: offer.kind.word(),
         });
     }
-    let record = record_of(shop, offer, &SeriesKeys::unwrap(keys, row)?);
+    let record = SeriesKeys::unwrap(keys, row)?.record(shop, offer);
     let same = row
         .record
         .payload()
         .is_ok_and(|kept| kept == payload_of(&record));
     Ok((!same).then(|| keys.signing().sign(&record)))
-}
-
-fn record_of(shop: PartyNumber, offer: &Offer, keys: &SeriesKeys) -> SeriesRecord {
-    SeriesRecord {
-        issuer: shop,
-        series: offer.series,
-        kind: offer.kind.word().to_owned(),
-        title: offer.title.clone(),
-        place: offer.place.clone(),
-        valid: offer.valid,
-        names: offer.kind.names().to_vec(),
-        rules: offer.rules.clone(),
-        batches: vec![keys.batch.verifying_key()],
-        event_key: keys.secret.event_key().sealing_key().clone(),
-    }
-}
-
-/// Checks, with keys made up for it, that an offer's texts fit a series record. A record that fits
-/// leaves room for four tickets in a delivery (a test holds the longest one against the limit).
-pub(crate) fn check_texts(placed: &Placed) -> Result<(), (Range<usize>, String)> {
-    let shop = PartyNumber::new(Role::Shop, 0);
-    let shop = shop.map_err(|e| (placed.title.clone(), e.to_string()))?;
-    let keys = SeriesKeys {
-        secret: SeriesSecret::from_bytes([0; 32]),
-        batch: SigningKey::from_seed(&[0; 32]),
-    };
-    let record = record_of(shop, &placed.offer, &keys);
-    if let Err(e) = record.check() {
-        let field = if let Malformed::Field { field, .. } = &e {
-            *field
-        } else {
-            "title"
-        };
-        let span = match field {
-            "place" => &placed.place,
-            "name" | "names" => &placed.names,
-            "rules" => &placed.rules,
-            _ => &placed.title,
-        };
-        return Err((span.clone(), e.to_string()));
-    }
-    let signed = keys.batch.sign(&record);
-    let over = signed.as_bytes().len().saturating_sub(SeriesRecord::LIMIT);
-    if over > 0 {
-        let what = format!("title, place, names and rules are {over} bytes too long together");
-        return Err((placed.title.clone(), what));
-    }
-    Ok(())
 }

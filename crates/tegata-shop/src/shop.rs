@@ -1,4 +1,4 @@
-//! A shop that is open: what the counter, the courier and the pages share.
+//! A shop that is open: what the counter, fulfilment and the pages share.
 
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use tegata_cli::config;
 use tegata_cli::data::DataDir;
+use tegata_cli::logs::cause;
 use tegata_orders::Own;
 use tegata_party::client::Client;
 use tegata_protocol::order::Stock as KeyStock;
@@ -13,17 +14,13 @@ use tegata_protocol::{SignedBytes, Time};
 
 use crate::catalogue::shelf::Shelf;
 use crate::catalogue::{self, Catalogue};
-use crate::courier::Signal;
-use crate::orders::Sealing;
+use crate::orders::{Sealing, WALLET};
 use crate::rate_limits::{RateLimits, Rates};
 use crate::series::{self, SeriesError};
 use crate::store::{self, Store, StoreError};
 use crate::vault::Sold;
 use tegata_party::identity::{self, Centre, Registered};
 use tegata_party::joining::JoinError;
-
-/// Where a wallet shows its page, unless set otherwise.
-pub const WALLET: &str = "http://wallet.localhost:7405";
 
 /// Tells the time. Tests bring their own.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
@@ -78,11 +75,13 @@ pub enum OpenError {
     NoCatalogue(PathBuf),
 }
 
-/// An error as logs take it: with all its causes.
-pub(crate) fn cause<E: std::error::Error + 'static>(
-    error: &E,
-) -> &(dyn std::error::Error + 'static) {
-    error
+/// What wakes the thread of fulfilment.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Signal {
+    /// There's something new: a bill was made.
+    Look,
+    /// Finish.
+    Stop,
 }
 
 /// A shop.
@@ -94,7 +93,7 @@ pub struct Shop {
     centre: RwLock<Centre>,
     rules: Rules,
     clock: Clock,
-    courier: OnceLock<Sender<Signal>>,
+    fulfilment: OnceLock<Sender<Signal>>,
     rate_limits: RateLimits,
     sealing: Option<Sealing>,
     sold: Option<Sold>,
@@ -141,7 +140,7 @@ impl Shop {
             centre: RwLock::new(centre),
             rules,
             clock,
-            courier: OnceLock::new(),
+            fulfilment: OnceLock::new(),
             rate_limits: RateLimits::new(rules.rates),
             sealing: None,
             sold: None,
@@ -233,18 +232,18 @@ impl Shop {
         &self.registered
     }
 
-    /// Lets the courier be told when there's something to look after.
-    pub fn tell(&self, courier: Sender<Signal>) {
-        if self.courier.set(courier).is_err() {
-            tracing::warn!("a second courier isn't told of new bills");
+    /// Lets fulfilment be woken when there's something to look after.
+    pub fn wakes(&self, fulfilment: Sender<Signal>) {
+        if self.fulfilment.set(fulfilment).is_err() {
+            tracing::warn!("a second thread of fulfilment isn't woken by new bills");
         }
     }
 
-    /// Tells the courier to look.
-    pub fn wake_courier(&self) {
-        if let Some(courier) = self.courier.get() {
+    /// Wakes fulfilment: there may be something to do.
+    pub fn wake_fulfilment(&self) {
+        if let Some(fulfilment) = self.fulfilment.get() {
             // One that has stopped needn't know.
-            drop(courier.send(Signal::Look));
+            drop(fulfilment.send(Signal::Look));
         }
     }
 

@@ -144,7 +144,7 @@ impl Wallet {
             opening: &opening,
         };
         let attachment = Some(details.to_bytes());
-        let stamp = (id, now);
+        let stamp = tegata_party::client::Stamp { id, time: now };
         let prepared = tegata_party::client::Prepared::new(
             caller,
             &centre.callee,

@@ -6,10 +6,9 @@
 //! One bill has one instruction at a time. While it's in doubt, paying again sends the same signed
 //! bytes; only after a signed refusal is another one signed.
 
-use tegata_party::client::{Caller, Prepared};
+use tegata_party::client::{Caller, Prepared, Stamp};
 use tegata_protocol::{
-    Digest, MessageId, PartyNumber, PaymentId, SignedBytes, SigningKey, Time, Unverified, Verified,
-    cbor,
+    Digest, PartyNumber, PaymentId, SignedBytes, SigningKey, Time, Unverified, Verified, cbor,
     payment::{Mode, Payment, Receipt},
     purchase::{Bill, DeliveryKind},
     record::ChainHead,
@@ -178,7 +177,7 @@ impl Wallet {
             mode: order.mode,
         };
         let opening = self.opening();
-        let stamp = (MessageId::random(&mut chance()), now);
+        let stamp = Stamp::random(now, &mut chance());
         let prepared = self.vault.with_spending(b, |secrets| {
             let spending = SigningKey::from_seed(secrets.seed());
             let caller = Caller {

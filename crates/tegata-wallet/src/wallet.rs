@@ -9,7 +9,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use getrandom::SysRng;
 use rand_core::{CryptoRng, UnwrapErr};
 use tegata_cli::data::{DataDir, Party};
-use tegata_party::client::{Callee, Caller, Client, Prepared};
+use tegata_party::client::{Callee, Caller, Client, Prepared, Stamp};
 use tegata_protocol::{
     Digest, MessageId, OpeningKey, PartyNumber, SigningKey, Suite, Time, cbor,
     envelope::Body,
@@ -254,8 +254,8 @@ impl Wallet {
             signing: &signing,
             opening: &opening,
         };
-        let rng = &mut chance();
-        Ok(Prepared::new(caller, callee, (id, now), body, None, rng)?)
+        let (stamp, rng) = (Stamp { id, time: now }, &mut chance());
+        Ok(Prepared::new(caller, callee, stamp, body, None, rng)?)
     }
 
     /// A name for a party: a shop's own, or the number.

@@ -1,7 +1,7 @@
 //! The credit link (O13): card numbers that customers sealed for the centre alone.
 //!
 //! ```text
-//! browser ── card, sealed to the certificate of purpose credit ──▶ shop ── CardForm ──▶ here
+//! browser ── card, sealed to the certificate of purpose credit ──▶ shop ── CreditCardForm ──▶ here
 //! shop ◀── CardKept: a reference and four digits ── here
 //! ```
 //! A shop passes on what it can't open. Here it's opened with a key that nothing else uses (`key`),

@@ -6,7 +6,7 @@ use tegata_ledger::{MessageKey, Note, Noted, Response};
 use tegata_protocol::{
     Time, Unverified, Verified,
     envelope::{Body as _, Message},
-    order::{CardForm, CardKept, CartToken},
+    order::{CardKept, CartToken, CreditCardForm},
     refusal::Code,
 };
 
@@ -19,7 +19,7 @@ pub(super) struct Keeping {
 }
 
 impl Exchange for Keeping {
-    type Body = CardForm;
+    type Body = CreditCardForm;
     type Operation = Note;
     type Found = Verified<CartToken>;
 
@@ -28,7 +28,7 @@ impl Exchange for Keeping {
 
     /// The order's token must be the shop's own. What is sealed, the evidence can't show.
     fn read(
-        message: &Verified<Message<CardForm>>,
+        message: &Verified<Message<CreditCardForm>>,
         view: &View<'_>,
     ) -> Result<(Note, Verified<CartToken>), Code> {
         let refused = Code::CardRefused;
@@ -44,7 +44,7 @@ impl Exchange for Keeping {
 
     fn ask(
         centre: &Centre,
-        request: &Authenticated<CardForm>,
+        request: &Authenticated<CreditCardForm>,
         now: Time,
     ) -> Result<(Self, Note), Stop> {
         let link = centre.credit.as_ref().ok_or(Code::NotOffered)?;

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use rand_core::Rng as _;
 use tegata_orders::{
-    FormsError, Own,
-    open::{OpenError, Opened, Taken},
+    FormsError, OpenError, Own,
+    open::{Opened, Taken},
 };
 use tegata_protocol::{
     Digest, PartyNumber, Role, SignedBytes, Time, cbor,

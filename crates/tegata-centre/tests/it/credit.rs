@@ -9,8 +9,8 @@ use tegata_protocol::{
     Digest, OpeningKey, PartyNumber, Role, SignedBytes, Suite, Time, Unverified, Verified, cbor,
     envelope::{Envelope, Parcel},
     order::{
-        Binding, CardForm, CardKept, CartLine, CartToken, KeyKind, KeyScope, Maker, OrderId, Part,
-        Scheme, cart_digest,
+        Binding, CardKept, CartLine, CartToken, CreditCardForm, KeyKind, KeyScope, Maker, OrderId,
+        Part, Scheme, cart_digest,
     },
     record::{CentreKey, Certificate, Purpose},
     refusal::Code,
@@ -96,16 +96,16 @@ fn seal(folder: &Folder, order: u8, card: &[u8]) -> Vec<u8> {
     seal_to(&certificate.key, &binding, card)
 }
 
-fn form(shop: &Party, order: u8, sealed: Vec<u8>, at: Time) -> CardForm {
+fn form(shop: &Party, order: u8, sealed: Vec<u8>, at: Time) -> CreditCardForm {
     let token = shop.signing.sign(&token_of(shop.number, order, at));
-    CardForm { token, sealed }
+    CreditCardForm { token, sealed }
 }
 
-fn ask(town: &Town, shop: &Party, form: CardForm) -> Result<CardKept, Code> {
+fn ask(town: &Town, shop: &Party, form: CreditCardForm) -> Result<CardKept, Code> {
     town.ask(shop, form, None, town.now)
 }
 
-fn good(town: &Town, shop: &Party, order: u8) -> CardForm {
+fn good(town: &Town, shop: &Party, order: u8) -> CreditCardForm {
     let sealed = seal(town, order, &typed(NUMBER, NAME));
     form(shop, order, sealed, town.now)
 }
@@ -203,7 +203,7 @@ fn two_messages_at_once_have_one_card() {
 }
 
 /// Each is refused, and none kept.
-fn all_refused(town: &Town, shop: &Party, cases: Vec<(&str, CardForm)>) {
+fn all_refused(town: &Town, shop: &Party, cases: Vec<(&str, CreditCardForm)>) {
     for (what, form) in cases {
         assert_eq!(ask(town, shop, form), Err(Code::CardRefused), "{what}");
     }
@@ -221,13 +221,13 @@ fn a_card_counts_for_its_own_order_and_shop_only() {
     let token = |signer: &Party, of: &Party| {
         let token = signer.signing.sign(&token_of(of.number, 1, town.now));
         let sealed = sealed();
-        CardForm { token, sealed }
+        CreditCardForm { token, sealed }
     };
     let certificate = certificate(&town);
     let elsewhere = Binding::of_card(&certificate, OrderId::from_bytes([1; 16]), Digest::of(b""));
     let card = typed(NUMBER, NAME);
     let other_cart = seal_to(&certificate.key, &elsewhere, &card);
-    let nothing = CardForm {
+    let nothing = CreditCardForm {
         token: SignedBytes::new(vec![0xd2]),
         sealed: sealed(),
     };

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tegata_centre::{people::People, settings::Settings};
 use tegata_party::client::{
     Client,
-    order::{KeyDesk, OrderError, ReadyOrder, Storefront},
+    order::{OrderError, ReadyOrder, SealingService, Storefront},
 };
 use tegata_protocol::{
     PartyNumber, Role, Verified,
@@ -51,11 +51,11 @@ impl Sealing {
     fn token_and_key(&self) -> (Verified<CartToken>, Verified<OrderKey>) {
         let (client, front) = (Client::default(), self.front());
         let token = client.order_token(&front, &[], None, now()).unwrap();
-        let centre = KeyDesk {
+        let service = SealingService {
             address: &self.service_address,
             danger_trusted: None,
         };
-        let key = client.order_key(&front, centre, &token, now()).unwrap();
+        let key = client.order_key(&front, service, &token, now()).unwrap();
         (token, key)
     }
 

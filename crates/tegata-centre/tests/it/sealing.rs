@@ -181,7 +181,7 @@ pub(crate) struct Sealing {
     pub(crate) service_address: String,
     /// The centre's own address.
     pub(crate) address: String,
-    _stocker: Option<std::sync::mpsc::Sender<tegata_orders::stocker::Signal>>,
+    _supply: Option<std::sync::mpsc::Sender<tegata_orders::key_supply::Signal>>,
 }
 
 /// The folder, without the centre that first ran in it.
@@ -218,7 +218,7 @@ impl Sealing {
         let settings = settings.replace("https://centre.example", &address);
         std::fs::write(&file, format!("{settings}{set}")).unwrap();
         let centre = Arc::new(Centre::open(&folder.dir(), now()).unwrap());
-        let stocker = centre.start_stocker();
+        let supply = centre.start_key_supply();
         let web = Arc::new(Web {
             readiness: Readiness::of(&centre),
             centre,
@@ -232,7 +232,7 @@ impl Sealing {
             town: folder,
             service_address,
             address,
-            _stocker: stocker,
+            _supply: supply,
         }
     }
 }

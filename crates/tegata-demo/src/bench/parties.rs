@@ -9,7 +9,7 @@ use tegata_bank::{
     sample::{SampleEntry, SampleStatement, statement},
 };
 use tegata_cli::clock;
-use tegata_party::client::{Callee, Caller, Client, Prepared};
+use tegata_party::client::{Callee, Caller, Client, Prepared, Stamp};
 use tegata_protocol::{
     Amount, Currency, MessageId, OpeningKey, PartyNumber, SignedBytes, SigningKey, Suite, Time,
     envelope::Body,
@@ -86,7 +86,7 @@ impl Centre {
         body: B,
         attachment: Option<Vec<u8>>,
     ) -> anyhow::Result<R> {
-        let stamp = (id, now());
+        let stamp = Stamp { id, time: now() };
         let prepared = Prepared::new(caller, &self.callee, stamp, body, attachment, &mut rng())?;
         let answer = self.client.call::<R>(caller, &self.callee, &prepared)?;
         Ok(answer.accepted()?.into_value().body)

@@ -12,9 +12,9 @@ use rustix::time::ClockId;
 use serde_json::{Value, json};
 use tegata_cli::data::{DataDir, Party};
 use tegata_orders::{
-    Bare, Epochs, Own, SCHEMA,
+    Bare, Epochs, OpenError, Own, SCHEMA,
     keys::{NewKeys, Wanted},
-    open::{self, Arrival, OpenError, Opened},
+    open::{self, Arrival, Opened},
     token,
 };
 use tegata_protocol::{

@@ -202,7 +202,7 @@ impl Gate {
         let list = self.tries.list(event);
         let checked = event
             .checker()
-            .check_card((*card.as_bytes(), signed), &others, &list, now);
+            .check_card(*card.as_bytes(), signed, &others, &list, now);
         let admissible = match checked {
             Ok(admissible) => admissible,
             Err(rejection) => {

@@ -14,10 +14,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::listen::Listener;
 use super::slow::{TimelyBody, TimelyStream};
 use super::{Stop, Tls, seconds};
 
@@ -54,6 +54,13 @@ impl Default for Limits {
             connections: MAX_CONNECTIONS,
         }
     }
+}
+
+/// Where connections come in.
+#[derive(Debug)]
+pub(super) enum Listener {
+    Tcp(TcpListener, Option<Tls>),
+    Unix(UnixListener),
 }
 
 /// Serves until told to stop; `stopped` runs as soon as nobody new is let in.
@@ -142,7 +149,7 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run_tls(self, stream: tokio::net::TcpStream, tls: Tls) {
+    async fn run_tls(self, stream: TcpStream, tls: Tls) {
         match timeout(self.limits.header, tls.acceptor().accept(stream)).await {
             Ok(Ok(stream)) => self.run(stream).await,
             Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use axum::Router;
 use tokio::net::{TcpListener, UnixListener};
 
-use super::{Error, Limits, Stop, Tls, connections};
+use super::connections::{self, Limits, Listener};
+use super::{Error, Stop, Tls};
 use tegata_cli::data::{self, DataDir};
 
 const ADDRESS: &str = "address";
@@ -28,12 +29,6 @@ pub struct Bound {
     listener: Listener,
     limits: Limits,
     trace: Option<Trace>,
-}
-
-#[derive(Debug)]
-pub(super) enum Listener {
-    Tcp(TcpListener, Option<Tls>),
-    Unix(UnixListener),
 }
 
 /// The file that others find us by; removed when we stop.

@@ -10,41 +10,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::VaultError;
-
-/// The files of a vault. Nothing else is ever touched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum FileName {
-    /// The vault.
-    Vault,
-    /// The vault's next contents, until they are safe and renamed.
-    VaultDraft,
-    /// The history.
-    History,
-    /// A new history's first bytes, until they are safe and renamed.
-    HistoryDraft,
-    /// A damaged history that was set aside.
-    HistoryAside,
-}
-
-impl FileName {
-    /// The name in the folder.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Vault => "vault.tegata",
-            Self::VaultDraft => "vault.tegata.new",
-            Self::History => "history.tegata",
-            Self::HistoryDraft => "history.tegata.new",
-            Self::HistoryAside => "history.tegata.aside",
-        }
-    }
-}
-
-impl fmt::Display for FileName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+use super::{FileName, VaultError};
 
 /// A folder on a disk, by its elementary steps.
 ///

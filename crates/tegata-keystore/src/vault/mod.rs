@@ -53,6 +53,7 @@
 mod disk;
 mod error;
 mod file;
+mod file_name;
 mod history;
 mod password;
 mod seal;
@@ -69,9 +70,10 @@ use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-pub use disk::{Disk, FileName, FolderDisk};
+pub use disk::{Disk, FolderDisk};
 pub use error::{Damage, VaultError};
 pub use file::LONGEST_STATE;
+pub use file_name::FileName;
 pub use history::{Checkpoint, History, LONGEST_RECORD, Record, TornEnd};
 pub use password::{
     LONGEST_PASSWORD, Password, PasswordForm, PasswordRule, Passwords, SHORTEST_PASSWORD,

@@ -8,7 +8,7 @@ use tegata_keystore::vault::{
     PasswordRule, Passwords, Strokes, VaultError,
 };
 
-use crate::{A, B, chance, make, open, pw, two};
+use crate::{A, B, make, open, pw, test_rng, two};
 
 struct Folder {
     _folder: tempfile::TempDir,
@@ -38,7 +38,7 @@ fn assert_wrong<T: std::fmt::Debug>(result: Result<T, VaultError>, expected: Lay
 #[test]
 fn a_opens_and_b_spends() {
     let Folder { disk, .. } = &folder();
-    let made = make(disk, &two(), b"state", &mut chance(1)).unwrap();
+    let made = make(disk, &two(), b"state", &mut test_rng(1)).unwrap();
     let seed = spending_seed(&made, B).unwrap();
     let vault = open(disk, A).unwrap();
     assert_eq!(vault.state(), b"state");
@@ -59,7 +59,7 @@ fn a_opens_and_b_spends() {
 #[test]
 fn a_wrong_password_says_which_layer() {
     let Folder { disk, .. } = &folder();
-    make(disk, &two(), b"", &mut chance(1)).unwrap();
+    make(disk, &two(), b"", &mut test_rng(1)).unwrap();
     assert_wrong(open(disk, B), Layer::A);
     let vault = open(disk, A).unwrap();
     assert_wrong(spending_seed(&vault, A), Layer::B);
@@ -71,7 +71,7 @@ fn a_wrong_password_says_which_layer() {
 fn one_password_opens_both_and_spending_asks_for_it() {
     let Folder { disk, .. } = &folder();
     let one = Passwords::one(pw("the only password")).unwrap();
-    make(disk, &one, b"", &mut chance(1)).unwrap();
+    make(disk, &one, b"", &mut test_rng(1)).unwrap();
     let locked = LockedVault::find(Arc::clone(disk)).unwrap();
     assert_eq!(locked.form().unwrap(), PasswordForm::One);
     let vault = open(disk, "the only password").unwrap();
@@ -94,7 +94,7 @@ fn passwords_keep_the_rules() {
 fn input_methods_agree() {
     let Folder { disk, .. } = &folder();
     let passwords = Passwords::two(pw("がっこうへいくみち2"), pw(B)).unwrap();
-    make(disk, &passwords, b"", &mut chance(1)).unwrap();
+    make(disk, &passwords, b"", &mut test_rng(1)).unwrap();
     // Combining marks, and a full-width digit.
     open(disk, "か\u{3099}っこうへいくみち２").unwrap();
     assert_wrong(open(disk, "かっこうへいくみち2"), Layer::A);
@@ -103,7 +103,7 @@ fn input_methods_agree() {
 #[test]
 fn nothing_shows_a_secret() {
     let Folder { disk, .. } = &folder();
-    let vault = make(disk, &two(), b"state", &mut chance(1)).unwrap();
+    let vault = make(disk, &two(), b"state", &mut test_rng(1)).unwrap();
     let shown = vault.with_spending(&pw(B), |s| format!("{s:?}")).unwrap();
     assert_eq!(shown, "SpendingSecrets(…)");
     let words = vault.words(&pw(B)).unwrap();
@@ -115,9 +115,9 @@ fn nothing_shows_a_secret() {
 #[test]
 fn deferred_registration_lies_under_a_alone() {
     let Folder { disk, .. } = &folder();
-    let mut vault = make(disk, &two(), b"", &mut chance(1)).unwrap();
+    let mut vault = make(disk, &two(), b"", &mut test_rng(1)).unwrap();
     let package = b"signed registration, to be sent when there is a network";
-    vault.set_state(package, &mut chance(2)).unwrap();
+    vault.set_state(package, &mut test_rng(2)).unwrap();
     let bytes = disk.read(FileName::Vault).unwrap().unwrap();
     let plain = bytes
         .windows(16)
@@ -129,7 +129,7 @@ fn deferred_registration_lies_under_a_alone() {
 #[test]
 fn passwords_change_and_the_keys_stay() {
     let Folder { disk, .. } = &folder();
-    let mut rng = chance(1);
+    let mut rng = test_rng(1);
     let mut vault = make(disk, &two(), b"state", &mut rng).unwrap();
     let seed = spending_seed(&vault, B).unwrap();
     vault.change_a(&pw("new password A"), &mut rng).unwrap();
@@ -160,7 +160,7 @@ fn passwords_change_and_the_keys_stay() {
 #[test]
 fn a_change_that_breaks_a_rule_changes_nothing() {
     let Folder { disk, .. } = &folder();
-    let mut rng = chance(1);
+    let mut rng = test_rng(1);
     let mut vault = make(disk, &two(), b"", &mut rng).unwrap();
     let before = disk.read(FileName::Vault).unwrap();
     let same = |result| {
@@ -185,7 +185,7 @@ fn a_change_that_breaks_a_rule_changes_nothing() {
 #[test]
 fn the_one_password_isnt_changed_as_if_it_were_two() {
     let Folder { disk, .. } = &folder();
-    let mut rng = chance(1);
+    let mut rng = test_rng(1);
     let one = Passwords::one(pw("the only password")).unwrap();
     let mut vault = make(disk, &one, b"", &mut rng).unwrap();
     let result = vault.change_a(&pw("new password A"), &mut rng);
@@ -196,7 +196,7 @@ fn the_one_password_isnt_changed_as_if_it_were_two() {
 #[test]
 fn every_flipped_bit_is_damage_and_no_wrong_password() {
     let Folder { disk, .. } = &folder();
-    make(disk, &two(), b"state", &mut chance(1)).unwrap();
+    make(disk, &two(), b"state", &mut test_rng(1)).unwrap();
     let good = disk.read(FileName::Vault).unwrap().unwrap();
     for at in 0..good.len() {
         let mut bad = good.clone();
@@ -231,7 +231,7 @@ fn forge(disk: &Arc<dyn Disk>, change: impl FnOnce(&mut Vec<u8>)) {
 #[test]
 fn what_an_attacker_alters_opens_nothing() {
     let Folder { disk, .. } = &folder();
-    make(disk, &two(), b"state", &mut chance(1)).unwrap();
+    make(disk, &two(), b"state", &mut test_rng(1)).unwrap();
     let good = disk.read(FileName::Vault).unwrap().unwrap();
     for at in 14..good.len() - 32 {
         forge(disk, |bytes| bytes[at] ^= 1 << (at % 8));
@@ -251,7 +251,7 @@ fn what_an_attacker_alters_opens_nothing() {
 #[test]
 fn a_newer_version_asks_for_a_newer_program() {
     let Folder { disk, .. } = &folder();
-    make(disk, &two(), b"", &mut chance(1)).unwrap();
+    make(disk, &two(), b"", &mut test_rng(1)).unwrap();
     forge(disk, |bytes| bytes[13] = 2);
     let error = LockedVault::find(Arc::clone(disk)).unwrap_err();
     assert!(matches!(error, VaultError::NewerVersion { found: 2, .. }));
@@ -274,7 +274,7 @@ fn absurd_costs_are_refused_before_they_are_paid() {
         assert!(matches!(cost, Err(VaultError::Cost { .. })), "{cost:?}");
     }
     let Folder { disk, .. } = &folder();
-    make(disk, &two(), b"", &mut chance(1)).unwrap();
+    make(disk, &two(), b"", &mut test_rng(1)).unwrap();
     // [vault, form, [[[8, 1, 1], salt] …: the cost begins after the heads and the id.
     let at = 14 + 1 + 17 + 1 + 1 + 1 + 1;
     forge(disk, |bytes| {
@@ -289,7 +289,7 @@ fn absurd_costs_are_refused_before_they_are_paid() {
 #[expect(clippy::disallowed_methods, reason = "it prints how long it took")]
 fn the_standard_cost_opens() {
     let Folder { disk, .. } = &folder();
-    let mut rng = chance(1);
+    let mut rng = test_rng(1);
     let new = tegata_keystore::vault::NewVault {
         master: tegata_keystore::vault::Master::generate(&mut rng, None::<&Strokes>),
         passwords: &two(),
@@ -306,8 +306,8 @@ fn the_standard_cost_opens() {
 #[test]
 fn a_vault_isnt_overwritten() {
     let Folder { disk, .. } = &folder();
-    make(disk, &two(), b"first", &mut chance(1)).unwrap();
-    let again = make(disk, &two(), b"second", &mut chance(2));
+    make(disk, &two(), b"first", &mut test_rng(1)).unwrap();
+    let again = make(disk, &two(), b"second", &mut test_rng(2));
     assert!(matches!(again, Err(VaultError::AlreadyThere)), "{again:?}");
     assert_eq!(open(disk, A).unwrap().state(), b"first");
     let none = LockedVault::find(folder().disk);
@@ -321,11 +321,11 @@ fn two_processes_dont_write_at_once() {
     let second = FolderDisk::lock(folder.path());
     assert!(matches!(second, Err(VaultError::InUse)), "{second:?}");
     let disk: Arc<dyn Disk> = Arc::new(first);
-    make(&disk, &two(), b"state", &mut chance(1)).unwrap();
+    make(&disk, &two(), b"state", &mut test_rng(1)).unwrap();
     let reader: Arc<dyn Disk> = Arc::new(FolderDisk::reading(folder.path()));
     let mut read = open(&reader, A).unwrap();
     assert_eq!(read.state(), b"state");
-    let refused = read.set_state(b"other", &mut chance(2));
+    let refused = read.set_state(b"other", &mut test_rng(2));
     assert!(matches!(refused, Err(VaultError::ReadOnly)), "{refused:?}");
     drop(disk);
     // A process that another test has just begun may hold copies of our files for a moment.
@@ -337,7 +337,7 @@ fn two_processes_dont_write_at_once() {
 #[test]
 fn a_vault_opened_twice_isnt_written_over() {
     let Folder { disk, .. } = &folder();
-    let mut rng = chance(1);
+    let mut rng = test_rng(1);
     let mut first = make(disk, &two(), b"", &mut rng).unwrap();
     let mut second = open(disk, A).unwrap();
     second.set_state(b"by the second", &mut rng).unwrap();
@@ -350,14 +350,14 @@ fn a_vault_opened_twice_isnt_written_over() {
 #[test]
 fn a_state_too_large_is_refused() {
     let Folder { disk, .. } = &folder();
-    let mut vault = make(disk, &two(), b"small", &mut chance(1)).unwrap();
+    let mut vault = make(disk, &two(), b"small", &mut test_rng(1)).unwrap();
     let large = vec![0; tegata_keystore::vault::LONGEST_STATE + 1];
-    let result = vault.set_state(&large, &mut chance(2));
+    let result = vault.set_state(&large, &mut test_rng(2));
     assert!(
         matches!(result, Err(VaultError::TooLarge { .. })),
         "{result:?}"
     );
-    vault.set_state(&large[1..], &mut chance(2)).unwrap();
+    vault.set_state(&large[1..], &mut test_rng(2)).unwrap();
     assert_eq!(open(disk, A).unwrap().state().len(), large.len() - 1);
 }
 
@@ -368,7 +368,7 @@ fn the_files_are_their_owners_alone() {
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path().join("wallet");
     let disk: Arc<dyn Disk> = Arc::new(FolderDisk::lock(&path).unwrap());
-    make(&disk, &two(), b"", &mut chance(1)).unwrap();
+    make(&disk, &two(), b"", &mut test_rng(1)).unwrap();
     let mode = |p: &std::path::Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o700);
     assert_eq!(mode(&path.join("vault.tegata")), 0o600);
@@ -378,8 +378,8 @@ fn the_files_are_their_owners_alone() {
 #[test]
 fn a_vault_beside_anothers_history_says_so() {
     let (one, other) = (folder(), folder());
-    make(&one.disk, &two(), b"one", &mut chance(1)).unwrap();
-    make(&other.disk, &two(), b"other", &mut chance(2)).unwrap();
+    make(&one.disk, &two(), b"one", &mut test_rng(1)).unwrap();
+    make(&other.disk, &two(), b"other", &mut test_rng(2)).unwrap();
     let foreign = other.disk.read(FileName::Vault).unwrap().unwrap();
     one.disk.write(FileName::Vault, &foreign).unwrap();
     let error = open(&one.disk, A).unwrap().history().unwrap_err();

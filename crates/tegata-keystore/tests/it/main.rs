@@ -7,18 +7,18 @@
     reason = "tests may"
 )]
 
-mod chance;
 mod layers;
 #[cfg(target_os = "linux")]
 mod memory;
 mod model_disk;
 mod power;
 mod records;
+mod rng;
 mod seeds;
 
 use std::sync::Arc;
 
-use chance::{Chance, chance};
+use rng::{TestRng, test_rng};
 use tegata_keystore::vault::{
     Cost, Disk, LockedVault, Master, NewVault, OpenVault, Password, Passwords, VaultError,
 };
@@ -43,7 +43,7 @@ pub(crate) fn make(
     disk: &Arc<dyn Disk>,
     passwords: &Passwords,
     state: &[u8],
-    rng: &mut Chance,
+    rng: &mut TestRng,
 ) -> Result<OpenVault, VaultError> {
     let new = NewVault {
         master: Master::generate(rng, None),

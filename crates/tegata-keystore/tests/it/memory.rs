@@ -16,14 +16,14 @@ use tegata_keystore::vault::{
     VaultError,
 };
 
-use crate::{A, B, chance, open, pw, two};
+use crate::{A, B, open, pw, test_rng, two};
 
 const FOLDER: &str = "TEGATA_TEST_MEMORY_FOLDER";
 const NEEDLES: &str = "TEGATA_TEST_MEMORY_NEEDLES";
 const MASK: u8 = 0x5a;
 const NEW_B: &str = "another for spending";
 /// The vault's randomness; the child makes the same vault again with it.
-const CHANCE: u64 = 77;
+const SEED: u64 = 77;
 
 #[test]
 fn the_spending_key_is_in_memory_only_while_it_is_used() {
@@ -49,7 +49,7 @@ fn the_spending_key_is_in_memory_only_while_it_is_used() {
 
 fn create(folder: &Path) -> OpenVault {
     let disk: Arc<dyn Disk> = Arc::new(FolderDisk::lock(folder).unwrap());
-    let mut rng = chance(CHANCE);
+    let mut rng = test_rng(SEED);
     let new = NewVault {
         master: Master::generate(&mut rng, None),
         passwords: &two(),
@@ -128,7 +128,7 @@ fn in_the_child() {
     drop(words);
     search.expect_nothing("after the words were shown");
 
-    let mut rng = chance(5);
+    let mut rng = test_rng(5);
     vault
         .set_spending_state(&pw(B), b"limits", &mut rng)
         .unwrap();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tegata_keystore::vault::{Disk, FileName, OpenVault, Passwords, Record, VaultError};
 
 use crate::model_disk::{Fault, ModelDisk, PARTS, Part, Plan};
-use crate::{A, B, Chance, chance, make, open, pw, two};
+use crate::{A, B, TestRng, make, open, pw, test_rng, two};
 
 const NEW_A: &str = "another for every day";
 const NEW_B: &str = "another for spending";
@@ -50,7 +50,7 @@ fn look(files: &Files) -> Option<Seen> {
 fn usual() -> Files {
     let model = Arc::new(ModelDisk::default());
     let disk: Arc<dyn Disk> = model.clone();
-    let mut rng = chance(1);
+    let mut rng = test_rng(1);
     let mut vault = make(&disk, &two(), b"first", &mut rng).unwrap();
     let mut history = vault.history().unwrap();
     for kind in 1..=3 {
@@ -69,7 +69,7 @@ fn record(kind: u8) -> Record {
 }
 
 /// Something that writes: to the vault as it was opened, or to an empty folder.
-type Act = fn(Option<&mut OpenVault>, &Arc<dyn Disk>, &mut Chance) -> Result<(), VaultError>;
+type Act = fn(Option<&mut OpenVault>, &Arc<dyn Disk>, &mut TestRng) -> Result<(), VaultError>;
 
 fn acts() -> Vec<(&'static str, Act)> {
     vec![
@@ -116,7 +116,7 @@ fn run(name: &str, act: Act, plan: Option<Plan>) -> Run {
     let disk: Arc<dyn Disk> = model.clone();
     let mut vault = (!before.is_empty()).then(|| open(&disk, A).unwrap());
     model.plan(plan);
-    let result = act(vault.as_mut(), &disk, &mut chance(2));
+    let result = act(vault.as_mut(), &disk, &mut test_rng(2));
     Run {
         model,
         disk,
@@ -175,7 +175,7 @@ fn a_power_cut_leaves_the_old_or_the_new() {
 fn continue_after(name: &str, files: &Files) {
     let model = Arc::new(ModelDisk::holding(files));
     let disk: Arc<dyn Disk> = model.clone();
-    let mut rng = chance(3);
+    let mut rng = test_rng(3);
     if look(files).is_none() {
         assert_eq!(name, "create");
         make(&disk, &two(), b"again", &mut rng).unwrap();
@@ -215,12 +215,12 @@ fn a_disk_error_leaves_the_old_or_the_new_and_the_vault_usable() {
                 let vault = failed.vault.as_mut().unwrap();
                 assert_eq!(vault.state(), old.as_ref().unwrap().state);
                 assert_eq!(vault.checkpoint().records(), 3);
-                vault.set_state(b"else", &mut chance(4)).unwrap();
+                vault.set_state(b"else", &mut test_rng(4)).unwrap();
                 for files in failed.model.after_power_cut() {
                     let seen = look(&files).unwrap();
                     assert!(undone(&seen, old.as_ref().unwrap()), "{name}: {seen:?}");
                 }
-                act(Some(vault), &failed.disk, &mut chance(4)).unwrap();
+                act(Some(vault), &failed.disk, &mut test_rng(4)).unwrap();
                 for files in failed.model.after_power_cut() {
                     let seen = look(&files).unwrap();
                     assert!(done(name, &seen, new.as_ref().unwrap()), "{name}: {seen:?}");
@@ -276,7 +276,7 @@ fn a_history_that_stays_open_survives_errors_and_cuts() {
 fn append_after_error(step: usize, part: Part, cut_at: Option<usize>) -> usize {
     let model = Arc::new(ModelDisk::holding(&usual()));
     let disk: Arc<dyn Disk> = model.clone();
-    let mut rng = chance(5);
+    let mut rng = test_rng(5);
     let mut history = open(&disk, A).unwrap().history().unwrap();
     let fault = Fault::Error;
     model.plan(Some(Plan { step, part, fault }));
@@ -306,7 +306,7 @@ fn a_torn_end_is_said_and_dropped() {
     let whole = files[&FileName::History].clone();
     let model = Arc::new(ModelDisk::holding(&files));
     let disk: Arc<dyn Disk> = model.clone();
-    let mut rng = chance(6);
+    let mut rng = test_rng(6);
     let mut history = open(&disk, A).unwrap().history().unwrap();
     history.append(&record(4), &mut rng).unwrap();
     let longer = model.files()[&FileName::History].clone();
@@ -337,7 +337,7 @@ fn a_power_cut_while_a_new_history_begins_loses_neither() {
         let disk: Arc<dyn Disk> = model.clone();
         let mut vault = open(&disk, A).unwrap();
         model.plan(plan);
-        let result = vault.begin_new_history(&mut chance(7));
+        let result = vault.begin_new_history(&mut test_rng(7));
         (model, result)
     };
     let (calm, result) = begin(None);
@@ -359,7 +359,7 @@ fn begins_again(files: &Files, damaged: &Vec<u8>) {
     let disk: Arc<dyn Disk> = model.clone();
     let mut vault = open(&disk, A).unwrap();
     if vault.history().is_err() {
-        vault.begin_new_history(&mut chance(8)).unwrap();
+        vault.begin_new_history(&mut test_rng(8)).unwrap();
     }
     let files = model.files();
     assert!(look(&files).unwrap().records.is_empty());

@@ -10,7 +10,7 @@ use tegata_keystore::vault::{
 };
 
 use crate::model_disk::ModelDisk;
-use crate::{A, Chance, chance, make, open, two};
+use crate::{A, TestRng, make, open, test_rng, two};
 
 fn record(kind: u8, length: usize) -> Record {
     Record {
@@ -20,14 +20,14 @@ fn record(kind: u8, length: usize) -> Record {
     }
 }
 
-fn vault(rng: &mut Chance) -> (Arc<dyn Disk>, OpenVault) {
+fn vault(rng: &mut TestRng) -> (Arc<dyn Disk>, OpenVault) {
     let disk: Arc<dyn Disk> = Arc::new(ModelDisk::default());
     let vault = make(&disk, &two(), b"", rng).unwrap();
     (disk, vault)
 }
 
 /// A history of `count` records and where each ends.
-fn filled(vault: &OpenVault, disk: &Arc<dyn Disk>, count: u8, rng: &mut Chance) -> Vec<usize> {
+fn filled(vault: &OpenVault, disk: &Arc<dyn Disk>, count: u8, rng: &mut TestRng) -> Vec<usize> {
     let mut history = vault.history().unwrap();
     let mut ends = vec![bytes(disk).len()];
     for kind in 0..count {
@@ -49,7 +49,7 @@ fn with_bytes(vault: &OpenVault, disk: &Arc<dyn Disk>, new: &[u8]) -> Result<His
 
 #[test]
 fn records_come_back_in_order() {
-    let mut rng = chance(1);
+    let mut rng = test_rng(1);
     let (disk, vault) = vault(&mut rng);
     assert!(vault.history().unwrap().is_empty());
     filled(&vault, &disk, 20, &mut rng);
@@ -61,14 +61,14 @@ fn records_come_back_in_order() {
 
 #[test]
 fn altered_moved_taken_out_doubled_or_foreign_records_are_found() {
-    let mut rng = chance(1);
+    let mut rng = test_rng(1);
     let (disk, vault) = vault(&mut rng);
     let ends = filled(&vault, &disk, 5, &mut rng);
     let good = bytes(&disk);
     let part = |i: usize| &good[ends[i]..ends[i + 1]];
     let header = &good[..ends[0]];
     let foreign = {
-        let mut rng = chance(2);
+        let mut rng = test_rng(2);
         let (disk, vault) = self::vault(&mut rng);
         filled(&vault, &disk, 5, &mut rng);
         bytes(&disk)
@@ -123,7 +123,7 @@ fn altered_moved_taken_out_doubled_or_foreign_records_are_found() {
 
 #[test]
 fn a_flipped_bit_before_the_last_record_is_found() {
-    let mut rng = chance(1);
+    let mut rng = test_rng(1);
     let (disk, vault) = vault(&mut rng);
     let ends = filled(&vault, &disk, 4, &mut rng);
     let good = bytes(&disk);
@@ -142,7 +142,7 @@ fn a_flipped_bit_before_the_last_record_is_found() {
 
 #[test]
 fn an_end_cut_off_is_found_up_to_the_checkpoint() {
-    let mut rng = chance(1);
+    let mut rng = test_rng(1);
     let (disk, mut vault) = vault(&mut rng);
     let ends = filled(&vault, &disk, 3, &mut rng);
     vault
@@ -170,7 +170,7 @@ fn an_end_cut_off_is_found_up_to_the_checkpoint() {
 
 #[test]
 fn a_history_that_went_another_way_is_found() {
-    let mut rng = chance(1);
+    let mut rng = test_rng(1);
     let model = Arc::new(ModelDisk::default());
     let disk: Arc<dyn Disk> = model.clone();
     let mut vault = make(&disk, &two(), b"", &mut rng).unwrap();
@@ -193,14 +193,14 @@ fn a_history_that_went_another_way_is_found() {
 
 #[test]
 fn a_record_from_a_copy_that_went_another_way_is_found() {
-    let mut rng = chance(1);
+    let mut rng = test_rng(1);
     let model = Arc::new(ModelDisk::default());
     let disk: Arc<dyn Disk> = model.clone();
     let vault = make(&disk, &two(), b"", &mut rng).unwrap();
     filled(&vault, &disk, 1, &mut rng);
     let past = model.files();
     let copy: Arc<dyn Disk> = Arc::new(ModelDisk::holding(&past));
-    let ends = |disk: &Arc<dyn Disk>, kinds: [u8; 3], rng: &mut Chance| {
+    let ends = |disk: &Arc<dyn Disk>, kinds: [u8; 3], rng: &mut TestRng| {
         let mut history = open(disk, A).unwrap().history().unwrap();
         let append = |kind| {
             history.append(&record(kind, 50), rng).unwrap();
@@ -224,7 +224,7 @@ fn a_record_from_a_copy_that_went_another_way_is_found() {
 
 #[test]
 fn the_file_shows_neither_contents_nor_equal_records() {
-    let mut rng = chance(1);
+    let mut rng = test_rng(1);
     let (disk, vault) = vault(&mut rng);
     let mut history = vault.history().unwrap();
     for _ in 0..2 {
@@ -238,7 +238,7 @@ fn the_file_shows_neither_contents_nor_equal_records() {
 
 #[test]
 fn a_second_writer_is_noticed() {
-    let mut rng = chance(1);
+    let mut rng = test_rng(1);
     let (_disk, vault) = vault(&mut rng);
     let (mut one, mut other) = (vault.history().unwrap(), vault.history().unwrap());
     one.append(&record(1, 1), &mut rng).unwrap();
@@ -250,7 +250,7 @@ fn a_second_writer_is_noticed() {
 
 #[test]
 fn sizes_are_bounded() {
-    let mut rng = chance(1);
+    let mut rng = test_rng(1);
     let (_disk, vault) = vault(&mut rng);
     let mut history = vault.history().unwrap();
     let result = history.append(&record(1, LONGEST_RECORD + 1), &mut rng);
@@ -267,7 +267,7 @@ fn sizes_are_bounded() {
 
 #[test]
 fn a_damaged_history_is_set_aside_and_spending_goes_on() {
-    let mut rng = chance(1);
+    let mut rng = test_rng(1);
     let (disk, mut vault) = vault(&mut rng);
     filled(&vault, &disk, 3, &mut rng);
     let mut bad = bytes(&disk);
@@ -339,7 +339,7 @@ impl Disk for Memory {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "it prints how long it took")]
 fn a_hundred_thousand_records_are_read() {
-    let mut rng = chance(1);
+    let mut rng = test_rng(1);
     let disk: Arc<dyn Disk> = Arc::new(Memory::default());
     let vault = make(&disk, &two(), b"", &mut rng).unwrap();
     let mut history = vault.history().unwrap();

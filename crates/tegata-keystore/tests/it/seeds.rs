@@ -8,7 +8,7 @@ use tegata_keystore::vault::{
 };
 
 use crate::model_disk::ModelDisk;
-use crate::{A, B, chance, cheap, make, open, pw, two};
+use crate::{A, B, cheap, make, open, pw, test_rng, two};
 
 fn strokes(first: i32) -> Strokes {
     Strokes::parse(&drawing(first, FEWEST_POINTS as i32)).unwrap()
@@ -29,7 +29,7 @@ fn words_of(master: Master) -> String {
         cost: cheap(),
         state: b"",
     };
-    let vault = OpenVault::create(disk, new, &mut chance(99)).unwrap();
+    let vault = OpenVault::create(disk, new, &mut test_rng(99)).unwrap();
     vault.words(&pw(B)).unwrap().as_phrase().to_owned()
 }
 
@@ -37,7 +37,7 @@ fn words_of(master: Master) -> String {
 fn strokes_and_the_system_both_enter() {
     let words = |system, drawn: Option<i32>| {
         let drawn = drawn.map(strokes);
-        words_of(Master::generate(&mut chance(system), drawn.as_ref()))
+        words_of(Master::generate(&mut test_rng(system), drawn.as_ref()))
     };
     let all = [
         words(1, Some(10)),
@@ -79,7 +79,7 @@ fn a_wrong_line_of_strokes_is_named() {
 #[test]
 fn words_go_out_with_b_and_come_in_again() {
     let disk: Arc<dyn Disk> = Arc::new(ModelDisk::default());
-    let vault = make(&disk, &two(), b"", &mut chance(1)).unwrap();
+    let vault = make(&disk, &two(), b"", &mut test_rng(1)).unwrap();
     assert!(vault.words(&pw(A)).is_err());
     let words = vault.words(&pw(B)).unwrap();
     assert_eq!(words.iter().count(), 24);
@@ -95,7 +95,7 @@ fn words_go_out_with_b_and_come_in_again() {
         cost: cheap(),
         state: b"",
     };
-    let restored = OpenVault::create(elsewhere, new, &mut chance(2)).unwrap();
+    let restored = OpenVault::create(elsewhere, new, &mut test_rng(2)).unwrap();
     assert_eq!(restored.everyday_seed(), vault.everyday_seed());
     assert_eq!(restored.opening_seed(), vault.opening_seed());
     assert_eq!(restored.holder_seed(), vault.holder_seed());
@@ -110,7 +110,7 @@ fn words_go_out_with_b_and_come_in_again() {
 fn a_restored_vault_reads_the_history_that_is_there() {
     let model = Arc::new(ModelDisk::default());
     let disk: Arc<dyn Disk> = model.clone();
-    let mut rng = chance(1);
+    let mut rng = test_rng(1);
     let vault = make(&disk, &two(), b"", &mut rng).unwrap();
     let record = Record {
         kind: 1,
@@ -123,7 +123,7 @@ fn a_restored_vault_reads_the_history_that_is_there() {
     let mut files = model.files();
     files.remove(&tegata_keystore::vault::FileName::Vault);
     let disk: Arc<dyn Disk> = Arc::new(ModelDisk::holding(&files));
-    let stranger = make(&disk, &two(), b"", &mut chance(3));
+    let stranger = make(&disk, &two(), b"", &mut test_rng(3));
     assert!(matches!(stranger, Err(VaultError::HistoryInTheWay)));
     let new = NewVault {
         master: Master::from_words(words.as_phrase()).unwrap(),

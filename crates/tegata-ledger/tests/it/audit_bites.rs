@@ -208,7 +208,7 @@ fn every_changed_column_of_every_row_is_named() {
         assert!(!rows.is_empty(), "{table} has rows to change");
         for row in &rows {
             for (place, column) in columns.iter().enumerate() {
-                changes += change_one(&town, &connection, (table, &columns), row, place)
+                changes += change_one(&town, &connection, table, &columns, row, place)
                     .unwrap_or_else(|what| panic!("{table}.{column} of {row:?}: {what}"));
             }
         }
@@ -221,7 +221,8 @@ fn every_changed_column_of_every_row_is_named() {
 fn change_one(
     town: &Town,
     connection: &Connection,
-    (table, columns): (&str, &[String]),
+    table: &str,
+    columns: &[String],
     row: &[Value],
     place: usize,
 ) -> Result<u32, String> {
@@ -229,12 +230,12 @@ fn change_one(
     for other in others(&row[place]).into_iter().filter(|o| *o != row[place]) {
         let mut changed = row.to_vec();
         changed[place] = other.clone();
-        if !set_row(connection, (table, columns), row, &changed) {
+        if !set_row(connection, table, columns, row, &changed) {
             continue;
         }
         tried += 1;
         let report = town.audit();
-        assert!(set_row(connection, (table, columns), &changed, row));
+        assert!(set_row(connection, table, columns, &changed, row));
         if report.is_clean() {
             return Err(format!("set to {other:?}, and the audit is clean"));
         }
@@ -254,7 +255,8 @@ fn change_one(
 /// Replaces a row; false if the schema doesn't admit the new one.
 fn set_row(
     connection: &Connection,
-    (table, columns): (&str, &[String]),
+    table: &str,
+    columns: &[String],
     from: &[Value],
     to: &[Value],
 ) -> bool {

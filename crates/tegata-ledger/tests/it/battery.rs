@@ -106,7 +106,7 @@ impl Clerk {
         book
     }
 
-    fn entry(&self, book: &mut Working, (id, words): (u64, &str), tip: Option<Tip>) -> Entry {
+    fn entry(&self, book: &mut Working, id: u64, words: &str, tip: Option<Tip>) -> Entry {
         let evidence = evidence(id, words);
         let action = action_of(&evidence.bytes).unwrap();
         let position = tip.map_or(Position::new(self.committer, 1), |t| t.position.next());
@@ -132,7 +132,7 @@ impl Clerk {
             legs,
             reply: Digest::of(words.as_bytes()),
             effects: Digest::of(b"effects"),
-            outbox: (id % 2 == 0).then(|| Digest::of(b"outbox")),
+            outbox: (id.is_multiple_of(2)).then(|| Digest::of(b"outbox")),
             time,
         };
         Entry {
@@ -142,7 +142,7 @@ impl Clerk {
             statement,
             outbox: [shop(1), shop(2), shop(1)]
                 .into_iter()
-                .take(if id % 2 == 0 { 3 } else { 0 })
+                .take(if id.is_multiple_of(2) { 3 } else { 0 })
                 .map(|to| OutboxItem {
                     to,
                     kind: 9,
@@ -156,9 +156,9 @@ impl Clerk {
     fn decide(&mut self, orders: &[(u64, &str)]) -> (Vec<Entry>, Working) {
         let mut book = self.recall(orders);
         let mut entries: Vec<Entry> = Vec::new();
-        for order in orders {
+        for (id, words) in orders {
             let tip = entries.last().map(tip_of).or(self.tip);
-            entries.push(self.entry(&mut book, *order, tip));
+            entries.push(self.entry(&mut book, *id, words, tip));
         }
         assert!(!book.missed());
         (entries, book)

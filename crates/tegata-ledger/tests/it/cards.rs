@@ -282,7 +282,7 @@ fn the_store_keeps_cards_and_the_audit_finds_them_as_the_evidence_says() {
 }
 
 #[derive(Debug, Clone)]
-enum Try {
+enum Attempt {
     Tap {
         card: u32,
         amount: u64,
@@ -321,19 +321,19 @@ enum Try {
     },
 }
 
-fn a_try() -> impl Strategy<Value = Try> {
+fn an_attempt() -> impl Strategy<Value = Attempt> {
     let (card, amount) = (1..4_u32, 0..300_u64);
     prop_oneof![
         6 => (card.clone(), amount.clone(), 1..20_u64, 100..300_u64)
-            .prop_map(|(card, amount, txn, until)| Try::Tap { card, amount, txn, until }),
-        5 => (0..12_usize, 1..4_u32).prop_map(|(nth, deed)| Try::Deed { nth, deed }),
+            .prop_map(|(card, amount, txn, until)| Attempt::Tap { card, amount, txn, until }),
+        5 => (0..12_usize, 1..4_u32).prop_map(|(nth, deed)| Attempt::Deed { nth, deed }),
         2 => (card.clone(), 1..9_u32, 1..4_u32, amount.clone(), 0..2_u32)
-            .prop_map(|(card, counter, deed, amount, salt)| Try::Other { card, counter, deed, amount, salt }),
-        2 => (card.clone(), amount.clone()).prop_map(|(card, amount)| Try::Load { card, amount }),
-        5 => (0..12_usize, amount).prop_map(|(nth, amount)| Try::Capture { nth, amount }),
-        3 => (0..12_usize).prop_map(|nth| Try::Expire { nth }),
-        1 => (card.clone(), 1..7_u32).prop_map(|(card, state)| Try::Change { card, state }),
-        1 => (card, 0..4_u32).prop_map(|(card, into)| Try::Empty { card, into }),
+            .prop_map(|(card, counter, deed, amount, salt)| Attempt::Other { card, counter, deed, amount, salt }),
+        2 => (card.clone(), amount.clone()).prop_map(|(card, amount)| Attempt::Load { card, amount }),
+        5 => (0..12_usize, amount).prop_map(|(nth, amount)| Attempt::Capture { nth, amount }),
+        3 => (0..12_usize).prop_map(|nth| Attempt::Expire { nth }),
+        1 => (card.clone(), 1..7_u32).prop_map(|(card, state)| Attempt::Change { card, state }),
+        1 => (card, 0..4_u32).prop_map(|(card, into)| Attempt::Empty { card, into }),
     ]
 }
 
@@ -343,38 +343,38 @@ proptest! {
     /// Whatever is tried in whatever order: money stays, nobody overdraws, what is held is what open
     /// and waiting holds say, and a shop has no more than cards' receipts brought it.
     #[test]
-    fn no_order_of_things_makes_or_loses_money(tries in prop::collection::vec(a_try(), 1..60)) {
+    fn no_order_of_things_makes_or_loses_money(attempts in prop::collection::vec(an_attempt(), 1..60)) {
         let mut book = Book::founded();
         book.does("issue 3 1 1", 100);
         let mut taps: Vec<(PaymentId, u32, u64)> = Vec::new();
         let mut counters: BTreeMap<u32, u32> = BTreeMap::from([(1, 1)]);
         let (mut now, mut debited) = (100, 0);
-        for one in tries {
+        for one in attempts {
             now += 5;
             let owner = |card| if card == 2 { 2 } else { 1 };
             let nth = |n: usize| taps.get(n).copied();
             let words = match one {
-                Try::Tap { card, amount, txn, until } =>
+                Attempt::Tap { card, amount, txn, until } =>
                     format!("tap {card} {} 1 {amount} {txn} {until}", owner(card)),
-                Try::Deed { nth: n, deed } => {
+                Attempt::Deed { nth: n, deed } => {
                     let Some((payment, card, amount)) = nth(n) else { continue };
                     let counter = counters.entry(card).or_default();
                     *counter += 1;
                     format!("receipt {card} {counter} {deed} {amount} 0 {payment} 1 d")
                 }
-                Try::Other { card, counter, deed, amount, salt } =>
+                Attempt::Other { card, counter, deed, amount, salt } =>
                     format!("receipt {card} {counter} {deed} {amount} 0 0 1 {salt}"),
-                Try::Load { card, amount } => format!("load {card} {} {amount}", owner(card)),
-                Try::Capture { nth: n, amount } => {
+                Attempt::Load { card, amount } => format!("load {card} {} {amount}", owner(card)),
+                Attempt::Capture { nth: n, amount } => {
                     let Some((payment, ..)) = nth(n) else { continue };
                     format!("capture {payment} 1 {amount}")
                 }
-                Try::Expire { nth: n } => {
+                Attempt::Expire { nth: n } => {
                     let Some((payment, ..)) = nth(n) else { continue };
                     format!("expire {payment}")
                 }
-                Try::Change { card, state } => format!("change {card} {} {state}", owner(card)),
-                Try::Empty { card, into } => format!("empty {card} {} {into}", owner(card)),
+                Attempt::Change { card, state } => format!("change {card} {} {state}", owner(card)),
+                Attempt::Empty { card, into } => format!("empty {card} {} {into}", owner(card)),
             };
             let before = format!("{:?}", dump(&book.0));
             match book.decide(&words, now) {

@@ -98,12 +98,12 @@ fn killed_rounds(rounds: u64) {
     let town = Town::new();
     found(&town.open(), 5, 50_000_000);
     let mut acknowledged = BTreeMap::new();
-    let mut chance = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     for round in 0..rounds {
-        chance = chance
+        random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        let after = 1 + usize::try_from(chance >> 54).unwrap();
+        let after = 1 + usize::try_from(random >> 54).unwrap();
         let before = acknowledged.len();
         let acks = one_round(town.folder.path(), round, after);
         acknowledged.extend(acks);

@@ -15,9 +15,9 @@ use crate::{
     town::{Town, action_of, line, order, payment},
 };
 
-/// Something that somebody tries, not yet in words; payments are named by their order number.
+/// Something that somebody attempts, not yet in words; payments are named by their order number.
 #[derive(Debug, Clone)]
-enum Try {
+enum Attempt {
     Join(u32),
     Renew(u32),
     Expect(u32, u32, u64),
@@ -30,44 +30,44 @@ enum Try {
     Close(u32, u64, bool),
 }
 
-fn a_try() -> impl Strategy<Value = Try> {
+fn an_attempt() -> impl Strategy<Value = Attempt> {
     let (member, shop, amount, txn) = (1..4_u32, 1..3_u32, 0..400_u64, 1..12_u64);
     let (reference, until) = (1..7_u32, 0..400_u64);
     let entry = (0..900_u64, 1..9_u32);
     prop_oneof![
-        1 => member.clone().prop_map(Try::Join),
-        1 => member.clone().prop_map(Try::Renew),
-        2 => (reference, member.clone(), until.clone()).prop_map(|(r, m, u)| Try::Expect(r, m, u)),
-        2 => (1..4_u32, prop::collection::vec(entry, 1..4)).prop_map(|(s, e)| Try::Import(s, e)),
+        1 => member.clone().prop_map(Attempt::Join),
+        1 => member.clone().prop_map(Attempt::Renew),
+        2 => (reference, member.clone(), until.clone()).prop_map(|(r, m, u)| Attempt::Expect(r, m, u)),
+        2 => (1..4_u32, prop::collection::vec(entry, 1..4)).prop_map(|(s, e)| Attempt::Import(s, e)),
         6 => (member.clone(), shop.clone(), amount.clone(), txn.clone(), until, prop::bool::weighted(0.1))
-            .prop_map(|(m, s, a, t, u, o)| Try::Hold(m, s, a, t, u, o)),
+            .prop_map(|(m, s, a, t, u, o)| Attempt::Hold(m, s, a, t, u, o)),
         2 => (member, shop.clone(), amount.clone(), txn.clone())
-            .prop_map(|(m, s, a, t)| Try::Pay(m, s, a, t)),
-        4 => (0..30_usize, shop.clone(), amount).prop_map(|(p, s, a)| Try::Capture(p, s, a)),
-        2 => (0..30_usize, shop.clone()).prop_map(|(p, s)| Try::Void(p, s)),
-        2 => (0..30_usize).prop_map(Try::Expire),
-        1 => (shop, txn, prop::bool::weighted(0.1)).prop_map(|(s, t, o)| Try::Close(s, t, o)),
+            .prop_map(|(m, s, a, t)| Attempt::Pay(m, s, a, t)),
+        4 => (0..30_usize, shop.clone(), amount).prop_map(|(p, s, a)| Attempt::Capture(p, s, a)),
+        2 => (0..30_usize, shop.clone()).prop_map(|(p, s)| Attempt::Void(p, s)),
+        2 => (0..30_usize).prop_map(Attempt::Expire),
+        1 => (shop, txn, prop::bool::weighted(0.1)).prop_map(|(s, t, o)| Attempt::Close(s, t, o)),
     ]
 }
 
-/// Two members with money first, so that most tries are about something.
-fn tries(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Try>> {
+/// Two members with money first, so that most attempts are about something.
+fn attempts(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Attempt>> {
     let founding = [
-        Try::Join(1),
-        Try::Join(2),
-        Try::Expect(1, 1, 99),
-        Try::Expect(2, 2, 99),
-        Try::Import(1, vec![(900, 1), (300, 2)]),
+        Attempt::Join(1),
+        Attempt::Join(2),
+        Attempt::Expect(1, 1, 99),
+        Attempt::Expect(2, 2, 99),
+        Attempt::Import(1, vec![(900, 1), (300, 2)]),
     ];
-    prop::collection::vec(a_try(), count)
+    prop::collection::vec(an_attempt(), count)
         .prop_map(move |more| founding.iter().cloned().chain(more).collect())
 }
 
 /// Orders in words, one second after the other from 100 on.
-fn in_words(tries: &[Try]) -> Vec<(u64, u64, String)> {
+fn in_words(attempts: &[Attempt]) -> Vec<(u64, u64, String)> {
     let mut payments: Vec<PaymentId> = Vec::new();
     let mut orders = Vec::new();
-    for (id, attempt) in (0_u64..).zip(tries) {
+    for (id, attempt) in (0_u64..).zip(attempts) {
         let now = 100 + id * 5;
         let known = |n: &usize| match payments.len() {
             0 => PaymentId::new(Digest::of(b"nobody's")),
@@ -75,10 +75,10 @@ fn in_words(tries: &[Try]) -> Vec<(u64, u64, String)> {
         };
         let other = |is: &bool| if *is { "'" } else { "" };
         let words = match attempt {
-            Try::Join(m) => format!("join {m}"),
-            Try::Renew(m) => format!("renew {m}"),
-            Try::Expect(r, m, until) => format!("expect RF{r} {m} {} 0", now + until),
-            Try::Import(s, entries) => {
+            Attempt::Join(m) => format!("join {m}"),
+            Attempt::Renew(m) => format!("renew {m}"),
+            Attempt::Expect(r, m, until) => format!("expect RF{r} {m} {} 0", now + until),
+            Attempt::Import(s, entries) => {
                 let entries: Vec<_> = (0..)
                     .zip(entries)
                     .map(|(i, (amount, r)): (u32, _)| match r {
@@ -88,14 +88,14 @@ fn in_words(tries: &[Try]) -> Vec<(u64, u64, String)> {
                     .collect();
                 format!("import st{s} {}", entries.join(","))
             }
-            Try::Hold(m, s, a, t, until, o) => {
+            Attempt::Hold(m, s, a, t, until, o) => {
                 format!("hold {m} {s} {a} {t}{} {}", other(o), now + until)
             }
-            Try::Pay(m, s, a, t) => format!("pay {m} {s} {a} {t}"),
-            Try::Capture(p, s, a) => format!("capture {} {s} {a}", known(p)),
-            Try::Void(p, s) => format!("void {} {s}", known(p)),
-            Try::Expire(p) => format!("expire {}", known(p)),
-            Try::Close(s, t, o) => format!("close {s} {t}{}", other(o)),
+            Attempt::Pay(m, s, a, t) => format!("pay {m} {s} {a} {t}"),
+            Attempt::Capture(p, s, a) => format!("capture {} {s} {a}", known(p)),
+            Attempt::Void(p, s) => format!("void {} {s}", known(p)),
+            Attempt::Expire(p) => format!("expire {}", known(p)),
+            Attempt::Close(s, t, o) => format!("close {s} {t}{}", other(o)),
         };
         if words.starts_with("hold") || words.starts_with("pay") {
             payments.push(payment(id, &words));
@@ -166,10 +166,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_rules_agree_with_a_naive_book(tries in tries(1..80)) {
+    fn the_rules_agree_with_a_naive_book(attempts in attempts(1..80)) {
         let (mut book, mut naive) = (Working::whole(), Naive::default());
         let mut moved = BTreeMap::new();
-        for (id, now, words) in in_words(&tries) {
+        for (id, now, words) in in_words(&attempts) {
             let action = action_of(line(id, &words).as_bytes()).unwrap();
             let now = Time::from_secs(now);
             let before = picture(&book);
@@ -232,10 +232,10 @@ proptest! {
     /// The book on disk, in batches as they come, decides as the rules do in memory; then the audit
     /// recomputes it all.
     #[test]
-    fn the_ledger_agrees_with_the_rules(tries in tries(20..150)) {
+    fn the_ledger_agrees_with_the_rules(attempts in attempts(20..150)) {
         let town = Town::new();
         let ledger = town.open();
-        let orders = in_words(&tries);
+        let orders = in_words(&attempts);
         let (sender, receiver) = std::sync::mpsc::channel();
         for (id, now, words) in &orders {
             let sender = sender.clone();

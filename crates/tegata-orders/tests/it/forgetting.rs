@@ -12,7 +12,7 @@ use tegata_protocol::Suite;
 use tegata_protocol::order::{KeySource, OrderId};
 use tegata_store::{Connection, Database, StoreError};
 
-use crate::desk::{Desk, NOW, STREET, form};
+use crate::recipient::{NOW, Recipient, STREET, form};
 
 /// Everything in a folder, subfolders not needed.
 pub(crate) fn dump(folder: &Path) -> Vec<u8> {
@@ -29,8 +29,8 @@ pub(crate) fn dump(folder: &Path) -> Vec<u8> {
 }
 
 /// A secret as it lay in the database: under which name, and its bytes.
-fn stored(desk: &Desk) -> Vec<([u8; 16], Vec<u8>)> {
-    let connection = desk.stranger();
+fn stored(recipient: &Recipient) -> Vec<([u8; 16], Vec<u8>)> {
+    let connection = recipient.stranger();
     let mut query = connection
         .prepare("SELECT id, secret FROM order_key")
         .unwrap();
@@ -62,18 +62,18 @@ fn attack(copy: &[u8], secrets: &[([u8; 16], Vec<u8>)]) -> usize {
 #[test]
 fn after_an_epochs_end_no_copy_gives_back_a_used_key() {
     for scheme in ["order-public-1", "order-shared-1"] {
-        let desk = Desk::new(scheme);
-        let (used, waiting) = (desk.key(), desk.key());
-        let secrets = stored(&desk);
+        let recipient = Recipient::new(scheme);
+        let (used, waiting) = (recipient.key(), recipient.key());
+        let secrets = stored(&recipient);
         let used_secret: Vec<_> = secrets
             .iter()
             .filter(|(id, _)| id == used.id.as_bytes())
             .cloned()
             .collect();
-        let (_, bytes) = desk.order(&used);
-        let (_, later) = desk.order(&waiting);
-        desk.take(&bytes);
-        let during = dump(desk.dir.path());
+        let (_, bytes) = recipient.order(&used);
+        let (_, later) = recipient.order(&waiting);
+        recipient.take(&bytes);
+        let during = dump(recipient.dir.path());
         let visible = |copy: &[u8]| copy.windows(64).any(|w| w == &used_secret[0].1[..64]);
         assert!(
             visible(&during),
@@ -84,8 +84,8 @@ fn after_an_epochs_end_no_copy_gives_back_a_used_key() {
             1,
             "and the epoch's key opens it"
         );
-        desk.epochs.turn(&desk, NOW.after(3_600)).unwrap();
-        let after = dump(desk.dir.path());
+        recipient.epochs.turn(&recipient, NOW.after(3_600)).unwrap();
+        let after = dump(recipient.dir.path());
         assert!(visible(&after), "it's there for ever, perhaps");
         assert_eq!(
             attack(&after, &used_secret),
@@ -93,37 +93,46 @@ fn after_an_epochs_end_no_copy_gives_back_a_used_key() {
             "but nothing opens it: {scheme}"
         );
         // The key that still waits was carried over.
-        let kept: Vec<_> = stored(&desk)
+        let kept: Vec<_> = stored(&recipient)
             .into_iter()
             .filter(|(_, s)| !s.is_empty())
             .collect();
         assert_eq!((kept.len(), attack(&after, &kept)), (1, 1), "and it alone");
-        desk.take(&later);
+        recipient.take(&later);
     }
 }
 
 #[test]
 fn the_key_of_a_refused_order_does_not_outlive_the_next_epoch() {
-    let desk = Desk::new("order-public-1");
-    let mut wanted = desk.wanted(Suite::Compact, KeySource::Regular);
+    let recipient = Recipient::new("order-public-1");
+    let mut wanted = recipient.wanted(Suite::Compact, KeySource::Regular);
     wanted.expires = NOW.after(3 * 86_400);
-    let key = desk.make(&wanted, 1).remove(0);
-    let secrets = stored(&desk);
-    let (_, bytes) = desk.order(&key);
-    let shortening = open::shortening(&desk.connect(), desk.own(), &bytes).unwrap();
-    desk.change(|c| shortening.unwrap().apply(c, NOW)).unwrap();
-    desk.epochs.turn(&desk, NOW.after(3_600)).unwrap();
-    let carried: Vec<_> = stored(&desk);
-    assert_eq!(attack(&dump(desk.dir.path()), &carried), 1, "not yet");
-    desk.epochs.turn(&desk, NOW.after(2 * 3_600)).unwrap();
-    let after = dump(desk.dir.path());
+    let key = recipient.make(&wanted, 1).remove(0);
+    let secrets = stored(&recipient);
+    let (_, bytes) = recipient.order(&key);
+    let shortening = open::shortening(&recipient.connect(), recipient.own(), &bytes).unwrap();
+    recipient
+        .change(|c| shortening.unwrap().apply(c, NOW))
+        .unwrap();
+    recipient.epochs.turn(&recipient, NOW.after(3_600)).unwrap();
+    let carried: Vec<_> = stored(&recipient);
+    assert_eq!(attack(&dump(recipient.dir.path()), &carried), 1, "not yet");
+    recipient
+        .epochs
+        .turn(&recipient, NOW.after(2 * 3_600))
+        .unwrap();
+    let after = dump(recipient.dir.path());
     assert_eq!(attack(&after, &secrets) + attack(&after, &carried), 0);
-    assert!(stored(&desk).iter().all(|(_, secret)| secret.is_empty()));
+    assert!(
+        stored(&recipient)
+            .iter()
+            .all(|(_, secret)| secret.is_empty())
+    );
 }
 
 /// A host whose power fails before a certain write.
 struct Failing<'a> {
-    desk: &'a Desk,
+    recipient: &'a Recipient,
     writes: AtomicUsize,
     fails_at: usize,
 }
@@ -136,58 +145,59 @@ impl Host for Failing<'_> {
         if self.writes.fetch_add(1, Ordering::SeqCst) == self.fails_at {
             return Err(FormsError::host(std::io::Error::other("power cut")));
         }
-        self.desk.write(job)
+        self.recipient.write(job)
     }
 
     fn read<T>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T, FormsError>,
     ) -> Result<T, FormsError> {
-        self.desk.read(job)
+        self.recipient.read(job)
     }
 }
 
 #[test]
 fn an_epoch_ends_in_batches_and_a_crash_between_them_loses_no_key() {
-    let desk = Desk::new("order-public-1");
-    let wanted = desk.wanted(Suite::Compact, KeySource::Regular);
-    let keys = desk.make(&wanted, 620);
-    let secrets = stored(&desk);
-    let old_file = desk.dir.read(epoch::FILE).unwrap();
+    let recipient = Recipient::new("order-public-1");
+    let wanted = recipient.wanted(Suite::Compact, KeySource::Regular);
+    let keys = recipient.make(&wanted, 620);
+    let secrets = stored(&recipient);
+    let old_file = recipient.dir.read(epoch::FILE).unwrap();
     assert!(holds(&old_file, &old_file[13..45]));
     let failing = |fails_at| Failing {
-        desk: &desk,
+        recipient: &recipient,
         writes: AtomicUsize::new(0),
         fails_at,
     };
-    desk.epochs.turn(&failing(1), NOW).unwrap_err();
-    let moved = stored(&desk);
+    recipient.epochs.turn(&failing(1), NOW).unwrap_err();
+    let moved = stored(&recipient);
     let left = moved.iter().filter(|secret| secrets.contains(secret));
     assert_eq!(left.count(), 620 - 250, "one batch was carried");
     // Started again, with the file as it lies there.
-    let epochs = Arc::new(Epochs::open(&desk.dir, Arc::new(Bare), NOW).unwrap());
+    let epochs = Arc::new(Epochs::open(&recipient.dir, Arc::new(Bare), NOW).unwrap());
     assert!(epochs.is_due(NOW, u64::MAX));
-    let open = |bytes: &[u8]| open::open(&desk.connect(), desk.own(), &epochs, bytes, NOW);
+    let open =
+        |bytes: &[u8]| open::open(&recipient.connect(), recipient.own(), &epochs, bytes, NOW);
     let some = keys.iter().step_by(20);
-    let orders: Vec<_> = some.map(|key| desk.order(key).1).collect();
+    let orders: Vec<_> = some.map(|key| recipient.order(key).1).collect();
     assert!(orders.iter().all(|bytes| open(bytes).is_ok()), "half-way");
     let host = failing(usize::MAX);
     assert_eq!(epochs.turn(&host, NOW).unwrap().carried, 370);
     assert_eq!(host.writes.load(Ordering::SeqCst), 2);
     assert!(orders.iter().all(|bytes| open(bytes).is_ok()), "at its end");
-    assert!(!holds(&dump(desk.dir.path()), &old_file[13..45]));
+    assert!(!holds(&dump(recipient.dir.path()), &old_file[13..45]));
 }
 
 #[test]
 fn a_destroyed_epoch_key_is_overwritten_where_it_lay() {
-    let desk = Desk::new("order-public-1");
-    let file = desk.dir.path().join(epoch::FILE);
+    let recipient = Recipient::new("order-public-1");
+    let file = recipient.dir.path().join(epoch::FILE);
     let elsewhere = tempfile::tempdir().unwrap();
     // Another name of the same bytes, as a careless backup has one.
     let link = elsewhere.path().join("link");
     fs::hard_link(&file, &link).unwrap();
     assert!(fs::read(&link).unwrap().iter().any(|byte| *byte != 0));
-    desk.epochs.turn(&desk, NOW).unwrap();
+    recipient.epochs.turn(&recipient, NOW).unwrap();
     assert!(fs::read(&link).unwrap().iter().all(|byte| *byte == 0));
 }
 
@@ -214,13 +224,14 @@ fn key_files_may_lie_under_a_cover_of_the_hosts() {
             ))
         }
     }
-    let desk = Desk::new("order-public-1");
-    fs::remove_file(desk.dir.path().join(epoch::FILE)).unwrap();
-    let open = |secret| Epochs::open(&desk.dir, Arc::new(Covered(secret)), NOW);
+    let recipient = Recipient::new("order-public-1");
+    fs::remove_file(recipient.dir.path().join(epoch::FILE)).unwrap();
+    let open = |secret| Epochs::open(&recipient.dir, Arc::new(Covered(secret)), NOW);
     let epochs = Arc::new(open(0x5A).unwrap());
-    epochs.turn(&desk, NOW).unwrap();
+    epochs.turn(&recipient, NOW).unwrap();
     assert!(
-        desk.dir
+        recipient
+            .dir
             .read(epoch::FILE)
             .unwrap()
             .starts_with(epoch::FILE.as_bytes())
@@ -235,25 +246,25 @@ fn key_files_may_lie_under_a_cover_of_the_hosts() {
 
 #[test]
 fn epochs_may_end_while_orders_come_and_keys_are_made() {
-    let desk = Arc::new(Desk::new("order-public-1"));
+    let recipient = Arc::new(Recipient::new("order-public-1"));
     let done = Arc::new(AtomicBool::new(false));
     let turning = {
-        let (desk, done) = (Arc::clone(&desk), Arc::clone(&done));
+        let (recipient, done) = (Arc::clone(&recipient), Arc::clone(&done));
         std::thread::spawn(move || {
             let mut turns = 0;
             while !done.load(Ordering::SeqCst) || turns < 20 {
-                desk.epochs.turn(&*desk, NOW).unwrap();
+                recipient.epochs.turn(&*recipient, NOW).unwrap();
                 turns += 1;
             }
         })
     };
     let customers: Vec<_> = (0..4)
         .map(|_| {
-            let desk = Arc::clone(&desk);
+            let recipient = Arc::clone(&recipient);
             std::thread::spawn(move || {
                 for _ in 0..25 {
-                    let (_, bytes) = desk.order(&desk.key());
-                    desk.take(&bytes);
+                    let (_, bytes) = recipient.order(&recipient.key());
+                    recipient.take(&bytes);
                 }
             })
         })
@@ -265,20 +276,22 @@ fn epochs_may_end_while_orders_come_and_keys_are_made() {
     turning.join().unwrap();
 }
 
-fn keep(desk: &Desk, keys: &OrderKeys, number: u8) -> OrderId {
+fn keep(recipient: &Recipient, keys: &OrderKeys, number: u8) -> OrderId {
     let order = OrderId::from_bytes([number; 16]);
-    desk.change(|connection| keys.keep(connection, order, &form()))
+    recipient
+        .change(|connection| keys.keep(connection, order, &form()))
         .unwrap();
     order
 }
 
-fn order_keys(desk: &Desk) -> Arc<OrderKeys> {
-    Arc::new(OrderKeys::open(&desk.dir, Arc::new(Bare), NOW).unwrap())
+fn order_keys(recipient: &Recipient) -> Arc<OrderKeys> {
+    Arc::new(OrderKeys::open(&recipient.dir, Arc::new(Bare), NOW).unwrap())
 }
 
-fn cell(desk: &Desk, order: OrderId) -> Vec<u8> {
+fn cell(recipient: &Recipient, order: OrderId) -> Vec<u8> {
     let sql = "SELECT secret FROM order_form WHERE id = ?1";
-    desk.stranger()
+    recipient
+        .stranger()
         .query_row(sql, [order.as_bytes()], |row| row.get(0))
         .unwrap()
 }
@@ -289,31 +302,37 @@ pub(crate) fn holds(copy: &[u8], text: &[u8]) -> bool {
 
 #[test]
 fn a_form_is_kept_encrypted_and_each_under_its_own_order() {
-    let desk = Desk::new("order-public-1");
-    let keys = order_keys(&desk);
-    let (one, two) = (keep(&desk, &keys, 1), keep(&desk, &keys, 2));
-    assert_eq!(keys.form(&desk.connect(), one).unwrap(), Some(form()));
-    assert!(!holds(&dump(desk.dir.path()), STREET.as_bytes()));
-    assert_ne!(cell(&desk, one), cell(&desk, two));
+    let recipient = Recipient::new("order-public-1");
+    let keys = order_keys(&recipient);
+    let (one, two) = (keep(&recipient, &keys, 1), keep(&recipient, &keys, 2));
+    assert_eq!(keys.form(&recipient.connect(), one).unwrap(), Some(form()));
+    assert!(!holds(&dump(recipient.dir.path()), STREET.as_bytes()));
+    assert_ne!(cell(&recipient, one), cell(&recipient, two));
     // One order's form laid under another's number doesn't open.
     let swap = "UPDATE order_form SET secret = (SELECT secret FROM order_form WHERE id = ?1) \
         WHERE id = ?2";
-    desk.stranger()
+    recipient
+        .stranger()
         .execute(swap, [one.as_bytes(), two.as_bytes()])
         .unwrap();
-    assert!(keys.form(&desk.connect(), two).is_err());
-    let reading = OrderKeys::read(&desk.dir, Arc::new(Bare)).unwrap().unwrap();
-    assert_eq!(reading.form(&desk.connect(), one).unwrap(), Some(form()));
+    assert!(keys.form(&recipient.connect(), two).is_err());
+    let reading = OrderKeys::read(&recipient.dir, Arc::new(Bare))
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        reading.form(&recipient.connect(), one).unwrap(),
+        Some(form())
+    );
 }
 
 /// What is erased must be overwritten, and that is the database's own affair.
 #[test]
 fn no_form_is_kept_where_it_could_not_be_erased() {
     static CARELESS: Database = Database::new("the shop's database", &[&[SCHEMA]]);
-    let desk = Desk::new("order-public-1");
-    let keys = order_keys(&desk);
+    let recipient = Recipient::new("order-public-1");
+    let keys = order_keys(&recipient);
     let order = OrderId::from_bytes([1; 16]);
-    let mut careless = CARELESS.open(&desk.file()).unwrap();
+    let mut careless = CARELESS.open(&recipient.file()).unwrap();
     let misused = |result: Result<(), FormsError>| {
         let misused = matches!(
             result,
@@ -328,95 +347,118 @@ fn no_form_is_kept_where_it_could_not_be_erased() {
 
 #[test]
 fn an_erased_form_is_in_no_file_any_more() {
-    let desk = Desk::new("order-public-1");
-    let keys = order_keys(&desk);
+    let recipient = Recipient::new("order-public-1");
+    let keys = order_keys(&recipient);
     let orders: Vec<OrderId> = (0..150)
         .map(|_| {
             let order = tegata_orders::token::new_order();
-            desk.change(|connection| keys.keep(connection, order, &form()))
+            recipient
+                .change(|connection| keys.keep(connection, order, &form()))
                 .unwrap();
             order
         })
         .collect();
-    kept::scrub(&desk.connect()).unwrap();
+    kept::scrub(&recipient.connect()).unwrap();
     for order in &orders[..50] {
-        let secret = cell(&desk, *order);
-        assert!(holds(&dump(desk.dir.path()), &secret));
+        let secret = cell(&recipient, *order);
+        assert!(holds(&dump(recipient.dir.path()), &secret));
         assert!(
-            desk.change(|connection| kept::erase(connection, *order))
-                .unwrap()
-        );
-        assert!(
-            !desk
+            recipient
                 .change(|connection| kept::erase(connection, *order))
                 .unwrap()
         );
-        assert!(kept::scrub_file(&desk.file()).unwrap());
-        let after = dump(desk.dir.path());
+        assert!(
+            !recipient
+                .change(|connection| kept::erase(connection, *order))
+                .unwrap()
+        );
+        assert!(kept::scrub_file(&recipient.file()).unwrap());
+        let after = dump(recipient.dir.path());
         for piece in secret.chunks_exact(16) {
             assert!(!holds(&after, piece));
         }
-        assert_eq!(keys.form(&desk.connect(), *order).unwrap(), None);
+        assert_eq!(keys.form(&recipient.connect(), *order).unwrap(), None);
     }
     for order in &orders[50..] {
-        assert_eq!(keys.form(&desk.connect(), *order).unwrap(), Some(form()));
+        assert_eq!(
+            keys.form(&recipient.connect(), *order).unwrap(),
+            Some(form())
+        );
     }
 }
 
 #[test]
 fn replacing_the_order_key_encrypts_all_anew_and_says_how_far_it_is() {
-    let desk = Desk::new("order-public-1");
-    let keys = order_keys(&desk);
-    let orders: Vec<OrderId> = (0..250).map(|number| keep(&desk, &keys, number)).collect();
-    let (old_file, old) = (desk.dir.read(kept::FILE).unwrap(), cell(&desk, orders[7]));
+    let recipient = Recipient::new("order-public-1");
+    let keys = order_keys(&recipient);
+    let orders: Vec<OrderId> = (0..250)
+        .map(|number| keep(&recipient, &keys, number))
+        .collect();
+    let (old_file, old) = (
+        recipient.dir.read(kept::FILE).unwrap(),
+        cell(&recipient, orders[7]),
+    );
     let mut seen = Vec::new();
-    keys.rotate(&desk, NOW.after(60), |progress| {
+    keys.rotate(&recipient, NOW.after(60), |progress| {
         seen.push((progress.done, progress.total))
     })
     .unwrap();
     assert_eq!(seen, [(100, 250), (200, 250), (250, 250)]);
-    assert_ne!(cell(&desk, orders[7]), old);
+    assert_ne!(cell(&recipient, orders[7]), old);
     for order in &orders {
-        assert_eq!(keys.form(&desk.connect(), *order).unwrap(), Some(form()));
+        assert_eq!(
+            keys.form(&recipient.connect(), *order).unwrap(),
+            Some(form())
+        );
     }
-    let again = order_keys(&desk);
+    let again = order_keys(&recipient);
     assert_eq!(
-        again.form(&desk.connect(), orders[9]).unwrap(),
+        again.form(&recipient.connect(), orders[9]).unwrap(),
         Some(form())
     );
     assert!(!again.is_rotating());
     assert_eq!(again.made(), NOW.after(60));
     // The old key is in no file, so what it encrypted is closed, wherever a copy lies.
-    assert!(!holds(&dump(desk.dir.path()), &old_file[13..45]));
+    assert!(!holds(&dump(recipient.dir.path()), &old_file[13..45]));
 }
 
 #[test]
 fn a_crash_while_the_order_key_is_replaced_loses_no_form() {
-    let desk = Desk::new("order-public-1");
-    let keys = order_keys(&desk);
-    let orders: Vec<OrderId> = (0..250).map(|number| keep(&desk, &keys, number)).collect();
+    let recipient = Recipient::new("order-public-1");
+    let keys = order_keys(&recipient);
+    let orders: Vec<OrderId> = (0..250)
+        .map(|number| keep(&recipient, &keys, number))
+        .collect();
     let crash = std::panic::AssertUnwindSafe(|| {
-        keys.rotate(&desk, NOW, |progress| {
+        keys.rotate(&recipient, NOW, |progress| {
             assert!(progress.done < 200, "power cut")
         })
     });
     std::panic::catch_unwind(crash).unwrap_err();
     drop(keys);
-    let keys = order_keys(&desk);
+    let keys = order_keys(&recipient);
     assert!(keys.is_rotating());
     for order in &orders {
-        assert_eq!(keys.form(&desk.connect(), *order).unwrap(), Some(form()));
+        assert_eq!(
+            keys.form(&recipient.connect(), *order).unwrap(),
+            Some(form())
+        );
     }
-    keys.rotate(&desk, NOW, |_| {}).unwrap();
-    assert_eq!(keys.form(&desk.connect(), orders[0]).unwrap(), Some(form()));
-    assert!(!order_keys(&desk).is_rotating());
+    keys.rotate(&recipient, NOW, |_| {}).unwrap();
+    assert_eq!(
+        keys.form(&recipient.connect(), orders[0]).unwrap(),
+        Some(form())
+    );
+    assert!(!order_keys(&recipient).is_rotating());
 }
 
 #[test]
 fn without_its_order_key_a_form_says_what_is_missing() {
-    let desk = Desk::new("order-public-1");
-    let order = keep(&desk, &order_keys(&desk), 1);
-    fs::remove_file(desk.dir.path().join(kept::FILE)).unwrap();
-    let error = order_keys(&desk).form(&desk.connect(), order).unwrap_err();
+    let recipient = Recipient::new("order-public-1");
+    let order = keep(&recipient, &order_keys(&recipient), 1);
+    fs::remove_file(recipient.dir.path().join(kept::FILE)).unwrap();
+    let error = order_keys(&recipient)
+        .form(&recipient.connect(), order)
+        .unwrap_err();
     assert!(error.to_string().contains(kept::FILE), "{error}");
 }

@@ -7,8 +7,8 @@
     reason = "tests may"
 )]
 
-mod desk;
 mod forgetting;
+mod key_supply;
 mod opening;
+mod recipient;
 mod service;
-mod stocking;

@@ -17,7 +17,7 @@ use tegata_protocol::{
     Suite, Unverified, Validity, Verified, VerifyingKey,
 };
 
-use crate::desk::{NOW, service_number, shop_number};
+use crate::recipient::{NOW, service_number, shop_number};
 
 /// What the service does with the next upload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

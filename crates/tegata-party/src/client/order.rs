@@ -75,12 +75,35 @@ impl Storefront {
 
 /// Where the keys come from.
 #[derive(Clone, Copy, Debug)]
-pub struct KeyDesk<'a> {
+pub struct SealingService<'a> {
     /// The sealing service's web address, as the shop's page has it.
     pub address: &'a str,
     /// The sealing service's record, if keys that it made itself are to be trusted: it could read
     /// what they seal. Without it only the recipient's own keys are used.
     pub danger_trusted: Option<&'a Verified<PartyRecord>>,
+}
+
+/// What is ordered.
+#[derive(Clone, Copy, Debug)]
+pub struct NewOrder<'a> {
+    /// The filled-in form, with its lines.
+    pub form: &'a OrderForm,
+    /// Who orders, where keys belong to members.
+    pub member: Option<PartyNumber>,
+    /// A communication key that was typed in.
+    pub typed: Option<&'a Typed>,
+}
+
+impl<'a> NewOrder<'a> {
+    /// A form, from nobody in particular, without a typed key.
+    #[must_use]
+    pub const fn of(form: &'a OrderForm) -> Self {
+        Self {
+            form,
+            member: None,
+            typed: None,
+        }
+    }
 }
 
 /// Why an order wasn't placed.
@@ -201,17 +224,17 @@ impl Client {
     pub fn place_order(
         &self,
         front: &Storefront,
-        desk: KeyDesk<'_>,
-        (form, member, typed): (&OrderForm, Option<PartyNumber>, Option<&Typed>),
+        service: SealingService<'_>,
+        new: NewOrder<'_>,
         now: Time,
         rng: &mut impl CryptoRng,
     ) -> Result<(ReadyOrder, Placed), OrderError> {
         let mut fresh = true;
         loop {
-            let token = self.order_token(front, &form.lines, member, now);
+            let token = self.order_token(front, &new.form.lines, new.member, now);
             let placed = token.and_then(|token| {
-                let key = self.order_key(front, desk, &token, now)?;
-                let ready = ReadyOrder::seal(token, &key, form, typed, rng)?;
+                let key = self.order_key(front, service, &token, now)?;
+                let ready = ReadyOrder::seal(token, &key, new.form, new.typed, rng)?;
                 let placed = self.send_order(front, &ready)?;
                 Ok((ready, placed))
             });
@@ -263,16 +286,16 @@ impl Client {
     pub fn order_key(
         &self,
         front: &Storefront,
-        desk: KeyDesk<'_>,
+        service: SealingService<'_>,
         token: &Verified<CartToken>,
         now: Time,
     ) -> Result<Verified<OrderKey>, OrderError> {
         let path = "/v1/keys?suite=standard";
         let body = token.signed().as_bytes();
-        let answer = self.ask(desk.address, path, CBOR, body, HAND_OUT_LIMIT)?;
+        let answer = self.ask(service.address, path, CBOR, body, HAND_OUT_LIMIT)?;
         let untrusted = |why: String| OrderError::Untrusted {
             what: "key",
-            address: desk.address.to_owned(),
+            address: service.address.to_owned(),
             why,
         };
         let hand_out: HandOut =
@@ -280,7 +303,8 @@ impl Client {
         let program = Digest::of(hand_out.program.as_bytes());
         let key = Unverified::<OrderKey>::parse(hand_out.key);
         let key = key.map_err(|e| untrusted(e.to_string()))?;
-        let signer = signer(&key, front, desk, token).map_err(|why| untrusted(why.to_owned()))?;
+        let signer =
+            signer(&key, front, service, token).map_err(|why| untrusted(why.to_owned()))?;
         let key = key.verify(&signer).map_err(|e| untrusted(e.to_string()))?;
         check_key(&key, token, program, now).map_err(|why| untrusted(why.to_owned()))?;
         Ok(key)
@@ -462,10 +486,10 @@ fn check_token(
 fn signer(
     key: &Unverified<OrderKey>,
     front: &Storefront,
-    desk: KeyDesk<'_>,
+    service: SealingService<'_>,
     token: &CartToken,
 ) -> Result<VerifyingKey, &'static str> {
-    match (key.claimed().maker, token.maker, desk.danger_trusted) {
+    match (key.claimed().maker, token.maker, service.danger_trusted) {
         (Maker::Recipient, ..) => Ok(front.key),
         (Maker::Service, Maker::Recipient, _) => {
             Err("the sealing service made it, and the recipient didn't allow that")

@@ -72,13 +72,13 @@ mod tests {
             most: Duration::from_secs(most),
             wait: |span| WAITED.with_borrow_mut(|waited| waited.push(span.as_secs())),
         };
-        let tries = Cell::new(0);
+        let attempts = Cell::new(0);
         let done = patience.insist(|| {
-            let answer = answers[tries.get()];
-            tries.set(tries.get() + 1);
+            let answer = answers[attempts.get()];
+            attempts.set(attempts.get() + 1);
             answer.map_or(Ok(()), |seconds| Err(busy(seconds)))
         });
-        (WAITED.take(), tries.get(), done.is_ok())
+        (WAITED.take(), attempts.get(), done.is_ok())
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
-use tegata_party::client::order::{KeyDesk, OrderError, Placed, ReadyOrder, Storefront};
+use tegata_party::client::order::{
+    NewOrder, OrderError, Placed, ReadyOrder, SealingService, Storefront,
+};
 use tegata_party::client::{CallError, Client};
 use tegata_protocol::order::{
     Field, FieldValue, KeyKind, KeySource, Maker, OpeningHalf, OrderForm, OrderId, Typed,
@@ -31,8 +33,8 @@ fn front(town: &Town) -> Storefront {
     Storefront::shop(&record_of(Role::Shop, &shop_key(), &town.address), None)
 }
 
-fn desk(town: &Town) -> KeyDesk<'_> {
-    KeyDesk {
+fn service(town: &Town) -> SealingService<'_> {
+    SealingService {
         address: &town.address,
         danger_trusted: None,
     }
@@ -40,7 +42,7 @@ fn desk(town: &Town) -> KeyDesk<'_> {
 
 fn place(town: &Town) -> Result<(ReadyOrder, Placed), OrderError> {
     let (rng, form) = (&mut UnwrapErr(SysRng), form());
-    Client::default().place_order(&front(town), desk(town), (&form, None, None), NOW, rng)
+    Client::default().place_order(&front(town), service(town), NewOrder::of(&form), NOW, rng)
 }
 
 /// What is said when the town answers like that; nothing of the form may have left.
@@ -94,8 +96,11 @@ fn a_typed_in_key_seals_too() {
     let typed = Typed::new("winter in Kyoto").unwrap();
     let placed = Client::default().place_order(
         &front(&town),
-        desk(&town),
-        (&form, None, Some(&typed)),
+        service(&town),
+        NewOrder {
+            typed: Some(&typed),
+            ..NewOrder::of(&form)
+        },
         NOW,
         rng,
     );
@@ -186,12 +191,12 @@ fn a_service_that_was_pinned_may_make_keys_where_the_shop_allows_it() {
     );
     let try_with = |trusted| {
         let (rng, form) = (&mut UnwrapErr(SysRng), form());
-        let desk = KeyDesk {
+        let service = SealingService {
             danger_trusted: Some(trusted),
-            ..desk(&town)
+            ..service(&town)
         };
         let client = Client::default();
-        client.place_order(&front(&town), desk, (&form, None, None), NOW, rng)
+        client.place_order(&front(&town), service, NewOrder::of(&form), NOW, rng)
     };
     assert!(try_with(&record).is_ok());
     assert!(matches!(
@@ -256,7 +261,9 @@ fn an_order_whose_answer_was_lost_is_sent_again_as_it_was() {
     let town = Town::start("order-public-1");
     let (client, front, rng) = (Client::default(), front(&town), &mut UnwrapErr(SysRng));
     let token = client.order_token(&front, &lines(), None, NOW).unwrap();
-    let key = client.order_key(&front, desk(&town), &token, NOW).unwrap();
+    let key = client
+        .order_key(&front, service(&town), &token, NOW)
+        .unwrap();
     assert_eq!(key.source, KeySource::Regular);
     let ready = ReadyOrder::seal(token, &key, &form(), None, rng).unwrap();
     town.words().first = vec![(500, String::new())];
@@ -285,7 +292,9 @@ fn what_the_shop_could_not_read_is_not_sent() {
     let town = Town::start("order-public-1");
     let (client, front, rng) = (Client::default(), front(&town), &mut UnwrapErr(SysRng));
     let token = client.order_token(&front, &lines(), None, NOW).unwrap();
-    let key = client.order_key(&front, desk(&town), &token, NOW).unwrap();
+    let key = client
+        .order_key(&front, service(&town), &token, NOW)
+        .unwrap();
     let mut large = form();
     large.fields[0].value = FieldValue::Bytes(vec![0; 64 * 1024]);
     // It would fit by itself, but not with what sealing adds.

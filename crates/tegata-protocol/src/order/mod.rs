@@ -23,7 +23,7 @@ pub use cart::{CartLine, CartToken, MAX_CART_LINES, cart_digest};
 pub use form::{Field, FieldValue, OrderForm};
 pub use key::{KeySource, Maker, OpeningHalf, OrderKey, Part, SharedKey};
 pub use program::{program, program_digest};
-pub use receipt::{CardForm, CardKept, OrderReceipt};
+pub use receipt::{CardKept, CreditCardForm, OrderReceipt};
 pub use sealed::{Binding, ORDER_LIMIT, SealedOrder, Typed};
 pub use service::{
     HandOut, KeysWanted, MadeKey, MadeKeys, Pile, ProgramEntry, Stock, StockInquiry, StockUpload,

@@ -47,7 +47,7 @@ impl Document for OrderReceipt {
 /// A shop passes a sealed card number on to the centre, whose credit link alone can open it.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 #[cbor(map)]
-pub struct CardForm {
+pub struct CreditCardForm {
     /// The signed [`super::CartToken`] of the order.
     #[n(0)]
     pub token: SignedBytes,
@@ -56,7 +56,7 @@ pub struct CardForm {
     pub sealed: Vec<u8>,
 }
 
-impl Body for CardForm {
+impl Body for CreditCardForm {
     const LABEL: u16 = 128;
     const LIMIT: usize = 4 * 1024;
 }

@@ -24,7 +24,7 @@ use crate::{
 pub const FRESH_SECONDS: u64 = 60;
 
 /// How many wrong keywords one serial may have.
-pub const KEYWORD_TRIES: u8 = 5;
+pub const KEYWORD_ATTEMPTS: u8 = 5;
 
 /// A set of serials as it travels: a roaring bitmap in its portable format.
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]
@@ -266,7 +266,8 @@ impl Checker {
     /// counts for nothing.
     pub fn check_card(
         &self,
-        (card, ticket): ([u8; 10], SignedBytes),
+        card: [u8; 10],
+        ticket: SignedBytes,
         others: &[&SeriesRecord],
         list: &impl CheckList,
         now: Time,
@@ -337,7 +338,7 @@ impl Checker {
         Ok(())
     }
 
-    /// The holder's signature, then the keyword: tries count only once the signature held.
+    /// The holder's signature, then the keyword: attempts count only once the signature held.
     fn check_holder(
         &self,
         shown: Unverified<Presentation>,
@@ -357,7 +358,7 @@ impl Checker {
         };
         if let Some(tag) = &ticket.keyword {
             let keyword = claimed.keyword.as_ref().ok_or(Code::WrongKeyword)?;
-            let exhausted = list.wrong_keywords(serial) >= KEYWORD_TRIES;
+            let exhausted = list.wrong_keywords(serial) >= KEYWORD_ATTEMPTS;
             if exhausted || !self.secret.keyword_tag(serial, keyword).matches(tag) {
                 return Err(Code::WrongKeyword);
             }

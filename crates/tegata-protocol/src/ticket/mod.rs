@@ -10,7 +10,7 @@ use minicbor::{Decode, Encode};
 
 pub use check::{
     Admissible, AdmissibleCard, CHECK_DATA_LIMIT, CheckData, CheckList, Checker, FRESH_SECONDS,
-    KEYWORD_TRIES, Rejection, SerialSet,
+    KEYWORD_ATTEMPTS, Rejection, SerialSet,
 };
 pub use presentation::{PRESENTATION_LIMIT, Presentation, SealedPresentation};
 pub use serial::{EncryptedSerial, KeywordTag, Serial, SerialKey, SeriesSecret};

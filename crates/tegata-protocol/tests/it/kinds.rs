@@ -10,8 +10,8 @@ use tegata_protocol::{
     envelope::{Body, Message},
     joining::{Possession, RecordInquiry, Registered, Registration},
     order::{
-        CardForm, CardKept, CartToken, KeysWanted, MadeKeys, OrderKey, OrderReceipt, ProgramEntry,
-        Stock, StockInquiry, StockUpload,
+        CardKept, CartToken, CreditCardForm, KeysWanted, MadeKeys, OrderKey, OrderReceipt,
+        ProgramEntry, Stock, StockInquiry, StockUpload,
     },
     payment::{
         BillAnswer, BillInquiry, Capture, Captured, Collect, Delivered, HoldClosed, Mailbox,
@@ -159,7 +159,7 @@ kinds! {
     StockInquiry = "stock-inquiry",
     KeysWanted = "keys-wanted",
     MadeKeys = "made-keys",
-    CardForm = "card-form",
+    CreditCardForm = "card-form",
     CardKept = "card-kept",
     CardPayment = "card-payment",
     CardContact = "card-contact",

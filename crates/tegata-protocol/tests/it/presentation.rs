@@ -216,7 +216,7 @@ fn check_card_with(
     let keyword = keyword.map(|k| Keyword::new(k).unwrap());
     let ticket = batch.sign(&town::ticket(series, &batch, holder, keyword.as_ref()));
     let checker = Checker::new(town::series(1, &batch, event_key()), town::secret());
-    let checked = checker.check_card((card, ticket), &[], list, town::NOW);
+    let checked = checker.check_card(card, ticket, &[], list, town::NOW);
     checked
         .map(|a| a.serial)
         .map_err(|rejection| rejection.code)
@@ -259,7 +259,7 @@ fn a_card_with_an_altered_or_foreign_ticket_is_told_so() {
     let checker = Checker::new(town::series(1, &batch, event_key()), town::secret());
     let check = |bytes: Vec<u8>| {
         let ticket = tegata_protocol::SignedBytes::new(bytes);
-        let checked = checker.check_card((CARD, ticket), &[], &GOOD, town::NOW);
+        let checked = checker.check_card(CARD, ticket, &[], &GOOD, town::NOW);
         checked
             .map(|a| a.serial)
             .map_err(|rejection| rejection.code)

@@ -7,8 +7,8 @@ use tegata_cli::exit::{Exit, Failure};
 use tegata_protocol::PartyNumber;
 
 use super::{Usual, read_in, say, shown};
-use crate::desk::made::{self, ExportError};
-use crate::desk::{self, Unanswered};
+use crate::handler::made::{self, ExportError};
+use crate::handler::{self, Unanswered};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -52,7 +52,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
 fn import(usual: &Usual, file: &Path) -> Result<(), Failure> {
     let service = usual.service()?;
     let bytes = read_in(file)?;
-    let (shop, taken) = desk::import(&service, &bytes).map_err(|error| match error {
+    let (shop, taken) = handler::import(&service, &bytes).map_err(|error| match error {
         Unanswered::Unreadable(_) => Failure::from(error)
             .with_exit(Exit::Usage)
             .doing(format!("reading {}", shown(file)))

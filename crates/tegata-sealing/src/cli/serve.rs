@@ -8,7 +8,7 @@ use tegata_cli::exit::Failure;
 use tegata_http::serve::{self, Bound, Hosts, Stop};
 
 use super::{Ask, Usual, failed, open, say};
-use crate::keeper::Keeper;
+use crate::key_expiry::KeyExpiry;
 use crate::pages;
 use crate::server::Door;
 use crate::service::{Rules, Service};
@@ -32,8 +32,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     published.map_err(|e| failed(e.into()))?;
     warn_of_danger(service.rules());
     let tls = settings.tls()?;
-    let keeper = Keeper::start(Arc::clone(&service));
-    let keeper = keeper.map_err(|e| Failure::refused(format!("can't start the keeper: {e}")))?;
+    let expiry = KeyExpiry::start(Arc::clone(&service));
+    let expiry = expiry.map_err(|e| Failure::refused(format!("can't start key expiry: {e}")))?;
     let result = serve::runtime()?.block_on(async {
         let stop = Stop::on_signals()?;
         let secure = tls.is_some();
@@ -46,7 +46,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         bound.run(router, stop).await;
         Ok(())
     });
-    keeper.stop();
+    expiry.stop();
     result
 }
 

@@ -3,16 +3,18 @@
 use std::sync::{Arc, Mutex};
 
 use tegata_cli::data::DataDir;
+use tegata_orders::key_supply::{self, Party};
 use tegata_orders::open::{self, Arrival};
-use tegata_orders::stocker::{self, Party};
 use tegata_orders::token::{self, Cart};
-use tegata_orders::{Bare, Epochs, FormsError, Host, Own, Rules, SCHEMA, Settings, Stocker, keys};
+use tegata_orders::{
+    Bare, Epochs, FormsError, Host, KeySupply, Own, Rules, SCHEMA, Settings, keys,
+};
 use tegata_party::client::{Caller, Client};
 use tegata_protocol::order::{
     Binding, KeySource, Maker, OrderForm, OrderKey, SealedOrder, cart_digest,
 };
 use tegata_protocol::{PartyNumber, Suite, Time, Unverified, VerifyingKey};
-use tegata_sealing::desk;
+use tegata_sealing::handler;
 use tegata_sealing::service::Rules as Allowed;
 use tegata_store::{Connection, Database};
 
@@ -22,7 +24,7 @@ static DATABASE: Database = Database::new("the shop's database", &[&[SCHEMA]]);
 
 /// A shop that stocks and opens by itself.
 #[derive(Clone)]
-struct Desk {
+struct Recipient {
     shop: Arc<Shop>,
     register: VerifyingKey,
     database: Arc<Mutex<Connection>>,
@@ -31,7 +33,7 @@ struct Desk {
     _folder: Arc<tempfile::TempDir>,
 }
 
-impl Desk {
+impl Recipient {
     fn new(shop: Shop, open: &Open, settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let party = tegata_cli::data::Party::new("tegata-shop", 1);
@@ -73,9 +75,9 @@ impl Desk {
         }
     }
 
-    fn stocker(&self) -> Stocker<Self> {
+    fn supply(&self) -> KeySupply<Self> {
         let (epochs, rules) = (Arc::clone(&self.epochs), self.rules.clone());
-        Stocker::new(self.clone(), epochs, rules, Client::default())
+        KeySupply::new(self.clone(), epochs, rules, Client::default())
     }
 
     /// A customer orders, and the shop opens what comes. Gives the key that did it.
@@ -118,7 +120,7 @@ impl Desk {
         };
         if key.maker == Maker::Service {
             // The shop meets a key that it doesn't know, and asks.
-            self.stocker().fetch_made().unwrap();
+            self.supply().fetch_made().unwrap();
         }
         let bytes = sealed.to_bytes();
         let arrival = self.change(|c| open::open(c, self.own(), &self.epochs, &bytes, now));
@@ -141,7 +143,7 @@ impl Desk {
     }
 }
 
-impl Host for Desk {
+impl Host for Recipient {
     fn write<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T, FormsError> + Send + 'static,
@@ -157,7 +159,7 @@ impl Host for Desk {
     }
 }
 
-impl Party for Desk {
+impl Party for Recipient {
     fn caller(&self) -> Caller<'_> {
         self.shop.caller()
     }
@@ -179,27 +181,31 @@ impl Party for Desk {
 fn a_shop_stocks_by_itself_and_opens_what_is_sealed() {
     let town = Town::new();
     let open = town.open();
-    let desk = Desk::of(&town, &open, "order-public-1", "recipient");
-    desk.stocker().round().unwrap();
-    let stock = desk.shop.stock(&open);
+    let recipient = Recipient::of(&town, &open, "order-public-1", "recipient");
+    recipient.supply().round().unwrap();
+    let stock = recipient.shop.stock(&open);
     let piles: Vec<_> = stock.piles.iter().map(|p| (p.suite, p.left)).collect();
     assert_eq!(
         piles,
         [(Some(Suite::Compact), 64), (Some(Suite::Standard), 64)]
     );
     assert!(stock.piles.iter().all(|pile| pile.fallback_until.is_some()));
-    desk.order(&open, Suite::Standard, None);
-    desk.order(&open, Suite::Compact, None);
+    recipient.order(&open, Suite::Standard, None);
+    recipient.order(&open, Suite::Compact, None);
     for _ in 0..43 {
-        open.key(&desk.shop.token());
+        open.key(&recipient.shop.token());
     }
-    assert_eq!(desk.shop.left(&open), 20);
-    desk.stocker().round().unwrap();
-    assert_eq!(desk.shop.left(&open), 52, "it was low: a whole batch more");
+    assert_eq!(recipient.shop.left(&open), 20);
+    recipient.supply().round().unwrap();
+    assert_eq!(
+        recipient.shop.left(&open),
+        52,
+        "it was low: a whole batch more"
+    );
     for _ in 0..52 {
-        open.key(&desk.shop.token());
+        open.key(&recipient.shop.token());
     }
-    let fallback = desk.order(&open, Suite::Standard, None);
+    let fallback = recipient.order(&open, Suite::Standard, None);
     assert_eq!(fallback.source, KeySource::Fallback);
 }
 
@@ -222,14 +228,14 @@ fn every_scheme_goes_from_stock_to_opening() {
         "shop-public-1",
         "member-public-1",
     ] {
-        let desk = Desk::of(&town, &open, scheme, "recipient");
+        let recipient = Recipient::of(&town, &open, scheme, "recipient");
         let who = scheme.starts_with("member").then(|| member(1));
         if let Some(member) = who {
-            let now = desk.shop.time.now();
-            desk.change(|c| keys::admit(c, member, now)).unwrap();
+            let now = recipient.shop.time.now();
+            recipient.change(|c| keys::admit(c, member, now)).unwrap();
         }
-        desk.stocker().round().unwrap();
-        let key = desk.order(&open, Suite::Standard, who);
+        recipient.supply().round().unwrap();
+        let key = recipient.order(&open, Suite::Standard, who);
         assert_eq!(key.scheme.to_string(), scheme);
     }
 }
@@ -238,31 +244,33 @@ fn every_scheme_goes_from_stock_to_opening() {
 fn keys_that_the_service_makes_reach_the_shop_both_ways() {
     let town = Town::new();
     let open = town.open();
-    let desk = Desk::of(&town, &open, "order-public-1", "service");
-    let number = desk.shop.number;
+    let recipient = Recipient::of(&town, &open, "order-public-1", "service");
+    let number = recipient.shop.number;
     open.kill();
     let open = town.open_with(Allowed {
         makes_for: [number].into(),
         ..Allowed::default()
     });
     // On another port now.
-    let mut desk = desk;
-    desk.rules.service.address.clone_from(&open.address);
-    desk.stocker().round().unwrap();
-    let key = desk.order(&open, Suite::Standard, None);
+    let mut recipient = recipient;
+    recipient.rules.service.address.clone_from(&open.address);
+    recipient.supply().round().unwrap();
+    let key = recipient.order(&open, Suite::Standard, None);
     assert_eq!(key.maker, Maker::Service);
-    desk.stocker().round().unwrap();
+    recipient.supply().round().unwrap();
     let waiting = |open: &Open| {
         let store = open.service.store();
         store.read(|tables| tables.made_waiting(number)).unwrap()
     };
     assert_eq!(waiting(&open), 0, "the shop has it");
-    let token = desk.shop.token_as(|token| token.maker = Maker::Service);
+    let token = recipient
+        .shop
+        .token_as(|token| token.maker = Maker::Service);
     open.key(&token);
-    let file = desk::made::export(&open.service, number, 1).unwrap();
+    let file = handler::made::export(&open.service, number, 1).unwrap();
     let record = open.service.registered().record.clone();
-    let (epochs, rules) = (&desk.epochs, &desk.rules);
-    let read = || stocker::read_made(&desk, epochs, rules, &record, &file.bytes).unwrap();
+    let (epochs, rules) = (&recipient.epochs, &recipient.rules);
+    let read = || key_supply::read_made(&recipient, epochs, rules, &record, &file.bytes).unwrap();
     assert_eq!([read(), read()], [1, 0]);
 }
 
@@ -270,9 +278,9 @@ fn keys_that_the_service_makes_reach_the_shop_both_ways() {
 fn keys_of_the_shop_come_by_file() {
     let town = Town::new();
     let open = town.open();
-    let desk = Desk::of(&town, &open, "order-public-1", "recipient");
+    let recipient = Recipient::of(&town, &open, "order-public-1", "recipient");
     let wanted = keys::Wanted {
-        scheme: desk.rules.scheme,
+        scheme: recipient.rules.scheme,
         suite: Suite::Standard,
         member: None,
         source: KeySource::Regular,
@@ -280,9 +288,13 @@ fn keys_of_the_shop_come_by_file() {
         expires: town.time.now().after(9 * 86_400),
     };
     let record = open.service.registered().record.clone();
-    let file = stocker::write_upload(&desk, &desk.epochs, &record, &wanted, 8).unwrap();
+    let file =
+        key_supply::write_upload(&recipient, &recipient.epochs, &record, &wanted, 8).unwrap();
     town.time.pass(2 * 86_400);
-    let (from, stock) = desk::import(&open.service, &file.bytes).unwrap();
-    assert_eq!((from, stock.unwrap().piles[0].left), (desk.shop.number, 8));
-    desk.order(&open, Suite::Standard, None);
+    let (from, stock) = handler::import(&open.service, &file.bytes).unwrap();
+    assert_eq!(
+        (from, stock.unwrap().piles[0].left),
+        (recipient.shop.number, 8)
+    );
+    recipient.order(&open, Suite::Standard, None);
 }

@@ -8,7 +8,7 @@ use tegata_protocol::order::{
 };
 use tegata_protocol::record::Status;
 use tegata_protocol::{Digest, PartyNumber, Role, SignedBytes, SigningKey, Suite, Unverified};
-use tegata_sealing::keeper;
+use tegata_sealing::key_expiry;
 use tegata_sealing::service::{Class, Rules};
 
 use crate::town::{Open, Shop, Town, agent, ask, contains, key_of, member, rng};
@@ -116,8 +116,8 @@ fn keys_of_abandoned_orders_burn_with_their_token() {
     assert_eq!(open.ask(&token).unwrap(), abandoned);
     town.time.pass(1);
     assert_eq!(refused(&open, &token), "token_expired");
-    assert_eq!(keeper::burn(&open.service).unwrap(), 1);
-    assert_eq!(keeper::burn(&open.service).unwrap(), 0);
+    assert_eq!(key_expiry::burn(&open.service).unwrap(), 1);
+    assert_eq!(key_expiry::burn(&open.service).unwrap(), 0);
     // The same order with a fresh token, and another one: neither gets the burnt key.
     let fresh = shop.token_as(|token| token.order = order);
     let (again, other) = (open.key(&fresh).id, open.key(&shop.token()).id);
@@ -129,7 +129,7 @@ fn keys_of_abandoned_orders_burn_with_their_token() {
     assert!(text.contains("left: 0"), "{text}");
 }
 
-/// Before the keeper comes by, too: what an expired token had is nobody's.
+/// Before key expiry comes by, too: what an expired token had is nobody's.
 #[test]
 fn a_fresh_token_gets_a_fresh_key_before_the_keeper_has_come() {
     let town = Town::new();
@@ -141,7 +141,7 @@ fn a_fresh_token_gets_a_fresh_key_before_the_keeper_has_come() {
     let token = shop.token_as(|token| token.order = order);
     let second = open.key(&token).id;
     assert_ne!(first, second);
-    keeper::burn(&open.service).unwrap();
+    key_expiry::burn(&open.service).unwrap();
     assert_eq!(open.key(&token).id, second);
 }
 
@@ -158,7 +158,7 @@ fn a_longer_token_of_the_same_order_keeps_its_key() {
     assert_eq!(open.key(&long).id, key);
     assert_eq!(open.key(&short).id, key);
     town.time.pass(600);
-    keeper::burn(&open.service).unwrap();
+    key_expiry::burn(&open.service).unwrap();
     assert_eq!(open.key(&long).id, key);
     assert_eq!(shop.left(&open), 1);
 }
@@ -187,7 +187,7 @@ fn the_fallback_key_steps_in_and_ends() {
     assert_eq!(open.key(&shop.token()).id, fresh);
     town.time.pass(3600);
     assert_eq!(refused(&open, &shop.token()), "stock_empty");
-    keeper::burn(&open.service).unwrap();
+    key_expiry::burn(&open.service).unwrap();
     assert_eq!(shop.stock(&open).piles[0].fallback_until, None);
 }
 
@@ -288,7 +288,7 @@ fn an_order_that_asks_in_both_suites_has_one_key_and_gets_no_third() {
     let first = open.ask(&token).unwrap();
     assert!(contains(town.folder.path(), first.key.as_bytes()));
     let second = ask(&open.address, &token, "compact").unwrap();
-    keeper::burn(&open.service).unwrap();
+    key_expiry::burn(&open.service).unwrap();
     assert!(!contains(town.folder.path(), first.key.as_bytes()), "burnt");
     assert!(contains(town.folder.path(), second.key.as_bytes()));
     for _ in 0..3 {
@@ -474,11 +474,11 @@ fn burnt_and_expired_keys_are_erased_from_the_files() {
     open.key(&shop.token_of("order-shared-1"));
     assert!(secret(0) && secret(1), "that's why they are dangerous");
     town.time.pass(900);
-    keeper::burn(&open.service).unwrap();
+    key_expiry::burn(&open.service).unwrap();
     assert!(!secret(0), "burnt with its token");
     assert!(secret(1), "still in stock");
     town.time.pass(86_400);
-    keeper::burn(&open.service).unwrap();
+    key_expiry::burn(&open.service).unwrap();
     assert!(!secret(1), "expired");
 }
 

@@ -7,8 +7,8 @@ use tegata_protocol::order::{
     Binding, KeysWanted, MadeKey, MadeKeys, Maker, OpeningHalf, OrderId, OrderKey, cart_digest,
 };
 use tegata_protocol::{SignedBytes, Suite, Unverified, Verified};
-use tegata_sealing::desk::made;
-use tegata_sealing::keeper;
+use tegata_sealing::handler::made;
+use tegata_sealing::key_expiry;
 use tegata_sealing::service::Rules;
 
 use crate::town::{Open, Shop, Town, contains, rng};
@@ -179,7 +179,7 @@ fn a_made_key_burns_here_and_is_kept_for_the_shop() {
     shop.stock(&open);
     let first = open.key(&wanting(&shop)).id;
     town.time.pass(900);
-    assert_eq!(keeper::burn(&open.service).unwrap(), 1);
+    assert_eq!(key_expiry::burn(&open.service).unwrap(), 1);
     assert_ne!(open.key(&wanting(&shop)).id, first);
     assert_eq!(fetch(&shop, &open, 0).keys.len(), 2);
     assert!(shop.stock(&open).piles.is_empty(), "no stock of the shop's");

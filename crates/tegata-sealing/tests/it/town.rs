@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use tegata_cli::data::DataDir;
-use tegata_party::client::{Answer, CallError, Callee, Caller, Client, Prepared};
+use tegata_party::client::{Answer, CallError, Callee, Caller, Client, Prepared, Stamp};
 use tegata_party::identity::Registered;
 use tegata_party::identity::{Centre as KnownCentre, Identity};
 use tegata_party::joining::{self, Application, JoinError, Joining, Kind};
@@ -324,8 +324,16 @@ impl Shop {
 
     pub(crate) fn prepare_as<B: Body>(&self, callee: &Callee, id: MessageId, body: B) -> Prepared {
         let record = Some(self.record.signed().as_bytes().to_vec());
-        let head = (id, self.time.now());
-        Prepared::new(self.caller(), callee, head, body, record, &mut rng()).unwrap()
+        let time = self.time.now();
+        Prepared::new(
+            self.caller(),
+            callee,
+            Stamp { id, time },
+            body,
+            record,
+            &mut rng(),
+        )
+        .unwrap()
     }
 
     pub(crate) fn send<R: Body>(

@@ -1,6 +1,6 @@
 //! Keys that shops put in stock: all or none, once, from whoever the register knows.
 
-use tegata_party::client::{Answer, Callee, Client, Prepared};
+use tegata_party::client::{Answer, Callee, Client, Prepared, Stamp};
 use tegata_protocol::envelope::Reply;
 use tegata_protocol::order::{
     KeySource, KeysWanted, MadeKeys, Maker, OrderKey, Stock, StockInquiry, StockUpload,
@@ -10,7 +10,7 @@ use tegata_protocol::refusal::{Code, Refusal};
 use tegata_protocol::{
     Digest, MessageId, PartyNumber, Role, SignedBytes, SigningKey, Suite, Unverified,
 };
-use tegata_sealing::desk::{self, Unanswered};
+use tegata_sealing::handler::{self, Unanswered};
 
 use crate::town::{Made, Open, Shop, Town, agent, rng};
 
@@ -135,7 +135,7 @@ fn a_key_comes_in_once_for_ever() {
     shop.upload(&open, &[key]).unwrap();
     open.key(&shop.token());
     town.time.pass(900);
-    tegata_sealing::keeper::burn(&open.service).unwrap();
+    tegata_sealing::key_expiry::burn(&open.service).unwrap();
     let detail = why(shop.upload(&open, &[again]));
     assert_eq!(detail, "key 1: it was in stock before");
     // Its number is free for another shop, whose own it is.
@@ -211,9 +211,9 @@ fn the_record_is_needed_once_and_a_newer_one_is_taken_over() {
     let town = Town::new();
     let (open, shop) = (town.open(), town.shop());
     let bare = || {
-        let head = (MessageId::random(&mut rng()), town.time.now());
+        let stamp = Stamp::random(town.time.now(), &mut rng());
         let (caller, callee) = (shop.caller(), open.callee());
-        Prepared::new(caller, &callee, head, StockInquiry {}, None, &mut rng()).unwrap()
+        Prepared::new(caller, &callee, stamp, StockInquiry {}, None, &mut rng()).unwrap()
     };
     let unknown = shop.send::<Stock>(&open, &bare()).unwrap_err();
     assert!(matches!(
@@ -229,10 +229,10 @@ fn the_record_is_needed_once_and_a_newer_one_is_taken_over() {
     let suspended = town
         .centre
         .enter(shop.number, shop.record.keys.clone(), Status::Suspended);
-    let head = (MessageId::random(&mut rng()), town.time.now());
+    let stamp = Stamp::random(town.time.now(), &mut rng());
     let record = Some(suspended.signed().as_bytes().to_vec());
     let (caller, callee) = (shop.caller(), open.callee());
-    let told = Prepared::new(caller, &callee, head, StockInquiry {}, record, &mut rng()).unwrap();
+    let told = Prepared::new(caller, &callee, stamp, StockInquiry {}, record, &mut rng()).unwrap();
     let refused = shop.send::<Stock>(&open, &told).unwrap().accepted();
     assert_eq!(refused.unwrap_err().code, Code::NotActive);
 }
@@ -271,10 +271,10 @@ fn strangers_get_one_answer() {
     };
     let borrowed = {
         // Somebody else's record beside one's own message.
-        let head = (MessageId::random(&mut rng()), town.time.now());
+        let stamp = Stamp::random(town.time.now(), &mut rng());
         let record = Some(shop.record.signed().as_bytes().to_vec());
         let (caller, callee) = (foreign.caller(), open.callee());
-        Prepared::new(caller, &callee, head, body(), record, &mut rng()).unwrap()
+        Prepared::new(caller, &callee, stamp, body(), record, &mut rng()).unwrap()
     };
     // One shop in another's name, with its own key and record.
     let (own, mine) = (town.shop(), town.shop());
@@ -335,12 +335,9 @@ fn the_centre_has_keys_like_a_shop() {
         signing: &town.centre.receipts,
         opening: &town.centre.opening,
     };
-    let (head, callee) = (
-        (MessageId::random(&mut rng()), town.time.now()),
-        open.callee(),
-    );
+    let (stamp, callee) = (Stamp::random(town.time.now(), &mut rng()), open.callee());
     let body = StockUpload { keys: vec![signed] };
-    let prepared = Prepared::new(caller, &callee, head, body, None, &mut rng()).unwrap();
+    let prepared = Prepared::new(caller, &callee, stamp, body, None, &mut rng()).unwrap();
     let answer = Client::default().call::<Stock>(caller, &callee, &prepared);
     let stock = answer.unwrap().accepted().unwrap();
     assert_eq!(stock.body.piles[0].left, 1);
@@ -360,18 +357,18 @@ fn a_file_that_was_carried_for_days_comes_in_once() {
     let file = file.to_bytes();
     town.time.pass(3 * 86_400);
     for _ in 0..2 {
-        let (from, taken) = desk::import(&open.service, &file).unwrap();
+        let (from, taken) = handler::import(&open.service, &file).unwrap();
         assert_eq!((from, taken.unwrap().piles[0].left), (shop.number, 1));
     }
     assert_eq!(shop.left(&open), 1);
     let late = shop.make_as(|key| key.expires = key.made.after(60));
     let late = shop.prepare(&open.callee(), Shop::upload_of(&[late]));
     town.time.pass(60);
-    let (_, refused) = desk::import(&open.service, &late.to_bytes()).unwrap();
+    let (_, refused) = handler::import(&open.service, &late.to_bytes()).unwrap();
     assert_eq!(refused.unwrap_err().code, Code::StockRefused);
     let inquiry = shop.prepare(&open.callee(), StockInquiry {});
     for bytes in [b"nonsense".to_vec(), inquiry.to_bytes()] {
-        let error = desk::import(&open.service, &bytes).unwrap_err();
+        let error = handler::import(&open.service, &bytes).unwrap_err();
         assert!(matches!(error, Unanswered::Unreadable(_)), "{error}");
     }
 }

@@ -18,6 +18,7 @@ pub mod goods;
 pub mod picture;
 mod raw;
 pub mod read;
+mod record;
 pub mod sample;
 pub mod shelf;
 

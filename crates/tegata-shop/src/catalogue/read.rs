@@ -17,8 +17,8 @@ use toml::value::Datetime;
 use toml::{Spanned, Value};
 
 use super::goods::Goods;
+use super::record::{Placed, check_texts};
 use super::{AdmissionOffer, Catalogue, Kind, Offer, RideOffer, StayOffer, WagerOffer, raw};
-use crate::series;
 
 mod goods;
 
@@ -115,7 +115,7 @@ fn check(folder: &Path, raw: raw::Catalogue) -> Checked<Catalogue> {
             return wrong(number, "expected a series number from 1");
         }
         let offer = check_offer(&place, offer)?;
-        series::check_texts(&offer).map_err(|(field, what)| Mistake {
+        check_texts(&offer).map_err(|(field, what)| Mistake {
             at: field.start,
             what,
         })?;
@@ -136,15 +136,6 @@ fn time_zone(zone: &Spanned<String>) -> Checked<TimeZone> {
 struct Place {
     currency: Currency,
     zone: Option<TimeZone>,
-}
-
-/// An offer, and where its texts stand.
-pub(crate) struct Placed {
-    pub(crate) offer: Offer,
-    pub(crate) title: Range<usize>,
-    pub(crate) place: Range<usize>,
-    pub(crate) names: Range<usize>,
-    pub(crate) rules: Range<usize>,
 }
 
 fn check_offer(place: &Place, raw: Spanned<raw::Offer>) -> Checked<Placed> {

@@ -47,14 +47,14 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let now = Time::from_secs(clock::now());
     let identity = Identity::read(&dir).map_err(|e| failed(e.into()))?;
     let identity = identity.ok_or_else(|| failed(JoinError::NotJoined(Kind::SHOP).into()))?;
-    let (_, keys) = arguments
+    let unlocked = arguments
         .owner
         .reading(&dir)
         .map_err(|e| failed(e.into()))?;
     let centre = Centre::find(&dir, &Client::default(), &identity, None, now);
     let centre = centre.map_err(|e| failed(e.into()))?;
     let registers = [centre.keys.register];
-    let shop = joining::open(&dir, Kind::SHOP, &registers, || Ok(keys));
+    let shop = joining::open(&dir, Kind::SHOP, &registers, || Ok(unlocked.keys));
     let shop = shop.map_err(|e| failed(e.into()))?;
     let store = Store::open(&dir.path().join(store::FILE)).map_err(|e| failed(e.into()))?;
     let gate = std::fs::read(&arguments.gate)
@@ -63,7 +63,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         .map_err(|e| Failure::usage(format!("{}: {e}", shown(&arguments.gate))))?;
     let series = SeriesId::new(arguments.series);
     let edition =
-        check_data::make(&store, &shop, series, &gate, (now, arguments.hours)).map_err(refuse)?;
+        check_data::make(&store, &shop, series, &gate, now, arguments.hours).map_err(refuse)?;
     write_out(&arguments.out, &edition.sealed)?;
     let object = json!({
         "out": shown(&arguments.out),

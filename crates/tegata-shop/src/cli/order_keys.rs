@@ -10,7 +10,7 @@ use tegata_cli::exit::{Exit, Failure};
 use tegata_cli::progress;
 use tegata_orders::FormsError;
 use tegata_orders::kept::Progress;
-use tegata_orders::stocker::{Party as _, StockerError, read_made, write_upload};
+use tegata_orders::key_supply::{KeySupplyError, Party as _, read_made, write_upload};
 use tegata_protocol::order::KeySource;
 use tegata_protocol::record::PartyRecord;
 use tegata_protocol::{SignedBytes, Suite, Verified};
@@ -159,12 +159,12 @@ fn no_orders() -> Failure {
     clippy::wildcard_enum_match_arm,
     reason = "what was given is wrong in two ways; all others say themselves what they are"
 )]
-fn wrong(which: &Which, error: StockerError) -> Failure {
+fn wrong(which: &Which, error: KeySupplyError) -> Failure {
     match error {
-        StockerError::File(_) => Failure::from(error)
+        KeySupplyError::File(_) => Failure::from(error)
             .with_exit(Exit::Usage)
             .doing(format!("reading {}", shown(&which.file))),
-        StockerError::Forms(FormsError::Made(_)) => Failure::from(error).with_exit(Exit::Usage),
+        KeySupplyError::Forms(FormsError::Made(_)) => Failure::from(error).with_exit(Exit::Usage),
         other => other.into(),
     }
 }

@@ -223,14 +223,15 @@ fn show(which: &Which, form: bool, owner: &OwnerA) -> Result<(), Failure> {
     say(
         which.usual.json,
         &object,
-        &told(&order, (&lines, &events), form.as_ref()),
+        &text_of(&order, &lines, &events, form.as_ref()),
     );
     Ok(())
 }
 
-fn told(
+fn text_of(
     order: &GoodsOrder,
-    (lines, events): (&[SoldLine], &[Event]),
+    lines: &[SoldLine],
+    events: &[Event],
     form: Option<&OrderForm>,
 ) -> String {
     let (number, state) = (order.number, order.state.word());

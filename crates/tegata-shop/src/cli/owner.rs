@@ -36,20 +36,28 @@ pub(super) struct Owner {
     b: PasswordB,
 }
 
+/// What passwords A and B open.
+pub(super) struct Unlocked {
+    /// The vault.
+    pub(super) vault: Vault,
+    /// The keys in it.
+    pub(super) keys: Keys,
+}
+
 impl Owner {
     /// Opens the vault to write, too, and the keys in it.
-    pub(super) fn open(&self, dir: &DataDir) -> Result<(Vault, Keys), JoinError> {
+    pub(super) fn open(&self, dir: &DataDir) -> Result<Unlocked, JoinError> {
         there(dir)?;
         Ok(self.opened(dir, Vault::open)?)
     }
 
     /// The keys of a vault that is there.
     pub(super) fn keys(&self, dir: &DataDir) -> Result<Keys, KeysError> {
-        Ok(self.opened(dir, Vault::reading)?.1)
+        Ok(self.opened(dir, Vault::reading)?.keys)
     }
 
     /// Opens the vault and the keys in it, beside a shop that runs.
-    pub(super) fn reading(&self, dir: &DataDir) -> Result<(Vault, Keys), JoinError> {
+    pub(super) fn reading(&self, dir: &DataDir) -> Result<Unlocked, JoinError> {
         there(dir)?;
         Ok(self.opened(dir, Vault::reading)?)
     }
@@ -58,11 +66,11 @@ impl Owner {
         &self,
         dir: &DataDir,
         open: fn(&DataDir, &Password) -> Result<Vault, KeysError>,
-    ) -> Result<(Vault, Keys), KeysError> {
+    ) -> Result<Unlocked, KeysError> {
         let a = self.a.read()?;
         let vault = open(dir, &typed(&a))?;
         let keys = vault.keys(&self.b(&vault, &a)?)?;
-        Ok((vault, keys))
+        Ok(Unlocked { vault, keys })
     }
 
     /// The 24 words.

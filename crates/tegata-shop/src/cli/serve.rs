@@ -8,32 +8,31 @@ use std::time::Duration;
 use axum::Router;
 use serde_json::json;
 use tegata_cli::exit::Failure;
+use tegata_cli::logs::cause;
 use tegata_cli::{clock, config};
 use tegata_http::same_origin::host_of;
 use tegata_http::serve::{self, Bound, Hosts, Stop};
-use tegata_orders::stocker;
+use tegata_orders::key_supply;
 use tegata_party::client::Client;
 use tegata_protocol::Time;
 use tegata_protocol::order::Maker;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::owner::Owner;
+use super::owner::{Owner, Unlocked};
 use super::{Usual, failed, say};
-use crate::courier::{Courier, Signal};
+use crate::fulfilment::Fulfilment;
 use crate::orders::Sealing;
 use crate::orders::host::Hosting;
 use crate::pages;
 use crate::server::Service;
 use crate::settings::Settings;
-use crate::shop::{Shop, cause};
-use crate::vault::Vault;
+use crate::shop::{Shop, Signal};
 use tegata_party::identity::{Centre, Identity};
 use tegata_party::joining::{self, JoinError, Kind};
-use tegata_party::keys::Keys;
 
 /// How often to look whether the catalogue's file has changed.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long the courier waits for the centre's answer.
+/// How long fulfilment waits for the centre's answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the owner's page waits for the sealing service's.
 const OWNERS_PATIENCE: Duration = Duration::from_secs(3);
@@ -57,8 +56,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let opened = arguments.owner.open(&dir);
     let shop = open(&dir, &settings, opened.map_err(JoinError::into_failure)?)?;
     let tls = settings.tls()?;
-    let courier = start_courier(&shop)?;
-    let stocker = start_stocker(&shop)?;
+    let fulfilment = start_fulfilment(&shop)?;
+    let supply = start_key_supply(&shop)?;
     let learner = start_learner(&shop)?;
     let result = serve::runtime()?.block_on(async {
         let stop = Stop::on_signals()?;
@@ -70,9 +69,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         bound.run(router, stop).await;
         Ok(())
     });
-    courier.stop();
-    if let Some(stocker) = stocker {
-        stocker.stop();
+    fulfilment.stop();
+    if let Some(supply) = supply {
+        supply.stop();
     }
     if let Some(learner) = learner {
         learner.stop();
@@ -98,8 +97,9 @@ fn router(shop: &Arc<Shop>, settings: &Settings) -> Router {
 pub(super) fn open(
     dir: &tegata_cli::data::DataDir,
     settings: &Settings,
-    (vault, keys): (Vault, Keys),
+    unlocked: Unlocked,
 ) -> Result<Arc<Shop>, Failure> {
+    let Unlocked { vault, keys } = unlocked;
     let opened = || {
         let identity = Identity::read(dir)?.ok_or(JoinError::NotJoined(Kind::SHOP))?;
         let (client, now) = (Client::default(), Time::from_secs(clock::now()));
@@ -140,21 +140,21 @@ fn announce(usual: &Usual, shop: &Shop, bound: &Bound, secure: bool) {
     );
 }
 
-/// Who works on a thread of its own: the courier, the stocker.
+/// Who works on a thread of its own: fulfilment, the key supply.
 struct Running<S> {
     signals: Sender<S>,
     stop: S,
     thread: JoinHandle<()>,
 }
 
-fn start_courier(shop: &Arc<Shop>) -> Result<Running<Signal>, Failure> {
-    let courier = Courier::new(Arc::clone(shop), Client::new(PATIENCE));
-    let (signals, heard) = channel();
-    shop.tell(signals.clone());
+fn start_fulfilment(shop: &Arc<Shop>) -> Result<Running<Signal>, Failure> {
+    let fulfilment = Fulfilment::new(Arc::clone(shop), Client::new(PATIENCE));
+    let (signals, received) = channel();
+    shop.wakes(signals.clone());
     let thread = std::thread::Builder::new()
-        .name("shop-courier".into())
-        .spawn(move || courier.run(&heard))
-        .map_err(|e| Failure::refused(format!("can't start the courier: {e}")))?;
+        .name("shop-fulfilment".into())
+        .spawn(move || fulfilment.run(&received))
+        .map_err(|e| Failure::refused(format!("can't start fulfilment: {e}")))?;
     Ok(Running {
         signals,
         stop: Signal::Stop,
@@ -163,14 +163,14 @@ fn start_courier(shop: &Arc<Shop>) -> Result<Running<Signal>, Failure> {
 }
 
 /// Keeps order keys in stock at the sealing service, if the shop takes sealed orders.
-fn start_stocker(shop: &Arc<Shop>) -> Result<Option<Running<stocker::Signal>>, Failure> {
+fn start_key_supply(shop: &Arc<Shop>) -> Result<Option<Running<key_supply::Signal>>, Failure> {
     let Some(sealing) = shop.sealing() else {
         return Ok(None);
     };
     let (epochs, rules) = (Arc::clone(&sealing.epochs), sealing.rules.clone());
     let host = Hosting(Arc::clone(shop));
-    let stocker = stocker::Stocker::new(host, epochs, rules, Client::new(PATIENCE));
-    let asking = stocker::Stocker::new(
+    let supply = key_supply::KeySupply::new(host, epochs, rules, Client::new(PATIENCE));
+    let asking = key_supply::KeySupply::new(
         Hosting(Arc::clone(shop)),
         Arc::clone(&sealing.epochs),
         sealing.rules.clone(),
@@ -181,14 +181,14 @@ fn start_stocker(shop: &Arc<Shop>) -> Result<Option<Running<stocker::Signal>>, F
     shop.asks_key_stock(Box::new(move || asking.inquire().ok()));
     let fetched = move || fetching.fetch_made().is_ok_and(|count| count > 0);
     shop.fetches_made_keys(Box::new(fetched));
-    let (signals, heard) = channel();
+    let (signals, received) = channel();
     let thread = std::thread::Builder::new()
-        .name("shop-stocker".into())
-        .spawn(move || stocker.run(&heard))
-        .map_err(|e| Failure::refused(format!("can't start the stocker: {e}")))?;
+        .name("shop-key-supply".into())
+        .spawn(move || supply.run(&received))
+        .map_err(|e| Failure::refused(format!("can't start the key supply: {e}")))?;
     Ok(Some(Running {
         signals,
-        stop: stocker::Signal::Stop,
+        stop: key_supply::Signal::Stop,
         thread,
     }))
 }
@@ -199,13 +199,13 @@ fn start_learner(shop: &Arc<Shop>) -> Result<Option<Running<()>>, Failure> {
     if !shop.sealing().is_some_and(wanted) {
         return Ok(None);
     }
-    let (signals, heard) = channel();
+    let (signals, received) = channel();
     let shop = Arc::clone(shop);
     let thread = std::thread::Builder::new()
         .name("shop-learner".into())
         .spawn(move || {
             while !learn(&shop)
-                && heard.recv_timeout(OWNERS_PATIENCE) == Err(RecvTimeoutError::Timeout)
+                && received.recv_timeout(OWNERS_PATIENCE) == Err(RecvTimeoutError::Timeout)
             {
             }
         })
@@ -257,7 +257,7 @@ async fn watch(shop: Arc<Shop>, stop: Stop) {
         Err(error) => {
             tracing::error!(
                 error = cause(&error),
-                "SIGHUP can't be heard; the catalogue stays as it is"
+                "SIGHUP can't be received; the catalogue stays as it is"
             );
             return;
         }

@@ -6,13 +6,22 @@ use tegata_protocol::ticket::SeriesRecord;
 use tegata_protocol::{TransactionNumber, Unverified, Verified};
 
 use super::order::Order;
-use super::{Asked, Desk, Fault, bill};
+use super::{Asked, Fault, Handler, bill};
 use crate::catalogue::Offer;
 use crate::numbers;
 use crate::seating::{self, Assigned};
 use crate::store::{NewSale, SeriesRow, StoreError, Tables, damaged};
 
-impl Desk {
+/// What is sold: an offer, as it was wished for, with the places that were free.
+#[derive(Clone, Copy)]
+struct Granted<'a> {
+    offer: &'a Offer,
+    wish: &'a Reservation,
+    assigned: &'a Assigned,
+    row: &'a SeriesRow,
+}
+
+impl Handler {
     /// Holds quota and seats and makes the bill, or says which is lacking.
     pub(super) fn grant(
         &self,
@@ -37,7 +46,13 @@ impl Desk {
         };
         let row = tables.series(offer.series)?;
         let row = row.ok_or_else(|| damaged("a series on sale isn't in it"))?;
-        let sale = self.sale(tables, asked, offer, (&assigned, wish), &row)?;
+        let granted = Granted {
+            offer,
+            wish,
+            assigned: &assigned,
+            row: &row,
+        };
+        let sale = self.sale(tables, asked, granted)?;
         tables.hold(&sale)?;
         tracing::info!(%member, series = %offer.series, sale = %sale.number, count, "bill made");
         Ok(Ok(Reply {
@@ -50,10 +65,14 @@ impl Desk {
         &self,
         tables: &Tables<'_>,
         asked: &Asked,
-        offer: &Offer,
-        (assigned, wish): (&Assigned, &Reservation),
-        row: &SeriesRow,
+        granted: Granted<'_>,
     ) -> Result<NewSale, Fault> {
+        let Granted {
+            offer,
+            wish,
+            assigned,
+            row,
+        } = granted;
         let number = free_number(tables)?;
         let expires = self.now.after(self.rules.bill_seconds);
         let bill = bill::make(&bill::Sale {

@@ -97,11 +97,11 @@ pub fn answer(shop: &Shop, _counted: Permit, bytes: &[u8]) -> Result<Vec<u8>, Un
     }
     let (to, opening) = (asked.record.number, asked.record.keys.opening.clone());
     let enc_digest = asked.request.enc_digest;
-    let desk = Desk::of(shop);
+    let handler = Handler::of(shop);
     let reply = shop
         .store()
-        .write(move |tables| desk.reply_to(tables, &asked))?;
-    shop.wake_courier();
+        .write(move |tables| handler.reply_to(tables, &asked))?;
+    shop.wake_fulfilment();
     let reply = seal(reply, enc_digest, &reply_key, to, &opening).map_err(Fault::Made)?;
     Ok(reply.to_bytes())
 }
@@ -145,7 +145,7 @@ fn seal(
 }
 
 /// What a decision needs, owned, so that it can be made on the store's thread.
-struct Desk {
+struct Handler {
     number: PartyNumber,
     keys: Arc<Keys>,
     catalogue: Arc<Catalogue>,
@@ -153,7 +153,7 @@ struct Desk {
     now: Time,
 }
 
-impl Desk {
+impl Handler {
     fn of(shop: &Shop) -> Self {
         Self {
             number: shop.registered().number(),

@@ -1,12 +1,12 @@
 //! What the owner does with an order, on the page or by command: both come here, and each deed is noted
 //! in the order's events with who did it.
 
+use tegata_cli::logs::cause;
 use tegata_orders::FormsError;
 use tegata_orders::kept::{self, OrderKeys};
 use tegata_protocol::Time;
 use tegata_protocol::order::{OrderForm, OrderId};
 
-use crate::shop::cause;
 use crate::store::{Event, GoodsOrder, KeepForm, OrderState, StepError, Store, StoreError, Tables};
 
 /// The longest reference of a carrier's, in bytes.

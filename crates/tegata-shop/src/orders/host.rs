@@ -1,8 +1,8 @@
-//! What the shop lends the keeper of order keys: its database, its keys, its record.
+//! What the shop lends the supply of order keys: its database, its keys, its record.
 
 use std::sync::Arc;
 
-use tegata_orders::stocker::Party;
+use tegata_orders::key_supply::Party;
 use tegata_orders::{FormsError, Host};
 use tegata_party::client::Caller;
 use tegata_protocol::{Time, VerifyingKey};

@@ -11,10 +11,11 @@
 
 use std::sync::Arc;
 
+use tegata_cli::logs::cause;
 use tegata_http::rate_limit::Permit;
 use tegata_orders::kept::OrderKeys;
-use tegata_orders::open::{Arrival, OpenError, Opened, Sought, Taken, shortening};
-use tegata_orders::{FormsError, Own};
+use tegata_orders::open::{Arrival, Opened, Sought, Taken, shortening};
+use tegata_orders::{FormsError, OpenError, Own};
 use tegata_pages::Language;
 use tegata_pages::order::Erase;
 use tegata_protocol::order::{FieldValue, Maker, OrderForm, OrderId};
@@ -27,7 +28,7 @@ use super::cart::{self, Priced};
 use crate::catalogue::Catalogue;
 use crate::catalogue::goods::{FormFields, Need};
 use crate::counter::{Fault, free_number};
-use crate::shop::{Shop, cause};
+use crate::shop::Shop;
 use crate::store::{KeepForm, NewOrder, SoldLine, StoreError, Tables};
 use tegata_party::keys::Keys;
 
@@ -95,11 +96,13 @@ pub fn take(shop: &Shop, _counted: Permit, bytes: &[u8]) -> Result<Accepted, Unt
         Arrival::New(opened) => opened,
     };
     let order = opened.order();
-    let desk = Desk::of(shop, sealing, now);
-    let taken = shop.store().write(move |tables| desk.take(tables, &opened));
+    let handler = Handler::of(shop, sealing, now);
+    let taken = shop
+        .store()
+        .write(move |tables| handler.take(tables, &opened));
     match taken {
         Ok(taken) => {
-            shop.wake_courier();
+            shop.wake_fulfilment();
             let receipt = taken.receipt().clone();
             Ok(Accepted { order, receipt })
         }
@@ -148,7 +151,7 @@ fn known(receipt: SignedBytes) -> Result<Accepted, Untaken> {
 }
 
 /// What the transaction needs, owned, so that it can run on the store's thread.
-struct Desk {
+struct Handler {
     number: PartyNumber,
     keys: Arc<Keys>,
     order_keys: Arc<OrderKeys>,
@@ -158,7 +161,7 @@ struct Desk {
     now: Time,
 }
 
-impl Desk {
+impl Handler {
     fn of(shop: &Shop, sealing: &Sealing, now: Time) -> Self {
         Self {
             number: shop.registered().number(),

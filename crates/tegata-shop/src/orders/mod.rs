@@ -16,7 +16,7 @@
 //! - **One transaction** uses up the key that sealed the form, reserves the goods, makes and signs
 //!   bill and receipt, and stores all of it ([`intake`]). Whatever is refused changes nothing.
 //! - The same bytes get the same receipt; other bytes under an order's number are refused.
-//! - **Billed → Held → Paid** is the courier's ([`crate::courier`]). The delivery that a capture names
+//! - **Billed → Held → Paid** is fulfilment's ([`crate::fulfilment`]). The delivery that a capture names
 //!   is the shop's own receipt: the shop doesn't know who pays, and the receipt names nobody.
 //! - **Lapsed** and **Cancelled** give the goods back.
 //! - The form stays encrypted; only the owner's page and command open it, and each opening is noted.
@@ -42,6 +42,9 @@ pub mod wish;
 
 /// How long the bill for goods may be paid, unless set otherwise: an hour.
 pub const BILL_SECONDS: u64 = 3_600;
+
+/// Where a wallet shows its page, unless set otherwise.
+pub const WALLET: &str = "http://wallet.localhost:7405";
 
 /// What a shop needs to take sealed orders.
 pub struct Sealing {
@@ -90,7 +93,7 @@ impl Sealing {
             order_keys: Arc::new(OrderKeys::open(dir, cover, now)?),
             frames: frames.trim_end_matches('/').to_owned(),
             bill_seconds: BILL_SECONDS,
-            wallet: crate::shop::WALLET.to_owned(),
+            wallet: WALLET.to_owned(),
             service: OnceLock::new(),
         })
     }

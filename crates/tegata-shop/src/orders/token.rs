@@ -1,7 +1,7 @@
 //! The cart token: the shop's signed word that it waits for an order at today's prices.
 
 use tegata_http::rate_limit::Permit;
-use tegata_orders::open::OpenError;
+use tegata_orders::OpenError;
 use tegata_protocol::order::{CartLine, MAX_CART_LINES, OrderId, cart_digest};
 use tegata_protocol::refusal::{Code, Refusal};
 use tegata_protocol::{PartyNumber, SignedBytes};

@@ -1,5 +1,5 @@
 //! Sales: one bill each, from quota hold to release or void. The states are drawn in
-//! [`crate::courier`].
+//! [`crate::fulfilment`].
 
 use tegata_protocol::{
     Digest, PartyNumber, PaymentId, SeriesId, SignedBytes, Time, TransactionNumber,

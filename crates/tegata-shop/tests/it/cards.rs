@@ -1,6 +1,6 @@
-//! Orders by card: none of them may keep goods, or the courier, for ever.
+//! Orders by card: none of them may keep goods, or fulfilment, for ever.
 
-use tegata_protocol::order::{CardForm, OrderId};
+use tegata_protocol::order::{CreditCardForm, OrderId};
 use tegata_protocol::payment::Mode;
 use tegata_protocol::refusal::Code;
 use tegata_shop::orders::deeds::{self, By, Deed, DeedError};
@@ -57,13 +57,13 @@ fn a_card_that_the_centre_refuses_for_any_reason_frees_the_goods() {
         let id = taken(&open);
         assert_eq!(left(&open, "cup"), 1);
         town.centre.refuse_cards(Some(code));
-        open.courier.round().unwrap();
+        open.fulfilment.round().unwrap();
         let order = found(&open, id);
         assert_eq!(order.state, OrderState::Cancelled, "{code:?}");
         assert!(order.card.is_empty() && order.card_token.is_none());
         assert_eq!(left(&open, "cup"), 3);
-        open.courier.round().unwrap();
-        assert_eq!(town.centre.calls::<CardForm>(), 1, "asked once only");
+        open.fulfilment.round().unwrap();
+        assert_eq!(town.centre.calls::<CreditCardForm>(), 1, "asked once only");
     }
 }
 
@@ -73,12 +73,12 @@ fn a_card_that_nobody_takes_in_time_frees_the_goods() {
     let open = town.open_selling();
     let id = taken(&open);
     town.centre.mood(Mood::Away);
-    open.courier.round().unwrap_err();
+    open.fulfilment.round().unwrap_err();
     town.time.pass(899);
-    open.courier.round().unwrap_err();
+    open.fulfilment.round().unwrap_err();
     assert_eq!(found(&open, id).state, OrderState::Taken);
     town.time.pass(1);
-    open.courier.round().unwrap_err();
+    open.fulfilment.round().unwrap_err();
     assert_eq!(found(&open, id).state, OrderState::Lapsed);
     assert_eq!(left(&open, "cup"), 3);
 }
@@ -90,10 +90,10 @@ fn the_owner_charges_only_a_card_that_was_taken() {
     let id = taken(&open);
     let paid = || deeds::act(open.shop.store(), id, Deed::Paid, By::Page, open.shop.now());
     assert!(matches!(paid(), Err(DeedError::NoCard)));
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!(found(&open, id).card_reference, "card-1");
     town.time.pass(3_600);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     paid().unwrap();
     assert_eq!(found(&open, id).state, OrderState::Paid);
 }
@@ -105,9 +105,9 @@ fn a_bad_item_keeps_no_other_step_waiting() {
     let answer = order(&open, &[("tea", 1)]);
     let id = receipt(&open, &answer).order;
     town.centre.pay(&found(&open, id).bill.unwrap(), Mode::Hold);
-    open.courier.collect().unwrap();
+    open.fulfilment.collect().unwrap();
     assert_eq!(found(&open, id).state, OrderState::Held);
     town.centre.lose_mailbox();
-    open.courier.round().unwrap_err();
+    open.fulfilment.round().unwrap_err();
     assert_eq!(found(&open, id).state, OrderState::Paid);
 }

@@ -176,7 +176,7 @@ fn the_longest_delivery_that_passes_fits() {
     let offer = member.buy(&open, wish);
     town.centre
         .pay(&offer.bill, tegata_protocol::payment::Mode::Hold);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     let length = town.centre.captures()[0].1.len();
     assert!((4000..=4096).contains(&length), "{length}");
 }

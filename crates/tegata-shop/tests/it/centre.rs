@@ -13,7 +13,7 @@ use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use tegata_protocol::envelope::{Body, Message, Parcel, Reply, Sealed};
 use tegata_protocol::joining::{ActivationCode, Registered, Registration, Slip};
-use tegata_protocol::order::{CardForm, CardKept};
+use tegata_protocol::order::{CardKept, CreditCardForm};
 use tegata_protocol::payment::{
     BillAnswer, BillInquiry, BillState, BookPosition, Capture, Captured, Closing, Collect,
     HoldClosed, Item, Mailbox, Mode, PaidNotice,
@@ -311,7 +311,7 @@ impl Centre {
             }
             Collect::LABEL => self.on::<Collect, _>(signed, |m| self.mailbox(m))?,
             Capture::LABEL => self.on::<Capture, _>(signed, |m| self.capture(m, attached))?,
-            CardForm::LABEL => self.on::<CardForm, _>(signed, |_| self.card())?,
+            CreditCardForm::LABEL => self.on::<CreditCardForm, _>(signed, |_| self.card())?,
             BillInquiry::LABEL => self.on::<BillInquiry, _>(signed, |m| self.inquiry(m))?,
             _ => return None,
         };
@@ -482,7 +482,7 @@ impl HasKeys for Registration {
 
 impl HasKeys for Collect {}
 impl HasKeys for Capture {}
-impl HasKeys for CardForm {}
+impl HasKeys for CreditCardForm {}
 impl HasKeys for BillInquiry {}
 
 async fn certificates_of(State(centre): State<Centre>) -> Response {

@@ -45,7 +45,8 @@ fn make(open: &Open, gate: &Gate, series: u32) -> Result<Edition, CheckDataError
         shop.registered(),
         series,
         &gate.record,
-        (now, 24),
+        now,
+        24,
     )
 }
 
@@ -100,7 +101,7 @@ fn bought(town: &Town, open: &Open) -> (Verified<Ticket>, SigningKey) {
     )];
     let offer = member.buy(open, wish);
     town.centre.pay(&offer.bill, Mode::Hold);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     let captures = town.centre.captures();
     let (_, mut tickets) = member.open(open, &captures.last().unwrap().1);
     (tickets.remove(0), holder)

@@ -18,7 +18,7 @@ fn a_request_becomes_a_bill_and_once_paid_a_ticket() {
     assert_eq!(bill.totals.total, Amount::new(2000, Currency::JPY).unwrap());
     assert_eq!(open.left(7), 8);
     town.centre.pay(&offer.bill, Mode::Hold);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     let captures = town.centre.captures();
     assert_eq!(captures.len(), 1);
     let (delivery, tickets) = member.open(&open, &captures[0].1);

@@ -81,7 +81,7 @@ fn a_refusal_is_final_for_its_message_and_only_for_it() {
     let prepared = late.prepare(&open, Wish::Reservation(seats(1)));
     let refusal = reply(&late, &open, &prepared);
     town.time.pass(1000);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!(open.left(7), 1);
     assert_eq!(reply(&late, &open, &prepared), refusal);
     assert_eq!(open.left(7), 1);

@@ -141,9 +141,9 @@ fn unpaid_orders_cant_clear_the_shelf() {
     // Money that's on its way isn't missing.
     let bill = bill_signed(&open, &first);
     town.centre.pay(&bill, Mode::Hold);
-    open.courier.collect().unwrap();
+    open.fulfilment.collect().unwrap();
     assert_eq!(send(&open, &late).status, 200);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     // 40 aren't sold, 20 of them wait.
     assert_eq!(token(&open, &lines(&[("tea", 1)])).error(), "out_of_stock");
     assert_eq!(left(&open, "tea"), 20);
@@ -174,7 +174,7 @@ fn a_bill_is_shown_only_while_it_may_be_paid() {
     assert_eq!(status().0, 429, "with the token and the order");
     town.time.pass(60);
     town.centre.pay(&bill, Mode::Hold);
-    open.courier.collect().unwrap();
+    open.fulfilment.collect().unwrap();
     assert_eq!(status(), (404, true));
 }
 

@@ -61,7 +61,7 @@ fn paid(town: &Town, open: &Open) -> OrderId {
         .unwrap();
     let bill: SignedBytes = order.unwrap().bill.unwrap();
     town.centre.pay(&bill, Mode::Hold);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     receipt.order
 }
 
@@ -224,7 +224,7 @@ fn an_erased_form_lies_nowhere_any_more() {
         let id = ordered(open);
         let form = lies(open, id);
         town.time.pass(3602);
-        open.courier.round().unwrap();
+        open.fulfilment.round().unwrap();
         form
     });
     let town = Town::new(GOODS);
@@ -234,9 +234,9 @@ fn an_erased_form_lies_nowhere_any_more() {
         let order = open.shop.store().read(|tables| tables.goods_order(id));
         let bill = order.unwrap().unwrap().bill.unwrap();
         let payment = town.centre.pay(&bill, Mode::Hold);
-        open.courier.collect().unwrap();
+        open.fulfilment.collect().unwrap();
         town.centre.close(payment, Town::number());
-        open.courier.collect().unwrap();
+        open.fulfilment.collect().unwrap();
         form
     });
 }

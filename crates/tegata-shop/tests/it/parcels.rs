@@ -65,7 +65,7 @@ fn a_held_order_is_captured_with_the_shops_receipt() {
         (OrderState::Billed, (2, 0))
     );
     town.centre.pay(&ordered.bill, Mode::Hold);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!(
         (state(&open, ordered.id), sold(&open)),
         (OrderState::Paid, (0, 2))
@@ -76,7 +76,7 @@ fn a_held_order_is_captured_with_the_shops_receipt() {
         captures[0].1, ordered.receipt,
         "the delivery is the receipt, and names nobody"
     );
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!(town.centre.captures().len(), 1);
     assert_eq!(events(&open, ordered.id), ["taken", "held", "paid"]);
 }
@@ -87,14 +87,14 @@ fn a_capture_whose_answer_is_lost_goes_out_again_as_it_was() {
     let open = town.open_selling();
     let ordered = ordered(&open);
     town.centre.pay(&ordered.bill, Mode::Hold);
-    open.courier.collect().unwrap();
+    open.fulfilment.collect().unwrap();
     assert_eq!(state(&open, ordered.id), OrderState::Held);
     town.centre.mood(Mood::Mute);
-    open.courier.round().unwrap_err();
+    open.fulfilment.round().unwrap_err();
     open.kill();
     town.centre.mood(Mood::Well);
     let open = town.open_selling();
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!(
         (state(&open, ordered.id), sold(&open)),
         (OrderState::Paid, (0, 2))
@@ -110,13 +110,13 @@ fn an_unpaid_order_lapses_by_the_centres_word_and_the_goods_come_back() {
     let ordered = ordered(&open);
     town.time.pass(3602);
     town.centre.mood(Mood::Away);
-    open.courier.round().unwrap_err();
+    open.fulfilment.round().unwrap_err();
     assert_eq!(
         (state(&open, ordered.id), left(&open, "cup")),
         (OrderState::Billed, 1)
     );
     town.centre.mood(Mood::Well);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!(
         (state(&open, ordered.id), left(&open, "cup")),
         (OrderState::Lapsed, 3)
@@ -130,8 +130,8 @@ fn a_payment_that_nobody_told_of_is_found_after_the_expiry() {
     let ordered = ordered(&open);
     town.centre.pay_in_silence(&ordered.bill);
     town.time.pass(3602);
-    open.courier.round().unwrap();
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!(state(&open, ordered.id), OrderState::Paid);
 }
 
@@ -141,9 +141,9 @@ fn a_hold_that_is_closed_frees_the_goods() {
     let open = town.open_selling();
     let ordered = ordered(&open);
     let payment = town.centre.pay(&ordered.bill, Mode::Hold);
-    open.courier.collect().unwrap();
+    open.fulfilment.collect().unwrap();
     town.centre.close(payment, Town::number());
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!(
         (state(&open, ordered.id), left(&open, "cup")),
         (OrderState::Lapsed, 3)
@@ -157,7 +157,7 @@ fn money_paid_at_once_pays_the_order() {
     let open = town.open_selling();
     let ordered = ordered(&open);
     town.centre.pay(&ordered.bill, Mode::Pay);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!(
         (state(&open, ordered.id), sold(&open)),
         (OrderState::Paid, (0, 2))
@@ -178,7 +178,7 @@ fn a_cancelled_order_is_never_captured() {
     open.shop.store().write(cancel).unwrap();
     assert_eq!(left(&open, "cup"), 3);
     town.centre.pay(&ordered.bill, Mode::Hold);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!(state(&open, id), OrderState::Cancelled);
     assert!(town.centre.captures().is_empty(), "the hold ends by itself");
     assert_eq!(events(&open, id), ["taken", "cancelled", "paid too late"]);

@@ -1,14 +1,12 @@
 //! Every refusal has its own code, and the smallest that holds is the answer.
 
-use tegata_party::client::{CallError, Callee, Client, Prepared};
+use tegata_party::client::{CallError, Callee, Client, Prepared, Stamp};
 use tegata_protocol::envelope::{Envelope, Parcel};
 use tegata_protocol::purchase::{Keyword, PurchaseRequest, Reservation, Wish};
 use tegata_protocol::record::{PartyKeys, PartyRecord, Status};
 use tegata_protocol::refusal::Code;
 use tegata_protocol::ticket::{Bet, Contents, Holder, Ride, Seat, Stay, Wager};
-use tegata_protocol::{
-    MessageId, OpeningKey, PartyNumber, Role, SeriesId, SigningKey, Suite, Validity,
-};
+use tegata_protocol::{OpeningKey, PartyNumber, Role, SeriesId, SigningKey, Suite, Validity};
 use tegata_shop::rate_limits::Rates;
 use tegata_shop::shop::Rules;
 
@@ -211,7 +209,7 @@ fn tickets_on_cards_are_sold_where_the_catalogue_says_so() {
     let bought = member.buy(&open, card);
     town.centre
         .pay(&bought.bill, tegata_protocol::payment::Mode::Hold);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
 }
 
 #[test]
@@ -223,7 +221,7 @@ fn a_sixth_open_bill_is_too_many_until_one_is_settled() {
     town.member().buy(&open, seats(1));
     town.centre
         .pay(&bills[3], tegata_protocol::payment::Mode::Hold);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     member.buy(&open, seats(1));
 }
 
@@ -343,9 +341,9 @@ fn body(member: &Member) -> PurchaseRequest {
 /// Everything that is wrong with a message before anybody looks at what it wants.
 fn unreadable(town: &Town, open: &Open, good: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let (callee, member, other) = (open.callee(), town.member(), town.member());
-    let head = || (MessageId::random(&mut rng()), town.time.now());
+    let stamp = || Stamp::random(town.time.now(), &mut rng());
     let sealed = |caller, callee: &Callee, body| {
-        let prepared = Prepared::new(caller, callee, head(), body, None, &mut rng());
+        let prepared = Prepared::new(caller, callee, stamp(), body, None, &mut rng());
         prepared.unwrap().to_bytes()
     };
     let mut changed = good.to_vec();
@@ -371,7 +369,7 @@ fn unreadable(town: &Town, open: &Open, good: &[u8]) -> Vec<(&'static str, Vec<u
         ..callee.clone()
     };
     let collect = tegata_protocol::payment::Collect { after: 0 };
-    let collect = Prepared::new(member.caller(), &callee, head(), collect, None, &mut rng());
+    let collect = Prepared::new(member.caller(), &callee, stamp(), collect, None, &mut rng());
     vec![
         ("empty", Vec::new()),
         ("text", b"hello".to_vec()),
@@ -399,7 +397,7 @@ fn unreadable(town: &Town, open: &Open, good: &[u8]) -> Vec<(&'static str, Vec<u
         ),
         (
             "for another shop, sealed again",
-            resealed(&elsewhere, &callee, &member, head()),
+            resealed(&elsewhere, &callee, &member, stamp()),
         ),
         ("of another type", collect.unwrap().to_bytes()),
         (
@@ -410,14 +408,15 @@ fn unreadable(town: &Town, open: &Open, good: &[u8]) -> Vec<(&'static str, Vec<u
 }
 
 /// Signed for one shop, sealed by that shop to another.
-fn resealed(
-    signed_for: &Callee,
-    sealed_to: &Callee,
-    member: &Member,
-    (id, time): (MessageId, tegata_protocol::Time),
-) -> Vec<u8> {
+fn resealed(signed_for: &Callee, sealed_to: &Callee, member: &Member, stamp: Stamp) -> Vec<u8> {
     let envelope = Envelope::to(signed_for.number, &signed_for.opening, &mut rng()).unwrap();
-    let signed = envelope.sign(&member.everyday, member.number, id, time, body(member));
+    let signed = envelope.sign(
+        &member.everyday,
+        member.number,
+        stamp.id,
+        stamp.time,
+        body(member),
+    );
     let again = Envelope::to(sealed_to.number, &sealed_to.opening, &mut rng()).unwrap();
     again.seal(&Parcel::new(signed)).0.to_bytes()
 }
@@ -468,11 +467,11 @@ fn a_wallet_learns_that_it_was_unreadable() {
         signing: &other.everyday,
         ..member.caller()
     };
-    let head = (MessageId::random(&mut rng()), town.time.now());
+    let stamp = Stamp::random(town.time.now(), &mut rng());
     let prepared = Prepared::new(
         caller,
         &open.callee(),
-        head,
+        stamp,
         body(&member),
         None,
         &mut rng(),
@@ -501,11 +500,11 @@ fn an_order_for_nobody_is_unreadable() {
             ..seats(1)
         }),
     };
-    let head = (MessageId::random(&mut rng()), town.time.now());
+    let stamp = Stamp::random(town.time.now(), &mut rng());
     let prepared = Prepared::new(
         member.caller(),
         &open.callee(),
-        head,
+        stamp,
         body,
         None,
         &mut rng(),

@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 
 use tegata_cli::data::DataDir;
 use tegata_keystore::vault::{Cost, Master, Password, Passwords};
-use tegata_party::client::{Answer, CallError, Callee, Caller, Client, Prepared};
+use tegata_party::client::{Answer, CallError, Callee, Caller, Client, Prepared, Stamp};
 use tegata_party::identity::{Centre as KnownCentre, Identity, Registered};
 use tegata_party::joining::{self, Application, JoinError, Joining, Kind};
 use tegata_protocol::envelope::{Message, Sealed};
@@ -24,7 +24,7 @@ use tegata_protocol::{
     Unverified, Verified,
 };
 use tegata_shop::cli::PARTY;
-use tegata_shop::courier::Courier;
+use tegata_shop::fulfilment::Fulfilment;
 use tegata_shop::server::Service;
 use tegata_shop::shop::{Rules, Shop};
 use tegata_shop::vault::{self, Vault};
@@ -223,7 +223,7 @@ impl Town {
 /// A shop that is open, on a port of its own.
 pub(crate) struct Open {
     pub(crate) shop: Arc<Shop>,
-    pub(crate) courier: Courier,
+    pub(crate) fulfilment: Fulfilment,
     pub(crate) address: String,
     server: tokio::task::JoinHandle<()>,
 }
@@ -240,10 +240,10 @@ impl Open {
             let service = router.into_make_service_with_connect_info::<SocketAddr>();
             axum::serve(listener, service).await.unwrap();
         });
-        let courier = Courier::new(Arc::clone(&shop), Client::default());
+        let fulfilment = Fulfilment::new(Arc::clone(&shop), Client::default());
         Self {
             shop,
-            courier,
+            fulfilment,
             address,
             server,
         }
@@ -332,8 +332,16 @@ impl Member {
     fn prepare_at(&self, callee: &Callee, id: MessageId, wish: Wish) -> Prepared {
         let record = self.record.clone();
         let body = PurchaseRequest { record, wish };
-        let head = (id, self.time.now());
-        Prepared::new(self.caller(), callee, head, body, None, &mut rng()).unwrap()
+        let time = self.time.now();
+        Prepared::new(
+            self.caller(),
+            callee,
+            Stamp { id, time },
+            body,
+            None,
+            &mut rng(),
+        )
+        .unwrap()
     }
 
     pub(crate) fn send(

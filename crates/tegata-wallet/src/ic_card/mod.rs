@@ -16,7 +16,7 @@ use tegata_card::{
     session::{select, selected},
 };
 use tegata_cli::exit::Exit;
-use tegata_party::client::{Answer, Caller, Prepared};
+use tegata_party::client::{Answer, Caller, Prepared, Stamp};
 use tegata_protocol::{
     Amount, CardNumber, Digest, MessageId, PartyNumber, PaymentId, Time, Verified,
     book::Done,
@@ -328,7 +328,7 @@ impl Wallet {
         let body = CardLoad { card, amount };
         body.check()?;
         let (opening, number) = (self.opening(), self.state.number);
-        let stamp = (MessageId::random(&mut chance()), now);
+        let stamp = Stamp::random(now, &mut chance());
         let prepared = self.vault.with_spending(b, |secrets| {
             let spending = tegata_protocol::SigningKey::from_seed(secrets.seed());
             let caller = Caller {

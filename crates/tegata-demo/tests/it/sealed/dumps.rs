@@ -14,7 +14,7 @@ use aes_gcm::aes::{
 use rusqlite::{Connection, types::ValueRef};
 use tegata_cli::data::DataDir;
 use tegata_orders::epoch;
-use tegata_party::client::{Client, order::KeyDesk};
+use tegata_party::client::{Client, order::SealingService};
 use tegata_protocol::{
     Unverified, Verified, cbor,
     order::{Binding, CartToken, HandOut, OpeningHalf, OrderForm, OrderKey, SealedOrder},
@@ -247,7 +247,7 @@ fn a_service_opens_what_it_made_the_key_for() {
     let (service, front) = (street.record(&street.service), street.front(&shop));
     // Away, the shop can't fetch the key; what it has fetched, the service erases.
     shop.stop();
-    let desk = KeyDesk {
+    let desk = SealingService {
         address: &street.service.address,
         danger_trusted: Some(&service),
     };

@@ -5,7 +5,7 @@ use std::fs;
 
 use tegata_party::client::{
     Client,
-    order::{KeyDesk, OrderError},
+    order::{OrderError, SealingService},
 };
 use tegata_protocol::order::SealedOrder;
 
@@ -199,7 +199,7 @@ fn keys_are_carried_to_the_shop_by_hand() {
     // It has to know the shop, which never brings keys.
     street.service.run(&["shop", "add", &shop.address]);
     let token = street.token(&shop, &[(PRODUCT, 1)]).unwrap();
-    let desk = KeyDesk {
+    let desk = SealingService {
         address: &street.service.address,
         danger_trusted: Some(&service),
     };

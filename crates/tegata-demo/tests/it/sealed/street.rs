@@ -22,7 +22,7 @@ use tegata_demo::{
 use tegata_keystore::vault::Password;
 use tegata_party::client::{
     Client,
-    order::{KeyDesk, OrderError, Placed, ReadyOrder, Storefront},
+    order::{NewOrder, OrderError, Placed, ReadyOrder, SealingService, Storefront},
 };
 use tegata_party::keys::Keys;
 use tegata_protocol::{
@@ -240,12 +240,16 @@ impl Street {
         member: Option<PartyNumber>,
     ) -> Result<(ReadyOrder, Placed), OrderError> {
         let (front, form) = (self.front(shop), filled(&[(PRODUCT, 1)]));
-        let desk = KeyDesk {
+        let desk = SealingService {
             address: &self.service.address,
             danger_trusted: None,
         };
+        let new = NewOrder {
+            member,
+            ..NewOrder::of(&form)
+        };
         let rng = &mut UnwrapErr(SysRng);
-        Client::default().place_order(&front, desk, (&form, member, None), now(), rng)
+        Client::default().place_order(&front, desk, new, now(), rng)
     }
 
     /// A token for one piece, and the key for it.
@@ -268,7 +272,7 @@ impl Street {
         shop: &Party,
         token: &Verified<CartToken>,
     ) -> Result<Verified<OrderKey>, OrderError> {
-        let desk = KeyDesk {
+        let desk = SealingService {
             address: &self.service.address,
             danger_trusted: None,
         };

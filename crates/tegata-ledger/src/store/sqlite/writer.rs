@@ -114,7 +114,8 @@ impl SqliteWriter {
             self.write_card(changed.key, changed.value, changed.stored)?;
         }
         for changed in book.changed_receipts() {
-            self.write_receipts(*changed.key, changed.value, changed.stored)?;
+            let (card, counter) = *changed.key;
+            self.write_receipts(card, counter, changed.value, changed.stored)?;
         }
         Ok(())
     }
@@ -392,7 +393,8 @@ impl SqliteWriter {
 
     fn write_receipts(
         &self,
-        (card, counter): (CardNumber, u32),
+        card: CardNumber,
+        counter: u32,
         digests: &[Digest],
         stored: bool,
     ) -> Result<(), StoreError> {

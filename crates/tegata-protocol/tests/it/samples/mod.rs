@@ -18,8 +18,8 @@ use tegata_protocol::{
         ActivationCode, Claim, Details, RecordInquiry, Registered, Registration, SaltedDetails,
     },
     order::{
-        CardForm, CardKept, CartLine, CartToken, Field, FieldValue, KeyKind, KeyScope, KeySource,
-        KeysWanted, MadeKey, MadeKeys, Maker, OpeningHalf, OrderForm, OrderId, OrderKey,
+        CardKept, CartLine, CartToken, CreditCardForm, Field, FieldValue, KeyKind, KeyScope,
+        KeySource, KeysWanted, MadeKey, MadeKeys, Maker, OpeningHalf, OrderForm, OrderId, OrderKey,
         OrderKeyId, OrderReceipt, Pile, ProgramEntry, Scheme, SealedOrder, SharedKey, Stock,
         StockInquiry, StockUpload, cart_digest,
     },

@@ -191,7 +191,7 @@ fn stock() -> Vec<Sample> {
 }
 
 fn card() -> Vec<Sample> {
-    let form = CardForm {
+    let form = CreditCardForm {
         token: town::signing(SHOP).sign(&token()),
         sealed: b"the sealed card number".to_vec(),
     };

@@ -6,7 +6,7 @@ use tegata_protocol::order::{Maker, OrderKey, Stock, StockUpload};
 use tegata_protocol::refusal::{Code, Refusal};
 use tegata_protocol::{SignedBytes, Unverified, Verified};
 
-use super::{Asked, Desk, Fault};
+use super::{Asked, Fault, Handler};
 use crate::store::{KeyState, NewKey, Tables};
 
 /// The most keys of one shop in stock.
@@ -14,7 +14,7 @@ const MOST: u64 = 50_000;
 /// How far ahead of ours a shop's clock may be.
 const CLOCK: u64 = 300;
 
-impl Desk {
+impl Handler {
     /// Puts the keys in stock, if each of them may come in.
     pub(super) fn upload(
         &self,

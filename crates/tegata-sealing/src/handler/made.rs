@@ -8,7 +8,7 @@ use tegata_protocol::envelope::{Message, Parcel, Sealed};
 use tegata_protocol::order::{KeysWanted, MadeKey, MadeKeys, SharedKey};
 use tegata_protocol::{Malformed, MessageId, PartyNumber, SealingKey, SignedBytes};
 
-use super::{Asked, Desk, Fault, Way};
+use super::{Asked, Fault, Handler, Way};
 use crate::service::Service;
 use crate::store::{Tables, Waiting};
 use tegata_keystore::rng;
@@ -24,17 +24,17 @@ pub(crate) fn label(recipient: PartyNumber, number: u64) -> Vec<u8> {
 
 /// The reply to a shop that wants its keys.
 pub(super) fn hand_over(service: &Service, asked: Asked<KeysWanted>) -> Result<SignedBytes, Fault> {
-    let desk = Desk::of(service);
-    if let Err(refusal) = asked.check(Way::Network, desk.now) {
-        return Ok(desk.sign_any::<_, MadeKeys>(&asked, Err(refusal)));
+    let handler = Handler::of(service);
+    if let Err(refusal) = asked.check(Way::Network, handler.now) {
+        return Ok(handler.sign_any::<_, MadeKeys>(&asked, Err(refusal)));
     }
     service.store().write(move |tables| {
         if let Some(record) = &asked.sender.news {
             tables.learn(record)?;
         }
         let (shop, after) = (asked.sender.number, asked.message.body.after);
-        let keys = fetch(tables, &desk.keys, shop, after)?;
-        Ok(desk.sign(&asked, keys))
+        let keys = fetch(tables, &handler.keys, shop, after)?;
+        Ok(handler.sign(&asked, keys))
     })
 }
 
@@ -101,18 +101,18 @@ pub enum ExportError {
 /// [`ExportError`].
 pub fn export(service: &Service, shop: PartyNumber, after: u64) -> Result<Export, ExportError> {
     let opening = opening_of(service, shop)?;
-    let desk = Desk::of(service);
+    let handler = Handler::of(service);
     let keys = service
         .store()
-        .write(move |tables| fetch(tables, &desk.keys, shop, after))?;
-    let desk = Desk::of(service);
+        .write(move |tables| fetch(tables, &handler.keys, shop, after))?;
+    let handler = Handler::of(service);
     let (count, more) = (keys.keys.len(), keys.more);
     let last = keys.keys.last().map_or(0, |key| key.number);
-    let signed = desk.keys.signing().sign(&Message {
-        from: desk.number,
+    let signed = handler.keys.signing().sign(&Message {
+        from: handler.number,
         to: shop,
         id: MessageId::random(&mut rng::system()),
-        time: desk.now,
+        time: handler.now,
         not_after: None,
         enc_digest: None,
         answers: None,

@@ -63,21 +63,21 @@ fn a_shop_killed_between_any_two_steps_goes_on() {
         let offer = member.buy(&open, seats(2));
         town.centre.pay(&offer.bill, Mode::Hold);
         let steps = [
-            tegata_shop::courier::Courier::collect,
-            tegata_shop::courier::Courier::make_tickets,
-            tegata_shop::courier::Courier::capture,
+            tegata_shop::fulfilment::Fulfilment::collect,
+            tegata_shop::fulfilment::Fulfilment::make_tickets,
+            tegata_shop::fulfilment::Fulfilment::capture,
         ];
         for (number, step) in steps.iter().enumerate() {
             if number == killed_after {
                 open.kill();
                 open = town.open();
             }
-            step(&open.courier).unwrap();
+            step(&open.fulfilment).unwrap();
         }
         if killed_after == 3 {
             open.kill();
             open = town.open();
-            open.courier.round().unwrap();
+            open.fulfilment.round().unwrap();
         }
         assert_eq!(state(&open, &offer), SaleState::Released, "{killed_after}");
         assert_eq!(town.centre.captures().len(), 1, "{killed_after}");
@@ -94,17 +94,17 @@ fn a_capture_whose_answer_was_lost_is_sent_again_as_it_was() {
     let (open, member) = (town.open(), town.member());
     let offer = member.buy(&open, seats(1));
     town.centre.pay(&offer.bill, Mode::Hold);
-    open.courier.collect().unwrap();
-    open.courier.make_tickets().unwrap();
+    open.fulfilment.collect().unwrap();
+    open.fulfilment.make_tickets().unwrap();
     let signed = sale(&open, &offer).capture;
     town.centre.mood(Mood::Mute);
-    open.courier.capture().unwrap_err();
+    open.fulfilment.capture().unwrap_err();
     assert_eq!(state(&open, &offer), SaleState::Ready);
     open.kill();
     town.centre.mood(Mood::Well);
     let open = town.open();
     assert_eq!(sale(&open, &offer).capture, signed);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!(state(&open, &offer), SaleState::Released);
     assert_eq!(town.centre.captures().len(), 1);
     assert_eq!(town.centre.calls::<Capture>(), 2);
@@ -116,14 +116,14 @@ fn quota_comes_back_only_with_the_centres_word() {
     let town = Town::new(&catalogue(1));
     let (open, member) = (town.open(), town.member());
     let offer = member.buy(&open, seats(1));
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!(
         town.centre.calls::<BillInquiry>(),
         0,
         "the bill is still open"
     );
     town.time.pass(901);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!(
         town.centre.calls::<BillInquiry>(),
         0,
@@ -131,12 +131,12 @@ fn quota_comes_back_only_with_the_centres_word() {
     );
     town.time.pass(86_400);
     town.centre.mood(Mood::Away);
-    open.courier.round().unwrap_err();
+    open.fulfilment.round().unwrap_err();
     town.centre.mood(Mood::Mute);
-    open.courier.inquire().unwrap_err();
+    open.fulfilment.inquire().unwrap_err();
     assert_eq!((state(&open, &offer), open.left(7)), (SaleState::Open, 0));
     town.centre.mood(Mood::Well);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!((state(&open, &offer), open.left(7)), (SaleState::Lapsed, 1));
     check_books(&open);
 }
@@ -148,9 +148,9 @@ fn a_payment_whose_notice_was_lost_is_found_by_asking() {
     let offer = member.buy(&open, seats(1));
     town.centre.pay_in_silence(&offer.bill);
     town.time.pass(1000);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!(state(&open, &offer), SaleState::Paid);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!(
         (state(&open, &offer), open.left(7)),
         (SaleState::Released, 0)
@@ -164,9 +164,9 @@ fn a_hold_closed_before_the_tickets_are_made_frees_the_quota() {
     let (open, member) = (town.open(), town.member());
     let offer = member.buy(&open, seats(1));
     let payment = town.centre.pay(&offer.bill, Mode::Hold);
-    open.courier.collect().unwrap();
+    open.fulfilment.collect().unwrap();
     town.centre.close(payment, Town::number());
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!((state(&open, &offer), open.left(7)), (SaleState::Void, 1));
     assert_eq!(town.centre.captures().len(), 0);
     check_books(&open);
@@ -178,14 +178,14 @@ fn a_capture_that_comes_too_late_voids_the_tickets() {
     let (open, member) = (town.open(), town.member());
     let offer = member.buy(&open, seats(1));
     let payment = town.centre.pay(&offer.bill, Mode::Hold);
-    open.courier.collect().unwrap();
-    open.courier.make_tickets().unwrap();
+    open.fulfilment.collect().unwrap();
+    open.fulfilment.make_tickets().unwrap();
     town.centre.close(payment, Town::number());
-    open.courier.capture().unwrap();
+    open.fulfilment.capture().unwrap();
     assert_eq!((state(&open, &offer), open.left(7)), (SaleState::Void, 1));
     check_books(&open);
     // The centre's own word about it comes afterwards and changes nothing.
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!((state(&open, &offer), open.left(7)), (SaleState::Void, 1));
     assert_eq!(town.centre.captures().len(), 0);
 }
@@ -196,11 +196,11 @@ fn a_capture_that_waited_is_signed_anew_for_the_same_tickets() {
     let (open, member) = (town.open(), town.member());
     let offer = member.buy(&open, seats(1));
     town.centre.pay(&offer.bill, Mode::Hold);
-    open.courier.collect().unwrap();
-    open.courier.make_tickets().unwrap();
+    open.fulfilment.collect().unwrap();
+    open.fulfilment.make_tickets().unwrap();
     let before = sale(&open, &offer);
     town.time.pass(600);
-    open.courier.capture().unwrap();
+    open.fulfilment.capture().unwrap();
     let after = sale(&open, &offer);
     assert_ne!(before.capture, after.capture);
     assert_eq!(before.delivery, after.delivery);
@@ -210,7 +210,7 @@ fn a_capture_that_waited_is_signed_anew_for_the_same_tickets() {
         "and is sent a little later"
     );
     town.time.pass(10);
-    open.courier.capture().unwrap();
+    open.fulfilment.capture().unwrap();
     assert_eq!(state(&open, &offer), SaleState::Released);
     assert_eq!(town.centre.captures().len(), 1);
 }
@@ -222,9 +222,9 @@ fn a_notice_told_twice_delivers_once() {
     let offer = member.buy(&open, seats(1));
     town.centre.pay(&offer.bill, Mode::Hold);
     town.centre.pay(&offer.bill, Mode::Hold);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     town.centre.pay(&offer.bill, Mode::Hold);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!(town.centre.captures().len(), 1);
     check_books(&open);
 }
@@ -296,11 +296,11 @@ fn notices_that_arent_the_centres_or_dont_fit_are_passed_over() {
             bill: offer.bill.clone(),
         },
     );
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!(state(&open, &offer), SaleState::Open);
     assert_eq!(open.shop.store().read(|t| t.mailbox_cursor()).unwrap(), 6);
     town.centre.pay(&offer.bill, Mode::Hold);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!(state(&open, &offer), SaleState::Released);
 }
 
@@ -320,7 +320,7 @@ fn money_paid_at_once_waits_for_the_owner() {
     let (open, member) = (town.open(), town.member());
     let offer = member.buy(&open, seats(1));
     town.centre.pay(&offer.bill, Mode::Pay);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!(state(&open, &offer), SaleState::Stuck);
     assert_eq!(open.left(7), 4);
     check_books(&open);
@@ -335,7 +335,7 @@ fn a_capture_refused_for_a_strange_reason_waits_and_harms_nobody_else() {
     // The centre knows no such hold.
     town.centre.post(Town::number(), notice(&open, &strange));
     town.centre.pay(&fine.bill, Mode::Hold);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!(state(&open, &strange), SaleState::Stuck);
     assert_eq!(state(&open, &fine), SaleState::Released);
     check_books(&open);
@@ -348,19 +348,19 @@ fn money_for_a_sale_that_lapsed_waits_for_the_owner() {
     let (open, member) = (town.open(), town.member());
     let offer = member.buy(&open, seats(1));
     town.time.pass(1000);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!((state(&open, &offer), open.left(7)), (SaleState::Lapsed, 1));
     let payment = town.centre.pay(&offer.bill, Mode::Hold);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!((state(&open, &offer), open.left(7)), (SaleState::Stuck, 0));
     check_books(&open);
     town.centre.close(payment, Town::number());
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     assert_eq!((state(&open, &offer), open.left(7)), (SaleState::Void, 1));
     check_books(&open);
     // The notice of the payment that was closed, told once more, says nothing new.
     town.centre.pay(&offer.bill, Mode::Hold);
-    open.courier.collect().unwrap();
+    open.fulfilment.collect().unwrap();
     assert_eq!(state(&open, &offer), SaleState::Void);
 }
 
@@ -376,15 +376,15 @@ fn captures_left_alone_starve_nobody() {
     for offer in waiting.iter().chain([&last]) {
         town.centre.pay(&offer.bill, Mode::Hold);
     }
-    open.courier.collect().unwrap();
+    open.fulfilment.collect().unwrap();
     // Two rounds: so many are made at once.
-    open.courier.make_tickets().unwrap();
-    open.courier.make_tickets().unwrap();
+    open.fulfilment.make_tickets().unwrap();
+    open.fulfilment.make_tickets().unwrap();
     for offer in &waiting {
-        open.courier
+        open.fulfilment
             .ask_later(sale(&open, offer).number, town.time.now());
     }
-    open.courier.capture().unwrap();
+    open.fulfilment.capture().unwrap();
     assert_eq!(state(&open, &last), SaleState::Released);
     assert_eq!(state(&open, &waiting[0]), SaleState::Ready);
 }
@@ -405,7 +405,7 @@ fn keywords_never_lie_in_clear() {
     assert!(!clear());
     assert!(!sale(&open, &offer).order.is_empty());
     town.centre.pay(&offer.bill, Mode::Hold);
-    open.courier.round().unwrap();
+    open.fulfilment.round().unwrap();
     let (_, tickets) = member.open(&open, &town.centre.captures()[0].1);
     assert!(tickets[0].keyword.is_some());
     assert!(
@@ -416,21 +416,21 @@ fn keywords_never_lie_in_clear() {
 }
 
 #[test]
-fn the_courier_on_its_own_thread_delivers_and_stops() {
+fn fulfilment_on_its_own_thread_delivers_and_stops() {
     let town = Town::new(&catalogue(5));
     let (open, member) = (town.open(), town.member());
     let offer = member.buy(&open, seats(1));
     town.centre.pay(&offer.bill, Mode::Hold);
-    let (signals, heard) = std::sync::mpsc::channel();
-    open.shop.tell(signals.clone());
+    let (signals, received) = std::sync::mpsc::channel();
+    open.shop.wakes(signals.clone());
 
     std::thread::scope(|scope| {
-        let courier = &open.courier;
-        let running = scope.spawn(move || courier.run(&heard));
+        let fulfilment = &open.fulfilment;
+        let running = scope.spawn(move || fulfilment.run(&received));
         while state(&open, &offer) != SaleState::Released {
             std::thread::yield_now();
         }
-        signals.send(tegata_shop::courier::Signal::Stop).unwrap();
+        signals.send(tegata_shop::shop::Signal::Stop).unwrap();
         running.join().unwrap();
     });
 }

@@ -5,18 +5,18 @@ use std::convert::Infallible;
 use rand_core::{TryCryptoRng, TryRng};
 use sha2::{Digest, Sha256};
 
-/// SHA-256 of a name and a counter.
+/// SHA-256 of a seed and a counter.
 #[derive(Debug)]
-pub(crate) struct Chance {
-    name: u64,
+pub(crate) struct TestRng {
+    seed: u64,
     drawn: u64,
 }
 
-pub(crate) fn chance(name: u64) -> Chance {
-    Chance { name, drawn: 0 }
+pub(crate) fn test_rng(seed: u64) -> TestRng {
+    TestRng { seed, drawn: 0 }
 }
 
-impl TryRng for Chance {
+impl TryRng for TestRng {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
@@ -34,7 +34,7 @@ impl TryRng for Chance {
     fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
         for chunk in out.chunks_mut(32) {
             self.drawn += 1;
-            let block = Sha256::new_with_prefix(self.name.to_be_bytes())
+            let block = Sha256::new_with_prefix(self.seed.to_be_bytes())
                 .chain_update(self.drawn.to_be_bytes())
                 .finalize();
             chunk.copy_from_slice(&block[..chunk.len()]);
@@ -43,4 +43,4 @@ impl TryRng for Chance {
     }
 }
 
-impl TryCryptoRng for Chance {}
+impl TryCryptoRng for TestRng {}

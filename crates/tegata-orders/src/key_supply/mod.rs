@@ -1,4 +1,4 @@
-//! The stocker: what must be done with the sealing service, and by the clock.
+//! The supply of keys: what must be done with the sealing service, and by the clock.
 //!
 //! ```text
 //! round:  epoch over?          → end it
@@ -18,13 +18,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tegata_cli::clock;
-use tegata_party::client::{Answer, CallError, Callee, Caller, Client, Prepared};
+use tegata_party::client::{Answer, CallError, Callee, Caller, Client, Prepared, Stamp};
 use tegata_protocol::envelope::{Body, Parcel, SEALED_LIMIT};
 use tegata_protocol::order::{
     KeyScope, KeySource, KeysWanted, MadeKeys, Maker, OrderKeyId, Stock, StockInquiry, StockUpload,
 };
 use tegata_protocol::refusal::{Code, Refusal};
-use tegata_protocol::{Malformed, MessageId, PartyNumber, Suite, Time, VerifyingKey, cbor};
+use tegata_protocol::{Malformed, PartyNumber, Suite, Time, VerifyingKey, cbor};
 use zeroize::Zeroizing;
 
 pub use by_hand::{UploadFile, read_made, write_upload};
@@ -56,7 +56,7 @@ const HOUR: u64 = 3_600;
 
 /// Why a round stopped. The next one goes on where it did.
 #[derive(Debug, thiserror::Error)]
-pub enum StockerError {
+pub enum KeySupplyError {
     /// The service doesn't answer, or not so that it's to be trusted.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -81,13 +81,13 @@ pub enum StockerError {
     Forms(#[from] FormsError),
 }
 
-impl From<Malformed> for StockerError {
+impl From<Malformed> for KeySupplyError {
     fn from(error: Malformed) -> Self {
         Self::Forms(error.into())
     }
 }
 
-/// What a host lends the stocker besides its database.
+/// What a host lends the key supply besides its database.
 pub trait Party: Host {
     /// The host as a caller. Its signing key is the one that signs order keys.
     fn caller(&self) -> Caller<'_>;
@@ -102,7 +102,7 @@ pub trait Party: Host {
     fn now(&self) -> Time;
 }
 
-/// What the stocker can be told while it waits.
+/// What wakes the key supply while it waits.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Signal {
     /// There's something to do: a member was admitted, a key was wanted that isn't known.
@@ -113,7 +113,7 @@ pub enum Signal {
 
 /// Does what must be done.
 #[derive(Debug)]
-pub struct Stocker<P> {
+pub struct KeySupply<P> {
     party: P,
     epochs: Arc<Epochs>,
     rules: Rules,
@@ -121,8 +121,8 @@ pub struct Stocker<P> {
     service: Mutex<Option<Callee>>,
 }
 
-impl<P: Party> Stocker<P> {
-    /// A stocker for this host.
+impl<P: Party> KeySupply<P> {
+    /// The key supply of this host.
     pub const fn new(party: P, epochs: Arc<Epochs>, rules: Rules, client: Client) -> Self {
         Self {
             party,
@@ -165,13 +165,13 @@ impl<P: Party> Stocker<P> {
     /// Everything that can be done now. What needs no service is done first.
     ///
     /// # Errors
-    /// [`StockerError`] of the first step that couldn't be done.
-    pub fn round(&self) -> Result<(), StockerError> {
+    /// [`KeySupplyError`] of the first step that couldn't be done.
+    pub fn round(&self) -> Result<(), KeySupplyError> {
         self.keep_time()?;
         let result = self.trade();
         let stale = matches!(
             result,
-            Err(StockerError::Call(
+            Err(KeySupplyError::Call(
                 CallError::Unreadable(_) | CallError::BadReply { .. }
             ))
         );
@@ -185,8 +185,8 @@ impl<P: Party> Stocker<P> {
     /// Ends the epoch when its time has come, and erases keys whose time is over.
     ///
     /// # Errors
-    /// [`StockerError::Forms`].
-    pub fn keep_time(&self) -> Result<(), StockerError> {
+    /// [`KeySupplyError::Forms`].
+    pub fn keep_time(&self) -> Result<(), KeySupplyError> {
         let now = self.party.now();
         self.party.write(move |c| keys::tidy(c, now))?;
         if self.epochs.is_due(now, self.rules.epoch_seconds) {
@@ -204,7 +204,7 @@ impl<P: Party> Stocker<P> {
         Ok(())
     }
 
-    fn trade(&self) -> Result<(), StockerError> {
+    fn trade(&self) -> Result<(), KeySupplyError> {
         self.finish_upload()?;
         if self.rules.maker == Maker::Service {
             self.fetch_made()?;
@@ -225,8 +225,8 @@ impl<P: Party> Stocker<P> {
     /// What the service has in stock for us.
     ///
     /// # Errors
-    /// [`StockerError`].
-    pub fn inquire(&self) -> Result<Stock, StockerError> {
+    /// [`KeySupplyError`].
+    pub fn inquire(&self) -> Result<Stock, KeySupplyError> {
         let stock: Stock = self.ask(StockInquiry {})?;
         let (watch, now) = (self.epochs.watch(), self.party.now());
         watch.told(&stock);
@@ -241,7 +241,7 @@ impl<P: Party> Stocker<P> {
 
     /// Uploads what isn't uploaded, or makes the next batch and uploads it; `None` if there's
     /// enough of everything.
-    fn restock(&self, stock: &Stock) -> Result<Option<Stock>, StockerError> {
+    fn restock(&self, stock: &Stock) -> Result<Option<Stock>, KeySupplyError> {
         if let Some(newer) = self.upload_waiting()? {
             return Ok(Some(newer));
         }
@@ -278,7 +278,7 @@ impl<P: Party> Stocker<P> {
     }
 
     /// Signs an upload of the keys that wait, notes it, and sends it.
-    fn upload_waiting(&self) -> Result<Option<Stock>, StockerError> {
+    fn upload_waiting(&self) -> Result<Option<Stock>, KeySupplyError> {
         let epochs = &self.epochs;
         let waiting = self.party.read(|c| waiting(c, epochs))?;
         if waiting.is_empty() {
@@ -294,7 +294,7 @@ impl<P: Party> Stocker<P> {
     }
 
     /// Sends the upload that the service hasn't confirmed.
-    fn finish_upload(&self) -> Result<(), StockerError> {
+    fn finish_upload(&self) -> Result<(), KeySupplyError> {
         let Some(upload) = self.party.read(store::pending_upload)? else {
             return Ok(());
         };
@@ -307,7 +307,7 @@ impl<P: Party> Stocker<P> {
         self.send(&prepared).map(|_stock| ())
     }
 
-    fn send(&self, prepared: &Prepared) -> Result<Stock, StockerError> {
+    fn send(&self, prepared: &Prepared) -> Result<Stock, KeySupplyError> {
         let answer: Answer<Stock> =
             self.client
                 .call(self.party.caller(), &self.service()?, prepared)?;
@@ -329,8 +329,8 @@ impl<P: Party> Stocker<P> {
     /// order comes under a key that it doesn't know, and opens it again.
     ///
     /// # Errors
-    /// [`StockerError`].
-    pub fn fetch_made(&self) -> Result<usize, StockerError> {
+    /// [`KeySupplyError`].
+    pub fn fetch_made(&self) -> Result<usize, KeySupplyError> {
         let (service, mut taken) = (self.service()?, 0);
         loop {
             let number = service.number;
@@ -349,7 +349,7 @@ impl<P: Party> Stocker<P> {
     }
 
     /// A call whose refusal is an error.
-    fn ask<Q: Body, R: Body>(&self, body: Q) -> Result<R, StockerError> {
+    fn ask<Q: Body, R: Body>(&self, body: Q) -> Result<R, KeySupplyError> {
         let prepared = self.prepare(body)?;
         let answer: Answer<R> =
             self.client
@@ -357,7 +357,7 @@ impl<P: Party> Stocker<P> {
         Ok(answer.accepted()?.into_value().body)
     }
 
-    fn prepare<Q: Body>(&self, body: Q) -> Result<Prepared, StockerError> {
+    fn prepare<Q: Body>(&self, body: Q) -> Result<Prepared, KeySupplyError> {
         prepare(&self.party, &self.service()?, body)
     }
 
@@ -366,14 +366,14 @@ impl<P: Party> Stocker<P> {
     }
 
     /// The service, by the record that it shows at its address.
-    fn service(&self) -> Result<Callee, StockerError> {
+    fn service(&self) -> Result<Callee, KeySupplyError> {
         if let Some(service) = self.known_service().as_ref() {
             return Ok(service.clone());
         }
         let (address, expected) = (&self.rules.service.address, self.rules.service.number);
         let record = self.client.party_record(address, &self.party.register())?;
         if record.number != expected {
-            return Err(StockerError::Stranger {
+            return Err(KeySupplyError::Stranger {
                 address: address.clone(),
                 expected,
                 found: record.number,
@@ -390,12 +390,12 @@ fn prepare<P: Party, Q: Body>(
     party: &P,
     service: &Callee,
     body: Q,
-) -> Result<Prepared, StockerError> {
+) -> Result<Prepared, KeySupplyError> {
     let mut rng = rng::system();
-    let head = (MessageId::random(&mut rng), party.now());
+    let stamp = Stamp::random(party.now(), &mut rng);
     let (caller, record) = (party.caller(), party.record());
     Ok(Prepared::new(
-        caller, service, head, body, record, &mut rng,
+        caller, service, stamp, body, record, &mut rng,
     )?)
 }
 
@@ -406,7 +406,7 @@ fn import<P: Party>(
     rules: &Rules,
     service: &Callee,
     made: MadeKeys,
-) -> Result<usize, StockerError> {
+) -> Result<usize, KeySupplyError> {
     let (own, scheme) = (party.caller().number, rules.scheme);
     let (number, verifying) = (service.number, service.replies);
     let epochs = Arc::clone(epochs);
@@ -472,12 +472,12 @@ fn missing(
     Ok(missing)
 }
 
-fn told(result: &Result<(), StockerError>) {
+fn told(result: &Result<(), KeySupplyError>) {
     if let Err(error) = result {
         let error: &(dyn std::error::Error + 'static) = error;
         tracing::warn!(
             error,
-            "the stocker's round wasn't finished; it goes on later"
+            "the key supply's round wasn't finished; it goes on later"
         );
     }
 }
@@ -487,11 +487,11 @@ fn millis(span: Duration) -> u64 {
 }
 
 /// How long to wait after a round.
-fn pause_after(result: &Result<(), StockerError>, last: Duration, maker: Maker) -> Duration {
+fn pause_after(result: &Result<(), KeySupplyError>, last: Duration, maker: Maker) -> Duration {
     match (result, maker) {
         (Ok(()), Maker::Recipient) => LATER,
         (Ok(()), Maker::Service) => LATER_MADE,
-        (Err(StockerError::Refused(_)), _) => REFUSED,
+        (Err(KeySupplyError::Refused(_)), _) => REFUSED,
         (Err(_), _) => (last * 2).clamp(SOON, LATEST),
     }
 }

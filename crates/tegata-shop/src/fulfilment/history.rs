@@ -10,19 +10,19 @@ use tegata_party::keys::KeysError;
 use tegata_protocol::purchase::Bill;
 use tegata_protocol::{SignedBytes, TransactionNumber, Unverified};
 
-use super::{Courier, CourierError};
+use super::{Fulfilment, FulfilmentError};
 use crate::store::{GoodsOrder, OrderState, Sale, SaleState};
 use crate::vault;
 
 /// The states in which an order for goods is paid.
 const PAID: [OrderState; 3] = [OrderState::Paid, OrderState::Packed, OrderState::Sent];
 
-impl Courier {
+impl Fulfilment {
     /// Enters whatever is paid and isn't in the history yet.
     ///
     /// # Errors
-    /// [`CourierError`].
-    pub fn catch_up_history(&self) -> Result<(), CourierError> {
+    /// [`FulfilmentError`].
+    pub fn catch_up_history(&self) -> Result<(), FulfilmentError> {
         let Some(sold) = self.shop.sold() else {
             return Ok(());
         };
@@ -34,7 +34,7 @@ impl Courier {
             for state in PAID {
                 orders.extend(tables.orders_in(state, u32::MAX)?);
             }
-            Ok::<_, CourierError>((sales, orders))
+            Ok::<_, FulfilmentError>((sales, orders))
         })?;
         for sale in sales.iter().filter(|sale| missing(&sale.number)) {
             self.enter_sale(sale)?;
@@ -45,11 +45,11 @@ impl Courier {
         Ok(())
     }
 
-    pub(super) fn enter_sale(&self, sale: &Sale) -> Result<(), CourierError> {
+    pub(super) fn enter_sale(&self, sale: &Sale) -> Result<(), FulfilmentError> {
         self.enter(sale.number, &sale.bill)
     }
 
-    pub(super) fn enter_order(&self, order: &GoodsOrder) -> Result<(), CourierError> {
+    pub(super) fn enter_order(&self, order: &GoodsOrder) -> Result<(), FulfilmentError> {
         match &order.bill {
             Some(bill) => self.enter(order.number, bill),
             // Paid by card number: the centre's credit link settles it, outside the book.
@@ -57,7 +57,7 @@ impl Courier {
         }
     }
 
-    fn enter(&self, number: TransactionNumber, bill: &SignedBytes) -> Result<(), CourierError> {
+    fn enter(&self, number: TransactionNumber, bill: &SignedBytes) -> Result<(), FulfilmentError> {
         let Some(sold) = self.shop.sold() else {
             return Ok(());
         };

@@ -1,4 +1,4 @@
-//! The courier: from "the money is held" to "the tickets are delivered", across any crash.
+//! Fulfilment: from "the money is held" to "the tickets are delivered", across any crash.
 //!
 //! ```text
 //!            notice, or answer                 tickets made,                 captured
@@ -34,7 +34,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tegata_cli::clock;
-use tegata_party::client::{Answer, CallError, Client, Prepared};
+use tegata_cli::logs::cause;
+use tegata_party::client::{Answer, CallError, Client, Prepared, Stamp};
 use tegata_protocol::envelope::{Body, Message, Parcel};
 use tegata_protocol::payment::{
     BillAnswer, BillInquiry, BillState, Captured, Collect, HoldClosed, Item, Mailbox, Mode,
@@ -43,12 +44,12 @@ use tegata_protocol::payment::{
 use tegata_protocol::purchase::Bill;
 use tegata_protocol::refusal::{Code, Refusal};
 use tegata_protocol::{
-    Amount, Digest, Malformed, MessageId, PartyNumber, SignedBytes, Time, TransactionNumber,
-    Unverified, Verified,
+    Amount, Digest, Malformed, PartyNumber, SignedBytes, Time, TransactionNumber, Unverified,
+    Verified,
 };
 
 use crate::orders::deeds;
-use crate::shop::{Shop, cause};
+use crate::shop::{Shop, Signal};
 use crate::store::{Sale, SaleState, StepError, StoreError, Tables};
 use tegata_keystore::rng;
 use tegata_party::joining::JoinError;
@@ -72,7 +73,7 @@ const LATEST: Duration = Duration::from_secs(30);
 
 /// Why a round stopped. The next one begins where it did.
 #[derive(Debug, thiserror::Error)]
-pub enum CourierError {
+pub enum FulfilmentError {
     /// The centre doesn't answer, or not so that it's to be trusted.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -96,25 +97,16 @@ pub enum CourierError {
     Centre(#[from] JoinError),
 }
 
-/// What the courier can be told while it waits.
-#[derive(PartialEq, Eq, Debug)]
-pub enum Signal {
-    /// There's something new: a bill was made.
-    Look,
-    /// Finish.
-    Stop,
-}
-
 /// Does what must be done between shop and centre.
 #[derive(Debug)]
-pub struct Courier {
+pub struct Fulfilment {
     shop: Arc<Shop>,
     client: Client,
     ask_after: Mutex<HashMap<TransactionNumber, Time>>,
 }
 
-impl Courier {
-    /// A courier for this shop.
+impl Fulfilment {
+    /// The fulfilment of this shop's sales.
     pub fn new(shop: Arc<Shop>, client: Client) -> Self {
         Self {
             shop,
@@ -151,10 +143,10 @@ impl Courier {
 
     /// An answer that can't be trusted or a message that can't be read: perhaps the centre has new
     /// keys.
-    fn after(&self, error: &CourierError) {
+    fn after(&self, error: &FulfilmentError) {
         let stale = matches!(
             error,
-            CourierError::Call(CallError::Unreadable(_) | CallError::BadReply { .. })
+            FulfilmentError::Call(CallError::Unreadable(_) | CallError::BadReply { .. })
         );
         if stale && let Err(error) = self.shop.renew_centre(&self.client) {
             tracing::warn!(
@@ -179,8 +171,8 @@ impl Courier {
     /// Everything that can be done now: a step that can't be done doesn't keep the others waiting.
     ///
     /// # Errors
-    /// [`CourierError`] of the first step that couldn't be done.
-    pub fn round(&self) -> Result<(), CourierError> {
+    /// [`FulfilmentError`] of the first step that couldn't be done.
+    pub fn round(&self) -> Result<(), FulfilmentError> {
         first_error([
             self.collect(),
             self.make_tickets(),
@@ -193,8 +185,8 @@ impl Courier {
     /// Reads the centre's mailbox to its end.
     ///
     /// # Errors
-    /// [`CourierError`].
-    pub fn collect(&self) -> Result<(), CourierError> {
+    /// [`FulfilmentError`].
+    pub fn collect(&self) -> Result<(), FulfilmentError> {
         loop {
             let after = self.shop.store().read(|tables| tables.mailbox_cursor())?;
             let mailbox: Mailbox = self.ask(Collect { after })?;
@@ -209,7 +201,7 @@ impl Courier {
     }
 
     /// Deals with one item; its effect and the cursor are one transaction.
-    fn take(&self, item: Item) -> Result<(), CourierError> {
+    fn take(&self, item: Item) -> Result<(), FulfilmentError> {
         let number = item.number;
         let (word, now) = (self.understand(item.signed), self.shop.now());
         let erased = self.shop.store().write(move |tables| {
@@ -225,7 +217,7 @@ impl Courier {
                 ),
             }
             tables.advance_mailbox(number)?;
-            Ok::<_, CourierError>(erased)
+            Ok::<_, FulfilmentError>(erased)
         })?;
         self.scrub_if(erased);
         Ok(())
@@ -272,8 +264,8 @@ impl Courier {
     /// Makes the tickets of every sale that is paid.
     ///
     /// # Errors
-    /// [`CourierError`].
-    pub fn make_tickets(&self) -> Result<(), CourierError> {
+    /// [`FulfilmentError`].
+    pub fn make_tickets(&self) -> Result<(), FulfilmentError> {
         let paid = self.in_state(SaleState::Paid, AT_ONCE)?;
         for_each(paid, |sale| tickets::make(&self.shop, &sale))
     }
@@ -281,14 +273,14 @@ impl Courier {
     /// Sends every capture that isn't known to be committed.
     ///
     /// # Errors
-    /// [`CourierError`].
-    pub fn capture(&self) -> Result<(), CourierError> {
+    /// [`FulfilmentError`].
+    pub fn capture(&self) -> Result<(), FulfilmentError> {
         let now = self.shop.now();
         let ready = self.askable(SaleState::Ready, now, |_| true)?;
         for_each(ready, |sale| self.capture_one(sale))
     }
 
-    fn capture_one(&self, sale: Sale) -> Result<(), CourierError> {
+    fn capture_one(&self, sale: Sale) -> Result<(), FulfilmentError> {
         let parcel = Parcel::with(sale.capture.clone(), sale.delivery.clone());
         let answer: Answer<Captured> = self.send(parcel)?;
         let refusal = match answer {
@@ -308,7 +300,7 @@ impl Courier {
         clippy::wildcard_enum_match_arm,
         reason = "three codes mean something here; all others mean that somebody must look"
     )]
-    fn capture_refused(&self, sale: Sale, code: Code) -> Result<(), CourierError> {
+    fn capture_refused(&self, sale: Sale, code: Code) -> Result<(), FulfilmentError> {
         match code {
             // Our own capture, sent before and signed anew since.
             Code::HoldCaptured => self.settle(sale, Settled::Released),
@@ -321,13 +313,13 @@ impl Courier {
         }
     }
 
-    fn settle(&self, sale: Sale, settled: Settled) -> Result<(), CourierError> {
+    fn settle(&self, sale: Sale, settled: Settled) -> Result<(), FulfilmentError> {
         let paid = (settled == Settled::Released).then(|| sale.clone());
         self.step(sale, settled)?;
         paid.map_or(Ok(()), |sale| self.enter_sale(&sale))
     }
 
-    fn step(&self, sale: Sale, settled: Settled) -> Result<(), CourierError> {
+    fn step(&self, sale: Sale, settled: Settled) -> Result<(), FulfilmentError> {
         self.shop.store().write(move |tables| {
             match settled {
                 Settled::Released => tables.release(&sale)?,
@@ -342,7 +334,7 @@ impl Courier {
 
     /// Signs a capture anew, to be sent a little later: if it's our clock that is wrong, the centre
     /// isn't flooded.
-    fn sign_again(&self, sale: Sale) -> Result<(), CourierError> {
+    fn sign_again(&self, sale: Sale) -> Result<(), FulfilmentError> {
         self.ask_later(sale.number, self.shop.now());
         let capture = tickets::sign_capture(&self.shop, &sale, Digest::of(&sale.delivery))?;
         let store = self.shop.store();
@@ -352,8 +344,8 @@ impl Courier {
     /// Asks the centre about every bill whose time is over.
     ///
     /// # Errors
-    /// [`CourierError`].
-    pub fn inquire(&self) -> Result<(), CourierError> {
+    /// [`FulfilmentError`].
+    pub fn inquire(&self) -> Result<(), FulfilmentError> {
         let now = self.shop.now();
         let over = |sale: &Sale| sale.expires.after(SLACK) <= now;
         let open = self.askable(SaleState::Open, now, over)?;
@@ -403,10 +395,10 @@ impl Courier {
         waiting.insert(number, now.after(AGAIN));
     }
 
-    fn inquire_one(&self, sale: Sale, now: Time) -> Result<(), CourierError> {
+    fn inquire_one(&self, sale: Sale, now: Time) -> Result<(), FulfilmentError> {
         let bill = sale.bill.clone();
         let answer: BillAnswer = match self.ask(BillInquiry { bill }) {
-            Err(CourierError::Refused(refusal)) => {
+            Err(FulfilmentError::Refused(refusal)) => {
                 let code = refusal.code.word();
                 tracing::warn!(sale = %sale.number, code, "an inquiry was refused; again later");
                 self.ask_later(sale.number, now);
@@ -431,18 +423,18 @@ impl Courier {
     }
 
     /// A call whose refusal is an error.
-    fn ask<Q: Body, R: Body>(&self, body: Q) -> Result<R, CourierError> {
+    fn ask<Q: Body, R: Body>(&self, body: Q) -> Result<R, FulfilmentError> {
         let mut rng = rng::system();
-        let head = (MessageId::random(&mut rng), self.shop.now());
+        let stamp = Stamp::random(self.shop.now(), &mut rng);
         let callee = self.shop.centre().callee();
         let caller = self.shop.registered().caller();
-        let prepared = Prepared::new(caller, &callee, head, body, None, &mut rng)?;
+        let prepared = Prepared::new(caller, &callee, stamp, body, None, &mut rng)?;
         let answer: Answer<R> = self.client.call(caller, &callee, &prepared)?;
         Ok(answer.accepted()?.into_value().body)
     }
 
     /// Sends what was signed before.
-    fn send<R: Body>(&self, parcel: Parcel) -> Result<Answer<R>, CourierError> {
+    fn send<R: Body>(&self, parcel: Parcel) -> Result<Answer<R>, FulfilmentError> {
         let callee = self.shop.centre().callee();
         let prepared = Prepared::again(&callee, parcel, &mut rng::system())?;
         let caller = self.shop.registered().caller();
@@ -473,8 +465,8 @@ fn wait(signals: &Receiver<Signal>, pause: Duration) -> bool {
 /// Gives the first error.
 fn for_each(
     sales: Vec<Sale>,
-    mut work: impl FnMut(Sale) -> Result<(), CourierError>,
-) -> Result<(), CourierError> {
+    mut work: impl FnMut(Sale) -> Result<(), FulfilmentError>,
+) -> Result<(), FulfilmentError> {
     let mut first = Ok(());
     for sale in sales {
         match work(sale) {
@@ -488,16 +480,16 @@ fn for_each(
 
 /// The first error among what was done.
 fn first_error(
-    done: impl IntoIterator<Item = Result<(), CourierError>>,
-) -> Result<(), CourierError> {
+    done: impl IntoIterator<Item = Result<(), FulfilmentError>>,
+) -> Result<(), FulfilmentError> {
     done.into_iter().fold(Ok(()), Result::and)
 }
 
 /// Is it no use to try anything else now?
-const fn is_away(error: &CourierError) -> bool {
+const fn is_away(error: &FulfilmentError) -> bool {
     matches!(
         error,
-        CourierError::Call(CallError::Unreachable { .. } | CallError::Busy { .. })
+        FulfilmentError::Call(CallError::Unreachable { .. } | CallError::Busy { .. })
     )
 }
 
@@ -527,7 +519,7 @@ impl Settled {
     }
 }
 
-fn paid(tables: &Tables<'_>, notice: &PaidNoticeMessage, now: Time) -> Result<(), CourierError> {
+fn paid(tables: &Tables<'_>, notice: &PaidNoticeMessage, now: Time) -> Result<(), FulfilmentError> {
     let notice = &notice.body;
     if let Some(order) = tables.order_of_bill(notice.bill)? {
         return goods::paid(tables, &order, notice, now);
@@ -577,7 +569,7 @@ fn hold_closed(
     tables: &Tables<'_>,
     closed: &Verified<Message<HoldClosed>>,
     now: Time,
-) -> Result<bool, CourierError> {
+) -> Result<bool, FulfilmentError> {
     if let Some(order) = tables.order_of_payment(closed.body.payment)? {
         return goods::closed(tables, &order, now);
     }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use tegata_cli::data::{DataDir, Party};
 use tegata_orders::keys::{self, Wanted};
-use tegata_orders::open::{self, Arrival, OpenError, Opened, Taken};
+use tegata_orders::open::{self, Arrival, Opened, Taken};
 use tegata_orders::token::{self, Cart};
-use tegata_orders::{Bare, Epochs, FormsError, Host, Own, Rules, SCHEMA, Settings};
+use tegata_orders::{Bare, Epochs, FormsError, Host, OpenError, Own, Rules, SCHEMA, Settings};
 use tegata_protocol::order::{
     Binding, CartLine, Field, FieldValue, KeySource, OrderForm, OrderId, OrderKey, Scheme,
     SealedOrder, cart_digest, program_digest,
@@ -33,7 +33,7 @@ pub(crate) fn service_number() -> PartyNumber {
 }
 
 /// The shop.
-pub(crate) struct Desk {
+pub(crate) struct Recipient {
     _folder: tempfile::TempDir,
     pub(crate) dir: DataDir,
     pub(crate) signing: SigningKey,
@@ -42,7 +42,7 @@ pub(crate) struct Desk {
     writer: Mutex<Connection>,
 }
 
-impl Desk {
+impl Recipient {
     pub(crate) fn new(scheme: &str) -> Self {
         Self::with(Settings {
             scheme: scheme.to_owned(),
@@ -193,7 +193,7 @@ impl Desk {
     }
 }
 
-impl Host for Desk {
+impl Host for Recipient {
     fn write<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T, FormsError> + Send + 'static,
@@ -260,7 +260,8 @@ pub(crate) fn seal(
     seal_bytes(
         key,
         key.scheme,
-        (order, cart_digest(&form.lines)),
+        order,
+        cart_digest(&form.lines),
         token,
         &form.to_bytes(),
     )
@@ -269,7 +270,8 @@ pub(crate) fn seal(
 pub(crate) fn seal_bytes(
     key: &Verified<OrderKey>,
     scheme: Scheme,
-    (order, cart): (OrderId, Digest),
+    order: OrderId,
+    cart: Digest,
     token: SignedBytes,
     form: &[u8],
 ) -> Vec<u8> {

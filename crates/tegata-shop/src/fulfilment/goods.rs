@@ -8,14 +8,14 @@
 use tegata_orders::FormsError;
 use tegata_party::client::Answer;
 use tegata_protocol::envelope::{Message, Parcel};
-use tegata_protocol::order::{CardForm, CardKept};
+use tegata_protocol::order::{CardKept, CreditCardForm};
 use tegata_protocol::payment::{
     BillAnswer, BillInquiry, BillState, Capture, Captured, Mode, PaidNotice,
 };
 use tegata_protocol::refusal::Code;
 use tegata_protocol::{Digest, Malformed, MessageId, PartyNumber, PaymentId, SignedBytes, Time};
 
-use super::{Courier, CourierError, SLACK, first_error, is_away};
+use super::{Fulfilment, FulfilmentError, SLACK, first_error, is_away};
 use crate::orders::deeds;
 use crate::store::{GoodsOrder, OrderState, StoreError, Tables, damaged};
 use tegata_keystore::rng;
@@ -35,7 +35,7 @@ pub(super) fn paid(
     order: &GoodsOrder,
     notice: &PaidNotice,
     now: Time,
-) -> Result<(), CourierError> {
+) -> Result<(), FulfilmentError> {
     let number = order.number;
     if order.state != OrderState::Billed {
         let known = order.payment == Some(notice.payment);
@@ -60,7 +60,7 @@ fn take_payment(
     payment: PaymentId,
     mode: Mode,
     now: Time,
-) -> Result<(), CourierError> {
+) -> Result<(), FulfilmentError> {
     let state = match mode {
         Mode::Hold => OrderState::Held,
         Mode::Pay => OrderState::Paid,
@@ -76,7 +76,7 @@ pub(super) fn closed(
     tables: &Tables<'_>,
     order: &GoodsOrder,
     now: Time,
-) -> Result<bool, CourierError> {
+) -> Result<bool, FulfilmentError> {
     if order.state.may_become(OrderState::Lapsed) && order.state != OrderState::Billed {
         tables.step_order(order, OrderState::Lapsed, now, CENTRE)?;
         return Ok(forget(tables, order, CENTRE, now)?);
@@ -95,7 +95,7 @@ fn forget(
     erased.map_err(|e| damaged(e.to_string()))
 }
 
-impl Courier {
+impl Fulfilment {
     fn orders_in(&self, state: OrderState) -> Result<Vec<GoodsOrder>, StoreError> {
         self.shop
             .store()
@@ -112,7 +112,7 @@ impl Courier {
     }
 
     /// Everything that can be done now for orders of goods.
-    pub(super) fn goods(&self) -> Result<(), CourierError> {
+    pub(super) fn goods(&self) -> Result<(), FulfilmentError> {
         let now = self.shop.now();
         first_error([
             self.lapse_cards(now),
@@ -122,7 +122,7 @@ impl Courier {
         ])
     }
 
-    fn capture_orders(&self, now: Time) -> Result<(), CourierError> {
+    fn capture_orders(&self, now: Time) -> Result<(), FulfilmentError> {
         let held = self.orders_in(OrderState::Held)?;
         each(held, |order| match self.may_ask(order.number, now) {
             true => self.capture_order(order, now),
@@ -130,7 +130,7 @@ impl Courier {
         })
     }
 
-    fn inquire_orders(&self, now: Time) -> Result<(), CourierError> {
+    fn inquire_orders(&self, now: Time) -> Result<(), FulfilmentError> {
         let billed = self.orders_in(OrderState::Billed)?;
         each(billed, |order| {
             let over = order.expires.after(SLACK) <= now;
@@ -142,7 +142,7 @@ impl Courier {
     }
 
     /// Gives up the orders whose card numbers nobody took in time.
-    fn lapse_cards(&self, now: Time) -> Result<(), CourierError> {
+    fn lapse_cards(&self, now: Time) -> Result<(), FulfilmentError> {
         let cards = self.orders_with_card()?;
         let late = |order: &GoodsOrder| order.taken.after(CARD_SECONDS) <= now;
         each(cards.into_iter().filter(late).collect(), |order| {
@@ -156,7 +156,7 @@ impl Courier {
         store.read(|tables| tables.orders_with_card(AT_ONCE))
     }
 
-    fn pass_cards_on(&self, now: Time) -> Result<(), CourierError> {
+    fn pass_cards_on(&self, now: Time) -> Result<(), FulfilmentError> {
         let cards = self.orders_with_card()?;
         each(cards, |order| match self.may_ask(order.number, now) {
             true => self.pass_card_on(order, now),
@@ -164,7 +164,7 @@ impl Courier {
         })
     }
 
-    fn capture_order(&self, order: GoodsOrder, now: Time) -> Result<(), CourierError> {
+    fn capture_order(&self, order: GoodsOrder, now: Time) -> Result<(), FulfilmentError> {
         let receipt = self.receipt_of(&order)?;
         let capture = match order.capture.clone() {
             Some(capture) => capture,
@@ -193,7 +193,7 @@ impl Courier {
         order: GoodsOrder,
         code: Code,
         now: Time,
-    ) -> Result<(), CourierError> {
+    ) -> Result<(), FulfilmentError> {
         match code {
             // Our own capture, sent before and signed anew since.
             Code::HoldCaptured => self.settle_order(order, OrderState::Paid, now, CENTRE),
@@ -211,7 +211,7 @@ impl Courier {
         }
     }
 
-    fn receipt_of(&self, order: &GoodsOrder) -> Result<SignedBytes, CourierError> {
+    fn receipt_of(&self, order: &GoodsOrder) -> Result<SignedBytes, FulfilmentError> {
         let found = self
             .shop
             .store()
@@ -226,7 +226,7 @@ impl Courier {
         &self,
         order: &GoodsOrder,
         receipt: &SignedBytes,
-    ) -> Result<SignedBytes, CourierError> {
+    ) -> Result<SignedBytes, FulfilmentError> {
         let payment = order.payment;
         let payment = payment.ok_or_else(|| damaged("a held order without payment"))?;
         let registered = self.shop.registered();
@@ -256,26 +256,26 @@ impl Courier {
         to: OrderState,
         now: Time,
         by: &'static str,
-    ) -> Result<(), CourierError> {
+    ) -> Result<(), FulfilmentError> {
         let paid = (to == OrderState::Paid).then(|| order.clone());
         let erased = self.shop.store().write(move |tables| {
             tables.step_order(&order, to, now, by)?;
             tracing::info!(number = %order.number, "the order is {}", to.word());
             let nothing = matches!(to, OrderState::Lapsed | OrderState::Cancelled);
-            Ok::<_, CourierError>(nothing && forget(tables, &order, by, now)?)
+            Ok::<_, FulfilmentError>(nothing && forget(tables, &order, by, now)?)
         })?;
         self.scrub_if(erased);
         paid.map_or(Ok(()), |order| self.enter_order(&order))
     }
 
     /// Asks whether a bill whose time is over was paid after all.
-    fn inquire_order(&self, order: GoodsOrder, now: Time) -> Result<(), CourierError> {
+    fn inquire_order(&self, order: GoodsOrder, now: Time) -> Result<(), FulfilmentError> {
         let Some(bill) = order.bill.clone() else {
             return Ok(());
         };
         let digest = bill.digest();
         let answer: BillAnswer = match self.ask(BillInquiry { bill }) {
-            Err(CourierError::Refused(refusal)) => {
+            Err(FulfilmentError::Refused(refusal)) => {
                 let (number, code) = (order.number, refusal.code.word());
                 tracing::warn!(%number, code, "an inquiry was refused; again later");
                 self.ask_later(number, now);
@@ -298,19 +298,19 @@ impl Courier {
     }
 
     /// Hands a sealed card number to the centre's credit link, which alone can read it.
-    fn pass_card_on(&self, order: GoodsOrder, now: Time) -> Result<(), CourierError> {
+    fn pass_card_on(&self, order: GoodsOrder, now: Time) -> Result<(), FulfilmentError> {
         let (token, sealed) = (order.card_token.clone(), order.card.clone());
         let token = token.ok_or_else(|| damaged("a card without its token"))?;
-        let kept: CardKept = match self.ask(CardForm { token, sealed }) {
+        let kept: CardKept = match self.ask(CreditCardForm { token, sealed }) {
             // One of the clocks is wrong, not the card.
-            Err(CourierError::Refused(refusal)) if refusal.code == Code::Untimely => {
+            Err(FulfilmentError::Refused(refusal)) if refusal.code == Code::Untimely => {
                 self.ask_later(order.number, now);
                 return Err(refusal.into());
             }
-            Err(CourierError::Refused(refusal)) => {
+            Err(FulfilmentError::Refused(refusal)) => {
                 return self.refuse_card(order, refusal.code.word(), now);
             }
-            Err(CourierError::Made(why)) => {
+            Err(FulfilmentError::Made(why)) => {
                 tracing::warn!(number = %order.number, %why, "a card number can't be passed on");
                 return self.refuse_card(order, Code::CardRefused.word(), now);
             }
@@ -329,7 +329,7 @@ impl Courier {
         order: GoodsOrder,
         why: &'static str,
         now: Time,
-    ) -> Result<(), CourierError> {
+    ) -> Result<(), FulfilmentError> {
         let (id, number) = (order.id, order.number);
         tracing::warn!(%number, why, "the card number wasn't taken: the order is cancelled");
         let store = self.shop.store();
@@ -341,8 +341,8 @@ impl Courier {
 /// Does it for each order: one that fails doesn't keep the others waiting, unless the centre is away.
 fn each(
     orders: Vec<GoodsOrder>,
-    mut work: impl FnMut(GoodsOrder) -> Result<(), CourierError>,
-) -> Result<(), CourierError> {
+    mut work: impl FnMut(GoodsOrder) -> Result<(), FulfilmentError>,
+) -> Result<(), FulfilmentError> {
     let mut first = Ok(());
     for order in orders {
         match work(order) {

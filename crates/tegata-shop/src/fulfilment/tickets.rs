@@ -6,7 +6,7 @@ use tegata_protocol::purchase::Delivery;
 use tegata_protocol::ticket::{Serial, Ticket};
 use tegata_protocol::{Digest, Malformed, MessageId, PartyNumber, SignedBytes};
 
-use super::{CourierError, total_of};
+use super::{FulfilmentError, total_of};
 use crate::counter::order::Order;
 use crate::series::SeriesKeys;
 use crate::shop::Shop;
@@ -15,7 +15,7 @@ use tegata_keystore::rng;
 
 /// Makes the tickets of a paid sale: Paid → Ready. The serials are taken in a transaction of their
 /// own first, since stretching a keyword takes long; serials lost to a crash stay unused.
-pub(super) fn make(shop: &Shop, sale: &Sale) -> Result<(), CourierError> {
+pub(super) fn make(shop: &Shop, sale: &Sale) -> Result<(), FulfilmentError> {
     let (series, quantity) = (sale.series, sale.quantity);
     let serials = shop
         .store()
@@ -23,7 +23,7 @@ pub(super) fn make(shop: &Shop, sale: &Sale) -> Result<(), CourierError> {
     let row = shop.store().read(|tables| tables.series(series))?;
     let row = row.ok_or_else(|| damaged("a sold series isn't in it"))?;
     let order = Order::unwrap(&shop.registered().keys, sale.number, &sale.order)?;
-    let tickets = sign_tickets(shop, sale, (&order, &row), &serials)?;
+    let tickets = sign_tickets(shop, sale, &order, &row, &serials)?;
     let delivery = Delivery {
         bill: sale.bill.digest(),
         tickets: tickets.clone(),
@@ -45,9 +45,10 @@ pub(super) fn make(shop: &Shop, sale: &Sale) -> Result<(), CourierError> {
 fn sign_tickets(
     shop: &Shop,
     sale: &Sale,
-    (order, row): (&Order, &SeriesRow),
+    order: &Order,
+    row: &SeriesRow,
     serials: &[Serial],
-) -> Result<Vec<SignedBytes>, CourierError> {
+) -> Result<Vec<SignedBytes>, FulfilmentError> {
     let series = SeriesKeys::unwrap(&shop.registered().keys, row)?;
     let batch = series.batch.verifying_key().id();
     let cipher = series.secret.serial_key();
@@ -96,7 +97,7 @@ pub(super) fn sign_capture(
     shop: &Shop,
     sale: &Sale,
     delivery: Digest,
-) -> Result<SignedBytes, CourierError> {
+) -> Result<SignedBytes, FulfilmentError> {
     let payment = sale.payment;
     let payment = payment.ok_or_else(|| damaged("a paid sale without its payment"))?;
     Ok(shop.registered().keys.signing().sign(&Message {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tegata_orders::key_supply::{self, KeySupplyError, Party};
 use tegata_orders::keys::{self, KeyState};
-use tegata_orders::stocker::{self, Party, StockerError};
-use tegata_orders::{Epochs, Fallbacks, FormsError, Host, Rules, Settings, Stocker};
+use tegata_orders::{Epochs, Fallbacks, FormsError, Host, KeySupply, Rules, Settings};
 use tegata_party::client::{Caller, Client};
 use tegata_protocol::envelope::{Parcel, Sealed};
 use tegata_protocol::order::{
@@ -18,13 +18,13 @@ use tegata_protocol::{
 };
 use tegata_store::Connection;
 
-use crate::desk::{Desk, NOW, shop_number};
 use crate::forgetting::{dump, holds};
+use crate::recipient::{NOW, Recipient, shop_number};
 use crate::service::{Mood, Service};
 
-/// The shop as the stocker sees it.
+/// The shop as the key supply sees it.
 struct Lent {
-    desk: Arc<Desk>,
+    recipient: Arc<Recipient>,
     opening: OpeningKey,
     register: VerifyingKey,
     clock: Arc<AtomicU64>,
@@ -35,14 +35,14 @@ impl Host for Lent {
         &self,
         job: impl FnOnce(&Connection) -> Result<T, FormsError> + Send + 'static,
     ) -> Result<T, FormsError> {
-        self.desk.write(job)
+        self.recipient.write(job)
     }
 
     fn read<T>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T, FormsError>,
     ) -> Result<T, FormsError> {
-        self.desk.read(job)
+        self.recipient.read(job)
     }
 }
 
@@ -50,7 +50,7 @@ impl Party for Lent {
     fn caller(&self) -> Caller<'_> {
         Caller {
             number: shop_number(),
-            signing: &self.desk.signing,
+            signing: &self.recipient.signing,
             opening: &self.opening,
         }
     }
@@ -70,7 +70,7 @@ impl Party for Lent {
 
 /// A shop and its service.
 struct Town {
-    desk: Arc<Desk>,
+    recipient: Arc<Recipient>,
     service: Arc<Service>,
     clock: Arc<AtomicU64>,
 }
@@ -87,12 +87,12 @@ impl Town {
             ..Settings::default()
         };
         change(&mut settings);
-        let mut desk = Desk::with(settings);
-        let verifying = desk.signing.verifying_key();
+        let mut recipient = Recipient::with(settings);
+        let verifying = recipient.signing.verifying_key();
         let service = Service::start(verifying, opening().sealing_key().clone());
-        desk.rules.service.address = service.address.clone();
+        recipient.rules.service.address = service.address.clone();
         Self {
-            desk: Arc::new(desk),
+            recipient: Arc::new(recipient),
             service,
             clock: Arc::new(AtomicU64::new(NOW.secs())),
         }
@@ -100,25 +100,25 @@ impl Town {
 
     fn lent(&self) -> Lent {
         Lent {
-            desk: Arc::clone(&self.desk),
+            recipient: Arc::clone(&self.recipient),
             opening: opening(),
             register: self.service.register.verifying_key(),
             clock: Arc::clone(&self.clock),
         }
     }
 
-    fn stocker(&self) -> Stocker<Lent> {
-        self.stocker_of(self.desk.rules.clone())
+    fn supply(&self) -> KeySupply<Lent> {
+        self.supply_of(self.recipient.rules.clone())
     }
 
-    fn stocker_of(&self, rules: Rules) -> Stocker<Lent> {
-        let epochs = Arc::clone(&self.desk.epochs);
+    fn supply_of(&self, rules: Rules) -> KeySupply<Lent> {
+        let epochs = Arc::clone(&self.recipient.epochs);
         let client = Client::new(Duration::from_secs(10));
-        Stocker::new(self.lent(), epochs, rules, client)
+        KeySupply::new(self.lent(), epochs, rules, client)
     }
 
-    fn round(&self) -> Result<(), StockerError> {
-        self.stocker().round()
+    fn round(&self) -> Result<(), KeySupplyError> {
+        self.supply().round()
     }
 
     fn count(&self, source: KeySource) -> usize {
@@ -128,7 +128,7 @@ impl Town {
 
     fn stocked(&self) -> usize {
         let sql = "SELECT count(*) FROM order_key WHERE state = 1";
-        let connection = self.desk.stranger();
+        let connection = self.recipient.stranger();
         let count: i64 = connection.query_row(sql, [], |row| row.get(0)).unwrap();
         count.try_into().unwrap()
     }
@@ -142,9 +142,9 @@ fn opening() -> OpeningKey {
     OpeningKey::from_seed(Suite::Standard, &[40; 32])
 }
 
-fn refused(result: Result<(), StockerError>) -> Code {
+fn refused(result: Result<(), KeySupplyError>) -> Code {
     match result {
-        Err(StockerError::Refused(refusal)) => refusal.code,
+        Err(KeySupplyError::Refused(refusal)) => refusal.code,
         other => panic!("{other:?}"),
     }
 }
@@ -194,7 +194,7 @@ fn who_takes_keys_without_ordering_has_so_many_made_and_no_more() {
 #[test]
 fn four_times_the_stock_is_made_in_an_hour_unless_set() {
     let town = Town::new("order-public-1", |s| s.stock = 9);
-    assert_eq!(town.desk.rules.keys_per_hour, 36);
+    assert_eq!(town.recipient.rules.keys_per_hour, 36);
 }
 
 #[test]
@@ -209,64 +209,64 @@ fn no_more_than_ten_thousand_keys_wait() {
         INSERT INTO order_key SELECT randomblob(16), scheme, suite, member, source, maker, signer, \
         made - 7200, expires, state, 2, slot, secret FROM n, \
         (SELECT * FROM order_key WHERE state = 1 LIMIT 1)";
-    town.desk.stranger().execute_batch(copies).unwrap();
+    town.recipient.stranger().execute_batch(copies).unwrap();
     assert_eq!(town.stocked(), 9_990);
     town.service.books().keys.clear();
     town.round().unwrap();
     assert_eq!(town.stocked(), 10_000);
-    let wanted = town.desk.wanted(Suite::Compact, KeySource::Regular);
+    let wanted = town.recipient.wanted(Suite::Compact, KeySource::Regular);
     let (lent, record) = (town.lent(), town.service.record());
-    let file = stocker::write_upload(&lent, &town.desk.epochs, &record, &wanted, 9);
-    assert!(matches!(file, Err(StockerError::File(_))), "{file:?}");
+    let file = key_supply::write_upload(&lent, &town.recipient.epochs, &record, &wanted, 9);
+    assert!(matches!(file, Err(KeySupplyError::File(_))), "{file:?}");
 }
 
 #[test]
 fn an_order_under_a_fallback_key_is_noticed_and_more_so_while_keys_are_left() {
     let town = Town::new("order-public-1", |_| {});
     town.round().unwrap();
-    let mut wanted = town.desk.wanted(Suite::Standard, KeySource::Fallback);
+    let mut wanted = town.recipient.wanted(Suite::Standard, KeySource::Fallback);
     wanted.expires = NOW.after(7_200);
-    let key = town.desk.make(&wanted, 1).remove(0);
-    assert_eq!(town.stocker().fallbacks(), Fallbacks::default());
-    town.desk.open_new(&town.desk.order(&key).1);
+    let key = town.recipient.make(&wanted, 1).remove(0);
+    assert_eq!(town.supply().fallbacks(), Fallbacks::default());
+    town.recipient.open_new(&town.recipient.order(&key).1);
     let both = Fallbacks {
         last: Some(NOW),
         although_stocked: Some(NOW),
     };
-    assert_eq!(town.stocker().fallbacks(), both);
+    assert_eq!(town.supply().fallbacks(), both);
     // Later they have run out, and the service says so.
     town.service.books().keys.clear();
-    town.stocker().inquire().unwrap();
-    town.desk
-        .open(&town.desk.order(&key).1, NOW.after(5))
+    town.supply().inquire().unwrap();
+    town.recipient
+        .open(&town.recipient.order(&key).1, NOW.after(5))
         .unwrap();
     let later = Fallbacks {
         last: Some(NOW.after(5)),
         ..both
     };
-    assert_eq!(town.stocker().fallbacks(), later);
+    assert_eq!(town.supply().fallbacks(), later);
 }
 
 #[test]
-fn a_running_stocker_looks_when_told_and_stops_when_told() {
+fn a_running_key_supply_looks_when_woken_and_stops_when_told() {
     let town = Town::new("order-public-1", |s| {
         s.stock = 32;
         s.fallback_hours = 0;
     });
     let (tell, signals) = std::sync::mpsc::channel();
-    let stocker = town.stocker();
-    let running = std::thread::spawn(move || stocker.run(&signals));
+    let supply = town.supply();
+    let running = std::thread::spawn(move || supply.run(&signals));
     // Looks come one by one; when a second one is taken the round before it is over.
-    tell.send(stocker::Signal::Look).unwrap();
+    tell.send(key_supply::Signal::Look).unwrap();
     while town.service.books().keys.len() < 32 {
         std::thread::yield_now();
     }
     town.service.books().keys.clear();
-    tell.send(stocker::Signal::Look).unwrap();
+    tell.send(key_supply::Signal::Look).unwrap();
     while town.service.books().keys.len() < 32 {
         std::thread::yield_now();
     }
-    tell.send(stocker::Signal::Stop).unwrap();
+    tell.send(key_supply::Signal::Stop).unwrap();
     running.join().unwrap();
 }
 
@@ -278,7 +278,7 @@ fn an_upload_whose_answer_is_lost_is_sent_again_and_counts_once() {
     });
     town.service.books().mood = Mood::Deaf;
     for _ in 0..2 {
-        assert!(matches!(town.round(), Err(StockerError::Call(_))));
+        assert!(matches!(town.round(), Err(KeySupplyError::Call(_))));
     }
     // An epoch ends in between, and the program is started again.
     town.clock.fetch_add(3_600, Ordering::SeqCst);
@@ -329,7 +329,7 @@ fn a_stranger_at_the_address_is_told_from_the_service() {
     let town = Town::new("order-public-1", |_| {});
     town.service.books().number = PartyNumber::new(Role::Sealing, 99).unwrap();
     match town.round() {
-        Err(error @ StockerError::Stranger { .. }) => {
+        Err(error @ KeySupplyError::Stranger { .. }) => {
             assert!(error.to_string().contains("check the settings"), "{error}");
         }
         other => panic!("{other:?}"),
@@ -353,7 +353,9 @@ fn each_admitted_member_gets_a_key_and_one_in_time_for_the_next() {
         .map(|n| PartyNumber::new(Role::Member, n).unwrap())
         .collect();
     for member in &members {
-        town.desk.change(|c| keys::admit(c, *member, NOW)).unwrap();
+        town.recipient
+            .change(|c| keys::admit(c, *member, NOW))
+            .unwrap();
     }
     town.round().unwrap();
     let owners = || -> Vec<_> {
@@ -363,7 +365,9 @@ fn each_admitted_member_gets_a_key_and_one_in_time_for_the_next() {
     assert_eq!(owners(), members);
     town.round().unwrap();
     assert_eq!(owners().len(), 3);
-    town.desk.change(|c| keys::dismiss(c, members[0])).unwrap();
+    town.recipient
+        .change(|c| keys::dismiss(c, members[0]))
+        .unwrap();
     town.clock.fetch_add(3 * 86_400, Ordering::SeqCst);
     town.round().unwrap();
     assert_eq!(owners()[3..], members[1..]);
@@ -385,13 +389,13 @@ fn a_shared_key_lies_nowhere_in_clear_while_it_is_sent() {
         })
         .collect();
     assert_eq!(shared.len(), 20);
-    let files = dump(town.desk.dir.path());
+    let files = dump(town.recipient.dir.path());
     assert!(shared.iter().all(|secret| !holds(&files, secret)));
 }
 
 /// A key that the service made for the shop.
 fn made(town: &Town, number: u8) -> (MadeKey, OrderKey) {
-    let scheme = town.desk.rules.scheme;
+    let scheme = town.recipient.rules.scheme;
     let half = OpeningHalf::from_seed(scheme.kind(), Suite::Compact, &[number; 32]);
     let key = OrderKey {
         recipient: shop_number(),
@@ -433,12 +437,12 @@ fn service_made_keys_are_fetched_page_by_page_and_open_orders() {
     let verified = verified
         .verify(&town.service.signing.verifying_key())
         .unwrap();
-    let (_, bytes) = town.desk.order(&verified);
-    town.desk.take(&bytes);
-    let state = keys::state(&town.desk.connect(), key.id).unwrap();
+    let (_, bytes) = town.recipient.order(&verified);
+    town.recipient.take(&bytes);
+    let state = keys::state(&town.recipient.connect(), key.id).unwrap();
     assert_eq!(state, Some(KeyState::Consumed));
     assert_eq!(
-        town.stocker().fetch_made().unwrap(),
+        town.supply().fetch_made().unwrap(),
         0,
         "it goes on behind the last one"
     );
@@ -446,9 +450,9 @@ fn service_made_keys_are_fetched_page_by_page_and_open_orders() {
     let own = Rules {
         maker: Maker::Recipient,
         fallback_seconds: 0,
-        ..town.desk.rules.clone()
+        ..town.recipient.rules.clone()
     };
-    town.stocker_of(own).round().unwrap();
+    town.supply_of(own).round().unwrap();
     let books = town.service.books();
     assert!(!books.keys.is_empty() && books.keys.iter().all(|key| key.maker == Maker::Recipient));
 }
@@ -461,7 +465,7 @@ fn a_made_key_that_is_not_in_order_stops_the_whole_page() {
     town.service.books().made[1].key = forger.sign(&key);
     assert!(matches!(
         town.round(),
-        Err(StockerError::Forms(FormsError::Made(_)))
+        Err(KeySupplyError::Forms(FormsError::Made(_)))
     ));
     assert_eq!(town.stocked(), 0);
 }
@@ -479,7 +483,13 @@ fn made_keys_come_in_a_file_too() {
     let town = with_made_keys(5);
     let (lent, record) = (town.lent(), town.service.record());
     let read = |bytes: &[u8]| {
-        stocker::read_made(&lent, &town.desk.epochs, &town.desk.rules, &record, bytes)
+        key_supply::read_made(
+            &lent,
+            &town.recipient.epochs,
+            &town.recipient.rules,
+            &record,
+            bytes,
+        )
     };
     let bytes = file(&town, shop_number(), &opening(), 5);
     assert_eq!(read(&bytes).unwrap(), 5);
@@ -495,12 +505,12 @@ fn made_keys_come_in_a_file_too() {
         b"not a file of ours".to_vec(),
     ];
     for bytes in bad {
-        assert!(matches!(read(&bytes), Err(StockerError::File(_))));
+        assert!(matches!(read(&bytes), Err(KeySupplyError::File(_))));
     }
     town.service.books().number = PartyNumber::new(Role::Sealing, 9).unwrap();
     let other = file(&town, shop_number(), &opening(), 5);
     assert!(
-        matches!(read(&other), Err(StockerError::File(_))),
+        matches!(read(&other), Err(KeySupplyError::File(_))),
         "another service's number"
     );
 }
@@ -508,10 +518,10 @@ fn made_keys_come_in_a_file_too() {
 #[test]
 fn an_upload_is_written_to_a_file_that_only_the_service_opens() {
     let town = Town::new("order-public-1", |_| {});
-    let wanted = town.desk.wanted(Suite::Compact, KeySource::Regular);
+    let wanted = town.recipient.wanted(Suite::Compact, KeySource::Regular);
     let lent = town.lent();
-    let (epochs, record): (&Arc<Epochs>, _) = (&town.desk.epochs, town.service.record());
-    let file = stocker::write_upload(&lent, epochs, &record, &wanted, 9).unwrap();
+    let (epochs, record): (&Arc<Epochs>, _) = (&town.recipient.epochs, town.service.record());
+    let file = key_supply::write_upload(&lent, epochs, &record, &wanted, 9).unwrap();
     assert_eq!(file.keys, 9);
     let sealed = Sealed::parse(&file.bytes).unwrap();
     assert!(sealed.open(&opening()).is_err());
@@ -519,7 +529,7 @@ fn an_upload_is_written_to_a_file_that_only_the_service_opens() {
     assert_eq!(parcel.attached(), Some(&b"the shop's record"[..]));
     town.service.take(&parcel.signed);
     assert_eq!((town.count(KeySource::Regular), town.stocked()), (9, 9));
-    // The stocker doesn't send them a second time.
+    // The key supply doesn't send them a second time.
     town.round().unwrap();
     assert_eq!(town.service.books().keys.len(), town.stocked());
 }

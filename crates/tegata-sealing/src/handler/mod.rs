@@ -1,4 +1,4 @@
-//! The desk: a shop's sealed message in, a signed and sealed reply out.
+//! The handler of messages: a shop's sealed message in, a signed and sealed reply out.
 //!
 //! ```text
 //! bytes → open → sender's record verified (register) → signature verified     strangers: one answer
@@ -257,14 +257,14 @@ impl Back {
 
 /// What a decision needs, owned, so that it can be made on the store's thread.
 #[derive(Clone)]
-struct Desk {
+struct Handler {
     number: PartyNumber,
     keys: Arc<Keys>,
     rules: Arc<Rules>,
     now: Time,
 }
 
-impl Desk {
+impl Handler {
     fn of(service: &Service) -> Self {
         Self {
             number: service.registered().number(),
@@ -316,21 +316,21 @@ impl Desk {
 
 /// The stored reply to an upload, or a new one that is stored.
 fn take(service: &Service, asked: Asked<StockUpload>, way: Way) -> Result<SignedBytes, Fault> {
-    let desk = Desk::of(service);
+    let handler = Handler::of(service);
     service.store().write(move |tables| {
         let (from, id) = (asked.sender.number, asked.message.id);
         let digest = asked.message.digest();
         if let Some(known) = tables.answered(from, id)? {
             return Ok(match known.digest == digest {
                 true => known.reply,
-                false => desk.sign(&asked, Refusal::new(Code::IdReused)),
+                false => handler.sign(&asked, Refusal::new(Code::IdReused)),
             });
         }
-        let decided = match asked.check(way, desk.now) {
-            Ok(()) => desk.upload(tables, &asked)?,
+        let decided = match asked.check(way, handler.now) {
+            Ok(()) => handler.upload(tables, &asked)?,
             Err(refusal) => Err(refusal),
         };
-        let reply = desk.sign_any(&asked, decided);
+        let reply = handler.sign_any(&asked, decided);
         tables.keep_answer(from, id, digest, &reply)?;
         Ok(reply)
     })
@@ -338,14 +338,14 @@ fn take(service: &Service, asked: Asked<StockUpload>, way: Way) -> Result<Signed
 
 /// What a shop has in stock. Nothing is stored of it but a newer record.
 fn tell(service: &Service, asked: Asked<StockInquiry>) -> Result<SignedBytes, Fault> {
-    let desk = Desk::of(service);
-    if let Err(refusal) = asked.check(Way::Network, desk.now) {
-        return Ok(desk.sign_any::<_, Stock>(&asked, Err(refusal)));
+    let handler = Handler::of(service);
+    if let Err(refusal) = asked.check(Way::Network, handler.now) {
+        return Ok(handler.sign_any::<_, Stock>(&asked, Err(refusal)));
     }
     if let Some(record) = asked.sender.news.clone() {
         service.store().write(move |tables| tables.learn(&record))?;
     }
     let shop = asked.sender.number;
-    let stock = service.store().read(|tables| desk.stock(tables, shop))?;
-    Ok(desk.sign(&asked, stock))
+    let stock = service.store().read(|tables| handler.stock(tables, shop))?;
+    Ok(handler.sign(&asked, stock))
 }

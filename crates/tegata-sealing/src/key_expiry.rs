@@ -1,13 +1,14 @@
-//! The keeper: burns keys whose time is over, and keeps the centre's certificates fresh.
+//! Key expiry: burns keys whose time is over, and fetches the centre's certificates from time to time.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tegata_cli::logs::cause;
 use tegata_party::client::Client;
 
-use crate::service::{Service, cause};
+use crate::service::Service;
 use crate::store::StoreError;
 
 /// How often it looks for what is over.
@@ -17,14 +18,14 @@ const RENEWAL: u32 = 720;
 /// How long it waits for the centre's answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The keeper on a thread of its own; stops when told.
+/// Key expiry on a thread of its own.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct KeyExpiry {
     stop: Sender<()>,
     thread: JoinHandle<()>,
 }
 
-impl Keeper {
+impl KeyExpiry {
     /// Starts it.
     ///
     /// # Errors
@@ -32,7 +33,7 @@ impl Keeper {
     pub fn start(service: Arc<Service>) -> Result<Self, std::io::Error> {
         let (stop, stopped) = channel();
         let thread = std::thread::Builder::new()
-            .name("sealing-keeper".into())
+            .name("sealing-key-expiry".into())
             .spawn(move || keep(&service, &stopped))?;
         Ok(Self { stop, thread })
     }
@@ -41,7 +42,7 @@ impl Keeper {
     pub fn stop(self) {
         drop(self.stop);
         if self.thread.join().is_err() {
-            tracing::error!("the keeper had broken off");
+            tracing::error!("key expiry had broken off");
         }
     }
 }

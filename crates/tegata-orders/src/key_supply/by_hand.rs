@@ -8,7 +8,7 @@ use tegata_protocol::order::{MadeKeys, StockUpload};
 use tegata_protocol::record::PartyRecord;
 use tegata_protocol::{Unverified, Verified};
 
-use super::{MOST_LIVING, Party, StockerError, decide, import, prepare};
+use super::{KeySupplyError, MOST_LIVING, Party, decide, import, prepare};
 use crate::keys::{NewKeys, Wanted};
 use crate::{Epochs, FormsError, Own, Rules, store};
 
@@ -25,17 +25,17 @@ pub struct UploadFile {
 /// lost takes its keys with it, and others are made.
 ///
 /// # Errors
-/// [`StockerError`].
+/// [`KeySupplyError`].
 pub fn write_upload<P: Party>(
     party: &P,
     epochs: &Arc<Epochs>,
     service: &Verified<PartyRecord>,
     wanted: &Wanted,
     count: usize,
-) -> Result<UploadFile, StockerError> {
+) -> Result<UploadFile, KeySupplyError> {
     if party.read(store::count_living)? >= MOST_LIVING {
         let why = format!("{MOST_LIVING} keys wait for orders already; no more are made");
-        return Err(StockerError::File(why));
+        return Err(KeySupplyError::File(why));
     }
     let caller = party.caller();
     let own = Own {
@@ -57,24 +57,24 @@ pub fn write_upload<P: Party>(
 /// new.
 ///
 /// # Errors
-/// [`StockerError::File`] when it's not for us or not by the service.
+/// [`KeySupplyError::File`] when it's not for us or not by the service.
 pub fn read_made<P: Party>(
     party: &P,
     epochs: &Arc<Epochs>,
     rules: &Rules,
     service: &Verified<PartyRecord>,
     bytes: &[u8],
-) -> Result<usize, StockerError> {
-    let wrong = |why: &str| StockerError::File(why.to_owned());
+) -> Result<usize, KeySupplyError> {
+    let wrong = |why: &str| KeySupplyError::File(why.to_owned());
     let caller = party.caller();
-    let sealed = Sealed::parse(bytes).map_err(|e| StockerError::File(e.to_string()))?;
+    let sealed = Sealed::parse(bytes).map_err(|e| KeySupplyError::File(e.to_string()))?;
     if sealed.to != caller.number {
-        return Err(StockerError::File(format!("it's for {}", sealed.to)));
+        return Err(KeySupplyError::File(format!("it's for {}", sealed.to)));
     }
     let opened = sealed.open(caller.opening);
     let (parcel, _) = opened.map_err(|_e| wrong("it isn't sealed to our opening key"))?;
     let message = Unverified::<Message<MadeKeys>>::parse(parcel.signed);
-    let message = message.map_err(|e| StockerError::File(e.to_string()))?;
+    let message = message.map_err(|e| KeySupplyError::File(e.to_string()))?;
     let service = Callee::party(service, None);
     let message = message.verify(&service.replies);
     let message = message.map_err(|_e| wrong("the sealing service didn't sign it"))?;
@@ -83,7 +83,9 @@ pub fn read_made<P: Party>(
     }
     let made = message.into_value().body;
     match import(party, epochs, rules, &service, made) {
-        Err(StockerError::Forms(FormsError::Made(why))) => Err(StockerError::File(why.to_string())),
+        Err(KeySupplyError::Forms(FormsError::Made(why))) => {
+            Err(KeySupplyError::File(why.to_string()))
+        }
         other => other,
     }
 }
