@@ -10,9 +10,11 @@
     reason = "a test may; a failure here is for the one who reads it"
 )]
 
+mod circles;
 mod deny;
 mod edges;
 mod licences;
+mod modules;
 mod names;
 mod rows;
 mod text;
@@ -114,4 +116,13 @@ fn files_are_short_enough_to_read() {
 #[test]
 fn every_row_that_is_cited_exists() {
     assert_tidy(every(rows::check));
+}
+
+#[test]
+fn files_of_a_crate_need_each_other_in_one_direction() {
+    let crates = modules::crates(&sources());
+    let circles = crates
+        .iter()
+        .flat_map(|(name, of)| circles::check(name, of));
+    assert_tidy(circles.collect());
 }
