@@ -210,7 +210,14 @@ impl Connection {
 
     fn undo(&self) -> Result<(), StoreError> {
         self.writing.set(false);
-        self.thaw()
+        self.roll_back()
+    }
+
+    fn roll_back(&self) -> Result<(), StoreError> {
+        match self.sqlite.is_autocommit() {
+            true => Ok(()),
+            false => self.run("ROLLBACK"),
+        }
     }
 
     /// Is a transaction open that may write? SQLite ends one by itself when the disk fails.
@@ -229,8 +236,11 @@ impl Connection {
     /// From now on this connection sees the file as it stands now, whatever others commit.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`]; [`StoreError::Misused`] inside a transaction, which stays as it is.
     pub fn freeze(&self) -> Result<(), StoreError> {
+        if !self.sqlite.is_autocommit() {
+            return Err(self.misused("a reading of one state inside a transaction"));
+        }
         // A deferred transaction sees one state of the file from its first read on.
         self.run("BEGIN; SELECT count(*) FROM sqlite_schema")
     }
@@ -238,11 +248,12 @@ impl Connection {
     /// The end of [`Self::freeze`].
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`]; [`StoreError::Misused`] inside a transaction that writes, which stays as it is: a
+    /// reading's end must not take back what somebody is writing.
     pub fn thaw(&self) -> Result<(), StoreError> {
-        match self.sqlite.is_autocommit() {
-            true => Ok(()),
-            false => self.run("ROLLBACK"),
+        match self.writing.get() {
+            true => Err(self.misused("a reading's end inside a transaction that writes")),
+            false => self.roll_back(),
         }
     }
 
@@ -447,6 +458,32 @@ mod tests {
     }
 
     const LOST: &str = "CREATE TRIGGER lost BEFORE INSERT ON entry BEGIN SELECT RAISE(IGNORE); END";
+
+    #[test]
+    fn a_readings_beginning_and_end_leave_a_transaction_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = ENTRIES.open(&folder.path().join("entries.db")).unwrap();
+        let misused = |result: Result<(), StoreError>| {
+            assert!(
+                matches!(result, Err(StoreError::Misused { .. })),
+                "{result:?}"
+            );
+        };
+        let written = connection.write(|c| {
+            c.write_one(ADD, [1])?;
+            misused(c.freeze());
+            misused(c.thaw());
+            c.write_one(ADD, [2])
+        });
+        written.unwrap();
+        let numbers =
+            |c: &Connection| c.list("SELECT number FROM entry", [], |row| row.get::<i64>(0));
+        assert_eq!(numbers(&connection).unwrap(), [1, 2]);
+        connection.freeze().unwrap();
+        misused(connection.freeze());
+        connection.thaw().unwrap();
+        connection.thaw().unwrap();
+    }
 
     #[test]
     fn triggers_and_views_do_nothing_even_where_nobody_noticed_them() {
