@@ -10,7 +10,9 @@
 
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The command-line argument `--log-format`; flatten it into a program's arguments.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
@@ -39,13 +41,16 @@ pub fn init(program: &'static str, format: Option<Format>) {
     let terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal { Format::Text } else { Format::Json });
     let (filter, complaint) = filter();
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(terminal);
+    let registry = tracing_subscriber::registry().with(filter);
     let started = match format {
-        Format::Text => builder.with_target(false).try_init().is_ok(),
-        Format::Json => builder.json().flatten_event(true).try_init().is_ok(),
+        Format::Text => registry.with(lines.with_target(false)).try_init().is_ok(),
+        Format::Json => {
+            let lines = lines.json().flatten_event(true);
+            registry.with(lines).try_init().is_ok()
+        }
     };
     if started {
         tracing::debug!(program, version = env!("CARGO_PKG_VERSION"), "log started");
@@ -61,15 +66,18 @@ pub fn cause<E: std::error::Error + 'static>(error: &E) -> &(dyn std::error::Err
     error
 }
 
-fn filter() -> (EnvFilter, Option<String>) {
-    let Some(wanted) = std::env::var("TEGATA_LOG")
-        .ok()
-        .filter(|text| !text.is_empty())
-    else {
-        return (EnvFilter::new("info"), None);
+/// What is logged, and why `TEGATA_LOG` doesn't say so, if it can't be read.
+fn filter() -> (Targets, Option<String>) {
+    let info = || Targets::new().with_default(LevelFilter::INFO);
+    let wanted = std::env::var("TEGATA_LOG").ok();
+    let Some(wanted) = wanted.filter(|text| !text.is_empty()) else {
+        return (info(), None);
     };
-    match EnvFilter::try_new(&wanted) {
+    match wanted.parse() {
         Ok(filter) => (filter, None),
-        Err(error) => (EnvFilter::new("info"), Some(error.to_string())),
+        Err(error) => {
+            let error: tracing_subscriber::filter::ParseError = error;
+            (info(), Some(error.to_string()))
+        }
     }
 }

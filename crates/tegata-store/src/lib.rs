@@ -34,8 +34,6 @@ mod open;
 mod row;
 mod schema;
 mod shared;
-#[cfg(feature = "testing")]
-pub mod testing;
 
 pub use connection::Connection;
 pub use error::StoreError;

@@ -8,6 +8,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tegata-protocol", &[]),
     ("tegata-bank", &["tegata-protocol"]),
     ("tegata-store", &[]),
+    ("tegata-store-attacks", &[]),
     ("tegata-ledger", &["tegata-protocol", "tegata-store"]),
     ("tegata-keystore", &[]),
     (

@@ -80,7 +80,7 @@ pub(crate) fn damaged(what: &str) -> StoreError {
 mod tests {
     use tegata_card::command::Limits;
     use tegata_card::keys::Csn;
-    use tegata_store::testing::{
+    use tegata_store_attacks::{
         foreign_parts_are_noticed_while_open, foreign_parts_are_refused, stranger,
     };
 

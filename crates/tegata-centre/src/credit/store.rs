@@ -141,7 +141,7 @@ fn integer(value: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use tegata_store::testing::{foreign_parts_are_noticed_while_open, foreign_parts_are_refused};
+    use tegata_store_attacks::{foreign_parts_are_noticed_while_open, foreign_parts_are_refused};
 
     use super::*;
 

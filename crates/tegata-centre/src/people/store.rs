@@ -259,7 +259,7 @@ fn read_application(row: &Row<'_>) -> Result<Application, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use tegata_store::testing::{foreign_parts_are_noticed_while_open, foreign_parts_are_refused};
+    use tegata_store_attacks::{foreign_parts_are_noticed_while_open, foreign_parts_are_refused};
 
     use super::*;
 

@@ -10,7 +10,7 @@ use tegata_gate::store::{FILE, LogReader, SqliteStore};
 use tegata_gate::{Closed, Verdict, evidence};
 
 use tegata_protocol::{Digest, refusal::Code};
-use tegata_store::testing::{
+use tegata_store_attacks::{
     foreign_parts_are_noticed_while_open, foreign_parts_are_refused, stranger,
 };
 

@@ -2,7 +2,7 @@
 //! evidence.
 
 use tegata_ledger::store::{SqliteStore, Store as _};
-use tegata_store::testing::{foreign_parts_are_noticed_while_open, foreign_parts_are_refused};
+use tegata_store_attacks::{foreign_parts_are_noticed_while_open, foreign_parts_are_refused};
 
 use crate::town::{Town, order};
 

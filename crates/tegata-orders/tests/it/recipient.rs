@@ -16,7 +16,6 @@ use tegata_protocol::refusal::Code;
 use tegata_protocol::{
     Digest, PartyNumber, Role, SignedBytes, SigningKey, Suite, Time, Unverified, Verified,
 };
-use tegata_store::testing;
 use tegata_store::{Connection, Database};
 
 pub(crate) const NOW: Time = Time::from_secs(1_800_000_000);
@@ -91,7 +90,7 @@ impl Recipient {
 
     /// Plain SQL on the file.
     pub(crate) fn stranger(&self) -> rusqlite::Connection {
-        testing::stranger(&self.file())
+        tegata_store_attacks::stranger(&self.file())
     }
 
     pub(crate) fn change<T, E>(

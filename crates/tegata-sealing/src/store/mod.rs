@@ -91,7 +91,7 @@ fn digest(row: &Row<'_>, column: usize) -> Result<Digest, StoreError> {
 #[cfg(test)]
 mod tests {
     use tegata_protocol::{MessageId, PartyNumber, SignedBytes};
-    use tegata_store::testing::{
+    use tegata_store_attacks::{
         foreign_parts_are_noticed_while_open, foreign_parts_are_refused, stranger,
     };
 

@@ -85,7 +85,7 @@ pub(crate) fn damaged(what: impl Into<String>) -> StoreError {
 #[cfg(test)]
 mod tests {
     use tegata_protocol::{Digest, MessageId, PartyNumber, SignedBytes};
-    use tegata_store::testing::{foreign_parts_are_noticed_while_open, foreign_parts_are_refused};
+    use tegata_store_attacks::{foreign_parts_are_noticed_while_open, foreign_parts_are_refused};
 
     use super::*;
 

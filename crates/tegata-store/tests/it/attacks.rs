@@ -1,6 +1,6 @@
 //! Every change of a schema is refused: on a closed database, and while a program has it open.
 
-use tegata_store::testing::{foreign_parts_are_noticed_while_open, foreign_parts_are_refused};
+use tegata_store_attacks::{foreign_parts_are_noticed_while_open, foreign_parts_are_refused};
 
 use crate::{ADD, FILE, Place, SAMPLE};
 

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use tegata_store::testing::stranger;
+use tegata_store_attacks::stranger;
 use tegata_store::{Connection, StoreError};
 
 use crate::{ADD, OLD, Place, SAMPLE};

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::channel;
 
-use tegata_store::testing::stranger;
+use tegata_store_attacks::stranger;
 use tegata_store::{Shared, StoreError};
 
 use crate::{ADD, Place, SAMPLE};
