@@ -13,12 +13,15 @@
 mod circles;
 mod deny;
 mod edges;
+mod features;
 mod licences;
 mod modules;
 mod names;
 mod rows;
+mod sql;
 mod text;
 mod tree;
+mod unused;
 
 use std::process::Command;
 
@@ -135,4 +138,42 @@ fn files_of_a_crate_need_each_other_in_one_direction() {
         .filter(|(name, _)| !BENT.contains(&name.as_str()));
     let circles = straight.flat_map(|(name, of)| circles::check(name, of));
     assert_tidy(circles.collect());
+}
+
+#[test]
+fn programs_and_tests_are_built_of_one_feature_set() {
+    let list = |edges: &str| {
+        let format = ["--no-dedupe", "--format", "{p}|{f}"];
+        cargo_tree(&[&["--workspace", "--edges", edges][..], &format].concat())
+    };
+    assert_tidy(features::check(
+        &list("normal,build"),
+        &list("normal,build,dev"),
+    ));
+}
+
+#[test]
+fn every_dependency_is_named() {
+    let sources = sources();
+    let manifests = tree::manifests();
+    let ours = manifests.iter().filter(|m| !m.path.starts_with("fuzz/"));
+    assert_tidy(
+        ours.flat_map(|m| unused::check_dependencies(m, &sources))
+            .collect(),
+    );
+}
+
+#[test]
+fn every_file_is_declared() {
+    let sources = sources();
+    let crates = modules::crates(&sources);
+    let files = crates
+        .iter()
+        .flat_map(|(name, of)| unused::check_files(name, of, &sources));
+    assert_tidy(files.collect());
+}
+
+#[test]
+fn parameters_of_sql_rise() {
+    assert_tidy(every(sql::check));
 }

@@ -21,13 +21,17 @@ pub(crate) struct File {
     /// Names that a `use` brings in, and where they come from.
     imports: BTreeMap<String, Vec<String>>,
     /// Modules that it declares outside of tests.
-    pub(crate) declares: BTreeSet<String>,
+    declares: BTreeSet<String>,
+    /// Modules that it declares anywhere.
+    declares_at_all: BTreeSet<String>,
 }
 
 /// All files of one crate that aren't for tests.
 #[derive(Debug, Default)]
 pub(crate) struct Crate {
     pub(crate) files: BTreeMap<Module, File>,
+    /// The paths of all files that a module declares, those for tests too.
+    pub(crate) all: BTreeSet<String>,
 }
 
 /// One module uses another.
@@ -50,7 +54,12 @@ pub(crate) fn crates(sources: &[Source]) -> BTreeMap<String, Crate> {
         crates.entry(name).or_default().files.insert(module, file);
     }
     for known in crates.values_mut() {
-        known.forget_tests();
+        let declared = known.below(|file| &file.declares_at_all);
+        let paths = declared.iter().filter_map(|module| known.files.get(module));
+        known.all = paths.map(|file| file.path.clone()).collect();
+        // What only a test declares isn't looked at any further, nor what lies below it.
+        let kept = known.below(|file| &file.declares);
+        known.files.retain(|module, _| kept.contains(module));
     }
     crates
 }
@@ -73,20 +82,19 @@ fn module_of(path: &str) -> Option<(String, Module)> {
 }
 
 impl Crate {
-    /// Files that only a test declares aren't looked at, nor what lies below them.
-    fn forget_tests(&mut self) {
-        let mut kept = BTreeSet::from([Module::new()]);
+    /// The root and what is declared below it.
+    fn below(&self, declares: impl Fn(&File) -> &BTreeSet<String>) -> BTreeSet<Module> {
+        let mut found = BTreeSet::from([Module::new()]);
         for module in self.files.keys() {
-            let parent = module.split_last();
-            let declared = parent.is_some_and(|(name, above)| {
-                let file = self.files.get(above);
-                kept.contains(above) && file.is_some_and(|file| file.declares.contains(name))
+            let declared = module.split_last().is_some_and(|(name, above)| {
+                let above_declares = self.files.get(above).map(&declares);
+                found.contains(above) && above_declares.is_some_and(|names| names.contains(name))
             });
             if declared {
-                kept.insert(module.clone());
+                found.insert(module.clone());
             }
         }
-        self.files.retain(|module, _| kept.contains(module));
+        found
     }
 
     /// Which module uses which, itself and those above and below it apart.
@@ -132,6 +140,7 @@ fn read(source: &Source, module: &Module) -> File {
         uses: Vec::new(),
         imports: BTreeMap::new(),
         declares: declared(&text),
+        declares_at_all: declared(&source.text),
     };
     for (line, import, tree) in trees(&text) {
         for (path, alias) in leaves(&tree) {

@@ -3,8 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use tegata_store_attacks::stranger;
 use tegata_store::{Connection, StoreError};
+use tegata_store_attacks::stranger;
 
 use crate::{ADD, OLD, Place, SAMPLE};
 

@@ -2,8 +2,8 @@
 
 use std::sync::mpsc::channel;
 
-use tegata_store_attacks::stranger;
 use tegata_store::{Shared, StoreError};
+use tegata_store_attacks::stranger;
 
 use crate::{ADD, Place, SAMPLE};
 

@@ -1,0 +1,130 @@
+//! What stands in the tree and serves nothing: dependencies that no source names, files that no module
+//! declares.
+
+use crate::{modules::Crate, tree::Source};
+
+/// Dependencies that are there for another reason than their names, as `package/dependency`.
+const FOR_THEIR_FEATURES: &[&str] = &["tegata-demo/num-traits"];
+
+/// Complains about dependencies that none of the package's sources names.
+pub(crate) fn check_dependencies(manifest: &Source, sources: &[Source]) -> Vec<String> {
+    let Some(folder) = manifest.path.strip_suffix("Cargo.toml") else {
+        return Vec::new();
+    };
+    let package = folder
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or_default();
+    let own: Vec<&Source> = sources
+        .iter()
+        .filter(|source| source.is_rust() && source.path.starts_with(folder))
+        .collect();
+    let mut tests_only = false;
+    let mut inside = false;
+    let mut complaints = Vec::new();
+    for (number, line) in manifest.lines() {
+        if line.starts_with('[') {
+            inside = line.ends_with("dependencies]");
+            tests_only = line.contains("dev-");
+        }
+        let Some(name) = dependency(line).filter(|_| inside) else {
+            continue;
+        };
+        let place = format!("{package}/{name}");
+        let word = name.replace('-', "_");
+        let reads = |source: &&&Source| tests_only || !is_of_tests(&source.path, folder);
+        let named = own
+            .iter()
+            .filter(reads)
+            .any(|source| names(&source.text, &word));
+        if !named && !FOR_THEIR_FEATURES.contains(&place.as_str()) {
+            let what = format!("nothing in {package} names {name}");
+            complaints.push(manifest.complaint(number, &what));
+        }
+    }
+    complaints
+}
+
+fn is_of_tests(path: &str, folder: &str) -> bool {
+    let below = path.strip_prefix(folder).unwrap_or(path);
+    below.starts_with("tests/")
+}
+
+/// The dependency that a manifest's line adds.
+fn dependency(line: &str) -> Option<&str> {
+    let (name, rest) = line.split_once(['.', '=', ' '])?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let adds = rest.contains("workspace")
+        || rest.contains("version")
+        || rest.contains("path")
+        || rest.contains('"');
+    (adds && !name.is_empty() && name.chars().all(plain)).then_some(name)
+}
+
+/// Does a text name a crate, as a whole word?
+fn names(text: &str, word: &str) -> bool {
+    let part = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+    text.match_indices(word).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + word.len()..].chars().next();
+        !part(before) && !part(after)
+    })
+}
+
+/// Complains about Rust files of a crate that no module declares.
+pub(crate) fn check_files(name: &str, of: &Crate, sources: &[Source]) -> Vec<String> {
+    let folder = format!("crates/{name}/src/");
+    let known = |path: &str| of.all.contains(path);
+    let program = |path: &str| path == "main.rs" || path.starts_with("bin/");
+    let files = sources.iter().filter(|source| source.is_rust());
+    let own = files.filter_map(|source| Some((source, source.path.strip_prefix(&folder)?)));
+    own.filter(|(source, below)| !known(&source.path) && !program(below))
+        .map(|(source, _)| format!("{}: no module declares it", source.path))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::crates;
+
+    #[test]
+    fn a_dependency_that_nothing_names_is_told() {
+        let manifest = "[dependencies]\nserde.workspace = true\nhex-literal = \"1\"\n\
+             [dev-dependencies]\ninsta.workspace = true\n";
+        let manifest = Source::new("crates/tegata-shop/Cargo.toml", manifest);
+        let sources = [
+            Source::new(
+                "crates/tegata-shop/src/lib.rs",
+                "use hex_literal::hex;\n// serdes\n",
+            ),
+            Source::new(
+                "crates/tegata-shop/tests/it/main.rs",
+                "serde::x(); insta::y();",
+            ),
+        ];
+        let complaints = check_dependencies(&manifest, &sources);
+        assert_eq!(complaints.len(), 1, "{complaints:?}");
+        assert!(complaints[0].contains("names serde"), "{complaints:?}");
+    }
+
+    #[test]
+    fn a_file_that_no_module_declares_is_told() {
+        let path = |file: &str| format!("crates/tegata-shop/src/{file}");
+        let sources = [
+            Source::new(&path("lib.rs"), "mod a;\n#[cfg(test)]\nmod tests;\n"),
+            Source::new(&path("a.rs"), "pub(crate) mod deep;\n"),
+            Source::new(&path("a/deep.rs"), ""),
+            Source::new(&path("tests.rs"), ""),
+            Source::new(&path("lost.rs"), ""),
+            Source::new(&path("main.rs"), ""),
+        ];
+        let crates = crates(&sources);
+        let complaints = check_files("tegata-shop", &crates["tegata-shop"], &sources);
+        assert_eq!(
+            complaints,
+            ["crates/tegata-shop/src/lost.rs: no module declares it"]
+        );
+    }
+}
