@@ -21,11 +21,12 @@ use tegata_protocol::{Amount, Digest, PartyNumber, Time};
 use crate::{
     audit::Auditor,
     centre::Centre,
+    certify,
     keys::{self, OperationalKeys, PublicKeys, SealedKeyFile},
     people::People,
     programs,
     readiness::Readiness,
-    settings::{RateSettings, Settings, SettingsFile},
+    settings::{PARTY, RateSettings, Settings, SettingsFile},
     web::{self, Web},
 };
 
@@ -34,8 +35,6 @@ mod credit;
 mod ic_cards;
 mod letters;
 
-/// The centre's data folder.
-pub const PARTY: Party = Party::new("tegata-centre", 1);
 /// The offline root's folder.
 pub const ROOT: Party = Party::new("tegata-root", 1);
 
@@ -234,7 +233,7 @@ fn certify(root: &Path, data: &Path, days: u32, password: &PasswordOnly) -> Resu
         DataDir::open_existing(data, PARTY)?,
     );
     let settings = Settings::load(&dir)?;
-    keys::certify(
+    certify::certify(
         &root,
         &dir,
         &password.read()?,

@@ -4,7 +4,7 @@
 //! The root's folder (`--root DIR`) belongs on a stick in a safe. `tegata-centre root certify` needs
 //! it for a minute once a year; nothing else does. The operational keys lie in the centre's data
 //! folder, readable by the centre's user alone: a server must be able to start at night. The credit
-//! link's lie in files of their own ([`credit`]).
+//! link's lie in files of their own (`credit/key.rs`).
 
 use getrandom::SysRng;
 use minicbor::{Decode, Encode};
@@ -18,19 +18,14 @@ use tegata_keystore::{rng, stretch::stretch};
 use tegata_protocol::{
     Malformed, OpeningKey, SignedBytes, SigningKey, Suite, Time, Unverified, Validity,
     VerifyingKey, cbor,
-    record::{
-        CERTIFICATE_SECONDS, CentreKey, CentreKeys, Certificate, CertificateError, Certificates,
-        Purpose,
-    },
+    record::{CentreKeys, Certificate, CertificateError, Certificates},
 };
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::credit;
-
 const KEYS: &str = "keys.cbor";
-const CERTIFICATES: &str = "certificates.cbor";
-const ROOT_PUBLIC: &str = "root.pub";
-const ROOT_SECRET: &str = "root.key";
+pub(crate) const CERTIFICATES: &str = "certificates.cbor";
+pub(crate) const ROOT_PUBLIC: &str = "root.pub";
+pub(crate) const ROOT_SECRET: &str = "root.key";
 
 /// The system's randomness.
 pub(crate) fn rng() -> UnwrapErr<SysRng> {
@@ -188,66 +183,7 @@ impl OperationalKeys {
     }
 }
 
-/// The root certifies the operational keys in `dir` for `days` days from `now` (M11).
-///
-/// # Errors
-/// [`Failure`].
-pub fn certify(
-    root: &DataDir,
-    dir: &DataDir,
-    password: &Password,
-    centre: &str,
-    (now, days): (Time, u32),
-) -> Result<Certificates, Failure> {
-    let root = SealedKeyFile::open(root, ROOT_SECRET, password)?;
-    let keys = OperationalKeys::open(dir)?;
-    let credit = credit::key::sealing(dir)?;
-    let seconds = u64::from(days).saturating_mul(86_400);
-    if !(86_400..=CERTIFICATE_SECONDS).contains(&seconds) {
-        let most = CERTIFICATE_SECONDS / 86_400;
-        return Err(Failure::usage(format!(
-            "--days {days}: certificates hold for 1 to {most} days, a leap year at most"
-        ))
-        .next("certify again each year, before they end"));
-    }
-    // An hour back: not everybody's clock is right.
-    let valid = Validity::new(now.before(3600), now.before(3600).after(seconds));
-    let valid = valid.map_err(|e| Failure::usage(format!("--days: {e}")))?;
-    let verifying = |key: &SigningKey| CentreKey::Verifying(key.verifying_key());
-    let purposes = [
-        (Purpose::Register, verifying(&keys.register)),
-        (Purpose::Receipts, verifying(&keys.receipts)),
-        (Purpose::DebitOrders, verifying(&keys.debit_orders)),
-        (Purpose::Lists, verifying(&keys.lists)),
-        (
-            Purpose::Opening,
-            CentreKey::Sealing(keys.opening.sealing_key().clone()),
-        ),
-    ];
-    // A centre that takes no card numbers has no key for them.
-    let credit = credit.map(|key| (Purpose::Credit, CentreKey::Sealing(key)));
-    let sign = |(purpose, key)| {
-        let centre = centre.to_owned();
-        root.sign(&Certificate {
-            centre,
-            purpose,
-            key,
-            valid,
-        })
-    };
-    let certificates = Certificates(purposes.into_iter().chain(credit).map(sign).collect());
-    let root_key = root.verifying_key();
-    CentreKeys::verify(&root_key, &certificates, now)
-        .map_err(|e| Failure::usage(format!("these certificates wouldn't hold: {e}")))?;
-    if dir.read_optional(CERTIFICATES)?.is_some() {
-        credit::remember_certificate(dir, &read_cbor(dir, CERTIFICATES)?)?;
-    }
-    dir.write_atomic(CERTIFICATES, &cbor::encode(&certificates))?;
-    dir.write_atomic(ROOT_PUBLIC, hex(root_key.as_bytes()).as_bytes())?;
-    Ok(certificates)
-}
-
-fn hex(bytes: &[u8; 32]) -> String {
+pub(crate) fn hex(bytes: &[u8; 32]) -> String {
     tegata_protocol::Digest::from_bytes(*bytes).to_string()
 }
 

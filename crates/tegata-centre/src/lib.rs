@@ -17,8 +17,10 @@
     )
 )]
 
+mod applications;
 pub mod audit;
 mod centre;
+pub mod certify;
 mod chores;
 pub mod cli;
 pub mod credit;

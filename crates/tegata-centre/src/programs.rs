@@ -22,8 +22,8 @@ use tegata_protocol::{
 };
 
 use crate::{
-    cli::PARTY,
     keys::{OperationalKeys, PublicKeys},
+    settings::PARTY,
 };
 
 const FOLDER: &str = "programs";

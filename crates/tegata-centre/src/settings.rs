@@ -39,7 +39,11 @@ use std::{num::NonZeroU32, path::PathBuf};
 use serde::{Deserialize, Serialize};
 use tegata_bank::AccountNumber;
 use tegata_card_service::client::{Named, Server};
-use tegata_cli::{config, data::DataDir, exit::Failure};
+use tegata_cli::{
+    config,
+    data::{DataDir, Party},
+    exit::Failure,
+};
 use tegata_http::{
     rate_limit::Rate,
     same_origin::{host_of, origin_of},
@@ -306,7 +310,10 @@ const fn default_keep_days() -> u32 {
     30
 }
 
-/// SettingsFile that make sense.
+/// The centre's data folder.
+pub const PARTY: Party = Party::new("tegata-centre", 1);
+
+/// Settings that make sense.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The organiser's name.

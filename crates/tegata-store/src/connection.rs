@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::types::FromSql;
 use rusqlite::{CachedStatement, Params};
 
-use crate::{Database, Row, StoreError};
+use crate::description::Database;
+use crate::error::StoreError;
+use crate::row::Row;
+use crate::schema;
 
 /// An open database, for one owner at a time. What reads may be called at any time; what writes,
 /// only inside a transaction that this connection has begun.
@@ -77,6 +80,7 @@ impl Connection {
         self.pragma("user_version")
     }
 
+    #[cfg(test)]
     pub(crate) const fn sqlite(&self) -> &rusqlite::Connection {
         &self.sqlite
     }
@@ -175,11 +179,53 @@ impl Connection {
             return Ok(());
         }
         // `VACUUM` moves the counter too, and is no harm.
-        let version = self.database.compare(self, &self.file)?;
+        let version = self.compare_schema()?;
         match version == self.database.version() {
             true => Ok(()),
             false => Err(self.misused("its version has changed while it was open")),
         }
+    }
+
+    /// Compares marks and schema, inside a transaction; gives the version. That the schema is good
+    /// counts until SQLite's counter of schema changes moves.
+    pub(crate) fn compare_schema(&self) -> Result<i64, StoreError> {
+        let database = self.database;
+        let version = self.check_marks()?;
+        let found = schema::parts(&self.sqlite).map_err(self.failed())?;
+        if version == 0 && !found.is_empty() {
+            return Err(database.not_ours(&self.file));
+        }
+        let steps = usize::try_from(version).unwrap_or(0);
+        let steps = database.steps.get(..steps).unwrap_or(database.steps);
+        let made = schema::made_by(steps).map_err(self.failed())?;
+        if let Some(difference) = schema::compare(&found, &made) {
+            return Err(StoreError::Foreign {
+                database: database.name,
+                difference: difference.text,
+                part: difference.part,
+            });
+        }
+        self.schema_is_good(self.pragma("schema_version")?);
+        Ok(version)
+    }
+
+    /// The version; an error if the file is another program's or a newer program's.
+    fn check_marks(&self) -> Result<i64, StoreError> {
+        let database = self.database;
+        let application_id: i64 = self.pragma("application_id")?;
+        let version: i64 = self.pragma("user_version")?;
+        let fresh = (application_id, version) == (0, 0);
+        if !fresh && (application_id != database.application_id || version < 0) {
+            return Err(database.not_ours(&self.file));
+        }
+        if version > database.version() {
+            return Err(StoreError::Newer {
+                database: database.name,
+                found: version,
+                known: database.version(),
+            });
+        }
+        Ok(version)
     }
 
     /// Makes what was written durable.

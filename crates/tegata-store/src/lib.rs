@@ -29,6 +29,7 @@
 )]
 
 mod connection;
+mod description;
 mod error;
 mod open;
 mod row;
@@ -36,8 +37,9 @@ mod schema;
 mod shared;
 
 pub use connection::Connection;
+pub use description::Database;
 pub use error::StoreError;
-pub use open::{Database, empty_log};
+pub use open::empty_log;
 pub use row::Row;
 pub use rusqlite::types::{FromSql, ToSql, ValueRef};
 pub use rusqlite::{Params, params};

@@ -9,8 +9,9 @@ use std::time::Duration;
 use rusqlite::OpenFlags;
 use rusqlite::config::DbConfig;
 
-use crate::schema::{self, Part};
-use crate::{Connection, Shared, StoreError};
+use crate::connection::Connection;
+use crate::description::Database;
+use crate::error::StoreError;
 
 /// How long another process may hold the lock that we wait for.
 const BUSY: Duration = Duration::from_secs(10);
@@ -18,85 +19,7 @@ const BUSY: Duration = Duration::from_secs(10);
 /// How many prepared statements a connection keeps.
 const STATEMENTS: usize = 64;
 
-/// One kind of database, described once by the program that owns it.
-#[derive(Clone, Copy, Debug)]
-pub struct Database {
-    pub(crate) name: &'static str,
-    application_id: i64,
-    steps: &'static [&'static [&'static str]],
-    pub(crate) overwrites: bool,
-    cache_kib: u32,
-    checkpoint_pages: u32,
-}
-
 impl Database {
-    /// A database by what people call it (`the shop's database`) and the steps that lead to today's
-    /// schema. Each step is one or more texts, runs once, in order, and is never changed
-    /// afterwards; how many have run is the file's version.
-    #[must_use]
-    pub const fn new(name: &'static str, steps: &'static [&'static [&'static str]]) -> Self {
-        Self {
-            name,
-            application_id: 0,
-            steps,
-            overwrites: false,
-            cache_kib: 2_048,
-            checkpoint_pages: 1_000,
-        }
-    }
-
-    /// Marks its files with a number of its own.
-    #[must_use]
-    pub const fn marked(self, application_id: i64) -> Self {
-        Self {
-            application_id,
-            ..self
-        }
-    }
-
-    /// What is deleted from it is overwritten at once (in the file; [`Connection::empty_log`] does
-    /// the rest).
-    #[must_use]
-    pub const fn overwriting(self) -> Self {
-        Self {
-            overwrites: true,
-            ..self
-        }
-    }
-
-    /// How much of it is kept in memory, and how long its write-ahead log may grow.
-    #[must_use]
-    pub const fn caching(self, cache_kib: u32, checkpoint_pages: u32) -> Self {
-        Self {
-            cache_kib,
-            checkpoint_pages,
-            ..self
-        }
-    }
-
-    /// That something stored isn't what the program stores.
-    #[must_use]
-    pub fn damaged(&self, what: impl Into<String>) -> StoreError {
-        StoreError::Damaged {
-            database: self.name,
-            what: what.into(),
-        }
-    }
-
-    /// A number as SQLite's signed integer.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`] for one that doesn't fit.
-    pub fn cell(&self, number: u64) -> Result<i64, StoreError> {
-        i64::try_from(number).map_err(|_e| self.damaged("a number beyond its column"))
-    }
-
-    /// The version that a file has once all steps have run.
-    #[must_use]
-    pub fn version(&self) -> i64 {
-        i64::try_from(self.steps.len()).unwrap_or(i64::MAX)
-    }
-
     /// Opens a file to read and write, making it if it's missing, and brings it up to date.
     ///
     /// # Errors
@@ -108,10 +31,10 @@ impl Database {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
         let connection = self.connect(file, flags)?;
         // Before anything is changed in a file that may be somebody else's.
-        let version = self.look(&connection, file)?;
+        let version = look(&connection)?;
         self.configure(&connection)?;
         if version < self.version() {
-            self.bring_up_to_date(&connection, file)?;
+            self.bring_up_to_date(&connection)?;
         }
         Ok(connection)
     }
@@ -122,19 +45,11 @@ impl Database {
     /// [`StoreError`].
     pub fn open_to_read(&'static self, file: &Path) -> Result<Connection, StoreError> {
         let connection = self.connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        let version = self.look(&connection, file)?;
+        let version = look(&connection)?;
         if version == 0 {
             return Err(self.not_ours(file));
         }
         Ok(connection)
-    }
-
-    /// Opens a file for a server of many threads.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn share(&'static self, file: &Path) -> Result<Shared, StoreError> {
-        Shared::start(self.open(file)?, self.open_to_read(file)?)
     }
 
     fn connect(&'static self, file: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
@@ -166,9 +81,9 @@ impl Database {
     }
 
     /// Runs the steps that the file hasn't seen, all or none.
-    fn bring_up_to_date(&self, connection: &Connection, file: &Path) -> Result<(), StoreError> {
+    fn bring_up_to_date(&self, connection: &Connection) -> Result<(), StoreError> {
         connection.run("BEGIN IMMEDIATE")?;
-        let brought = self.run_steps(connection, file);
+        let brought = self.run_steps(connection);
         let end = if brought.is_ok() {
             "COMMIT"
         } else {
@@ -178,8 +93,8 @@ impl Database {
         brought.and(ended)
     }
 
-    fn run_steps(&self, connection: &Connection, file: &Path) -> Result<(), StoreError> {
-        let found = usize::try_from(self.compare(connection, file)?).unwrap_or(usize::MAX);
+    fn run_steps(&self, connection: &Connection) -> Result<(), StoreError> {
+        let found = usize::try_from(connection.compare_schema()?).unwrap_or(usize::MAX);
         for text in self.steps.iter().skip(found).copied().flatten() {
             connection.run(text)?;
         }
@@ -188,75 +103,16 @@ impl Database {
             self.application_id,
             self.version()
         ))?;
-        self.compare(connection, file).map(drop)
+        connection.compare_schema().map(drop)
     }
+}
 
-    /// Compares everything, in one state of the file; gives its version.
-    fn look(&self, connection: &Connection, file: &Path) -> Result<i64, StoreError> {
-        connection.freeze()?;
-        let version = self.compare(connection, file);
-        connection.thaw()?;
-        version
-    }
-
-    /// Compares marks and schema, inside a transaction; gives the version. That the schema is good
-    /// counts until SQLite's counter of schema changes moves.
-    pub(crate) fn compare(&self, connection: &Connection, file: &Path) -> Result<i64, StoreError> {
-        let version = self.check_marks(connection, file)?;
-        let failed = |e| StoreError::of_sqlite(self.name, e);
-        let found = schema::parts(connection.sqlite()).map_err(failed)?;
-        if version == 0 && !found.is_empty() {
-            return Err(self.not_ours(file));
-        }
-        let made = self.made(version).map_err(failed)?;
-        if let Some(difference) = schema::compare(&found, &made) {
-            return Err(StoreError::Foreign {
-                database: self.name,
-                difference: difference.text,
-                part: difference.part,
-            });
-        }
-        connection.schema_is_good(connection.pragma("schema_version")?);
-        Ok(version)
-    }
-
-    /// The schema of a version.
-    fn made(&self, version: i64) -> rusqlite::Result<Vec<Part>> {
-        let steps = usize::try_from(version).unwrap_or(0);
-        schema::made_by(self.steps.get(..steps).unwrap_or(self.steps))
-    }
-
-    /// The version; an error if the file is another program's or a newer program's.
-    fn check_marks(&self, connection: &Connection, file: &Path) -> Result<i64, StoreError> {
-        let application_id: i64 = connection.pragma("application_id")?;
-        let version: i64 = connection.pragma("user_version")?;
-        let fresh = (application_id, version) == (0, 0);
-        if !fresh && (application_id != self.application_id || version < 0) {
-            return Err(self.not_ours(file));
-        }
-        if version > self.version() {
-            return Err(StoreError::Newer {
-                database: self.name,
-                found: version,
-                known: self.version(),
-            });
-        }
-        Ok(version)
-    }
-
-    fn not_ours(&self, file: &Path) -> StoreError {
-        StoreError::NotOurs {
-            database: self.name,
-            file: file.to_owned(),
-        }
-    }
-
-    pub(crate) fn not_durable(&self, why: String) -> StoreError {
-        StoreError::NotDurable {
-            database: self.name,
-            why,
-        }
-    }
+/// Compares everything, in one state of the file; gives its version.
+fn look(connection: &Connection) -> Result<i64, StoreError> {
+    connection.freeze()?;
+    let version = connection.compare_schema();
+    connection.thaw()?;
+    version
 }
 
 /// What each connection is told before it reads the first page: to run nothing and to believe

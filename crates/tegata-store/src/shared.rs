@@ -10,7 +10,10 @@ use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::{Connection, Database, StoreError, empty_log};
+use crate::connection::Connection;
+use crate::description::Database;
+use crate::error::StoreError;
+use crate::open::empty_log;
 
 /// The most jobs of one transaction.
 const BATCH: usize = 256;
@@ -34,6 +37,16 @@ pub struct Shared {
     reader: Mutex<Connection>,
     database: &'static Database,
     file: PathBuf,
+}
+
+impl Database {
+    /// Opens a file for a server of many threads.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn share(&'static self, file: &Path) -> Result<Shared, StoreError> {
+        Shared::start(self.open(file)?, self.open_to_read(file)?)
+    }
 }
 
 impl Shared {

@@ -67,7 +67,7 @@ pub(crate) struct Stock {
 impl Stock {
     pub(crate) fn open(dir: &DataDir) -> Result<Self, Failure> {
         let stock = Self {
-            dir: DataDir::open_existing(dir.path(), crate::cli::PARTY)?,
+            dir: DataDir::open_existing(dir.path(), crate::settings::PARTY)?,
         };
         stock.read()?;
         Ok(stock)
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn two_that_write_at_once_lose_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let dir = DataDir::open(&folder.path().join("centre"), crate::cli::PARTY).unwrap();
+        let dir = DataDir::open(&folder.path().join("centre"), crate::settings::PARTY).unwrap();
         let card = |n: u8| CardNumber::from_bytes([n; 10]);
         let fill = |from: u8| {
             let stock = Stock::open(&dir).unwrap();

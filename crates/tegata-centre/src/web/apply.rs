@@ -38,10 +38,11 @@ use tower::ServiceExt as _;
 
 use super::{MESSAGES, Shared, Visit, Web, now, text_of, wants_json};
 use crate::{
+    applications::refusal_of,
     centre::Centre,
     people::{PeopleError, SealedError},
     rate_limits::Class,
-    sealed::{Application, Sealing, refusal_of},
+    sealed::{Application, Sealing},
     settings::Settings,
 };
 
