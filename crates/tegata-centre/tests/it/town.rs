@@ -88,7 +88,7 @@ fn template() -> &'static Template {
         succeeds(&[&certify[..], &["--password-file", &password]].concat());
         // Many tests send more in a moment than a party ever does.
         pace(&data, 0);
-        let dir = DataDir::open_existing(&data, tegata_centre::cli::PARTY).unwrap();
+        let dir = DataDir::open_existing(&data, tegata_centre::settings::PARTY).unwrap();
         let opened = SealedKeyFile::open(&dir, "operator.key", &Password::new(PASSWORD.into()));
         Template {
             folder,
@@ -156,7 +156,7 @@ impl Folder {
         let holder = tempfile::tempdir().unwrap();
         copy(template().folder.path(), holder.path());
         let data = holder.path().join("centre");
-        let dir = DataDir::open_existing(&data, tegata_centre::cli::PARTY).unwrap();
+        let dir = DataDir::open_existing(&data, tegata_centre::settings::PARTY).unwrap();
         let public = PublicKeys::open(&dir, template().made).unwrap();
         Self {
             holder,
@@ -186,7 +186,7 @@ impl Folder {
     }
 
     pub(crate) fn dir(&self) -> DataDir {
-        DataDir::open_existing(&self.data(), tegata_centre::cli::PARTY).unwrap()
+        DataDir::open_existing(&self.data(), tegata_centre::settings::PARTY).unwrap()
     }
 
     pub(crate) fn password(&self) -> String {

@@ -150,7 +150,7 @@ fn no_key_of_a_card_is_ever_in_the_application_servers_memory() {
     assert!(commands > 20, "{commands}");
 
     // The search finds what is there: the centre's own key for debit orders, whose seed it holds.
-    let dir = DataDir::open_existing(&folder.data(), tegata_centre::cli::PARTY).unwrap();
+    let dir = DataDir::open_existing(&folder.data(), tegata_centre::settings::PARTY).unwrap();
     let seeds = dir.read("keys.cbor").unwrap();
     let own: Vec<[u8; 32]> = seeds
         .windows(34)
