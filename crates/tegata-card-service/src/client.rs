@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use super::{Request, Response, WireError, receive, send};
 
+mod place;
 mod server;
 mod tls;
 
-pub use server::{
+pub use place::{
     CertificatePin, ConnectError, Named, NotAPin, NotNamed, ReadWrite, Remote, Server, Trust,
 };
 

@@ -19,8 +19,7 @@ use rustls::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::server::is_silence;
-use super::{CertificatePin, ConnectError, ReadWrite, Remote, Trust};
+use super::place::{CertificatePin, ConnectError, ReadWrite, Remote, Trust, is_silence};
 use crate::timely::{Deadline, Timely};
 
 /// Connects and shakes hands, all within `patience`.
