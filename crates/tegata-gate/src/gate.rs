@@ -38,17 +38,6 @@ pub struct Identity {
     pub keys: Arc<Keys>,
 }
 
-/// A gate can't be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Its log.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Its folder.
-    #[error(transparent)]
-    Folder(#[from] crate::folder::FolderError),
-}
-
 /// The events can't be chosen.
 #[derive(Debug, thiserror::Error)]
 pub enum ChoiceError {

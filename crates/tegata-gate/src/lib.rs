@@ -33,7 +33,9 @@ mod event;
 pub mod evidence;
 pub mod folder;
 mod gate;
+mod open;
 mod page;
+pub mod running;
 pub mod serve;
 pub mod settings;
 pub mod store;
@@ -42,5 +44,6 @@ mod verdict;
 pub mod words;
 
 pub use event::{Event, EventId, EventName, UnusableCheckData};
-pub use gate::{AskKeys, ChoiceError, Gate, Identity, OpenError, Pending, Tapped, scanned};
+pub use gate::{AskKeys, ChoiceError, Gate, Identity, Pending, Tapped, scanned};
+pub use open::OpenError;
 pub use verdict::{Admitted, Circumstance, Closed, FirstUse, KeywordFailure, Refused, Verdict};

@@ -11,7 +11,7 @@ use crate::{
     card::Cards,
     evidence,
     gate::Gate,
-    serve::Door,
+    running::RunningGate,
     verdict::Verdict,
     words::{describe, said, texts},
 };
@@ -34,7 +34,7 @@ impl<'v> Shown<'v> {
 }
 
 /// The page, after a scan or a card with its verdict.
-pub(crate) fn page(door: &Door, language: Language, uri: &Uri, shown: Shown<'_>) -> Page {
+pub(crate) fn page(door: &RunningGate, language: Language, uri: &Uri, shown: Shown<'_>) -> Page {
     let t = texts(language);
     let gate = door.gate();
     let body = html! {
@@ -156,7 +156,7 @@ fn figures(gate: &Gate, event: &crate::Event, t: Texts<'static>) -> Markup {
     }
 }
 
-fn last(door: &Door, language: Language) -> Markup {
+fn last(door: &RunningGate, language: Language) -> Markup {
     let t = texts(language);
     let columns = [
         Column::number(t.text("page.row")),

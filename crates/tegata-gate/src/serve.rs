@@ -1,4 +1,4 @@
-//! The gate's page and its JSON: what the person at the door, and programs beside them, talk to.
+//! The gate's page and its JSON: what the person at the gate, and programs beside them, talk to.
 //!
 //! - `GET /` the page; `POST /` a form with the field `text`: the page with a verdict.
 //! - `POST /v1/check` `{"text": "…"}` → [`VerdictJson`].
@@ -8,7 +8,7 @@
 //! - `POST /v1/load` CBOR `[check data, shop's record or null]`: newer check data, while it runs.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::{
     Form, Json, Router,
@@ -17,8 +17,7 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use minicbor::{Decode, Encode};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tegata_cli::clock;
 use tegata_http::{
     CBOR, Cost, HttpError, Listed, Posts, Routes, Uncounted,
@@ -28,36 +27,17 @@ use tegata_http::{
     work::blocking,
 };
 use tegata_pages::{Language, Page, dress};
-use tegata_party::client::Client;
-use tegata_protocol::{Time, cbor, ticket::CHECK_DATA_LIMIT};
+use tegata_protocol::{Time, cbor};
 
 use crate::{
-    admission::Entry,
-    card::Cards,
-    event::{Event, EventId, EventName},
-    folder::{Folder, LoadAnswer, LoadError},
-    gate::Gate,
+    folder::LoadAnswer,
     page::{self, Shown},
-    store::LogReader,
-    verdict::{Closed, Verdict},
-    words::{EventJson, VerdictJson},
+    running::{HANDED_LIMIT, Handed, RunningGate},
+    words::VerdictJson,
 };
 
 /// The most bytes of a form or a JSON body: a code has 656 letters.
 const BODY_LIMIT: usize = 8 * 1024;
-
-/// How many admissions the page shows.
-const LAST: u32 = 8;
-
-/// A gate with its page.
-#[derive(Debug)]
-pub struct Door {
-    gate: Gate,
-    folder: Folder,
-    log: Mutex<LogReader>,
-    names: Vec<EventName>,
-    cards: Option<Cards>,
-}
 
 /// A card is to be read.
 #[derive(Deserialize)]
@@ -69,169 +49,6 @@ struct ReadCard {}
 #[serde(deny_unknown_fields)]
 struct Scanned {
     text: String,
-}
-
-/// Check data handed to a running gate.
-#[derive(Debug, Encode, Decode)]
-#[cbor(array)]
-pub(crate) struct Handed {
-    #[cbor(n(0), with = "minicbor::bytes")]
-    pub(crate) sealed: Vec<u8>,
-    #[cbor(n(1), with = "minicbor::bytes")]
-    pub(crate) shop_record: Option<Vec<u8>>,
-}
-
-impl Handed {
-    /// The check data and the shop's record.
-    pub(crate) fn files(&self) -> (&[u8], Option<&[u8]>) {
-        (&self.sealed, self.shop_record.as_deref())
-    }
-}
-
-/// The most bytes of [`Handed`].
-pub(crate) const HANDED_LIMIT: usize = CHECK_DATA_LIMIT + 16 * 1024;
-
-#[derive(Serialize)]
-struct StatusJson {
-    gate: String,
-    name: String,
-    events: Vec<CurrentJson>,
-    refused: u64,
-    cards: &'static str,
-}
-
-#[derive(Serialize)]
-struct CurrentJson {
-    #[serde(flatten)]
-    event: EventJson,
-    edition: u64,
-    until: u64,
-    issued: u64,
-    admitted: u64,
-    usable: bool,
-}
-
-impl Door {
-    /// A door of a gate whose folder's lock is held. `names` are the events to choose again when
-    /// check data come.
-    #[must_use]
-    pub const fn new(gate: Gate, folder: Folder, log: LogReader, names: Vec<EventName>) -> Self {
-        Self {
-            gate,
-            folder,
-            log: Mutex::new(log),
-            names,
-            cards: None,
-        }
-    }
-
-    /// With a card reader.
-    #[must_use]
-    pub fn with_cards(mut self, cards: Option<Cards>) -> Self {
-        self.cards = cards;
-        self
-    }
-
-    /// The card reader, if there's one.
-    pub(crate) const fn cards(&self) -> Option<&Cards> {
-        self.cards.as_ref()
-    }
-
-    fn read_card(&self) -> Verdict {
-        let verdict = match &self.cards {
-            Some(cards) => cards.tap(&self.gate, clock::now_millis),
-            None => Verdict::Closed(Closed::NoReader {
-                why: "this gate was started without one".to_owned(),
-            }),
-        };
-        note(&verdict);
-        verdict
-    }
-
-    /// The gate.
-    #[must_use]
-    pub const fn gate(&self) -> &Gate {
-        &self.gate
-    }
-
-    fn check(&self, text: &str) -> Verdict {
-        let millis = clock::now_millis();
-        let verdict = self
-            .gate
-            .check_text(text, Time::from_secs(millis / 1000), millis);
-        note(&verdict);
-        verdict
-    }
-
-    /// The last admissions. The page does without them if the log can't be read just now.
-    pub(crate) fn last(&self) -> Vec<Entry> {
-        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        log.newest(LAST).unwrap_or_else(|error| {
-            tracing::error!(%error, "the last admissions can't be read");
-            Vec::new()
-        })
-    }
-
-    fn load(&self, handed: &Handed, now: Time) -> Result<LoadAnswer, LoadError> {
-        let client = Client::default();
-        let loaded = self.folder.load_renewing(handed.files(), &client, now)?;
-        let mut answer = LoadAnswer::from(&loaded);
-        let event = loaded.event.id();
-        self.gate.take(loaded.event);
-        if self.gate.current().is_empty()
-            && let Err(error) = self.gate.choose(&self.names)
-        {
-            tracing::warn!(%error, "the gate stays closed");
-        }
-        answer.next = self.not_admitted_to(event);
-        tracing::info!(edition = answer.edition, "check data loaded");
-        Ok(answer)
-    }
-
-    /// What to do if this gate, as it runs, admits nobody to an event.
-    fn not_admitted_to(&self, event: EventId) -> Option<String> {
-        let current = self.gate.current();
-        if current.iter().any(|e| e.id() == event) {
-            return None;
-        }
-        let chosen = current.iter().map(|e| format!("--event {} ", e.id()));
-        let chosen: String = chosen.collect();
-        Some(format!(
-            "this gate is running for other events: to admit to this one too, stop it and start \
-             tegata-gate serve {chosen}--event {event} (or write `events` in gate.toml)"
-        ))
-    }
-
-    fn status(&self, now: Time) -> StatusJson {
-        let current = |event: &Arc<Event>| CurrentJson {
-            event: EventJson::from(&**event.record()),
-            edition: event.edition(),
-            until: event.until().secs(),
-            issued: event.expected(),
-            admitted: self.gate.admitted(event.id()),
-            usable: event.is_usable(now),
-        };
-        StatusJson {
-            gate: self.gate.number().to_string(),
-            name: self.gate.name().to_owned(),
-            events: self.gate.current().iter().map(current).collect(),
-            refused: self.gate.refused(),
-            cards: match &self.cards {
-                None => "none",
-                Some(cards) if cards.has_keys() => "read",
-                Some(_) => "unprovable",
-            },
-        }
-    }
-}
-
-fn note(verdict: &Verdict) {
-    match verdict {
-        Verdict::Admitted(admitted) => tracing::info!(row = admitted.row, "admitted"),
-        Verdict::JustAdmitted(admitted) => tracing::info!(row = admitted.row, "read twice"),
-        Verdict::Refused(refused) => tracing::info!(code = %refused.code, "refused"),
-        Verdict::Closed(closed) => tracing::warn!(reason = closed.word(), "closed"),
-    }
 }
 
 /// How browsers reach the gate's page.
@@ -246,17 +63,17 @@ pub enum Transport {
 /// What forms of other sites' pages get.
 const FOREIGN: &str = "This was sent from another page, so nothing was checked.\n";
 
-/// The routes of a door that answers to these host names. A form post from another site's page would
-/// spend a ticket without the person at the door; programs beside them may post.
-pub fn router(door: Arc<Door>, hosts: &[String], transport: Transport) -> Router {
+/// The routes of a gate that answers to these host names. A form post from another site's page would
+/// spend a ticket without the person at the gate; programs beside them may post.
+pub fn router(gate: Arc<RunningGate>, hosts: &[String], transport: Transport) -> Router {
     let own = match transport {
         Transport::Tls => SameOrigin::secure(FOREIGN),
         Transport::Plain => SameOrigin::plain_or_proxied(FOREIGN),
     };
     let router = routes().into_router(Posts::OwnPages(own.or_a_program()));
-    let drawn = Arc::clone(&door);
+    let drawn = Arc::clone(&gate);
     let draw = move |parts: &Parts, failed| error_page(&drawn, parts, failed);
-    let router = error_pages(router, draw).with_state(door);
+    let router = error_pages(router, draw).with_state(gate);
     host_guard(dress(router), Hosts::new(hosts))
 }
 
@@ -266,26 +83,26 @@ pub fn costs() -> Vec<Listed<Infallible>> {
     routes().list().to_vec()
 }
 
-fn routes() -> Routes<Arc<Door>, Uncounted> {
-    let door = Cost::Free("whoever reaches the gate's page may admit people anyway");
+fn routes() -> Routes<Arc<RunningGate>, Uncounted> {
+    let cost = Cost::Free("whoever reaches the gate's page may admit people anyway");
     let new = || Routes::new(Arc::new(Uncounted));
     new()
-        .get("/", door, show)
-        .post("/", door, scan)
-        .post("/card", door, tap)
-        .post("/v1/check", door, check)
-        .post("/v1/card", door, card)
-        .get("/v1/status", door, status)
+        .get("/", cost, show)
+        .post("/", cost, scan)
+        .post("/card", cost, tap)
+        .post("/v1/check", cost, check)
+        .post("/v1/card", cost, card)
+        .get("/v1/status", cost, status)
         .body_limit(BODY_LIMIT)
-        .merge(new().post("/v1/load", door, load).body_limit(HANDED_LIMIT))
+        .merge(new().post("/v1/load", cost, load).body_limit(HANDED_LIMIT))
 }
 
-/// The person at the door gets a page; programs get the text.
-fn error_page(door: &Door, parts: &Parts, failed: Failed) -> Option<Response> {
+/// The person at the gate gets a page; programs get the text.
+fn error_page(gate: &RunningGate, parts: &Parts, failed: Failed) -> Option<Response> {
     let pages = failed.word == FOREIGN_FORM && !parts.uri.path().starts_with("/v1/");
     pages.then(|| {
         let language = Language::of_request(&parts.uri, &parts.headers);
-        page::foreign_form(door.gate(), language).into_response()
+        page::foreign_form(gate.gate(), language).into_response()
     })
 }
 
@@ -295,73 +112,73 @@ fn now() -> Time {
 
 /// Runs what touches the disk off the server's threads.
 async fn apart<T: Send + 'static>(
-    door: Arc<Door>,
-    work: impl FnOnce(&Door) -> T + Send + 'static,
+    gate: Arc<RunningGate>,
+    work: impl FnOnce(&RunningGate) -> T + Send + 'static,
 ) -> Result<T, HttpError> {
     let text = "Something broke here. Nobody was admitted; try again.\n";
-    let done = blocking(move || work(&door)).await;
+    let done = blocking(move || work(&gate)).await;
     done.map_err(|broken| broken.text(text))
 }
 
 async fn show(
-    State(door): State<Arc<Door>>,
+    State(gate): State<Arc<RunningGate>>,
     language: Language,
     uri: Uri,
 ) -> Result<Page, HttpError> {
-    let page = move |door: &Door| page::page(door, language, &uri, Shown::Nothing);
-    apart(door, page).await
+    let page = move |gate: &RunningGate| page::page(gate, language, &uri, Shown::Nothing);
+    apart(gate, page).await
 }
 
 async fn scan(
-    State(door): State<Arc<Door>>,
+    State(gate): State<Arc<RunningGate>>,
     language: Language,
     uri: Uri,
     Form(scanned): Form<Scanned>,
 ) -> Result<Page, HttpError> {
-    apart(door, move |door| {
-        let verdict = door.check(&scanned.text);
-        page::page(door, language, &uri, Shown::Scan(&verdict))
+    apart(gate, move |gate| {
+        let verdict = gate.check(&scanned.text);
+        page::page(gate, language, &uri, Shown::Scan(&verdict))
     })
     .await
 }
 
 /// Waits for a card.
 async fn tap(
-    State(door): State<Arc<Door>>,
+    State(gate): State<Arc<RunningGate>>,
     language: Language,
     uri: Uri,
 ) -> Result<Page, HttpError> {
-    apart(door, move |door| {
-        let verdict = door.read_card();
-        page::page(door, language, &uri, Shown::Card(&verdict))
+    apart(gate, move |gate| {
+        let verdict = gate.read_card();
+        page::page(gate, language, &uri, Shown::Card(&verdict))
     })
     .await
 }
 
 async fn check(
-    State(door): State<Arc<Door>>,
+    State(gate): State<Arc<RunningGate>>,
     Json(scanned): Json<Scanned>,
 ) -> Result<Json<VerdictJson>, HttpError> {
-    let verdict = apart(door, move |door| door.check(&scanned.text)).await?;
+    let verdict = apart(gate, move |gate| gate.check(&scanned.text)).await?;
     Ok(Json(VerdictJson::new(&verdict)))
 }
 
 /// The content type isn't one that a form of another site can send.
 async fn card(
-    State(door): State<Arc<Door>>,
+    State(gate): State<Arc<RunningGate>>,
     Json(ReadCard {}): Json<ReadCard>,
 ) -> Result<Json<VerdictJson>, HttpError> {
-    let verdict = apart(door, Door::read_card).await?;
+    let verdict = apart(gate, RunningGate::read_card).await?;
     Ok(Json(VerdictJson::new(&verdict)))
 }
 
-async fn status(State(door): State<Arc<Door>>) -> impl IntoResponse {
-    Json(door.status(now()))
+async fn status(State(gate): State<Arc<RunningGate>>) -> impl IntoResponse {
+    Json(gate.status(now()))
 }
 
 /// The content type isn't one that a form of another site can send.
 async fn load(
-    State(door): State<Arc<Door>>,
+    State(gate): State<Arc<RunningGate>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<LoadAnswer>, HttpError> {
@@ -373,7 +190,7 @@ async fn load(
     let handed = handed.map_err(|error| {
         HttpError::new(StatusCode::BAD_REQUEST, "unreadable").text(format!("{error}\n"))
     })?;
-    let loaded = apart(door, move |door| door.load(&handed, now())).await?;
+    let loaded = apart(gate, move |gate| gate.load(&handed, now())).await?;
     Ok(Json(
         loaded.unwrap_or_else(|error| LoadAnswer::refused(&error)),
     ))

@@ -84,10 +84,56 @@ pub(crate) fn check_files(name: &str, of: &Crate, sources: &[Source]) -> Vec<Str
         .collect()
 }
 
+/// Complains about Rust files that a page names and nobody has: `shop/vault.rs` for that crate's, `vault.rs` for
+/// anybody's. What has changed since a page was written is told by CHANGELOG, which may name what is gone.
+pub(crate) fn check_named_files(page: &Source, sources: &[Source]) -> Vec<String> {
+    if !page.path.ends_with(".md") || page.path == "CHANGELOG.md" {
+        return Vec::new();
+    }
+    let paths: Vec<String> = sources
+        .iter()
+        .filter(|source| source.is_rust())
+        .map(|source| format!("/{}", source.path.replace("crates/tegata-", "crates/")))
+        .collect();
+    let exists = |name: &str| {
+        let name = name.trim_start_matches("crates/").replace("tegata-", "");
+        let (owner, rest) = name.split_once('/').unwrap_or(("", &name));
+        let ends = |path: &&String| {
+            let within = path.starts_with(&format!("/crates/{owner}/"))
+                && path.ends_with(&format!("/{rest}"));
+            within || path.ends_with(&format!("/{name}"))
+        };
+        paths.iter().any(|path| ends(&path))
+    };
+    let mut complaints = Vec::new();
+    for (number, line) in page.lines() {
+        for quoted in line.split('`').skip(1).step_by(2) {
+            let part = |c: char| !(c.is_ascii_alphanumeric() || "/_-.".contains(c));
+            let names = quoted.split(part).filter(|word| word.ends_with(".rs"));
+            for name in names.filter(|name| !exists(name)) {
+                complaints.push(page.complaint(number, &format!("there is no file {name}")));
+            }
+        }
+    }
+    complaints
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::modules::crates;
+
+    #[test]
+    fn a_page_names_files_that_are_there() {
+        let sources = [Source::new("crates/tegata-shop/src/store/goods.rs", "")];
+        let page = |text: &str| check_named_files(&Source::new("docs/shop.md", text), &sources);
+        let good = "`goods.rs`, `shop/store/goods.rs`, `shop: goods.rs: a_test`, `crates/tegata-shop/src/store/goods.rs`";
+        assert_eq!(page(good), [""; 0]);
+        assert_eq!(
+            page("a\n`store/money.rs`"),
+            ["docs/shop.md:2: there is no file store/money.rs"]
+        );
+    }
 
     #[test]
     fn a_dependency_that_nothing_names_is_told() {

@@ -10,7 +10,7 @@
 //! ```
 //! - [`contact`]: what a card lies on the reader for, step by step. In memory only: whatever gets lost,
 //!   the next contact finds out, and the book is right without it.
-//! - [`papers`]: brings the book up to date with the card-key server's receipts. That server's word is
+//! - [`receipts`]: brings the book up to date with the card-key server's receipts. That server's word is
 //!   what the book's rules rest on; each receipt counts once there.
 //! - [`stock`]: cards from the manufacturer that nobody has yet, with the keys that they come under.
 
@@ -33,7 +33,7 @@ use tegata_protocol::{
 };
 
 mod contact;
-pub(crate) mod papers;
+pub(crate) mod receipts;
 pub mod stock;
 
 use contact::Contact;

@@ -13,7 +13,8 @@ use tegata_protocol::{Time, ticket::CHECK_DATA_LIMIT};
 use super::{Common, now, print_json};
 use crate::{
     folder::{FolderError, LoadAnswer},
-    serve::{Handed, hand_over},
+    running::Handed,
+    serve::hand_over,
 };
 
 /// Load a shop's check data for an event

@@ -10,7 +10,8 @@ use super::Common;
 use crate::{
     event::EventName,
     folder::{Folder, FolderError},
-    gate::{ChoiceError, Gate, OpenError},
+    gate::{ChoiceError, Gate},
+    open::OpenError,
     settings::Settings,
 };
 

@@ -9,7 +9,8 @@ use super::{Common, open};
 use crate::{
     event::EventName,
     folder::FolderError,
-    serve::{Door, Transport, router},
+    running::RunningGate,
+    serve::{Transport, router},
     settings::CardArgs,
 };
 
@@ -49,7 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let hosts = opened.settings.host_names();
     let data = opened.folder.dir().clone();
     let cards = opened.settings.cards(&arguments.cards)?;
-    let door = Door::new(opened.gate, opened.folder, log, names);
+    let door = RunningGate::new(opened.gate, opened.folder, log, names);
     let door = Arc::new(door.with_cards(cards));
     let json = arguments.common.json;
     runtime()?.block_on(async {

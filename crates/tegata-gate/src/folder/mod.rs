@@ -34,7 +34,6 @@ pub use check_data::{LoadError, Loaded};
 
 use crate::{
     admission::StoreError,
-    gate::{self, Gate, OpenError},
     store::{self, LogReader, SqliteStore},
 };
 
@@ -278,26 +277,6 @@ impl Folder {
             Err(JoinError::Certificates(error)) => Ok(Err(error)),
             Err(error) => Err(error.into()),
         }
-    }
-}
-
-impl Gate {
-    /// Opens the gate of a folder, with all its events, none of them chosen yet. Whoever opens it
-    /// holds the folder's lock.
-    ///
-    /// # Errors
-    /// [`OpenError`].
-    pub fn open(folder: &Folder) -> Result<Self, OpenError> {
-        let registered = folder.registered()?;
-        let store = folder.store()?;
-        let events = folder.events(&registered, &store)?;
-        let name = registered.record.profile.as_ref().map(|p| p.name.clone());
-        let identity = gate::Identity {
-            number: registered.number(),
-            name: name.unwrap_or_else(|| registered.number().to_string()),
-            keys: registered.keys,
-        };
-        Ok(Self::new(identity, events, store)?)
     }
 }
 

@@ -8,7 +8,7 @@ use tegata_protocol::{
 };
 
 use super::{Contact, Job, Stop, Waiting, plan::due, random, send};
-use crate::ic_card::{CardKeys, IcCards, book, papers::order_id};
+use crate::ic_card::{CardKeys, IcCards, book, receipts::order_id};
 
 impl Contact {
     pub(super) fn order_debit(

@@ -13,7 +13,7 @@ use tegata_protocol::{
 use super::{Contact, Job, Stop, Waiting, send};
 use crate::ic_card::{
     CardKeys, IcCards, book, number,
-    papers::{Standing, order_id},
+    receipts::{Standing, order_id},
     stock_fault as stock, unexpected,
 };
 
