@@ -9,8 +9,13 @@ use tegata_cli::{
 };
 use tegata_party::terms::ConsentArgs;
 
-use super::draw::{DrawArgs, DrawnArgs};
 use tegata_protocol::CardNumber;
+
+pub(super) mod card;
+pub(super) mod draw;
+pub(super) mod program;
+
+use draw::{DrawArgs, DrawnArgs};
 
 /// The member's wallet: prepaid money, purchases and tickets, with the keys on your own disk.
 ///
@@ -76,7 +81,7 @@ pub(super) enum Command {
     /// Pay a bill (A and B)
     Pay(PayArgs),
     /// Your IC card: show, load, pay with it, tickets on it (A; B to load)
-    Card(super::card::CardArgs),
+    Card(card::CardArgs),
     /// List your tickets (A)
     Tickets(OpenArgs),
     /// Show a ticket as a QR code, good for a minute (A; B if its key stands under B)
@@ -94,7 +99,7 @@ pub(super) enum Command {
     /// Change a password
     Password(PasswordArgs),
     /// Check that a downloaded file is the program that the centre published (A, or a letter)
-    VerifyProgram(super::program::ProgramArgs),
+    VerifyProgram(program::ProgramArgs),
     /// Show where the wallet stands, offline (A)
     Status(OpenArgs),
     /// Serve the wallet's page on this machine
@@ -536,7 +541,7 @@ pub(super) struct ServeArgs {
     #[command(flatten)]
     pub(super) listen: tegata_http::serve::ListenArgs,
     #[command(flatten)]
-    pub(super) card: super::card::PageReaderArgs,
+    pub(super) card: card::PageReaderArgs,
 }
 
 #[cfg(test)]

@@ -10,10 +10,11 @@ use tegata_party::letter;
 use tegata_protocol::{joining::Slip, purchase::Keyword};
 use zeroize::Zeroizing;
 
-use super::args::KeywordArgs;
+use super::{args::KeywordArgs, failure::failure};
 use crate::{
     error::WalletError,
     vault::{Password, PasswordForm, Passwords},
+    wallet::{Access, Wallet},
 };
 use tegata_cli::exit::Failure;
 
@@ -74,7 +75,7 @@ pub(super) fn new_passwords(
 
 impl WalletError {
     fn from_rule(rule: crate::vault::PasswordRule) -> Failure {
-        super::run::failure(Self::Vault(rule.into()))
+        failure(Self::Vault(rule.into()))
     }
 }
 
@@ -90,7 +91,7 @@ pub(super) fn keyword(args: &KeywordArgs) -> Result<Option<Keyword>, Failure> {
         return Ok(None);
     };
     let keyword = Keyword::new(&text).map_err(WalletError::Input);
-    Ok(Some(keyword.map_err(super::run::failure)?))
+    Ok(Some(keyword.map_err(failure)?))
 }
 
 /// The 24 words.
@@ -116,11 +117,11 @@ pub(super) fn letter(file: &Path) -> Result<Slip, Failure> {
     let text = letter::text_of(&read_bytes(file)?).map_err(|e| {
         Failure::usage(e).next("give the letter's line by --slip, or in a text file")
     })?;
-    Slip::in_letter(&text).map_err(|e| super::run::failure(WalletError::Input(e)))
+    Slip::in_letter(&text).map_err(|e| failure(WalletError::Input(e)))
 }
 
 fn unread(file: &Path, source: std::io::Error) -> Failure {
-    super::run::failure(WalletError::File {
+    failure(WalletError::File {
         doing: "read",
         file: file.display().to_string(),
         source,
@@ -159,4 +160,17 @@ pub(super) fn agreed(question: &str) -> Result<Option<bool>, Failure> {
     stdin.lock().read_line(&mut line)?;
     let yes = ["yes", "y", "はい"].contains(&line.trim().to_lowercase().as_str());
     Ok(Some(yes))
+}
+
+/// Opens the wallet with password A.
+pub(super) fn open(
+    folder: &Path,
+    access: Access,
+    a: &PasswordA,
+) -> Result<(Wallet, Given), Failure> {
+    // Nobody should type a password for a wallet that isn't there.
+    crate::wallet::password_form(folder).map_err(failure)?;
+    let given = Given::a(a)?;
+    let wallet = Wallet::open(folder, access, &given.password()).map_err(failure)?;
+    Ok((wallet, given))
 }

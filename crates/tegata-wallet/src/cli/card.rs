@@ -1,14 +1,12 @@
 //! `card`: what is done with an IC card on this machine's reader.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::{Args, Subcommand};
 use serde_json::json;
 use tegata_card::helper::Helper;
 use tegata_cli::{
     clock,
     exit::{Exit, Failure},
-    password::{PasswordA, PasswordB},
 };
 use tegata_protocol::{
     Amount, CardNumber, Digest, PaymentId, Time,
@@ -17,8 +15,13 @@ use tegata_protocol::{
 };
 
 use super::{
-    ask,
-    run::{Output, failure, open},
+    args::card::{
+        CardArgs, CardCommand, ChangeArgs, LoadArgs, PageReaderArgs, PayArgs, ReadArgs, ReaderArgs,
+        TicketArgs,
+    },
+    ask::{self, open},
+    failure::failure,
+    output::Output,
 };
 use crate::{
     card_reader::CardReader,
@@ -28,132 +31,6 @@ use crate::{
     view::{AgreementView, AmountView, CardLoadedView, IcCardView},
     wallet::{Access, Wallet},
 };
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-The card is reached through the program tegata-card, which runs beside this one and holds no keys.
-With --image FILE it's a card made of software (`tegata-card make`), for trying.
-
-A payment asks twice: whether to pay the bill, and, once the centre has ordered it, whether to take
-it off the card. What you see at the second question is what the card compares; if this machine or
-anybody on the way altered the amount, the card takes nothing off.")]
-pub(super) struct CardArgs {
-    #[command(subcommand)]
-    command: CardCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum CardCommand {
-    /// Read the card; write on it what is owed to it; put a new card into use
-    Show(ReadArgs),
-    /// Pay a bill with the card
-    Pay(PayArgs),
-    /// Move prepaid money to the card (B)
-    Load(LoadArgs),
-    /// Write a ticket on the card that it was bought for
-    Ticket(TicketArgs),
-    /// Read the tickets on the card
-    Tickets(ReadArgs),
-    /// Stop the card for now
-    Block(ChangeArgs),
-    /// Let it pay again
-    Unblock(ChangeArgs),
-    /// Report it lost: it's over for ever, its money stays yours
-    Lost(LostArgs),
-    /// Have the money of a card that is over paid back to your prepaid account
-    PayOut(ChangeArgs),
-}
-
-#[derive(Debug, Args)]
-struct ReaderArgs {
-    /// Which reader, by its name or a part of it [default: the one with a card]
-    #[arg(long, value_name = "NAME-PART", conflicts_with = "image")]
-    reader: Option<String>,
-    /// Instead of a reader: the image of a card made of software
-    #[arg(long, value_name = "FILE", env = "TEGATA_CARD_IMAGE")]
-    image: Option<PathBuf>,
-    /// How many seconds to wait for a card
-    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
-    wait: u16,
-    /// The program that has the readers [default: tegata-card beside this one]
-    #[arg(long, value_name = "FILE", env = "TEGATA_CARD_PROGRAM")]
-    card_program: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-struct ReadArgs {
-    #[command(flatten)]
-    reader: ReaderArgs,
-    #[command(flatten)]
-    a: PasswordA,
-}
-
-#[derive(Debug, Args)]
-struct PayArgs {
-    /// The bill's id (its beginning will do) or transaction number; or the address of a shop's bill
-    #[arg(required_unless_present = "last")]
-    bill: Option<String>,
-    /// The newest bill
-    #[arg(long, conflicts_with = "bill")]
-    last: bool,
-    /// Don't have the card's balance read
-    #[arg(long)]
-    no_balance: bool,
-    /// Agree to both questions without being asked
-    #[arg(long)]
-    yes: bool,
-    /// Read the amounts aloud
-    #[arg(long)]
-    speak: bool,
-    #[command(flatten)]
-    reader: ReaderArgs,
-    #[command(flatten)]
-    a: PasswordA,
-}
-
-#[derive(Debug, Args)]
-struct LoadArgs {
-    /// How much, in whole units: 5000 or 12.50
-    amount: String,
-    /// Which card, by the beginning of its number [default: the only one]
-    #[arg(long, value_name = "NUMBER")]
-    card: Option<String>,
-    #[command(flatten)]
-    a: PasswordA,
-    #[command(flatten)]
-    b: PasswordB,
-}
-
-#[derive(Debug, Args)]
-struct TicketArgs {
-    /// The ticket's id; its beginning will do
-    ticket: String,
-    /// The slot, 0 to 15
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..16))]
-    slot: u8,
-    #[command(flatten)]
-    reader: ReaderArgs,
-    #[command(flatten)]
-    a: PasswordA,
-}
-
-#[derive(Debug, Args)]
-struct ChangeArgs {
-    /// Which card, by the beginning of its number [default: the only one]
-    #[arg(long, value_name = "NUMBER")]
-    card: Option<String>,
-    #[command(flatten)]
-    a: PasswordA,
-}
-
-#[derive(Debug, Args)]
-struct LostArgs {
-    #[command(flatten)]
-    change: ChangeArgs,
-    /// Don't ask
-    #[arg(long)]
-    yes: bool,
-}
 
 pub(super) fn card(folder: &Path, args: &CardArgs, out: &Output, now: Time) -> Result<(), Failure> {
     match &args.command {
@@ -189,20 +66,6 @@ impl ReaderArgs {
     fn open(&self) -> Result<Helper, Failure> {
         self.start().map_err(|e| failure(e.into()))
     }
-}
-
-/// The reader of the wallet's page.
-#[derive(Debug, Args)]
-pub(super) struct PageReaderArgs {
-    /// Which card reader, by its name or a part of it [default: the one with a card]
-    #[arg(long, value_name = "NAME-PART", conflicts_with = "card_image")]
-    reader: Option<String>,
-    /// Instead of a reader: the image of a card made of software
-    #[arg(long, value_name = "FILE", env = "TEGATA_CARD_IMAGE")]
-    card_image: Option<PathBuf>,
-    /// The program that has the readers [default: tegata-card beside this one]
-    #[arg(long, value_name = "FILE", env = "TEGATA_CARD_PROGRAM")]
-    card_program: Option<PathBuf>,
 }
 
 impl PageReaderArgs {

@@ -4,48 +4,24 @@ use std::{
     fs::OpenOptions,
     io::{ErrorKind, Write as _},
     os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     time::Duration,
 };
 
-use clap::Args;
 use serde_json::json;
 use tegata_cli::exit::Failure;
 
 use super::{
+    args::draw::{DrawArgs, DrawnArgs},
     ask,
-    run::{Output, failure},
+    failure::failure,
+    output::Output,
 };
 use crate::{
     error::WalletError,
     page::draw::{self, Drawing, Outcome, Use},
     vault::Strokes,
 };
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-The file is for `join --strokes FILE`, on this machine or another. Only you may read it; delete it
-once you have joined. `join --draw` needs no file.")]
-pub(super) struct DrawArgs {
-    /// Where to write the strokes: a new file
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-    /// How long the page waits for you
-    #[arg(long, value_name = "SECONDS", default_value_t = draw::WAIT_SECONDS)]
-    wait: u64,
-}
-
-/// Strokes for new keys, from a page.
-#[derive(Debug, Args)]
-pub(super) struct DrawnArgs {
-    /// Draw strokes on a page, mixed into the system's randomness
-    #[arg(long, conflicts_with = "strokes")]
-    pub(super) draw: bool,
-    /// How long that page waits for you
-    #[arg(long, value_name = "SECONDS", requires = "draw",
-          default_value_t = draw::WAIT_SECONDS)]
-    draw_wait: u64,
-}
 
 /// Draws and keeps the strokes as a file.
 pub(super) fn draw(args: &DrawArgs, out: &Output) -> Result<(), Failure> {

@@ -12,8 +12,10 @@ use tegata_protocol::{
 
 use super::{
     args::{JoinArgs, PasswordArgs, RestoreArgs, SlipArgs, SpendArgs, WhichPassword},
-    ask, draw,
-    run::{Output, failure, open},
+    ask::{self, open},
+    draw,
+    failure::failure,
+    output::Output,
 };
 use crate::{
     error::WalletError,

@@ -4,8 +4,10 @@ mod args;
 mod ask;
 mod card;
 mod draw;
+mod failure;
 mod join;
 mod order;
+mod output;
 mod program;
 mod run;
 

@@ -12,8 +12,9 @@ use tegata_protocol::{
 
 use super::{
     args::{BetArg, ContentsArgs, OrderArgs, PayArgs, ShowArgs},
-    ask,
-    run::{Output, failure, open, write_file},
+    ask::{self, open},
+    failure::{failure, write_file},
+    output::Output,
 };
 use crate::{
     buying::Wanted,

@@ -6,34 +6,21 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tegata_cli::exit::{Exit, Failure, OrExit as _};
-use tegata_cli::password::PasswordA;
 use tegata_party::client::{CallError, Client};
 use tegata_protocol::record::ProgramDigest;
 use tegata_protocol::{Digest, SignedBytes, Time, Unverified, Verified, VerifyingKey};
 
-use super::ask;
-use super::run::{Output, failure, open};
+use super::args::program::ProgramArgs;
+use super::ask::{self, open};
+use super::failure::failure;
+use super::output::Output;
 use crate::error::WalletError;
 use crate::wallet::Access;
-
-#[derive(Debug, clap::Args)]
-pub(super) struct ProgramArgs {
-    /// The file that was downloaded
-    file: PathBuf,
-    /// The name under which the centre offers it (default: the file's)
-    #[arg(long)]
-    name: Option<String>,
-    /// Whose centre: a letter, as text, HTML or a picture (default: this wallet's, with A)
-    #[arg(long, value_name = "FILE")]
-    letter: Option<PathBuf>,
-    #[command(flatten)]
-    a: PasswordA,
-}
 
 pub(super) fn verify(
     folder: &Path,

@@ -6,9 +6,8 @@ use std::{
     time::Duration,
 };
 
-use serde::Serialize;
 use serde_json::json;
-use tegata_cli::{clock, exit::Failure, logs, password::PasswordA, progress};
+use tegata_cli::{clock, exit::Failure, logs, progress};
 use tegata_party::client::Client;
 use tegata_protocol::{Amount, Currency, Time, prepaid::Funding};
 
@@ -18,8 +17,12 @@ use super::{
         ExportTicketArgs, FundingArg, HistoryArgs, InquireArgs, LoadArgs, OpenArgs, SendArgs,
         ServeArgs,
     },
-    ask::Given,
-    card, draw, join, order,
+    ask::open,
+    card, draw,
+    failure::{chain_of, failure, write_file},
+    join, order,
+    output::Output,
+    program,
 };
 use crate::{
     buying,
@@ -27,7 +30,6 @@ use crate::{
     page,
     sending::Settled,
     state::KeptBill,
-    vault::Words,
     view::{
         BalanceView, BillView, CardLoadedView, ReferenceView, RefusalView, catalogue_text,
         history_csv,
@@ -68,7 +70,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Words(args) => join::words(folder, &args, &out),
         Command::Restore(args) => join::restore(folder, &args, &out, now),
         Command::Password(args) => join::password(folder, &args, &out),
-        Command::VerifyProgram(args) => super::program::verify(folder, &args, &out, now),
+        Command::VerifyProgram(args) => program::verify(folder, &args, &out, now),
         Command::Status(args) => status(folder, &args, &out, now),
         Command::Serve(args) => serve(folder, &args, &out),
     }
@@ -83,115 +85,6 @@ fn folder_of(given: Option<PathBuf>) -> Result<PathBuf, Failure> {
     };
     let folder = given.or_else(|| usual().map(|data| data.join("tegata-wallet")));
     folder.ok_or_else(|| Failure::usage("no home folder is known; say where with --data DIR"))
-}
-
-/// How results are told.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Output {
-    pub(super) json: bool,
-}
-
-impl Output {
-    /// The result: one JSON object, or text.
-    pub(super) fn value(self, value: &impl Serialize, text: &str) -> Result<(), Failure> {
-        if self.json {
-            println!("{}", serde_json::to_string(value)?);
-        } else {
-            println!("{text}");
-        }
-        Ok(())
-    }
-
-    /// Something a person wants to see beside the result.
-    pub(super) fn note(self, text: &str) {
-        if !self.json {
-            println!("{text}\n");
-        }
-    }
-
-    /// The 24 words: numbered for people, a list for programs.
-    pub(super) fn words(self, words: &Words) {
-        let mut stdout = std::io::stdout().lock();
-        if self.json {
-            let list: Vec<&str> = words.iter().collect();
-            drop(writeln!(stdout, "{}", json!({ "words": list })));
-            return;
-        }
-        drop(writeln!(
-            stdout,
-            "Write these on paper. Whoever reads them has your money."
-        ));
-        for (number, word) in words.iter().enumerate() {
-            drop(writeln!(stdout, "{:>2}. {word}", number + 1));
-        }
-        drop(writeln!(stdout));
-    }
-
-    /// An error of the wallet. A signed refusal is a result too: programs get its code.
-    pub(super) fn failed(self, error: WalletError) -> Failure {
-        let (in_doubt, cause) = if let WalletError::CardInDoubt { source } = &error {
-            (true, &**source)
-        } else {
-            (false, &error)
-        };
-        if let (true, WalletError::Refused { by, what, refusal }) = (self.json, cause) {
-            let view = RefusalView::new(by, what, refusal);
-            let mut told = json!({ "refused": view });
-            if in_doubt {
-                told["in_doubt"] = true.into();
-            }
-            println!("{told}");
-        }
-        failure(error)
-    }
-}
-
-/// An error of the wallet with its exit code and what to do next.
-pub(super) fn failure(error: WalletError) -> Failure {
-    let (exit, next) = (error.exit(), error.next());
-    let failure = Failure::new(exit, chain_of(&error));
-    match next {
-        Some(next) => failure.next(next),
-        None => failure,
-    }
-}
-
-/// The error with its causes, as far as they add something.
-fn chain_of(error: &WalletError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(source) = cause {
-        let more = source.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = source.source();
-    }
-    text
-}
-
-/// Opens the wallet with password A.
-pub(super) fn open(
-    folder: &Path,
-    access: Access,
-    a: &PasswordA,
-) -> Result<(Wallet, Given), Failure> {
-    // Nobody should type a password for a wallet that isn't there.
-    crate::wallet::password_form(folder).map_err(failure)?;
-    let given = Given::a(a)?;
-    let wallet = Wallet::open(folder, access, &given.password()).map_err(failure)?;
-    Ok((wallet, given))
-}
-
-/// Writes a file of the person's.
-pub(super) fn write_file(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    std::fs::write(file, bytes).map_err(|source| {
-        failure(WalletError::File {
-            doing: "write",
-            file: file.display().to_string(),
-            source,
-        })
-    })
 }
 
 fn send(folder: &Path, args: &SendArgs, out: &Output, now: Time) -> Result<(), Failure> {
