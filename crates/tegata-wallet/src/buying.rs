@@ -16,8 +16,8 @@ use zeroize::Zeroizing;
 use crate::{
     entry::Entry,
     error::WalletError,
+    kept::{BillStatus, Holding, Instruction, KeptBill, KnownShop, Order, Pending, verified},
     sending::Settled,
-    state::{BillStatus, Holding, Instruction, KeptBill, KnownShop, Order, Pending, verified},
     vault::Password,
     wallet::{Wallet, chance},
 };

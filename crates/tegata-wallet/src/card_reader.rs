@@ -7,7 +7,7 @@ use tegata_card::{
     link::{Link, LinkError},
 };
 
-use crate::ic_card::CardTrouble;
+use crate::card_trouble::CardTrouble;
 
 /// How long one command to a card may take.
 const ANSWER: Duration = Duration::from_secs(10);

@@ -12,7 +12,7 @@ use tegata_protocol::{
 };
 
 use crate::{
-    state::{Dated, KeptBill, KeptCard, KeptOrder, KeptTicket, KnownShop},
+    kept::{KeptBill, KeptCard, KeptOrder, KeptTicket, KnownShop},
     vault::{LONGEST_RECORD, Record},
 };
 
@@ -249,6 +249,18 @@ impl Entry {
             Self::CardLoaded(_) => "card_loaded",
         }
     }
+}
+
+/// An entry of the history with its time.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(array)]
+pub struct Dated {
+    /// When it happened.
+    #[n(0)]
+    pub time: Time,
+    /// What happened.
+    #[n(1)]
+    pub entry: Entry,
 }
 
 impl Dated {

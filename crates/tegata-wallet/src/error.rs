@@ -7,6 +7,9 @@ use tegata_protocol::{Malformed, refusal::Refusal};
 use crate::vault::{StrokesError, VaultError, WordsError};
 use tegata_protocol::CardNumber;
 
+/// How much of an id must be given.
+pub(crate) const SHORTEST_ID: usize = 4;
+
 /// Why the wallet didn't do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum WalletError {
@@ -62,7 +65,7 @@ pub enum WalletError {
     Unfit(#[from] Unfit),
     /// An IC card, or what reads it.
     #[error(transparent)]
-    Card(#[from] crate::ic_card::CardTrouble),
+    Card(#[from] crate::card_trouble::CardTrouble),
     /// It was to be found out whether a card has paid, and that failed too.
     #[error("nobody can say yet whether your card has paid: {source}")]
     CardInDoubt {
@@ -98,7 +101,7 @@ pub enum WalletError {
     /// Too little of an id.
     #[error(
         "{wanted:?} is too short for a {what}'s id: give at least {} of its digits",
-        crate::wallet::SHORTEST_ID
+        SHORTEST_ID
     )]
     ShortId {
         /// What was looked for.

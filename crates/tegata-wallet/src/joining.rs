@@ -15,8 +15,9 @@ use tegata_protocol::{
 
 use crate::{
     error::WalletError,
+    kept::{Instruction, Pending},
     sending::Settled,
-    state::{Instruction, Pending, State},
+    state::State,
     vault::{Cost, FolderDisk, Master, NewVault, OpenVault, Password, Passwords},
     wallet::{PARTY, Wallet, chance},
 };

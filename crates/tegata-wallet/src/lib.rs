@@ -18,11 +18,13 @@
 
 pub mod buying;
 pub mod card_reader;
+mod card_trouble;
 pub mod cli;
 pub mod entry;
 mod error;
 pub mod ic_card;
 pub mod joining;
+pub mod kept;
 pub mod mailbox;
 pub mod page;
 pub mod paying;
@@ -36,6 +38,7 @@ pub mod view;
 pub mod wallet;
 pub mod web_bill;
 
+pub use card_trouble::CardTrouble;
 pub use error::{Unfit, Unpayable, WalletError};
 pub use wallet::Wallet;
 

@@ -17,8 +17,8 @@ use tegata_protocol::{
 use crate::{
     entry::{Entry, Paid},
     error::{Unpayable, WalletError},
+    kept::{BillStatus, Instruction, KeptBill, KnownBalance, PaymentOrder, Pending, verified},
     sending::{Replied, Settled, bad_reply, in_doubt, payment_of},
-    state::{BillStatus, Instruction, KeptBill, KnownBalance, PaymentOrder, Pending, verified},
     vault::Password,
     wallet::{Centre, Wallet, chance},
 };

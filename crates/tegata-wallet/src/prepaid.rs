@@ -8,8 +8,8 @@ use tegata_protocol::{
 
 use crate::{
     error::WalletError,
+    kept::{Instruction, KnownBalance},
     sending::Settled,
-    state::{Instruction, KnownBalance},
     wallet::{Wallet, chance},
 };
 

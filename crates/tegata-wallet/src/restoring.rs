@@ -21,10 +21,12 @@ use tegata_protocol::{
 };
 
 use crate::{
+    entry::Dated,
     entry::{Entry, Joined},
     error::WalletError,
     joining::NewWallet,
-    state::{BillStatus, Dated, KeptBill, State},
+    kept::{BillStatus, KeptBill},
+    state::State,
     vault::{Password, VaultError},
     wallet::{Centre, PARTY, Wallet, chance},
 };

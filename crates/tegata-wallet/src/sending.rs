@@ -21,7 +21,7 @@ use tegata_protocol::{
 use crate::{
     entry::{Entry, Joined, Refused},
     error::WalletError,
-    state::{BillStatus, Instruction, KeptBill, Pending},
+    kept::{BillStatus, Instruction, KeptBill, Pending},
     wallet::{Centre, Wallet, chance, find_by_id},
 };
 

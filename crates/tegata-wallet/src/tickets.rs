@@ -12,7 +12,7 @@ use crate::{
     buying::holder_key,
     entry::Entry,
     error::WalletError,
-    state::{Holding, KeptTicket},
+    kept::{Holding, KeptTicket},
     vault::Password,
     wallet::{Wallet, chance, find_by_id},
 };

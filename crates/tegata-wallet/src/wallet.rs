@@ -17,9 +17,10 @@ use tegata_protocol::{
 };
 
 use crate::{
+    entry::Dated,
     entry::Entry,
-    error::WalletError,
-    state::{Dated, Outbox, State},
+    error::{SHORTEST_ID, WalletError},
+    state::{Outbox, State},
     vault::{
         Disk, FolderDisk, History, LockedVault, OpenVault, Password, PasswordForm, Passwords,
         VaultError, Words,
@@ -267,9 +268,6 @@ impl Wallet {
         known.map_or_else(|| party.to_string(), |s| s.name.clone())
     }
 }
-
-/// How much of an id must be given.
-pub(crate) const SHORTEST_ID: usize = 4;
 
 /// Finds the one thing whose id begins with `wanted` (at least [`SHORTEST_ID`] digits).
 pub(crate) fn find_by_id(

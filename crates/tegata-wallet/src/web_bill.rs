@@ -20,7 +20,7 @@ use crate::{
     buying::known_shop,
     entry::Entry,
     error::{Unfit, Unpayable, WalletError},
-    state::{BillStatus, KeptBill, KnownBalance, KnownShop, verified},
+    kept::{BillStatus, KeptBill, KnownBalance, KnownShop, verified},
     wallet::Wallet,
 };
 

@@ -25,8 +25,9 @@ use super::{
 };
 use crate::{
     card_reader::CardReader,
+    card_trouble::CardTrouble,
     error::WalletError,
-    ic_card::{CardTalk, CardTrouble, Talk, card_on},
+    ic_card::{CardTalk, Talk, card_on},
     page, speech,
     view::{AgreementView, AmountView, CardLoadedView, IcCardView},
     wallet::{Access, Wallet},

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     buying::Wanted,
     error::WalletError,
-    state::Holding,
+    kept::Holding,
     tickets::{Lacking, Showing, Shown},
     wallet::{Access, Wallet},
     web_bill::BillLink,

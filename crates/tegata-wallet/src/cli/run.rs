@@ -27,9 +27,9 @@ use super::{
 use crate::{
     buying,
     error::WalletError,
+    kept::KeptBill,
     page,
     sending::Settled,
-    state::KeptBill,
     view::{
         BalanceView, BillView, CardLoadedView, ReferenceView, RefusalView, catalogue_text,
         history_csv,

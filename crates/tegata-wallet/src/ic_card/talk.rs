@@ -14,7 +14,7 @@ use tegata_protocol::{
 use super::{CardTrouble, card_on};
 use crate::{
     error::WalletError,
-    state::{BillStatus, CardOrder, Holding, KnownIcCard, verified},
+    kept::{BillStatus, CardOrder, Holding, KnownIcCard, verified},
     wallet::{Centre, Wallet, chance},
 };
 

@@ -15,14 +15,14 @@ use tegata_protocol::{
 
 use super::{
     Collected, Taken,
-    delivery::{came_with, prepaid_of, unmet},
+    paid_for::{came_with, prepaid_of, unmet},
 };
 use crate::{
     entry::{Confirmed, Entry},
-    state::{BillStatus, KeptBill, KeptOrder, KnownShop},
+    kept::{BillStatus, KeptBill, KeptOrder, KnownShop},
     wallet::Wallet,
 };
-use tegata_protocol::{Digest, Document as _, Time};
+use tegata_protocol::{Digest, Time};
 
 impl Wallet {
     pub(super) fn take_confirmation(
@@ -76,13 +76,6 @@ impl Wallet {
         };
         Ok(Taken::New(vec![Entry::Confirmed(item.number, confirmed)]))
     }
-}
-
-/// Did an order's receipt come, and not something sealed?
-pub(super) fn is_order_receipt(item: &Item) -> bool {
-    let came = item.sealed.as_ref().map(|a| a.as_bytes().to_vec());
-    let label = came.and_then(|bytes| SignedBytes::new(bytes).label().ok());
-    label.is_some_and(|(label, _)| label == OrderReceipt::LABEL)
 }
 
 /// Is it the shop's own, for a bill, and for the bill that was paid, if that one is known?

@@ -5,18 +5,21 @@
 //! word, the shop's signature and the holders count: see [`Wallet::reclaim`].
 
 use tegata_protocol::{
-    Amount, Digest, MessageId, PartyNumber, Time, Unverified, Verified,
+    Digest, MessageId, PartyNumber, Time, Unverified, Verified,
     envelope::{Message, Sealed},
     payment::{Delivered, Item},
     purchase::{Delivery, MAX_QUANTITY},
     ticket::{Contents, Holder, HolderKey, SeriesRecord, Ticket},
 };
 
-use super::{Collected, Taken, confirmation::is_order_receipt};
+use super::{
+    Collected, Taken,
+    paid_for::{came_with, is_order_receipt, prepaid_of, unmet},
+};
 use crate::{
     buying::{check_series, holder_key},
     entry::{Delivered as DeliveredEntry, Entry},
-    state::{BillStatus, Holding, KeptBill, KeptTicket, KnownShop, Order, verified, verify_ticket},
+    kept::{BillStatus, Holding, KeptBill, KeptTicket, KnownShop, Order, verified, verify_ticket},
     wallet::Wallet,
 };
 
@@ -166,26 +169,6 @@ impl Wallet {
             None => (Holding::Spending, place),
         })
     }
-}
-
-/// What is left of prepaid money, if that paid. A card's payment leaves it as it was, and the balance told is
-/// that of the card's account.
-pub(super) fn prepaid_of(delivered: &Delivered) -> Option<Amount> {
-    delivered.card.is_none().then_some(delivered.balance)
-}
-
-/// What came with an item, if it's what the shop was paid for.
-pub(super) fn came_with(item: &Item, digest: Digest) -> Result<&[u8], String> {
-    let came = item.sealed.as_ref().ok_or("nothing came with it")?;
-    if Digest::of(came.as_bytes()) != digest {
-        return Err("what came with it isn't what the shop was paid for".to_owned());
-    }
-    Ok(came.as_bytes())
-}
-
-/// Why something of a shop that this wallet hasn't met must wait.
-pub(super) fn unmet(shop: PartyNumber) -> String {
-    format!("its shop, {shop}, isn't known to this wallet yet; collect with --shop ADDRESS")
 }
 
 fn check_ends(

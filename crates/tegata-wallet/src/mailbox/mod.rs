@@ -10,6 +10,7 @@
 
 mod confirmation;
 mod delivery;
+mod paid_for;
 
 use tegata_party::client::Caller;
 use tegata_protocol::{
@@ -23,8 +24,8 @@ use tegata_protocol::{
 use crate::{
     entry::{self, Closed, Entry},
     error::WalletError,
+    kept::{BillStatus, KeptCard, KeptOrder, KeptTicket, KnownBalance, SetAside},
     sending::payment_of,
-    state::{BillStatus, KeptCard, KeptOrder, KeptTicket, KnownBalance, SetAside},
     wallet::{Centre, Wallet, chance},
 };
 

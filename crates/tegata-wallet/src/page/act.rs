@@ -23,8 +23,8 @@ use super::{
 };
 use crate::{
     error::WalletError,
+    kept::BillStatus,
     mailbox::Collected,
-    state::BillStatus,
     tickets::Showing,
     vault::{Layer, Password, PasswordForm, VaultError},
     wallet::Wallet,
@@ -404,7 +404,7 @@ impl Visit {
 }
 
 /// A way to the card on the reader, if there's one.
-type Way = Result<Box<dyn tegata_card::link::Link + Send>, crate::ic_card::CardTrouble>;
+type Way = Result<Box<dyn tegata_card::link::Link + Send>, crate::card_trouble::CardTrouble>;
 
 /// Runs what waits for Argon2, disks and networks beside the server's own threads.
 pub(super) async fn apart<T: Send + 'static>(

@@ -15,8 +15,8 @@ use tegata_protocol::Time;
 use super::card::Seat;
 use crate::{
     card_reader::{CardReader, Readers},
+    card_trouble::CardTrouble,
     error::WalletError,
-    ic_card::CardTrouble,
     vault::{Password, VaultError},
     wallet::{Access, Wallet, chance},
 };

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     error::{Unpayable, WalletError},
-    state::BillStatus,
+    kept::BillStatus,
     view::BillView,
     wallet::Wallet,
     web_bill::{BillLink, WebBill},

@@ -15,9 +15,9 @@ use super::{
     texts,
 };
 use crate::{
+    card_trouble::CardTrouble,
     error::{Unfit, Unpayable, WalletError},
-    ic_card::CardTrouble,
-    state::BillStatus,
+    kept::BillStatus,
     vault::Layer,
     view::{BalanceView, BillView, CardView},
     wallet::Wallet,

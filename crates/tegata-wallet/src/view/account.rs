@@ -6,7 +6,7 @@ use serde::Serialize;
 use tegata_protocol::prepaid::PaymentReference;
 
 use super::{AmountView, TimeView, funding_word};
-use crate::state::{KeptCard, KnownBalance};
+use crate::kept::{KeptCard, KnownBalance};
 
 /// Where to pay in.
 #[derive(Clone, Debug, Serialize)]

@@ -12,8 +12,8 @@ use tegata_protocol::{
 use super::{AmountView, TimeView};
 use crate::{
     error::WalletError,
+    kept::{BillStatus, KeptBill},
     page,
-    state::{BillStatus, KeptBill},
     wallet::Wallet,
     web_bill::WebBill,
 };

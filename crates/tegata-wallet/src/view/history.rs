@@ -8,10 +8,11 @@ use tegata_protocol::{Digest, prepaid::Funding};
 
 use super::{AmountView, TimeView, short};
 use crate::{
+    entry::Dated,
     entry::{CardLoaded, CardPaid, Entry},
     error::WalletError,
+    kept::{KeptBill, KeptOrder},
     page,
-    state::{Dated, KeptBill, KeptOrder},
     wallet::Wallet,
 };
 

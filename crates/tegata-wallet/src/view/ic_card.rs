@@ -6,7 +6,7 @@ use serde::Serialize;
 use tegata_protocol::card::{CardLoaded, CardPaid};
 
 use super::{AmountView, TimeView};
-use crate::{ic_card::Agreement, state::KnownIcCard};
+use crate::{ic_card::Agreement, kept::KnownIcCard};
 
 /// A card, as the centre last told of it.
 #[derive(Clone, Debug, Serialize)]

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::TimeView;
-use crate::{error::WalletError, state::KeptOrder, wallet::Wallet};
+use crate::{error::WalletError, kept::KeptOrder, wallet::Wallet};
 
 /// An order that its shop confirmed.
 #[derive(Clone, Debug, Serialize)]

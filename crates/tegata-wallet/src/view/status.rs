@@ -12,8 +12,8 @@ use super::{
 use crate::{
     entry::Closed,
     error::WalletError,
+    kept::{Pending, SetAside},
     mailbox::Collected,
-    state::{Pending, SetAside},
     vault::PasswordForm,
     wallet::Wallet,
 };

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::TimeView;
 use crate::{
     error::WalletError,
-    state::{Holding, KeptTicket},
+    kept::{Holding, KeptTicket},
     wallet::Wallet,
 };
 

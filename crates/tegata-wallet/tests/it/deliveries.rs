@@ -1,7 +1,7 @@
 //! What lies in the mailbox, and what of it is believed.
 
 use tegata_protocol::payment::Mode;
-use tegata_wallet::state::BillStatus;
+use tegata_wallet::kept::BillStatus;
 
 use crate::{
     story::{joined, order, unsound, wanted, with_ticket},

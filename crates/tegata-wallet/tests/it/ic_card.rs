@@ -17,9 +17,9 @@ use tegata_protocol::{
     refusal::Code,
 };
 use tegata_wallet::{
-    Wallet, WalletError,
-    ic_card::{CardTalk, CardTrouble, Talk},
-    state::BillStatus,
+    CardTrouble, Wallet, WalletError,
+    ic_card::{CardTalk, Talk},
+    kept::BillStatus,
 };
 
 use crate::{

@@ -10,8 +10,8 @@ use axum::{
 use tegata_http::Cost;
 use tegata_protocol::{payment::Mode, prepaid::Funding};
 use tegata_wallet::{
+    kept::Holding,
     page::{Desk, HOST, costs, draw, router},
-    state::Holding,
 };
 use tower::ServiceExt as _;
 

@@ -18,8 +18,7 @@ use tegata_card::{
 };
 use tegata_protocol::{SignedBytes, refusal::Code};
 use tegata_wallet::{
-    Wallet, card_reader::Readers, ic_card::CardTrouble, page::Desk, state::BillStatus,
-    wallet::Access,
+    CardTrouble, Wallet, card_reader::Readers, kept::BillStatus, page::Desk, wallet::Access,
 };
 
 use crate::{

@@ -7,8 +7,8 @@ use tegata_protocol::{
     record::Status,
 };
 use tegata_wallet::{
-    Unfit, Unpayable, Wallet, WalletError, joining::NewWallet, restoring::bring_history,
-    sending::Settled, state::BillStatus, vault::Master, wallet::Access, web_bill::BillLink,
+    Unfit, Unpayable, Wallet, WalletError, joining::NewWallet, kept::BillStatus,
+    restoring::bring_history, sending::Settled, vault::Master, wallet::Access, web_bill::BillLink,
 };
 
 use crate::{

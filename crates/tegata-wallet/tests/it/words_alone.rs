@@ -9,9 +9,9 @@ use tegata_wallet::{
     buying::Wanted,
     entry::Entry,
     joining::NewWallet,
+    kept::{BillStatus, Holding},
     paying::HEADS_FILE,
     restoring::{Home, bring_history},
-    state::{BillStatus, Holding},
     tickets::Showing,
     vault::Master,
 };

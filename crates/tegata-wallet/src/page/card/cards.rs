@@ -17,10 +17,7 @@ use super::{
     },
     Visited, screens,
 };
-use crate::{
-    error::WalletError,
-    ic_card::{CardTrouble, Talk},
-};
+use crate::{card_trouble::CardTrouble, error::WalletError, ic_card::Talk};
 
 #[derive(Deserialize)]
 pub(super) struct ChangeForm {

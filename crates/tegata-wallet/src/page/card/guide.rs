@@ -29,7 +29,7 @@ use super::{
     super::{Answer, Here, act::apart, texts},
     Seat,
 };
-use crate::{state::KnownShop, wallet::Wallet};
+use crate::{kept::KnownShop, wallet::Wallet};
 
 /// The most bytes of a guide.
 const LIMIT: usize = 64 * 1024;

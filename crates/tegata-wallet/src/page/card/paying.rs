@@ -16,9 +16,10 @@ use super::{
     Laid, Visited, screens,
 };
 use crate::{
+    card_trouble::CardTrouble,
     error::WalletError,
-    ic_card::{CardTalk, CardTrouble, Talk, card_on},
-    state::{BillStatus, KeptBill},
+    ic_card::{CardTalk, Talk, card_on},
+    kept::{BillStatus, KeptBill},
     wallet::Wallet,
     web_bill::BillLink,
 };

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     error::WalletError,
     ic_card::{Agreement, CardTalk, Talk},
+    kept::{BillStatus, KnownIcCard, KnownShop},
     speech,
-    state::{BillStatus, KnownIcCard, KnownShop},
     wallet::Wallet,
 };
 
