@@ -19,7 +19,7 @@ use crate::{
     kept::{BillStatus, Holding, Instruction, KeptBill, KnownShop, Order, Pending, verified},
     sending::Settled,
     vault::Password,
-    wallet::{Wallet, chance},
+    wallet::{Wallet, rng},
 };
 
 /// What a member wants from a shop.
@@ -85,7 +85,7 @@ impl Wallet {
         now: Time,
     ) -> Result<Digest, WalletError> {
         let shop = self.meet_shop(address, now)?;
-        let id = MessageId::random(&mut chance());
+        let id = MessageId::random(&mut rng());
         let holders = self.holders(id, wanted.holding, wanted.quantity, b)?;
         let keyword = wanted.keyword.is_some();
         let wish = Wish::Reservation(Reservation {
@@ -118,7 +118,7 @@ impl Wallet {
     /// [`WalletError::Refused`] is the usual answer; [`WalletError::InDoubt`].
     pub fn inquire(&mut self, address: &str, text: &str, now: Time) -> Result<(), WalletError> {
         let shop = self.meet_shop(address, now)?;
-        let id = MessageId::random(&mut chance());
+        let id = MessageId::random(&mut rng());
         let wish = Wish::Inquiry(text.to_owned());
         self.request(&shop, id, wish, |_| Instruction::Inquire, now)?;
         Ok(())

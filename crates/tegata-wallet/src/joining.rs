@@ -19,7 +19,7 @@ use crate::{
     sending::Settled,
     state::State,
     vault::{Cost, FolderDisk, Master, NewVault, OpenVault, Password, Passwords},
-    wallet::{PARTY, Wallet, chance},
+    wallet::{PARTY, Wallet, rng},
 };
 
 /// How long a registration that was signed offline counts: thirty days.
@@ -50,7 +50,7 @@ impl NewWallet<'_> {
             state: &state.to_bytes(),
         };
         let disk = Arc::new(FolderDisk::lock(folder)?);
-        Wallet::assemble(OpenVault::create(disk, vault, &mut chance())?, dir)
+        Wallet::assemble(OpenVault::create(disk, vault, &mut rng())?, dir)
     }
 }
 
@@ -88,7 +88,7 @@ impl Wallet {
             return Err(WalletError::Registered(self.state.number));
         }
         self.follow(slip);
-        let details = SaltedDetails::new(details, &mut chance())?;
+        let details = SaltedDetails::new(details, &mut rng())?;
         let parcel = match when {
             When::Later => self.sign_offline(slip, &details, b, now)?,
             When::Now => return self.register_now(slip, &details, b, now).map(Some),
@@ -113,7 +113,7 @@ impl Wallet {
         b: &Password,
         now: Time,
     ) -> Result<Parcel, WalletError> {
-        let id = MessageId::random(&mut chance());
+        let id = MessageId::random(&mut rng());
         let body = self.registration(slip, details.digest(), id, b)?;
         let signed = self.everyday().sign(&Message {
             from: slip.number,
@@ -136,7 +136,7 @@ impl Wallet {
         now: Time,
     ) -> Result<Settled, WalletError> {
         let centre = self.centre(now)?;
-        let id = MessageId::random(&mut chance());
+        let id = MessageId::random(&mut rng());
         let body = self.registration(slip, details.digest(), id, b)?;
         let (signing, opening) = (self.everyday(), self.opening());
         let caller = tegata_party::client::Caller {
@@ -152,7 +152,7 @@ impl Wallet {
             stamp,
             body,
             attachment,
-            &mut chance(),
+            &mut rng(),
         )?;
         self.keep_registration(prepared.parcel().clone(), now)?;
         self.settle(prepared.digest(), Some(prepared), now)

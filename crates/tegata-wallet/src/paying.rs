@@ -20,7 +20,7 @@ use crate::{
     kept::{BillStatus, Instruction, KeptBill, KnownBalance, PaymentOrder, Pending, verified},
     sending::{Replied, Settled, bad_reply, in_doubt, payment_of},
     vault::Password,
-    wallet::{Centre, Wallet, chance},
+    wallet::{Centre, Wallet, rng},
 };
 
 /// Signed chain heads, one behind the other as CBOR byte strings.
@@ -177,7 +177,7 @@ impl Wallet {
             mode: order.mode,
         };
         let opening = self.opening();
-        let stamp = Stamp::random(now, &mut chance());
+        let stamp = Stamp::random(now, &mut rng());
         let prepared = self.vault.with_spending(b, |secrets| {
             let spending = SigningKey::from_seed(secrets.seed());
             let caller = Caller {
@@ -185,7 +185,7 @@ impl Wallet {
                 signing: &spending,
                 opening: &opening,
             };
-            Prepared::new(caller, &centre.callee, stamp, body, None, &mut chance())
+            Prepared::new(caller, &centre.callee, stamp, body, None, &mut rng())
         })?;
         Ok(prepared?)
     }

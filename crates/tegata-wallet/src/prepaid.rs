@@ -10,7 +10,7 @@ use crate::{
     error::WalletError,
     kept::{Instruction, KnownBalance},
     sending::Settled,
-    wallet::{Wallet, chance},
+    wallet::{Wallet, rng},
 };
 
 impl Wallet {
@@ -26,7 +26,7 @@ impl Wallet {
     ) -> Result<PaymentReference, WalletError> {
         self.registered()?;
         let centre = self.centre(now)?;
-        let id = MessageId::random(&mut chance());
+        let id = MessageId::random(&mut rng());
         let body = PrepaidRequest { amount, funding };
         let prepared = self.prepare(&centre.callee, id, now, body)?;
         let digest = self.keep_pending(&prepared, PartyNumber::CENTRE, Instruction::Load, now)?;
@@ -52,7 +52,7 @@ impl Wallet {
     pub(crate) fn ask_balance(&mut self, now: Time) -> Result<KnownBalance, WalletError> {
         self.registered()?;
         let centre = self.centre(now)?;
-        let id = MessageId::random(&mut chance());
+        let id = MessageId::random(&mut rng());
         let prepared: Prepared = self.prepare(&centre.callee, id, now, BalanceInquiry {})?;
         let (signing, opening) = (self.everyday(), self.opening());
         let caller = Caller {

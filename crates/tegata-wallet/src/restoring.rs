@@ -28,7 +28,7 @@ use crate::{
     kept::{BillStatus, KeptBill},
     state::State,
     vault::{Password, VaultError},
-    wallet::{Centre, PARTY, Wallet, chance},
+    wallet::{Centre, PARTY, Wallet, rng},
 };
 
 /// Where a wallet belongs, for when no history tells it.
@@ -142,7 +142,7 @@ impl Wallet {
         let body = RecordInquiry {
             key: signing.verifying_key(),
         };
-        let id = MessageId::random(&mut chance());
+        let id = MessageId::random(&mut rng());
         let prepared = self.prepare(&centre.callee, id, now, body)?;
         let caller = Caller {
             number: PartyNumber::NOBODY,

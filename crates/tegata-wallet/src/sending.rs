@@ -22,7 +22,7 @@ use crate::{
     entry::{Entry, Joined, Refused},
     error::WalletError,
     kept::{BillStatus, Instruction, KeptBill, Pending},
-    wallet::{Centre, Wallet, chance, find_by_id},
+    wallet::{Centre, Wallet, find_by_id, rng},
 };
 
 /// How long after its bill's end a payment may be given up: a day.
@@ -133,7 +133,7 @@ impl Wallet {
         let (centre, callee) = self.recipient(&pending, now)?;
         let prepared = match prepared {
             Some(prepared) => prepared,
-            None => Prepared::again(&callee, pending.parcel.clone(), &mut chance())?,
+            None => Prepared::again(&callee, pending.parcel.clone(), &mut rng())?,
         };
         match &pending.what {
             Instruction::Register => {

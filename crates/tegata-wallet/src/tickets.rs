@@ -14,7 +14,7 @@ use crate::{
     error::WalletError,
     kept::{Holding, KeptTicket},
     vault::Password,
-    wallet::{Wallet, chance, find_by_id},
+    wallet::{Wallet, find_by_id, rng},
 };
 
 /// The largest QR code that gates must read.
@@ -134,7 +134,7 @@ impl Wallet {
         series: &SeriesRecord,
         b: Option<&Password>,
     ) -> Result<Vec<u8>, WalletError> {
-        let seal = |key: &SigningKey| presentation.seal(key, series, &mut chance());
+        let seal = |key: &SigningKey| presentation.seal(key, series, &mut rng());
         let held = |seed: &[u8; 32]| {
             let key = holder_key(seed, kept.request, kept.index);
             let ours = *holder == Holder::Key(HolderKey(key.verifying_key()));
@@ -143,7 +143,7 @@ impl Wallet {
         let sealed = match kept.holding {
             Holding::Everyday => held(self.vault.holder_seed())?,
             // The signature of a bearer proves nothing: any key will do.
-            Holding::Bearer => seal(&SigningKey::generate(&mut chance()).0),
+            Holding::Bearer => seal(&SigningKey::generate(&mut rng()).0),
             Holding::Card(card) => return Err(WalletError::OnCard(card)),
             Holding::Spending => {
                 let b = b.ok_or(WalletError::NeedsB("this ticket's key stands under it"))?;

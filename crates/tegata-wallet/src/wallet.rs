@@ -34,7 +34,7 @@ pub const PARTY: Party = Party::new("tegata-wallet", 1);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The system's randomness.
-pub(crate) fn chance() -> impl CryptoRng {
+pub(crate) fn rng() -> impl CryptoRng {
     UnwrapErr(SysRng)
 }
 
@@ -185,8 +185,7 @@ impl Wallet {
             after: self.history.len(),
             entries: dated(now, entries),
         };
-        self.vault
-            .set_state(&self.state.to_bytes(), &mut chance())?;
+        self.vault.set_state(&self.state.to_bytes(), &mut rng())?;
         self.flush()
     }
 
@@ -194,10 +193,10 @@ impl Wallet {
     fn flush(&mut self) -> Result<(), WalletError> {
         let waiting: Vec<Dated> = self.unwritten().to_vec();
         for entry in &waiting {
-            self.history.append(&entry.to_record(), &mut chance())?;
+            self.history.append(&entry.to_record(), &mut rng())?;
         }
         if !waiting.is_empty() {
-            self.vault.keep_checkpoint(&self.history, &mut chance())?;
+            self.vault.keep_checkpoint(&self.history, &mut rng())?;
         }
         Ok(())
     }
@@ -255,7 +254,7 @@ impl Wallet {
             signing: &signing,
             opening: &opening,
         };
-        let (stamp, rng) = (Stamp { id, time: now }, &mut chance());
+        let (stamp, rng) = (Stamp { id, time: now }, &mut rng());
         Ok(Prepared::new(caller, callee, stamp, body, None, rng)?)
     }
 
@@ -304,7 +303,7 @@ impl Wallet {
     /// # Errors
     /// [`WalletError::Vault`]; then the old one stands.
     pub fn change_a(&mut self, new: &Password) -> Result<(), WalletError> {
-        Ok(self.vault.change_a(new, &mut chance())?)
+        Ok(self.vault.change_a(new, &mut rng())?)
     }
 
     /// Changes password B.
@@ -312,7 +311,7 @@ impl Wallet {
     /// # Errors
     /// [`WalletError::Vault`]; then the old one stands.
     pub fn change_b(&mut self, old: &Password, new: &Password) -> Result<(), WalletError> {
-        Ok(self.vault.change_b(old, new, &mut chance())?)
+        Ok(self.vault.change_b(old, new, &mut rng())?)
     }
 
     /// Changes the one password of a wallet that has no other.
@@ -324,6 +323,6 @@ impl Wallet {
             let form = PasswordForm::Two;
             return Err(VaultError::Form { form }.into());
         }
-        Ok(self.vault.change_passwords(old, new, &mut chance())?)
+        Ok(self.vault.change_passwords(old, new, &mut rng())?)
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     joining::{NewWallet, TypedSlip, When, state_of},
     restoring::Home,
     vault::{Cost, Master, Password, Passwords, Strokes},
-    wallet::{Access, Wallet, chance},
+    wallet::{Access, Wallet, rng},
 };
 
 /// Makes the wallet, or takes the one whose registration wasn't accepted yet.
@@ -72,7 +72,7 @@ fn fresh(folder: &Path, args: &JoinArgs, slip: &Slip) -> Result<(Wallet, Passwor
     let strokes = strokes_of(args)?;
     let (passwords, _, b) = ask::new_passwords(&args.a, &args.b, args.one_password)?;
     let new = NewWallet {
-        master: Master::generate(&mut chance(), strokes.as_ref()),
+        master: Master::generate(&mut rng(), strokes.as_ref()),
         passwords: &passwords,
         cost: Cost::STANDARD,
     };

@@ -32,7 +32,7 @@ use crate::{
     kept::{BillStatus, CardOrder, Instruction, KeptBill, KnownIcCard, Pending},
     sending::{Replied, Settled, bad_reply, in_doubt, payment_of},
     vault::Password,
-    wallet::{Centre, Wallet, chance},
+    wallet::{Centre, Wallet, rng},
 };
 
 mod talk;
@@ -178,7 +178,7 @@ impl Wallet {
         };
         body.check()?;
         let centre = self.centre(now)?;
-        let id = MessageId::random(&mut chance());
+        let id = MessageId::random(&mut rng());
         let prepared = self.prepare(&centre.callee, id, now, body)?;
         if let Some(kept) = self.state.bill_mut(order.bill) {
             kept.status = BillStatus::InDoubt;
@@ -245,7 +245,7 @@ impl Wallet {
         let body = CardLoad { card, amount };
         body.check()?;
         let (opening, number) = (self.opening(), self.state.number);
-        let stamp = Stamp::random(now, &mut chance());
+        let stamp = Stamp::random(now, &mut rng());
         let prepared = self.vault.with_spending(b, |secrets| {
             let spending = tegata_protocol::SigningKey::from_seed(secrets.seed());
             let caller = Caller {
@@ -253,7 +253,7 @@ impl Wallet {
                 signing: &spending,
                 opening: &opening,
             };
-            Prepared::new(caller, &centre.callee, stamp, body, None, &mut chance())
+            Prepared::new(caller, &centre.callee, stamp, body, None, &mut rng())
         })??;
         let what = Instruction::LoadCard(card);
         let digest = self.keep_pending(&prepared, PartyNumber::CENTRE, what, now)?;
@@ -335,7 +335,7 @@ impl Wallet {
     ) -> Result<Verified<Message<R>>, WalletError> {
         self.registered()?;
         let centre = self.centre(now)?;
-        let id = MessageId::random(&mut chance());
+        let id = MessageId::random(&mut rng());
         let prepared = self.prepare(&centre.callee, id, now, body)?;
         self.call_about_card(&centre, prepared)
     }
@@ -359,7 +359,7 @@ impl Wallet {
                 Err(_) if tries < TRIES => {
                     tries += 1;
                     let parcel = prepared.parcel().clone();
-                    prepared = Prepared::again(&centre.callee, parcel, &mut chance())?;
+                    prepared = Prepared::again(&centre.callee, parcel, &mut rng())?;
                 }
                 other => break other?,
             }

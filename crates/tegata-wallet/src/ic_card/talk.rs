@@ -15,7 +15,7 @@ use super::{CardTrouble, card_on};
 use crate::{
     error::WalletError,
     kept::{BillStatus, CardOrder, Holding, KnownIcCard, verified},
-    wallet::{Centre, Wallet, chance},
+    wallet::{Centre, Wallet, rng},
 };
 
 /// How far a debit order's time may be off, in seconds.
@@ -109,7 +109,7 @@ impl Wallet {
         };
         self.registered()?;
         let centre = self.centre(now)?;
-        let id = MessageId::random(&mut chance());
+        let id = MessageId::random(&mut rng());
         let prepared = self.prepare(&centre.callee, id, now, CardContact { card, errand })?;
         let contact = prepared.digest();
         let step: CardStep = self.call_about_card(&centre, prepared)?.into_value().body;
@@ -209,7 +209,7 @@ impl Wallet {
             step: talk.step,
             answered,
         };
-        let id = MessageId::random(&mut chance());
+        let id = MessageId::random(&mut rng());
         let prepared = self.prepare(&centre.callee, id, now, body)?;
         Ok(self.call_about_card(centre, prepared)?.into_value().body)
     }

@@ -26,7 +26,7 @@ use crate::{
     error::WalletError,
     kept::{BillStatus, KeptCard, KeptOrder, KeptTicket, KnownBalance, SetAside},
     sending::payment_of,
-    wallet::{Centre, Wallet, chance},
+    wallet::{Centre, Wallet, rng},
 };
 
 /// What a visit to the mailbox brought.
@@ -118,7 +118,7 @@ impl Wallet {
 
     fn mailbox_page(&self, centre: &Centre, now: Time) -> Result<Mailbox, WalletError> {
         let after = self.state.cursor;
-        let id = MessageId::random(&mut chance());
+        let id = MessageId::random(&mut rng());
         let prepared = self.prepare(&centre.callee, id, now, Collect { after })?;
         let (signing, opening) = (self.everyday(), self.opening());
         let caller = Caller {

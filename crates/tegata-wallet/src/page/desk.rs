@@ -1,24 +1,21 @@
 //! Who is before the page: nobody known, somebody who came by the one-time link, or the member.
 
 use std::{
-    fmt,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use axum::http::{HeaderMap, header};
-use rand_core::Rng as _;
-use subtle::ConstantTimeEq;
 use tegata_cli::clock;
 use tegata_protocol::Time;
 
-use super::card::Seat;
+use super::{card::seat::Seat, doubt::leaves_doubt, token::Token};
 use crate::{
     card_reader::{CardReader, Readers},
     card_trouble::CardTrouble,
     error::WalletError,
     vault::{Password, VaultError},
-    wallet::{Access, Wallet, chance},
+    wallet::{Access, Wallet},
 };
 
 /// How long a session lasts without use: ten minutes.
@@ -26,33 +23,6 @@ pub const IDLE_SECONDS: u64 = 600;
 
 /// How long a page waits for a card to be laid on, in seconds.
 pub const CARD_WAIT: u16 = 15;
-
-/// 256 random bits.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Token(String);
-
-impl Token {
-    pub(super) fn random() -> Self {
-        let mut bytes = [0_u8; 32];
-        chance().fill_bytes(&mut bytes);
-        Self(bytes.iter().map(|b| format!("{b:02x}")).collect())
-    }
-
-    pub(super) fn text(&self) -> &str {
-        &self.0
-    }
-
-    /// In constant time.
-    pub(super) fn is(&self, given: &str) -> bool {
-        self.0.as_bytes().ct_eq(given.as_bytes()).into()
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(…)")
-    }
-}
 
 /// The page's state: one wallet, one person.
 #[derive(Debug)]
@@ -131,7 +101,7 @@ impl Desk {
     /// The address that opens the door, once.
     pub fn link(&self, host: &str) -> String {
         let inside = self.lock();
-        let token = inside.link.as_ref().map(|t| t.0.as_str());
+        let token = inside.link.as_ref().map(Token::text);
         let token = token.unwrap_or_default();
         format!("http://{host}:{}/open/{token}", self.port)
     }
@@ -153,7 +123,7 @@ impl Desk {
 
     /// The token for forms, for those at the door or inside.
     pub(super) fn csrf(&self) -> String {
-        self.lock().csrf.0.clone()
+        self.lock().csrf.text().to_owned()
     }
 
     /// Is it the token of our forms?
@@ -241,7 +211,7 @@ impl Desk {
     fn new_cookie(&self, inside: &mut Inside) -> Cookie {
         let token = Token::random();
         let name = self.cookie_name();
-        let cookie = format!("{name}={}; Path=/; HttpOnly; SameSite=Strict", token.0);
+        let cookie = format!("{name}={}; Path=/; HttpOnly; SameSite=Strict", token.text());
         inside.cookie = Some(token);
         Cookie(cookie)
     }
@@ -286,16 +256,10 @@ pub(super) fn cookie_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a st
     Some(given)
 }
 
-/// After these, what stands in memory may not be what stands on the disk.
-pub(super) fn leaves_doubt(error: &WalletError) -> bool {
-    let WalletError::Vault(error) = error else {
-        return matches!(error, WalletError::Data(_) | WalletError::State(_));
-    };
-    !matches!(error, VaultError::WrongPassword { .. })
-}
-
 #[cfg(test)]
 mod tests {
+    use crate::wallet::rng;
+
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
@@ -364,7 +328,7 @@ mod tests {
             Password::typed("password for spending"),
         );
         let new = NewWallet {
-            master: vault::Master::generate(&mut chance(), None),
+            master: vault::Master::generate(&mut rng(), None),
             passwords: &passwords.unwrap(),
             cost: vault::Cost::new(8, 1, 1).unwrap(),
         };

@@ -38,10 +38,7 @@ use tegata_pages::{
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
-use super::{
-    FOREIGN, HOST, ONE_PERSON,
-    desk::{Token, cookie_of},
-};
+use super::{FOREIGN, HOST, ONE_PERSON, desk::cookie_of, token::Token};
 use crate::vault::{Strokes, StrokesError};
 
 const EN: &str = include_str!("../../messages/draw-en.toml");

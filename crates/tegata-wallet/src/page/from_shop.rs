@@ -19,10 +19,14 @@ use tegata_protocol::{Time, payment::Mode};
 
 use super::{
     Answer, HOST,
-    act::{Typed, Visit, b_label},
-    card::{Meant, Visited, consent as consent_by_card, with_script},
+    card::{
+        Meant, consent as consent_by_card,
+        seat::{Visited, with_script},
+    },
     desk::Place,
-    screens::{self, Frame},
+    frame::{Frame, b_label},
+    screens,
+    visit::{Typed, Visit},
 };
 use crate::{
     error::{Unpayable, WalletError},

@@ -16,10 +16,14 @@
 mod act;
 mod card;
 mod desk;
+mod doubt;
 pub mod draw;
+mod frame;
 mod from_shop;
 mod screens;
 mod shown;
+mod token;
+mod visit;
 
 use std::{
     convert::Infallible,

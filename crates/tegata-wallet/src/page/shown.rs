@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use tegata_pages::{Field, Page, Tone, button, notice, qr::Code, ticket as ticket_card};
 
-use super::{act::b_label, screens::Frame};
+use super::frame::{Frame, b_label};
 use crate::{view::TicketView, wallet::Wallet};
 
 /// The ticket, its code if it was just made, and the form that makes (another) one.

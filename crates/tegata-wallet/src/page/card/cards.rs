@@ -12,10 +12,11 @@ use tegata_protocol::{
 use super::{
     super::{
         Answer,
-        act::{PlainForm, Typed, Visit},
-        desk::leaves_doubt,
+        doubt::leaves_doubt,
+        visit::{PlainForm, Typed, Visit},
     },
-    Visited, screens,
+    screens,
+    seat::Visited,
 };
 use crate::{card_trouble::CardTrouble, error::WalletError, ic_card::Talk};
 

@@ -14,36 +14,26 @@
 
 mod cards;
 mod guide;
+mod guide_frame;
+mod meant;
 mod paying;
 mod screens;
+pub(super) mod seat;
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     http::header,
     response::{IntoResponse, Redirect},
 };
-use tegata_card::link::Link;
 use tegata_http::{Routes, Uncounted};
-use tegata_protocol::Time;
 
-use super::{
-    ONE_PERSON,
-    desk::{Desk, Token},
-    screens::Frame,
-};
-use crate::{ic_card::CardTalk, wallet::Wallet};
+use super::{ONE_PERSON, desk::Desk};
+use seat::SCRIPT;
 
-pub(super) use guide::Guide;
 pub use guide::fitting;
-pub(super) use paying::Meant;
-pub(super) use screens::{consent, with_script};
-
-/// How long a card that was read waits for the second answer: two minutes, in milliseconds.
-const PATIENCE: u64 = 120_000;
-
-/// The script of all pages on which cards are paid with.
-pub(super) const SCRIPT: &str = "/card.js";
+pub(super) use meant::Meant;
+pub(super) use screens::consent;
 
 /// The routes.
 pub(super) fn routes() -> Routes<Arc<Desk>, Uncounted> {
@@ -59,7 +49,7 @@ pub(super) fn routes() -> Routes<Arc<Desk>, Uncounted> {
         .post("/card/pay", ONE_PERSON, paying::begin)
         .get("/card/answer", ONE_PERSON, to_cards)
         .post("/card/answer", ONE_PERSON, paying::answer)
-        .get("/card/guide", ONE_PERSON, guide::frame)
+        .get("/card/guide", ONE_PERSON, guide_frame::frame)
         .get(SCRIPT, ONE_PERSON, script)
 }
 
@@ -71,114 +61,4 @@ async fn to_cards() -> Redirect {
 async fn script() -> impl IntoResponse {
     let kind = "text/javascript; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], include_str!("card.js"))
-}
-
-/// What lies on the reader between two requests, and the guide that may stand beside.
-#[derive(Debug, Default)]
-pub(super) struct Seat {
-    now: u64,
-    laid: Option<Laid>,
-    guide: Option<Guide>,
-}
-
-impl Seat {
-    /// It's that late. A card that was left waiting is let go.
-    pub(super) fn at(&mut self, now: u64) {
-        self.now = now;
-        let late = |laid: &Laid| now.saturating_sub(laid.since) > PATIENCE;
-        if self.laid.as_ref().is_some_and(late) {
-            self.laid = None;
-        }
-    }
-
-    /// Whatever lies there is over.
-    pub(super) fn clear(&mut self) {
-        self.laid = None;
-    }
-}
-
-/// A card whose order waits for the member's word.
-struct Laid {
-    link: Box<dyn Link + Send>,
-    talk: CardTalk,
-    /// Stands in the form that answers it.
-    token: Token,
-    since: u64,
-    meant: Meant,
-    /// The bill waited for its card before it was laid on.
-    waited: bool,
-}
-
-impl fmt::Debug for Laid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Laid")
-            .field("talk", &self.talk)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A visit to a page about cards: the open wallet, and what lies on the reader.
-pub(super) struct Visited<'a> {
-    pub(super) wallet: &'a mut Wallet,
-    pub(super) seat: &'a mut Seat,
-    pub(super) frame: &'a Frame,
-    /// The page's own origin.
-    pub(super) own: &'a str,
-    pub(super) csrf: &'a str,
-    pub(super) now: Time,
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use tegata_card::link::LinkError;
-
-    use super::*;
-
-    /// A reader that says when it's let go.
-    struct Noted(Arc<AtomicBool>);
-
-    impl Drop for Noted {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::SeqCst);
-        }
-    }
-
-    impl Link for Noted {
-        fn reset(&mut self) -> Result<(), LinkError> {
-            Err(LinkError::Gone)
-        }
-
-        fn transmit(&mut self, _: &[u8]) -> Result<Vec<u8>, LinkError> {
-            Err(LinkError::Gone)
-        }
-    }
-
-    #[test]
-    fn a_card_waits_two_minutes_and_no_longer() {
-        let gone = Arc::new(AtomicBool::new(false));
-        let mut seat = Seat::default();
-        seat.at(5_000);
-        seat.laid = Some(Laid {
-            link: Box::new(Noted(Arc::clone(&gone))),
-            talk: CardTalk::silent(),
-            token: Token::random(),
-            since: seat.now,
-            waited: false,
-            meant: Meant {
-                bill: String::new(),
-                shop: None,
-                back: None,
-            },
-        });
-        seat.at(125_000);
-        assert!(!gone.load(Ordering::SeqCst));
-        seat.at(125_001);
-        assert!(
-            gone.load(Ordering::SeqCst),
-            "the reader's process has ended"
-        );
-        assert!(seat.laid.is_none());
-    }
 }

@@ -4,98 +4,20 @@ use axum::Form;
 use serde::Deserialize;
 use tegata_card::link::Link;
 use tegata_pages::Page;
-use tegata_protocol::{Digest, PaymentId, card::Errand, refusal::Code};
+use tegata_protocol::{PaymentId, card::Errand, refusal::Code};
 
 use super::{
-    super::{
-        Answer,
-        act::Visit,
-        desk::{Token, leaves_doubt},
-        screens as pages,
-    },
-    Laid, Visited, screens,
+    super::{Answer, doubt::leaves_doubt, screens as pages, token::Token, visit::Visit},
+    meant::Meant,
+    screens,
+    seat::{Laid, Visited},
 };
 use crate::{
     card_trouble::CardTrouble,
     error::WalletError,
     ic_card::{CardTalk, Talk, card_on},
-    kept::{BillStatus, KeptBill},
-    wallet::Wallet,
-    web_bill::BillLink,
+    kept::BillStatus,
 };
-
-/// Which bill is meant, as all forms say it. A bill that a shop's page named is fetched by its link
-/// until it's kept.
-#[derive(Clone, Debug, Deserialize)]
-pub(in crate::page) struct Meant {
-    pub(in crate::page) bill: String,
-    pub(in crate::page) shop: Option<String>,
-    pub(in crate::page) back: Option<String>,
-}
-
-impl Meant {
-    /// A bill that is kept.
-    pub(in crate::page) fn kept(bill: Digest) -> Self {
-        Self {
-            bill: bill.to_string(),
-            shop: None,
-            back: None,
-        }
-    }
-
-    /// A bill that a page named.
-    pub(in crate::page) fn linked(link: &BillLink) -> Self {
-        Self {
-            bill: link.bill().to_string(),
-            shop: Some(link.shop().to_owned()),
-            back: link.back().map(str::to_owned),
-        }
-    }
-
-    pub(super) fn link(&self) -> Option<Result<BillLink, WalletError>> {
-        let shop = self.shop.as_deref()?;
-        let link = BillLink::new(shop, &self.bill, self.back.as_deref());
-        Some(link.map_err(WalletError::from))
-    }
-
-    /// The bill, kept from now on.
-    fn keep(&self, at: &mut Visited<'_>) -> Result<Digest, WalletError> {
-        let Some(link) = self.link() else {
-            return at.wallet.find_bill(&self.bill);
-        };
-        let seen = at.wallet.look_at_bill(&link?, at.now)?;
-        at.wallet.keep_web_bill(seen, at.now)
-    }
-
-    /// The bill, if it's kept.
-    pub(super) fn bill_in<'w>(&self, wallet: &'w Wallet) -> Option<&'w KeptBill> {
-        let digest = Digest::from_hex(&self.bill)?;
-        wallet.state().bill(digest)
-    }
-
-    /// Where it stands, if it's kept.
-    pub(super) fn status(&self, wallet: &Wallet) -> Option<BillStatus> {
-        self.bill_in(wallet).map(|kept| kept.status)
-    }
-
-    /// Does it wait for its card?
-    fn waits(&self, wallet: &Wallet) -> bool {
-        self.bill_in(wallet).is_some_and(KeptBill::waits_for_card)
-    }
-
-    /// An error, as [`Wallet::about_card`] has it.
-    pub(super) fn about_card(
-        &self,
-        wallet: &Wallet,
-        waited: bool,
-        error: WalletError,
-    ) -> WalletError {
-        match self.bill_in(wallet) {
-            Some(kept) => wallet.about_card(kept.digest(), waited, error),
-            None => error,
-        }
-    }
-}
 
 #[derive(Deserialize)]
 pub(super) struct BeginForm {
@@ -155,7 +77,7 @@ fn begun(
 ) -> Result<Page, WalletError> {
     let mut link = link?;
     let card = card_on(&mut *link)?;
-    let bill = meant.keep(at)?;
+    let bill = meant.keep(at.wallet, at.now)?;
     let mut payment = at.wallet.agree_by_card(bill, card, at.now)?;
     if meant.status(at.wallet) == Some(BillStatus::Held) {
         // An instruction in doubt was sent again, and it was one that pays with prepaid money.

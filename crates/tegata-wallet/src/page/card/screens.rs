@@ -7,8 +7,13 @@ use tegata_pages::{
 use tegata_protocol::{CardNumber, Verified, card::CardReport, purchase::Bill, refusal::Code};
 
 use super::{
-    super::{act::b_label, desk::Token, screens::Frame},
-    Meant, SCRIPT, Visited, guide,
+    super::{
+        frame::{Frame, b_label},
+        token::Token,
+    },
+    guide,
+    meant::Meant,
+    seat::{SCRIPT, Visited, with_script},
 };
 use crate::{
     error::WalletError,
@@ -69,15 +74,6 @@ pub(in crate::page) fn consent(
         (stage("quote", &inner))
         @if guided { (guide::place(t, &bill.digest().to_string(), &total, &shop.name)) }
     }
-}
-
-/// A page on which cards are paid with. Of frames it may have the guide's alone.
-pub(in crate::page) fn with_script(at: &Visited<'_>, page: Page) -> Page {
-    let page = page.script(SCRIPT);
-    if at.seat.guide.is_none() {
-        return page;
-    }
-    page.embeds(&format!("{}{}", at.own, guide::FRAME), at.own)
 }
 
 fn begin_form(t: Texts<'_>, meant: &Meant, csrf: &str, label: &str) -> Markup {

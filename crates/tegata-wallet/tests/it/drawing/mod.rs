@@ -29,7 +29,7 @@ use crate::{
     town::Town,
 };
 
-/// Points that nothing else would write down by chance.
+/// Points that nothing else would write down by rng.
 fn points() -> String {
     (0..70)
         .map(|i| format!("{} {} {}\n", 770_000 + i * 13, 880_000 + i * 7, i * 11))
