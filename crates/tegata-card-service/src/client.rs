@@ -23,17 +23,17 @@ pub use place::{
 ///
 /// After an error the connection is spent: an answer to the request before could be taken for one
 /// to the next. Connect anew; an open job goes on over any connection.
-pub struct HouseClient<S> {
+pub struct CardKeysClient<S> {
     stream: Option<S>,
 }
 
-impl<S> fmt::Debug for HouseClient<S> {
+impl<S> fmt::Debug for CardKeysClient<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HouseClient(…)")
+        f.write_str("CardKeysClient(…)")
     }
 }
 
-impl HouseClient<UnixStream> {
+impl CardKeysClient<UnixStream> {
     /// Connects to the socket on this machine. Nothing is waited for longer than `patience`.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl HouseClient<UnixStream> {
     }
 }
 
-impl<S: Read + Write> HouseClient<S> {
+impl<S: Read + Write> CardKeysClient<S> {
     /// Over a stream that is connected, and whose timeouts are set.
     pub const fn over(stream: S) -> Self {
         Self {

@@ -430,7 +430,7 @@ pub enum Response {
     Done(#[n(0)] Done),
     /// Refused, and nothing changed. The job is over.
     #[n(5)]
-    Refused(#[n(0)] HouseRefusal),
+    Refused(#[n(0)] CardKeysRefusal),
     /// Nobody can say yet what the card did. The job is over; the next one finds out.
     #[n(6)]
     InDoubt,
@@ -467,11 +467,11 @@ macro_rules! refusals {
         /// Why the card-key server refuses. The numbers are for ever.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
         #[cbor(index_only)]
-        pub enum HouseRefusal {
+        pub enum CardKeysRefusal {
             $($(#[$doc])* #[n($number)] $name,)*
         }
 
-        impl HouseRefusal {
+        impl CardKeysRefusal {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 

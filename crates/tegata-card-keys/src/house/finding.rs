@@ -18,7 +18,7 @@
 use tegata_card::command::{LOG_LENGTH, Purse, State};
 use tegata_card::receipt::{Kind, Receipt, VerifiedReceipt};
 use tegata_card::session::{Order, Reply, Said, Session};
-use tegata_card_service::{HouseRefusal, OrderId, Resolved, Response};
+use tegata_card_service::{CardKeysRefusal, OrderId, Resolved, Response};
 
 use super::{Asked, Desk, Job, Turn, ask, balance_after, purse_told};
 use crate::store::{CardRecord, CardState, MoneyOrder, OrderState, Reason, StoreError, Tables};
@@ -162,7 +162,7 @@ impl Desk<'_> {
     }
 
     fn rolled_back(&mut self, job: &Job, (reason, known, came): &Objection) -> Turn {
-        let response = Response::Refused(HouseRefusal::RolledBack);
+        let response = Response::Refused(CardKeysRefusal::RolledBack);
         let papers = (known.as_ref(), came.as_ref());
         self.denied(job.csn, *reason, papers, response)
     }
@@ -181,7 +181,7 @@ impl Desk<'_> {
         let response = if matches!(asked, Asked::Money(_)) {
             Response::InDoubt
         } else {
-            Response::Refused(HouseRefusal::RolledBack)
+            Response::Refused(CardKeysRefusal::RolledBack)
         };
         let highest = card.next_sequence.saturating_sub(1);
         let numbers = [highest, number].map(|number| number.to_be_bytes().to_vec());

@@ -32,7 +32,7 @@ use tegata_card::keys::{Csn, Role};
 use tegata_card::receipt::{Receipt, ReceiptKey, VerifiedReceipt};
 use tegata_card::session::{Opening, Order, Reply, Said, Session};
 use tegata_card_service::{
-    CardLimits, Done, HouseRefusal, JobId, PurseTold, Request, Resolved, Response,
+    CardKeysRefusal, CardLimits, Done, JobId, PurseTold, Request, Resolved, Response,
 };
 
 use crate::keys::MasterKeys;
@@ -146,7 +146,7 @@ enum Flow {
 
 type Turn = Result<Flow, StoreError>;
 
-fn refused(why: HouseRefusal) -> Turn {
+fn refused(why: CardKeysRefusal) -> Turn {
     Ok(Flow::End(Response::Refused(why)))
 }
 
@@ -189,13 +189,13 @@ impl House {
             .retain(|_, job| now.saturating_sub(job.touched) <= idle);
         if !client.may_ask(&request) {
             tracing::warn!(?client, "refused: this client may not ask that");
-            return Response::Refused(HouseRefusal::NotPermitted);
+            return Response::Refused(CardKeysRefusal::NotPermitted);
         }
         // To another client a job is unknown, and stays as it is.
         if let Some(id) = clients::job_of(&request)
             && self.jobs.get(&id).is_some_and(|job| job.client != client)
         {
-            return Response::Refused(HouseRefusal::JobUnknown);
+            return Response::Refused(CardKeysRefusal::JobUnknown);
         }
         let answered = self.answer_permitted(client, request, now, challenges);
         answered.unwrap_or_else(|error| {
@@ -238,8 +238,8 @@ impl House {
                 desk.order(job, stage, &money)
             }),
             Request::Abandon(id) => Ok(match self.jobs.remove(&id) {
-                Some(job) => job.stage.given_up(HouseRefusal::JobUnknown),
-                None => Response::Refused(HouseRefusal::JobUnknown),
+                Some(job) => job.stage.given_up(CardKeysRefusal::JobUnknown),
+                None => Response::Refused(CardKeysRefusal::JobUnknown),
             }),
             Request::Check(bytes) => self.desk(now, challenges).check(&bytes),
             Request::Card(card) => {
@@ -301,7 +301,7 @@ impl House {
         go_on: impl FnOnce(&mut Desk<'_>, &mut Job, Stage) -> Turn,
     ) -> Result<Response, StoreError> {
         let Some(mut job) = self.jobs.remove(&id) else {
-            return Ok(Response::Refused(HouseRefusal::JobUnknown));
+            return Ok(Response::Refused(CardKeysRefusal::JobUnknown));
         };
         let stage = std::mem::replace(&mut job.stage, Stage::Taken);
         job.touched = now;
@@ -323,7 +323,7 @@ impl House {
 
 impl Stage {
     /// What is left to say when a job ends before its time. With money on its way it's in doubt.
-    const fn given_up(&self, otherwise: HouseRefusal) -> Response {
+    const fn given_up(&self, otherwise: CardKeysRefusal) -> Response {
         match self {
             Self::Asked(_, Asked::Money(_)) => Response::InDoubt,
             Self::Opening(..)
@@ -357,7 +357,7 @@ fn ask(mut session: Session, order: &Order, asked: Asked) -> Turn {
             Response::Send(bytes),
             Stage::Asked(session, asked),
         )),
-        Err(_unsendable) => refused(HouseRefusal::WrongRequest),
+        Err(_unsendable) => refused(CardKeysRefusal::WrongRequest),
     }
 }
 
@@ -367,7 +367,7 @@ impl Desk<'_> {
         let (session, asked) = match stage {
             Stage::Opening(opening, door) => return self.shaken(job, opening, door, answer),
             Stage::Proving(session) => return self.proven(job, session, answer),
-            Stage::Ready(_) | Stage::Taken => return refused(HouseRefusal::OutOfTurn),
+            Stage::Ready(_) | Stage::Taken => return refused(CardKeysRefusal::OutOfTurn),
             Stage::Asked(session, asked) => (session, asked),
         };
         match session.answer(answer) {
@@ -394,7 +394,7 @@ impl Desk<'_> {
             (Asked::Log(looking), Said::Refused(_)) => self.log_missing(job, &looking),
             (Asked::Settled, Said::Refused(_)) => Ok(Flow::End(Response::Done(Done::default()))),
             (_, Said::Refused(status)) => refused(refusal(status)),
-            (Asked::Punch(_), Said::AlreadyPunched(_)) => refused(HouseRefusal::Punched),
+            (Asked::Punch(_), Said::AlreadyPunched(_)) => refused(CardKeysRefusal::Punched),
             (Asked::Purse, Said::Done(Reply::Purse(purse))) => self.looked(job, session, purse),
             (Asked::Log(looking), Said::Done(Reply::Receipt(receipt))) => {
                 self.logged(job, session, looking, receipt)
@@ -499,18 +499,18 @@ fn balance_after(before: u32, receipt: &Receipt) -> Option<u32> {
 }
 
 /// What an authentic refusal means.
-fn refusal(status: Status) -> HouseRefusal {
+fn refusal(status: Status) -> CardKeysRefusal {
     match status {
-        Status::BLOCKED => HouseRefusal::Blocked,
-        Status::INSUFFICIENT => HouseRefusal::Insufficient,
-        Status::OVER_DEBIT_LIMIT | Status::OVER_OFFLINE_LIMIT => HouseRefusal::OverDebitLimit,
-        Status::WRONG_COUNTER | Status::UNRATIFIED => HouseRefusal::WrongCounter,
-        Status::NOT_AS_VIEWED => HouseRefusal::NotAsViewed,
-        Status::OVER_BALANCE_LIMIT => HouseRefusal::OverBalanceLimit,
-        Status::PUNCHED => HouseRefusal::Punched,
-        Status::NO_TICKET => HouseRefusal::NoTicket,
-        Status::SLOT_IN_USE => HouseRefusal::SlotInUse,
-        Status::WRONG_AMOUNT => HouseRefusal::WrongAmount,
-        _ => HouseRefusal::WrongRequest,
+        Status::BLOCKED => CardKeysRefusal::Blocked,
+        Status::INSUFFICIENT => CardKeysRefusal::Insufficient,
+        Status::OVER_DEBIT_LIMIT | Status::OVER_OFFLINE_LIMIT => CardKeysRefusal::OverDebitLimit,
+        Status::WRONG_COUNTER | Status::UNRATIFIED => CardKeysRefusal::WrongCounter,
+        Status::NOT_AS_VIEWED => CardKeysRefusal::NotAsViewed,
+        Status::OVER_BALANCE_LIMIT => CardKeysRefusal::OverBalanceLimit,
+        Status::PUNCHED => CardKeysRefusal::Punched,
+        Status::NO_TICKET => CardKeysRefusal::NoTicket,
+        Status::SLOT_IN_USE => CardKeysRefusal::SlotInUse,
+        Status::WRONG_AMOUNT => CardKeysRefusal::WrongAmount,
+        _ => CardKeysRefusal::WrongRequest,
     }
 }

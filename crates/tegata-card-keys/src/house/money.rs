@@ -12,7 +12,7 @@
 use tegata_card::command::AMOUNT_LIMIT;
 use tegata_card::receipt::{Kind, Transaction};
 use tegata_card::session::{Order, Reply, Said, Session};
-use tegata_card_service::{HouseRefusal, Money, Response};
+use tegata_card_service::{CardKeysRefusal, Money, Response};
 
 use super::plan::Plan;
 use super::{Asked, Desk, Flow, Job, Stage, Turn, balance_after, purse_told, refusal, refused};
@@ -34,7 +34,7 @@ impl Desk<'_> {
     pub(super) fn order(&mut self, job: &mut Job, stage: Stage, money: &Money) -> Turn {
         let (mut session, kind) = match (stage, &job.plan) {
             (Stage::Ready(session), Plan::Money { kind, .. }) => (session, *kind),
-            (stage, _) => return Ok(Flow::End(stage.given_up(HouseRefusal::OutOfTurn))),
+            (stage, _) => return Ok(Flow::End(stage.given_up(CardKeysRefusal::OutOfTurn))),
         };
         let card = self.card(job.csn)?;
         if let Some(why) = self.objection(&card, money)? {
@@ -59,7 +59,7 @@ impl Desk<'_> {
             Kind::Refund | Kind::Void => Order::Refund(order.transaction),
         };
         let Ok(send) = session.order(&what) else {
-            return refused(HouseRefusal::WrongRequest);
+            return refused(CardKeysRefusal::WrongRequest);
         };
         // Durable before the bytes leave: whoever holds them can have the card carry them out.
         let now = self.now;
@@ -74,19 +74,19 @@ impl Desk<'_> {
         &self,
         card: &CardRecord,
         money: &Money,
-    ) -> Result<Option<HouseRefusal>, StoreError> {
+    ) -> Result<Option<CardKeysRefusal>, StoreError> {
         Ok(if self.store.read().order(money.id.0)?.is_some() {
-            Some(HouseRefusal::OrderKnown)
+            Some(CardKeysRefusal::OrderKnown)
         } else if card.denied {
-            Some(HouseRefusal::Denied)
+            Some(CardKeysRefusal::Denied)
         } else if card.state == CardState::Blocked {
-            Some(HouseRefusal::Blocked)
+            Some(CardKeysRefusal::Blocked)
         } else if !(1..=AMOUNT_LIMIT).contains(&money.amount) {
-            Some(HouseRefusal::WrongAmount)
+            Some(CardKeysRefusal::WrongAmount)
         } else if money.currency.as_bytes() != card.limits.currency {
-            Some(HouseRefusal::WrongCurrency)
+            Some(CardKeysRefusal::WrongCurrency)
         } else if card.counter == u32::MAX {
-            Some(HouseRefusal::Worn)
+            Some(CardKeysRefusal::Worn)
         } else {
             None
         })
@@ -106,7 +106,7 @@ impl Desk<'_> {
                 let why = refusal(status);
                 // Authentic, so it wasn't carried out; and the session's chain of MACs has moved
                 // on, so the same bytes can't be used again. The counter is free.
-                let look = why == HouseRefusal::WrongCounter;
+                let look = why == CardKeysRefusal::WrongCounter;
                 self.store.write(|tables| {
                     tables.end_order(order.transaction.id, OrderState::Refused)?;
                     tables.change_card(job.csn, |card| card.look = look)

@@ -4,7 +4,7 @@ use tegata_card::apdu::{Status, split_answer};
 use tegata_card::command::Operation;
 use tegata_card::keys::{CardKey, Csn, Role};
 use tegata_card::session::{NotOpened, Opening, Order, Session};
-use tegata_card_service::{HouseRefusal, Response, Task};
+use tegata_card_service::{CardKeysRefusal, Response, Task};
 
 use super::plan::Plan;
 use super::{Asked, Client, Desk, Door, Flow, Job, Stage, Turn, ask, refused};
@@ -22,7 +22,7 @@ impl Desk<'_> {
         let plan = Plan::new(task);
         let why = match &plan {
             Some(plan) => objection(plan, card.as_ref()),
-            None => Some(HouseRefusal::WrongRequest),
+            None => Some(CardKeysRefusal::WrongRequest),
         };
         let mut job = Job {
             csn,
@@ -61,7 +61,7 @@ impl Desk<'_> {
             }
             _ => match self.door_key(job.csn, door)? {
                 Some(key) => Opening::new(&key, job.csn, challenge),
-                None => return refused(HouseRefusal::StaleKey),
+                None => return refused(CardKeysRefusal::StaleKey),
             },
         };
         let stage = Stage::Opening(opening, door);
@@ -94,15 +94,15 @@ impl Desk<'_> {
                 let stage = Stage::Proving(session);
                 Ok(Flow::Wait(Response::Send(bytes), stage))
             }
-            Err(NotOpened::OtherCard(_)) => refused(HouseRefusal::OtherCard),
-            Err(NotOpened::NotProven) => refused(HouseRefusal::NotProven),
+            Err(NotOpened::OtherCard(_)) => refused(CardKeysRefusal::OtherCard),
+            Err(NotOpened::NotProven) => refused(CardKeysRefusal::NotProven),
             Err(NotOpened::NotOurs) if answer.len() < 2 => Ok(Flow::End(Response::InDoubt)),
-            Err(NotOpened::NotOurs) => refused(HouseRefusal::NotProven),
+            Err(NotOpened::NotOurs) => refused(CardKeysRefusal::NotProven),
             Err(NotOpened::Refused(Status::NO_KEY)) => self.no_key(job, door),
             Err(NotOpened::Refused(Status::CONDITIONS | Status::MEMORY_FAILURE)) => {
-                refused(HouseRefusal::Worn)
+                refused(CardKeysRefusal::Worn)
             }
-            Err(NotOpened::Refused(_)) => refused(HouseRefusal::NotProven),
+            Err(NotOpened::Refused(_)) => refused(CardKeysRefusal::NotProven),
         }
     }
 
@@ -116,8 +116,10 @@ impl Desk<'_> {
             (Door::Transport, Some(CardState::Personalising)) => {
                 self.open(job, Door::Current(Role::Admin))
             }
-            (Door::Current(_), Some(CardState::Terminating)) => refused(HouseRefusal::Terminated),
-            (Door::Transport | Door::Current(_), _) => refused(HouseRefusal::StaleKey),
+            (Door::Current(_), Some(CardState::Terminating)) => {
+                refused(CardKeysRefusal::Terminated)
+            }
+            (Door::Transport | Door::Current(_), _) => refused(CardKeysRefusal::StaleKey),
         }
     }
 
@@ -126,8 +128,10 @@ impl Desk<'_> {
         match split_answer(answer) {
             Some(([], Status::OK)) => self.opened(job, session),
             None => Ok(Flow::End(Response::InDoubt)),
-            Some((_, Status::MEMORY_FAILURE | Status::CONDITIONS)) => refused(HouseRefusal::Worn),
-            Some(_) => refused(HouseRefusal::NotProven),
+            Some((_, Status::MEMORY_FAILURE | Status::CONDITIONS)) => {
+                refused(CardKeysRefusal::Worn)
+            }
+            Some(_) => refused(CardKeysRefusal::NotProven),
         }
     }
 
@@ -186,21 +190,21 @@ impl Desk<'_> {
 }
 
 /// What speaks against a job before the card is asked.
-fn objection(plan: &Plan, card: Option<&CardRecord>) -> Option<HouseRefusal> {
+fn objection(plan: &Plan, card: Option<&CardRecord>) -> Option<CardKeysRefusal> {
     let personalise = matches!(plan, Plan::Personalise { .. });
     let terminate = matches!(plan, Plan::State(Operation::Terminate));
     let Some(card) = card else {
-        return (!personalise).then_some(HouseRefusal::UnknownCard);
+        return (!personalise).then_some(CardKeysRefusal::UnknownCard);
     };
     match card.state {
-        CardState::Terminated => Some(HouseRefusal::Terminated),
+        CardState::Terminated => Some(CardKeysRefusal::Terminated),
         // A card that was lost is ended when it turns up again.
-        _ if card.denied && !terminate => Some(HouseRefusal::Denied),
+        _ if card.denied && !terminate => Some(CardKeysRefusal::Denied),
         CardState::Personalising if personalise => None,
-        CardState::Personalising => Some(HouseRefusal::UnknownCard),
-        CardState::Terminating if !terminate => Some(HouseRefusal::Terminated),
+        CardState::Personalising => Some(CardKeysRefusal::UnknownCard),
+        CardState::Terminating if !terminate => Some(CardKeysRefusal::Terminated),
         CardState::Active | CardState::Blocked | CardState::Terminating if personalise => {
-            Some(HouseRefusal::Personalised)
+            Some(CardKeysRefusal::Personalised)
         }
         CardState::Active | CardState::Blocked | CardState::Terminating => None,
     }

@@ -3,7 +3,7 @@
 use tegata_card::keys::Csn;
 use tegata_card::receipt::{Kind, Receipt};
 use tegata_card_service::{
-    Fate, HouseRefusal, Known, OrderId, RECEIPTS_LIMIT, ReceiptBytes, Response,
+    CardKeysRefusal, Fate, Known, OrderId, RECEIPTS_LIMIT, ReceiptBytes, Response,
 };
 
 use super::{Desk, Flow, balance_after, limits_told};
@@ -39,7 +39,7 @@ impl Desk<'_> {
     pub(super) fn receipts(&self, csn: Csn, above: u32) -> Result<Response, StoreError> {
         let tables = self.store.read();
         if tables.card(csn)?.is_none() {
-            return Ok(Response::Refused(HouseRefusal::UnknownCard));
+            return Ok(Response::Refused(CardKeysRefusal::UnknownCard));
         }
         let receipts = tables.receipts_above(csn, above, RECEIPTS_LIMIT)?;
         let bytes = receipts.iter().map(|r| ReceiptBytes(r.to_bytes()));
@@ -67,7 +67,7 @@ impl Desk<'_> {
     /// A lost card: no session any more.
     pub(super) fn deny(&mut self, csn: Csn) -> Result<Response, StoreError> {
         if self.store.read().card(csn)?.is_none() {
-            return Ok(Response::Refused(HouseRefusal::UnknownCard));
+            return Ok(Response::Refused(CardKeysRefusal::UnknownCard));
         }
         self.store
             .write(|tables| tables.change_card(csn, |card| card.denied = true))?;
@@ -83,7 +83,7 @@ impl Desk<'_> {
         };
         let (csn, counter) = (receipt.csn, receipt.transaction.counter);
         if self.store.read().card(csn)?.is_none() {
-            return Ok(Response::Refused(HouseRefusal::UnknownCard));
+            return Ok(Response::Refused(CardKeysRefusal::UnknownCard));
         }
         let Some(verified) = self.verified(receipt) else {
             return Ok(Response::Checked(false));

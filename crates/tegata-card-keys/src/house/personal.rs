@@ -7,7 +7,7 @@
 use tegata_card::command::{Limits, Operation};
 use tegata_card::keys::Role;
 use tegata_card::session::{Order, Session};
-use tegata_card_service::{HouseRefusal, Response};
+use tegata_card_service::{CardKeysRefusal, Response};
 
 use super::plan::Plan;
 use super::tasks::KEYED;
@@ -18,7 +18,7 @@ impl Desk<'_> {
     /// The transport key opened the session.
     pub(super) fn first_keys(&mut self, job: &Job, session: Session) -> Turn {
         let Plan::Personalise { limits, .. } = job.plan else {
-            return refused(HouseRefusal::StaleKey);
+            return refused(CardKeysRefusal::StaleKey);
         };
         let before = self.store.read().card(job.csn)?;
         let card = CardRecord {
@@ -41,7 +41,7 @@ impl Desk<'_> {
                 let order = Order::Limits(Operation::Activate, *limits);
                 ask(session, &order, Asked::Activate)
             }
-            (None, _) => refused(HouseRefusal::WrongRequest),
+            (None, _) => refused(CardKeysRefusal::WrongRequest),
         }
     }
 
@@ -71,7 +71,7 @@ impl Desk<'_> {
             return Ok(Flow::End(Response::Done(job.done())));
         }
         if has.currency != limits.currency {
-            return refused(HouseRefusal::WrongCurrency);
+            return refused(CardKeysRefusal::WrongCurrency);
         }
         let order = Order::Limits(Operation::Limits, limits);
         ask(session, &order, Asked::Limits)

@@ -4,7 +4,7 @@ use tegata_card::command::{Operation, TICKET_PART};
 use tegata_card::keys::Role;
 use tegata_card::receipt::{Punched, ReceiptKey};
 use tegata_card::session::{Order, Session};
-use tegata_card_service::{Done, HouseRefusal, Response, TicketTold};
+use tegata_card_service::{CardKeysRefusal, Done, Response, TicketTold};
 
 use super::plan::Plan;
 use super::{Asked, Desk, Flow, Job, Turn, ask, purse_told, refused};
@@ -42,7 +42,7 @@ impl Desk<'_> {
             }
             Plan::Limit(limits) => {
                 if limits.currency != self.card(job.csn)?.limits.currency {
-                    return refused(HouseRefusal::WrongCurrency);
+                    return refused(CardKeysRefusal::WrongCurrency);
                 }
                 let order = Order::Limits(Operation::Limits, *limits);
                 ask(session, &order, Asked::Limits)
@@ -96,7 +96,7 @@ impl Desk<'_> {
         if !begun {
             let nexts = KEYED.map(|role| card.versions(role).current.checked_add(1));
             if nexts.iter().any(|next| next.is_none_or(|next| next > 15)) {
-                return refused(HouseRefusal::NoMoreKeys);
+                return refused(CardKeysRefusal::NoMoreKeys);
             }
             self.store.write(|tables| {
                 tables.change_card(job.csn, |card| {
@@ -236,7 +236,7 @@ fn read_whole(job: &Job, session: Session, head: Head) -> Turn {
         })));
     };
     if head.bytes != *ticket {
-        return refused(HouseRefusal::SlotInUse);
+        return refused(CardKeysRefusal::SlotInUse);
     }
     let (slot, punch) = (*slot, *punch);
     let order = Order::PunchTicket { slot, punch };

@@ -4,7 +4,7 @@ use tegata_card::chip::Chip as _;
 use tegata_card::command::View;
 use tegata_card_keys::house::{Bounds, Client};
 use tegata_card_service::{
-    CardNumber, Fate, HouseRefusal, JobId, OrderId, Request, Resolved, Response, Task,
+    CardKeysRefusal, CardNumber, Fate, JobId, OrderId, Request, Resolved, Response, Task,
 };
 
 use crate::world::{CSN, Mishap, World, limits, money};
@@ -12,8 +12,8 @@ use crate::world::{CSN, Mishap, World, limits, money};
 const CARD: CardNumber = CardNumber(CSN);
 const DEBIT: Task = Task::Debit { read: false };
 const TICKET: &[u8] = b"a shop's ticket";
-const NOT_PERMITTED: Response = Response::Refused(HouseRefusal::NotPermitted);
-const UNKNOWN: Response = Response::Refused(HouseRefusal::JobUnknown);
+const NOT_PERMITTED: Response = Response::Refused(CardKeysRefusal::NotPermitted);
+const UNKNOWN: Response = Response::Refused(CardKeysRefusal::JobUnknown);
 
 const fn read() -> Task {
     Task::ReadTicket { slot: 3 }
@@ -206,6 +206,6 @@ fn gates_leave_half_of_the_jobs_to_others() {
     }
     assert_eq!(world.say(other()), Response::Fault);
     world.client = Client::Application;
-    let unknown = Response::Refused(HouseRefusal::UnknownCard);
+    let unknown = Response::Refused(CardKeysRefusal::UnknownCard);
     assert_eq!(world.say(other()), unknown);
 }

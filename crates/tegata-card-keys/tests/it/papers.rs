@@ -3,7 +3,7 @@
 use tegata_card::applet::Applet;
 use tegata_card::receipt::Kind;
 use tegata_card_service::{
-    CardNumber, Fate, HouseRefusal, OrderId, RECEIPTS_LIMIT, Request, Resolved, Response, Task,
+    CardKeysRefusal, CardNumber, Fate, OrderId, RECEIPTS_LIMIT, Request, Resolved, Response, Task,
 };
 
 use crate::world::{Mishap, World, money};
@@ -34,7 +34,7 @@ fn receipts_come_above_a_counter_rising_and_32_at_a_time() {
     assert_eq!(world.receipts(69), seen[69..]);
     assert_eq!(world.receipts(u32::MAX), []);
     let other = world.say(Request::Receipts(CardNumber([1; 10]), 0));
-    assert_eq!(other, Response::Refused(HouseRefusal::UnknownCard));
+    assert_eq!(other, Response::Refused(CardKeysRefusal::UnknownCard));
 }
 
 #[test]

@@ -17,10 +17,10 @@ use tegata_card::applet::Applet;
 use tegata_card::chip::Chip as _;
 use tegata_card::session::select;
 use tegata_card_service::client::{
-    CertificatePin, ConnectError, HouseClient, Remote, Server, Trust,
+    CardKeysClient, CertificatePin, ConnectError, Remote, Server, Trust,
 };
 use tegata_card_service::{
-    CardNumber, FRAME_LIMIT, HouseRefusal, JobId, OrderId, Request, Resolved, Response, Task,
+    CardKeysRefusal, CardNumber, FRAME_LIMIT, JobId, OrderId, Request, Resolved, Response, Task,
 };
 use tempfile::TempDir;
 
@@ -81,8 +81,8 @@ impl Program {
         self.data().join("card-keys.sock")
     }
 
-    fn client(&self) -> HouseClient<std::os::unix::net::UnixStream> {
-        HouseClient::connect(&self.socket(), PATIENCE).unwrap()
+    fn client(&self) -> CardKeysClient<std::os::unix::net::UnixStream> {
+        CardKeysClient::connect(&self.socket(), PATIENCE).unwrap()
     }
 
     /// At once, as a crash does it: SIGKILL.
@@ -111,7 +111,7 @@ impl Drop for Program {
 
 /// Carries bytes until something else than `Send` is said.
 fn carry(
-    client: &mut HouseClient<impl std::io::Read + std::io::Write>,
+    client: &mut CardKeysClient<impl std::io::Read + std::io::Write>,
     card: &mut Applet<Pages>,
     begin: Request,
     id: JobId,
@@ -228,7 +228,7 @@ fn another_user_may_knock_only_if_one_is_allowed() {
     program.start(&["--socket", socket.to_str().unwrap(), "--allow-uid", "1"]);
     let mode = fs::metadata(&socket).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o666);
-    let mut client = HouseClient::connect(&socket, PATIENCE).unwrap();
+    let mut client = CardKeysClient::connect(&socket, PATIENCE).unwrap();
     let card = Request::Card(CardNumber(CSN));
     assert_eq!(client.call(&card).unwrap(), Response::Card(None));
 }
@@ -340,7 +340,7 @@ fn another_machine_comes_in_with_its_own_certificate_only() {
 }
 
 /// TLS without a certificate of ours.
-fn bare(address: &str) -> HouseClient<StreamOwned<ClientConnection, TcpStream>> {
+fn bare(address: &str) -> CardKeysClient<StreamOwned<ClientConnection, TcpStream>> {
     let mut roots = RootCertStore::empty();
     let server = CertificateDer::from_pem_file(file("server.pem")).unwrap();
     roots.add(server).unwrap();
@@ -354,7 +354,7 @@ fn bare(address: &str) -> HouseClient<StreamOwned<ClientConnection, TcpStream>> 
     let connection = ClientConnection::new(Arc::new(config), name).unwrap();
     let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    HouseClient::over(StreamOwned::new(connection, stream))
+    CardKeysClient::over(StreamOwned::new(connection, stream))
 }
 
 #[test]
@@ -431,7 +431,7 @@ fn a_socket_is_found_and_its_server_speaks() {
 /// May it do what the application server may, or what a gate may?
 fn rights(server: &Server) -> (bool, bool) {
     let mut client = server.connect(PATIENCE).unwrap();
-    let not_permitted = Response::Refused(HouseRefusal::NotPermitted);
+    let not_permitted = Response::Refused(CardKeysRefusal::NotPermitted);
     let card = client.call(&Request::Card(CardNumber(CSN))).unwrap();
     let read = begin(JobId([2; 16]), Task::ReadTicket { slot: 1 });
     let read = client.call(&read).unwrap();

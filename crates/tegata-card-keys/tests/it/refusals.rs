@@ -7,7 +7,8 @@ use tegata_card::receipt::Receipt;
 use tegata_card_keys::house::{Bounds, House};
 use tegata_card_keys::keys::MasterKeys;
 use tegata_card_service::{
-    CardLimits, CardNumber, HouseRefusal, JobId, Money, OrderId, Request, Resolved, Response, Task,
+    CardKeysRefusal, CardLimits, CardNumber, JobId, Money, OrderId, Request, Resolved, Response,
+    Task,
 };
 
 use crate::world::{CSN, Course, MASTERS, Mishap, Pages, World, limits, masters, money, open};
@@ -15,14 +16,14 @@ use crate::world::{CSN, Course, MASTERS, Mishap, Pages, World, limits, masters, 
 const READING: Task = Task::Debit { read: true };
 const DEBIT: Task = Task::Debit { read: false };
 
-fn refused(course: &Course) -> HouseRefusal {
+fn refused(course: &Course) -> CardKeysRefusal {
     match course.end {
         Some(Response::Refused(why)) => why,
         ref other => panic!("not refused: {other:?}"),
     }
 }
 
-fn end(world: &mut World, task: Task, order: Option<Money>) -> HouseRefusal {
+fn end(world: &mut World, task: Task, order: Option<Money>) -> CardKeysRefusal {
     refused(&world.run(task, order, None))
 }
 
@@ -37,13 +38,21 @@ fn money_is_refused_for_each_reason_and_nothing_changes() {
         ..money(40, 5)
     };
     let cases = [
-        (DEBIT, money(40, 0), HouseRefusal::WrongAmount),
-        (DEBIT, money(40, 0x8000_0000), HouseRefusal::WrongAmount),
-        (DEBIT, euros, HouseRefusal::WrongCurrency),
-        (DEBIT, money(1, 5), HouseRefusal::OrderKnown),
-        (DEBIT, money(50, 8_001), HouseRefusal::OverDebitLimit),
-        (Task::Load, money(51, 501), HouseRefusal::OverBalanceLimit),
-        (Task::Refund, money(52, 501), HouseRefusal::OverBalanceLimit),
+        (DEBIT, money(40, 0), CardKeysRefusal::WrongAmount),
+        (DEBIT, money(40, 0x8000_0000), CardKeysRefusal::WrongAmount),
+        (DEBIT, euros, CardKeysRefusal::WrongCurrency),
+        (DEBIT, money(1, 5), CardKeysRefusal::OrderKnown),
+        (DEBIT, money(50, 8_001), CardKeysRefusal::OverDebitLimit),
+        (
+            Task::Load,
+            money(51, 501),
+            CardKeysRefusal::OverBalanceLimit,
+        ),
+        (
+            Task::Refund,
+            money(52, 501),
+            CardKeysRefusal::OverBalanceLimit,
+        ),
     ];
     for (task, order, why) in cases {
         assert_eq!(end(&mut base, task, Some(order)), why);
@@ -52,10 +61,10 @@ fn money_is_refused_for_each_reason_and_nothing_changes() {
     let first = base.run(READING, Some(money(41, 7_000)), None);
     assert!(matches!(first.end, Some(Response::Done(_))));
     let why = end(&mut base, DEBIT, Some(money(42, 7_000)));
-    assert_eq!(why, HouseRefusal::Insufficient);
+    assert_eq!(why, CardKeysRefusal::Insufficient);
     // Refused is final, but its number stays used.
     let again = end(&mut base, DEBIT, Some(money(42, 7)));
-    assert_eq!(again, HouseRefusal::OrderKnown);
+    assert_eq!(again, CardKeysRefusal::OrderKnown);
     assert_eq!(base.balance(), 3_000);
 }
 
@@ -68,7 +77,7 @@ fn what_was_shown_is_what_is_debited() {
         bill: [40; 32],
     });
     let why = end(&mut world, DEBIT, Some(money(40, 700)));
-    assert_eq!(why, HouseRefusal::NotAsViewed);
+    assert_eq!(why, CardKeysRefusal::NotAsViewed);
     assert_eq!(world.balance(), 10_000);
     world.shown = None;
     let next = world.run(DEBIT, Some(money(41, 700)), None);
@@ -81,21 +90,24 @@ fn blocked_denied_terminated_and_unknown_cards_are_told_apart() {
     world.done(Task::Block);
     assert!(world.done(Task::Read).purse.unwrap().blocked);
     let why = end(&mut world, READING, Some(money(40, 7)));
-    assert_eq!(why, HouseRefusal::Blocked);
+    assert_eq!(why, CardKeysRefusal::Blocked);
     world.done(Task::Unblock);
     assert!(!world.done(Task::Read).purse.unwrap().blocked);
     let other = Request::Begin(World::job(), CardNumber([1; 10]), Task::Read);
-    let unknown = Response::Refused(HouseRefusal::UnknownCard);
+    let unknown = Response::Refused(CardKeysRefusal::UnknownCard);
     assert_eq!(world.say(other), unknown);
     assert_eq!(world.say(Request::Deny(CardNumber([1; 10]))), unknown);
     let denied = world.say(Request::Deny(CardNumber(CSN)));
     assert!(matches!(denied, Response::Card(Some(known)) if known.denied));
-    assert_eq!(end(&mut world, Task::Read, None), HouseRefusal::Denied);
+    assert_eq!(end(&mut world, Task::Read, None), CardKeysRefusal::Denied);
     // It's ended when it turns up again.
     world.done(Task::Terminate);
-    assert_eq!(end(&mut world, Task::Read, None), HouseRefusal::Terminated);
+    assert_eq!(
+        end(&mut world, Task::Read, None),
+        CardKeysRefusal::Terminated
+    );
     let task = world.personalise();
-    assert_eq!(end(&mut world, task, None), HouseRefusal::Terminated);
+    assert_eq!(end(&mut world, task, None), CardKeysRefusal::Terminated);
 }
 
 #[test]
@@ -114,7 +126,7 @@ fn a_card_denied_in_the_middle_gets_no_money() {
         .write(|tables| tables.change_card(World::csn(), |card| card.denied = true))
         .unwrap();
     let answer = world.say(Request::Order(id, money(40, 7)));
-    assert_eq!(answer, Response::Refused(HouseRefusal::Denied));
+    assert_eq!(answer, Response::Refused(CardKeysRefusal::Denied));
 }
 
 #[test]
@@ -127,9 +139,9 @@ fn an_old_state_of_the_card_is_found_out_and_is_evidence() {
         assert!(paid.receipt.is_some());
         world.card = Applet::new(old);
         let course = world.run(task, Some(money(42, 700)), None);
-        assert_eq!(refused(&course), HouseRefusal::RolledBack);
+        assert_eq!(refused(&course), CardKeysRefusal::RolledBack);
         assert!(!course.ordered);
-        assert_eq!(end(&mut world, Task::Read, None), HouseRefusal::Denied);
+        assert_eq!(end(&mut world, Task::Read, None), CardKeysRefusal::Denied);
         let evidence = world.house().store().read().evidence().unwrap();
         assert_eq!(evidence.len(), 1);
         assert_eq!(evidence[0].reason, "counter_behind");
@@ -159,7 +171,7 @@ fn a_copy_is_found_out_by_its_sessions_number() {
         let original = world.pages();
         world.card = Applet::new(copy.clone());
         let course = world.run(task.clone(), Some(money(40, 700)), None);
-        assert_eq!(refused(&course), HouseRefusal::RolledBack, "{task:?}");
+        assert_eq!(refused(&course), CardKeysRefusal::RolledBack, "{task:?}");
         assert!(!course.ordered, "{task:?}: money was ordered of a copy");
         let tables = world.house().store().read();
         let evidence = tables.evidence().unwrap();
@@ -173,7 +185,7 @@ fn a_copy_is_found_out_by_its_sessions_number() {
         for pages in [copy, original] {
             let mut ending = world.fork();
             ending.card = Applet::new(pages);
-            assert_eq!(end(&mut ending, Task::Read, None), HouseRefusal::Denied);
+            assert_eq!(end(&mut ending, Task::Read, None), CardKeysRefusal::Denied);
             ending.done(Task::Terminate);
         }
     }
@@ -187,7 +199,10 @@ fn the_original_is_found_out_if_its_copy_came_first() {
     world.done(Task::Read);
     world.restart_house();
     world.card = Applet::new(original);
-    assert_eq!(end(&mut world, Task::Read, None), HouseRefusal::RolledBack);
+    assert_eq!(
+        end(&mut world, Task::Read, None),
+        CardKeysRefusal::RolledBack
+    );
 }
 
 #[test]
@@ -246,7 +261,7 @@ fn receipts_of_a_copy_are_evidence() {
     assert_eq!(world.say(Request::Submit(forged)), Response::Checked(false));
     let copied = world.say(Request::Submit(two.clone()));
     assert_eq!(copied, kept(false, Some(one)));
-    assert_eq!(end(&mut world, Task::Read, None), HouseRefusal::Denied);
+    assert_eq!(end(&mut world, Task::Read, None), CardKeysRefusal::Denied);
     let evidence = world.house().store().read().evidence().unwrap();
     assert_eq!(evidence[0].reason, "receipt_differs");
     assert_eq!(evidence[0].came, two);
@@ -257,7 +272,10 @@ fn receipts_of_a_copy_are_evidence() {
     world.run(DEBIT, Some(money(40, 700)), None);
     copy.run(DEBIT, Some(money(41, 700)), None);
     world.card = Applet::new(copy.pages());
-    assert_eq!(end(&mut world, Task::Read, None), HouseRefusal::RolledBack);
+    assert_eq!(
+        end(&mut world, Task::Read, None),
+        CardKeysRefusal::RolledBack
+    );
     let evidence = world.house().store().read().evidence().unwrap();
     assert_eq!(evidence[0].reason, "receipt_differs");
 }
@@ -269,7 +287,10 @@ fn a_receipt_that_nobody_ordered_denies_the_card() {
     let lost = Some((2, Mishap::AnswerLost));
     elsewhere.run(DEBIT, Some(money(41, 900)), lost);
     world.card = Applet::new(elsewhere.pages());
-    assert_eq!(end(&mut world, Task::Read, None), HouseRefusal::RolledBack);
+    assert_eq!(
+        end(&mut world, Task::Read, None),
+        CardKeysRefusal::RolledBack
+    );
     let evidence = world.house().store().read().evidence().unwrap();
     assert_eq!(evidence[0].reason, "unknown_order");
     let came = Receipt::parse(&evidence[0].came).unwrap();
@@ -317,10 +338,10 @@ fn another_card_and_a_card_without_the_key_are_found_out() {
     }
     assert!(matches!(response, Response::Done(_)), "{response:?}");
     world.card = other.card;
-    assert_eq!(end(&mut world, DEBIT, None), HouseRefusal::OtherCard);
+    assert_eq!(end(&mut world, DEBIT, None), CardKeysRefusal::OtherCard);
     std::mem::swap(&mut world.card, &mut good);
     world.restart_house_with(MasterKeys::new([1; 32], MASTERS[1], MASTERS[2]));
-    assert_eq!(end(&mut world, DEBIT, None), HouseRefusal::NotProven);
+    assert_eq!(end(&mut world, DEBIT, None), CardKeysRefusal::NotProven);
     // The debit key is right, the receipt key isn't: nothing is believed, and nothing settled.
     world.restart_house_with(MasterKeys::new(MASTERS[0], MASTERS[1], [3; 32]));
     let course = world.run(DEBIT, Some(money(40, 700)), None);
@@ -328,29 +349,29 @@ fn another_card_and_a_card_without_the_key_are_found_out() {
         (course.end, course.receipt),
         (Some(Response::InDoubt), None)
     );
-    assert_eq!(end(&mut world, Task::Read, None), HouseRefusal::Denied);
+    assert_eq!(end(&mut world, Task::Read, None), CardKeysRefusal::Denied);
 }
 
 #[test]
 fn a_blank_card_under_a_known_number_has_a_stale_key() {
     let mut world = World::loaded();
     world.card = Applet::new(Pages::blank(CSN));
-    assert_eq!(end(&mut world, Task::Read, None), HouseRefusal::StaleKey);
+    assert_eq!(end(&mut world, Task::Read, None), CardKeysRefusal::StaleKey);
     let task = world.personalise();
-    assert_eq!(end(&mut world, task, None), HouseRefusal::Personalised);
+    assert_eq!(end(&mut world, task, None), CardKeysRefusal::Personalised);
 }
 
 #[test]
 fn jobs_end_one_another_grow_old_and_have_an_order() {
     let mut world = World::loaded();
-    let unknown = Response::Refused(HouseRefusal::JobUnknown);
+    let unknown = Response::Refused(CardKeysRefusal::JobUnknown);
     let (one, two) = (JobId([1; 16]), JobId([2; 16]));
     let begin = |id| Request::Begin(id, CardNumber(CSN), DEBIT);
     world.say(begin(one));
     world.say(begin(two));
     assert_eq!(world.say(Request::Answer(one, vec![])), unknown);
     let early = world.say(Request::Order(two, money(40, 7)));
-    assert_eq!(early, Response::Refused(HouseRefusal::OutOfTurn));
+    assert_eq!(early, Response::Refused(CardKeysRefusal::OutOfTurn));
     assert_eq!(world.say(Request::Answer(two, vec![])), unknown);
     world.say(begin(one));
     world.now += Bounds::default().idle + 1;
@@ -422,7 +443,7 @@ fn what_cant_be_asked_is_refused_before_the_card_is() {
     ];
     for task in cases {
         let course = world.run(task, None, None);
-        assert_eq!(refused(&course), HouseRefusal::WrongRequest);
+        assert_eq!(refused(&course), CardKeysRefusal::WrongRequest);
         assert_eq!(course.apdus, 0);
     }
     let euros = CardLimits {
@@ -430,5 +451,5 @@ fn what_cant_be_asked_is_refused_before_the_card_is() {
         ..limits()
     };
     let why = end(&mut world, Task::Limit(euros), None);
-    assert_eq!(why, HouseRefusal::WrongCurrency);
+    assert_eq!(why, CardKeysRefusal::WrongCurrency);
 }

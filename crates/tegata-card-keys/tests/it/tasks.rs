@@ -3,7 +3,7 @@
 
 use tegata_card::keys::Role;
 use tegata_card_keys::store::CardState;
-use tegata_card_service::{HouseRefusal, OrderId, Response, Task};
+use tegata_card_service::{CardKeysRefusal, OrderId, Response, Task};
 
 use crate::world::{CSN, LEFT, Mishap, World, limits, masters, money};
 
@@ -49,7 +49,7 @@ fn personalising_goes_on_after_a_cut_anywhere() {
             let loaded = world.run(Task::Load, Some(money(1, 500)), None);
             assert!(loaded.receipt.is_some(), "{what}: {loaded:?}");
             let again = world.run(task.clone(), None, None).end;
-            let personalised = Response::Refused(HouseRefusal::Personalised);
+            let personalised = Response::Refused(CardKeysRefusal::Personalised);
             assert_eq!(again, Some(personalised), "{what}");
             cases += 1;
         }
@@ -122,7 +122,7 @@ fn keys_change_whatever_is_lost_and_old_receipts_stay_good() {
         base.done(Task::ChangeKeys);
     }
     let last = base.run(Task::ChangeKeys, None, None).end;
-    assert_eq!(last, Some(Response::Refused(HouseRefusal::NoMoreKeys)));
+    assert_eq!(last, Some(Response::Refused(CardKeysRefusal::NoMoreKeys)));
 }
 
 #[test]
@@ -171,11 +171,11 @@ fn states_and_limits_hold_after_a_loss_anywhere() {
             let again = world.run(Task::Terminate, None, None).end;
             let over = matches!(
                 again,
-                Some(Response::Done(_) | Response::Refused(HouseRefusal::Terminated))
+                Some(Response::Done(_) | Response::Refused(CardKeysRefusal::Terminated))
             );
             assert!(over, "{mishap:?} at {at}: {again:?}");
             let read = world.run(Task::Read, None, None).end;
-            let terminated = Response::Refused(HouseRefusal::Terminated);
+            let terminated = Response::Refused(CardKeysRefusal::Terminated);
             assert_eq!(read, Some(terminated), "{mishap:?} at {at}");
             cases += 1;
         }
@@ -204,20 +204,20 @@ fn tickets_are_put_read_punched_once_and_taken_off() {
             other => panic!("{other:?}"),
         };
         let read = Task::ReadTicket { slot: 3 };
-        assert_eq!(why(&mut world, read.clone()), HouseRefusal::NoTicket);
+        assert_eq!(why(&mut world, read.clone()), CardKeysRefusal::NoTicket);
         world.done(put(&ticket));
         world.done(put(&ticket));
-        assert_eq!(why(&mut world, put(b"another")), HouseRefusal::SlotInUse);
+        assert_eq!(why(&mut world, put(b"another")), CardKeysRefusal::SlotInUse);
         let told = world.done(read.clone()).ticket.unwrap();
         assert_eq!((told.ticket, told.punched), (ticket.clone(), false));
         let other = why(&mut world, punch(1, b"another"));
-        assert_eq!(other, HouseRefusal::SlotInUse);
+        assert_eq!(other, CardKeysRefusal::SlotInUse);
         let lost = Some((4 - usize::from(length <= 120), Mishap::AnswerLost));
         let course = world.run(punch(2, &ticket), None, lost);
         assert_eq!(course.end, Some(Response::InDoubt));
         let done = world.done(punch(2, &ticket));
         assert_eq!(done.punched.unwrap().len(), 46);
-        assert_eq!(why(&mut world, punch(3, &ticket)), HouseRefusal::Punched);
+        assert_eq!(why(&mut world, punch(3, &ticket)), CardKeysRefusal::Punched);
         assert!(world.done(read).ticket.unwrap().punched);
         world.done(put(b""));
     }

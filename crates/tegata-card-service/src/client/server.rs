@@ -4,10 +4,10 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use super::HouseClient;
+use super::CardKeysClient;
 use super::place::{ConnectError, ReadWrite, Server, is_silence};
 use super::tls;
-use crate::{HouseRefusal, JobId, Request, Response, WireError};
+use crate::{CardKeysRefusal, JobId, Request, Response, WireError};
 
 impl Server {
     /// Connects, and has the card-key server say one word, so that who isn't let in learns it here.
@@ -19,15 +19,15 @@ impl Server {
     pub fn connect(
         &self,
         patience: Duration,
-    ) -> Result<HouseClient<Box<dyn ReadWrite + Send>>, ConnectError> {
-        let mut client = HouseClient::over(match self {
+    ) -> Result<CardKeysClient<Box<dyn ReadWrite + Send>>, ConnectError> {
+        let mut client = CardKeysClient::over(match self {
             Self::Socket(path) => socket(path, patience)?,
             Self::Remote(remote) => tls::connect(remote, patience)?,
         });
         // No such job exists, so nothing changes; each kind of client may ask it.
         let said = client.call(&Request::Abandon(JobId([0; 16])));
         match said {
-            Ok(Response::Refused(HouseRefusal::JobUnknown)) => Ok(client),
+            Ok(Response::Refused(CardKeysRefusal::JobUnknown)) => Ok(client),
             Ok(_) | Err(WireError::Malformed | WireError::TooLong(_)) => {
                 let place = self.to_string();
                 Err(ConnectError::AnotherProtocol { place })

@@ -21,8 +21,8 @@ use std::{
 };
 
 use tegata_card_service::{
-    CardLimits, HouseRefusal, Request, Response,
-    client::{HouseClient, ReadWrite},
+    CardKeysRefusal, CardLimits, Request, Response,
+    client::{CardKeysClient, ReadWrite},
 };
 use tegata_cli::{data::DataDir, exit::Failure};
 use tegata_ledger::Ledger;
@@ -250,7 +250,7 @@ impl IcCards {
         let response = server.call(&Request::Deny(number(card)))?;
         let told = matches!(
             response,
-            Response::Card(_) | Response::Refused(HouseRefusal::UnknownCard)
+            Response::Card(_) | Response::Refused(CardKeysRefusal::UnknownCard)
         );
         if told {
             Ok(())
@@ -293,7 +293,7 @@ impl IcCards {
 
 /// A connection to the card-key server.
 struct CardKeys {
-    client: HouseClient<Box<dyn ReadWrite + Send>>,
+    client: CardKeysClient<Box<dyn ReadWrite + Send>>,
 }
 
 impl CardKeys {
@@ -330,34 +330,34 @@ pub(crate) fn number(card: CardNumber) -> tegata_card_service::CardNumber {
 }
 
 /// The code by which a member learns what the card-key server, or the card, refused.
-pub(crate) fn refusal_of(refusal: HouseRefusal) -> Refusal {
+pub(crate) fn refusal_of(refusal: CardKeysRefusal) -> Refusal {
     let code = match refusal {
-        HouseRefusal::UnknownCard => Code::IcCardUnknown,
-        HouseRefusal::Denied | HouseRefusal::Terminated | HouseRefusal::RolledBack => {
+        CardKeysRefusal::UnknownCard => Code::IcCardUnknown,
+        CardKeysRefusal::Denied | CardKeysRefusal::Terminated | CardKeysRefusal::RolledBack => {
             Code::IcCardEnded
         }
-        HouseRefusal::Blocked => Code::IcCardBlocked,
-        HouseRefusal::NotProven => Code::IcCardUnproven,
-        HouseRefusal::OtherCard => Code::IcCardChanged,
-        HouseRefusal::Insufficient => Code::IcCardInsufficient,
-        HouseRefusal::OverDebitLimit
-        | HouseRefusal::OverBalanceLimit
-        | HouseRefusal::WrongAmount => Code::IcCardLimit,
-        HouseRefusal::NotAsViewed => Code::IcCardNotAsShown,
-        HouseRefusal::OrderKnown | HouseRefusal::JobUnknown | HouseRefusal::OutOfTurn => {
+        CardKeysRefusal::Blocked => Code::IcCardBlocked,
+        CardKeysRefusal::NotProven => Code::IcCardUnproven,
+        CardKeysRefusal::OtherCard => Code::IcCardChanged,
+        CardKeysRefusal::Insufficient => Code::IcCardInsufficient,
+        CardKeysRefusal::OverDebitLimit
+        | CardKeysRefusal::OverBalanceLimit
+        | CardKeysRefusal::WrongAmount => Code::IcCardLimit,
+        CardKeysRefusal::NotAsViewed => Code::IcCardNotAsShown,
+        CardKeysRefusal::OrderKnown | CardKeysRefusal::JobUnknown | CardKeysRefusal::OutOfTurn => {
             Code::IcCardContactOver
         }
-        HouseRefusal::SlotInUse | HouseRefusal::NoTicket | HouseRefusal::Punched => {
+        CardKeysRefusal::SlotInUse | CardKeysRefusal::NoTicket | CardKeysRefusal::Punched => {
             Code::IcCardTicket
         }
-        HouseRefusal::NotPermitted => Code::IcCardService,
-        HouseRefusal::WrongCurrency
-        | HouseRefusal::WrongCounter
-        | HouseRefusal::StaleKey
-        | HouseRefusal::WrongRequest
-        | HouseRefusal::Personalised
-        | HouseRefusal::NoMoreKeys
-        | HouseRefusal::Worn => Code::IcCardRefuses,
+        CardKeysRefusal::NotPermitted => Code::IcCardService,
+        CardKeysRefusal::WrongCurrency
+        | CardKeysRefusal::WrongCounter
+        | CardKeysRefusal::StaleKey
+        | CardKeysRefusal::WrongRequest
+        | CardKeysRefusal::Personalised
+        | CardKeysRefusal::NoMoreKeys
+        | CardKeysRefusal::Worn => Code::IcCardRefuses,
     };
     Refusal::because(code, refusal.code())
 }

@@ -18,9 +18,10 @@ use tegata_card::keys::Csn;
 use tegata_card::link::{Link, LinkError};
 use tegata_card::receipt::{Punch, Punched};
 use tegata_card::session::{select, selected};
-use tegata_card_service::client::HouseClient;
+use tegata_card_service::client::CardKeysClient;
 use tegata_card_service::{
-    CardNumber, Done, HouseRefusal, JobId, OrderId, Request, Response, Task, TicketTold, WireError,
+    CardKeysRefusal, CardNumber, Done, JobId, OrderId, Request, Response, Task, TicketTold,
+    WireError,
 };
 use tegata_protocol::{
     SignedBytes, Time, Unverified,
@@ -47,7 +48,7 @@ pub trait AskKeys {
     fn ask(&mut self, request: &Request) -> Result<Response, WireError>;
 }
 
-impl<S: std::io::Read + std::io::Write> AskKeys for HouseClient<S> {
+impl<S: std::io::Read + std::io::Write> AskKeys for CardKeysClient<S> {
     fn ask(&mut self, request: &Request) -> Result<Response, WireError> {
         self.call(request)
     }
@@ -86,7 +87,7 @@ enum Stop {
     /// Refused, for a reason that isn't the ticket's.
     Code(Code),
     /// The card-key server refuses.
-    House(HouseRefusal),
+    House(CardKeysRefusal),
 }
 
 impl From<Code> for Stop {
@@ -264,7 +265,7 @@ impl Gate {
         };
         let series = Arc::clone(event.record());
         let done = match tapped.job(card, task) {
-            Err(Stop::House(HouseRefusal::Punched)) => {
+            Err(Stop::House(CardKeysRefusal::Punched)) => {
                 return Ok(self.refuse(Refused {
                     code: Code::AlreadyUsed,
                     series: Some(series),
@@ -272,7 +273,7 @@ impl Gate {
                 }));
             }
             // It was read a moment ago, in another session.
-            Err(Stop::House(HouseRefusal::SlotInUse | HouseRefusal::NoTicket)) => {
+            Err(Stop::House(CardKeysRefusal::SlotInUse | CardKeysRefusal::NoTicket)) => {
                 return Err(Code::CardChanged.into());
             }
             done => done?,
@@ -319,8 +320,8 @@ fn refused(
 }
 
 /// A refusal of the card-key server's in a gate's words.
-const fn said_by_keys(why: HouseRefusal) -> Code {
-    use HouseRefusal as H;
+const fn said_by_keys(why: CardKeysRefusal) -> Code {
+    use CardKeysRefusal as H;
     match why {
         H::UnknownCard => Code::CardForeign,
         H::Denied => Code::CardDenied,
@@ -367,7 +368,7 @@ impl Tapped<'_> {
                 ticket: Some(told), ..
             }) => Ok(Some(told)),
             Ok(_) => Err(Code::CardUnprovable.into()),
-            Err(Stop::House(HouseRefusal::NoTicket)) => Ok(None),
+            Err(Stop::House(CardKeysRefusal::NoTicket)) => Ok(None),
             Err(stop) => Err(stop),
         }
     }

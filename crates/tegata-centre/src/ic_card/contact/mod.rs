@@ -16,7 +16,7 @@
 use std::collections::VecDeque;
 
 use tegata_card::{command::State as CardPower, session::selected};
-use tegata_card_service::{Done, Fate, HouseRefusal, JobId, OrderId, Request, Response, Task};
+use tegata_card_service::{CardKeysRefusal, Done, Fate, JobId, OrderId, Request, Response, Task};
 use tegata_ledger::{CardState, HoldState};
 use tegata_protocol::{
     CardNumber, Digest, PartyNumber, PaymentId, SignedBytes, Time,
@@ -390,17 +390,17 @@ impl Contact {
         &mut self,
         cards: &IcCards,
         server: &mut CardKeys,
-        (job, refusal): (&Job, HouseRefusal),
+        (job, refusal): (&Job, CardKeysRefusal),
         now: Time,
     ) -> Result<Next, Stop> {
-        if refusal == HouseRefusal::RolledBack {
+        if refusal == CardKeysRefusal::RolledBack {
             cards.carry_out(Rule::CardCopied(self.card), now)?;
         }
-        if refusal == HouseRefusal::Personalised && *job == Job::Personalise {
+        if refusal == CardKeysRefusal::Personalised && *job == Job::Personalise {
             self.forget_stock(cards)?;
             return self.plan_all(cards, now);
         }
-        if refusal == HouseRefusal::NoMoreKeys && *job == Job::ChangeKeys {
+        if refusal == CardKeysRefusal::NoMoreKeys && *job == Job::ChangeKeys {
             // It keeps those that it has, and everything else goes on.
             tracing::warn!(card = %self.card, "its keys can't be changed again: replace it");
             let done = cards.stock.set_renewal(self.card, false);

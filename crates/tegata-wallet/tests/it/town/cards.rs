@@ -289,7 +289,7 @@ impl Cards {
                 self.next_session()
             }
             Response::Refused(refusal) => {
-                use tegata_card_service::HouseRefusal::{Insufficient, NotAsViewed};
+                use tegata_card_service::CardKeysRefusal::{Insufficient, NotAsViewed};
                 let code = match refusal {
                     Insufficient => Code::IcCardInsufficient,
                     NotAsViewed => Code::IcCardNotAsShown,
