@@ -2,11 +2,11 @@
 //! knows what each card did. It has no signing key, and knows neither member nor book.
 //!
 //! ```text
-//! application server ── Request ──▶ serve ──▶ house ──▶ store      orders, receipts, evidence
+//! application server ── Request ──▶ serve ──▶ handler ──▶ store      orders, receipts, evidence
 //!        ▲                                     │
 //!        └────────────── Response ◀────────────┴── master keys ──▶ a key for this card
 //! ```
-//! What it's asked and what it answers stands in [`tegata_card_service`]; [`house`] decides, without
+//! What it's asked and what it answers stands in [`tegata_card_service`]; [`handler`] decides, without
 //! clock or network; [`store`] keeps what must survive a crash; [`keys`] keeps the master keys under
 //! a password; [`serve`] listens.
 //!
@@ -23,7 +23,7 @@
 )]
 
 pub mod cli;
-pub mod house;
+pub mod handler;
 pub mod keys;
 pub mod serve;
 pub mod settings;

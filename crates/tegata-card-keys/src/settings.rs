@@ -21,7 +21,7 @@ use std::path::PathBuf;
 
 use tegata_cli::exit::Failure;
 
-use crate::house::Bounds;
+use crate::handler::Bounds;
 use crate::serve::tls::{Application, Clients, Files, Tls, pins};
 use crate::serve::{Admission, Gates};
 

@@ -133,7 +133,7 @@ fn doors(town: &mut Town) -> anyhow::Result<Vec<Door>> {
         },
     ];
     doors.push(Door {
-        name: "Key House".to_owned(),
+        name: "Key Handler".to_owned(),
         kind: "sealing",
         address: format!("{}/", town.sealing_address()?),
     });

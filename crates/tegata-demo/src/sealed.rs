@@ -60,7 +60,7 @@ impl Town {
             &letter.slip,
             "--agree",
         ];
-        let named = ["--name", "Key House", "--address", &url];
+        let named = ["--name", "Key Handler", "--address", &url];
         self.programs
             .run("tegata-sealing", &[&join[..], &named].concat())?
             .done()?;

@@ -136,7 +136,7 @@ impl<'a> Story<'a> {
     }
 
     async fn shop_and_gate(&mut self) -> anyhow::Result<()> {
-        let sealing = self.town.apply("sealing", "Key House")?;
+        let sealing = self.town.apply("sealing", "Key Handler")?;
         self.town.open_sealing(&sealing)?;
         let shop = self.town.apply("shop", "Hanamizuki Books")?;
         let gate = self.town.apply("gate", "Hall, north door")?;

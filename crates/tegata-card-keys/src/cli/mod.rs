@@ -11,7 +11,7 @@ use tegata_cli::password::PasswordOnly;
 use tegata_http::serve::{self, Stop};
 use tegata_keystore::rng;
 
-use crate::house::House;
+use crate::handler::Handler;
 use crate::keys::{self, KeyFileError, MasterKeys};
 use crate::serve::Server;
 use crate::settings::Settings;
@@ -171,10 +171,10 @@ fn serve(arguments: Serve) -> Result<(), Failure> {
     let password = arguments.password.read()?;
     let keys = keys::open(&dir.file(keys::FILE)?, &password).map_err(key_failure)?;
     drop(password);
-    let house = House::new(keys, open_store(&dir)?, settings.bounds());
+    let handler = Handler::new(keys, open_store(&dir)?, settings.bounds());
     serve::runtime()?.block_on(async {
         let stop = Stop::on_signals()?;
-        let server = Server::bind(house, dir.path(), admission, remote).await?;
+        let server = Server::bind(handler, dir.path(), admission, remote).await?;
         let socket = server.socket().display().to_string();
         let address = server.address().map(|address| address.to_string());
         let gates = server

@@ -1,5 +1,5 @@
 //! The server: a Unix socket for this machine, TLS for another one. A thread for each connection, a
-//! request at a time; the house answers one after the other, since each answer is durable first.
+//! request at a time; the handler answers one after the other, since each answer is durable first.
 
 mod places;
 pub mod tls;
@@ -19,7 +19,7 @@ use tegata_http::serve::Stop;
 use tegata_keystore::rng;
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::house::{Client, House};
+use crate::handler::{Client, Handler};
 use places::{Place, Places, Stranger};
 use tls::Tls;
 
@@ -54,13 +54,13 @@ pub struct Gates {
     pub uids: Vec<u32>,
 }
 
-/// The house as all connections share it.
-type Shared = Arc<Mutex<House>>;
+/// The handler as all connections share it.
+type Shared = Arc<Mutex<Handler>>;
 
 /// The listeners, bound and not yet answered.
 #[derive(Debug)]
 pub struct Server {
-    house: Shared,
+    handler: Shared,
     own: Door,
     gates: Option<Door>,
     remote: Option<(TcpListener, Tls)>,
@@ -127,7 +127,7 @@ impl Server {
     /// # Errors
     /// [`Failure`], if something can't be bound.
     pub async fn bind(
-        house: House,
+        handler: Handler,
         folder: &Path,
         admission: Admission,
         remote: Option<(SocketAddr, Tls)>,
@@ -144,7 +144,7 @@ impl Server {
             None => None,
         };
         Ok(Self {
-            house: Arc::new(Mutex::new(house)),
+            handler: Arc::new(Mutex::new(handler)),
             own,
             gates,
             remote,
@@ -191,11 +191,14 @@ impl Server {
             }
         }
         let Self {
-            house, own, gates, ..
+            handler,
+            own,
+            gates,
+            ..
         } = self;
         drop((own, gates));
         // Whatever is being decided becomes durable first.
-        drop(house.lock());
+        drop(handler.lock());
     }
 
     async fn pause(&self, error: &std::io::Error) {
@@ -227,7 +230,7 @@ impl Server {
         if !door.lets_in(&stream) {
             return;
         }
-        let (house, client) = (Arc::clone(&self.house), door.client);
+        let (handler, client) = (Arc::clone(&self.handler), door.client);
         let Some(place) = Place::take(&self.open, client) else {
             return;
         };
@@ -237,12 +240,12 @@ impl Server {
             stream.set_nonblocking(false)?;
             stream.set_read_timeout(Some(PATIENCE))?;
             stream.set_write_timeout(Some(PATIENCE))?;
-            talk(stream, client, &house)
+            talk(stream, client, &handler)
         });
     }
 
     fn admit_remote(&self, stream: tokio::net::TcpStream, tls: Tls) {
-        let (house, open) = (Arc::clone(&self.house), Arc::clone(&self.open));
+        let (handler, open) = (Arc::clone(&self.handler), Arc::clone(&self.open));
         let met = stream.into_std().and_then(|stream| {
             stream.set_nonblocking(false)?;
             stream.set_nodelay(true)?;
@@ -264,7 +267,7 @@ impl Server {
             };
             secure.sock.set_read_timeout(Some(PATIENCE))?;
             secure.sock.set_write_timeout(Some(PATIENCE))?;
-            talk(secure, client, &house)
+            talk(secure, client, &handler)
         });
     }
 }
@@ -288,20 +291,20 @@ fn spawn(serve: impl FnOnce() -> Result<(), WireError> + Send + 'static) {
 fn talk<S: Read + Write>(
     mut stream: S,
     client: Client,
-    house: &Mutex<House>,
+    handler: &Mutex<Handler>,
 ) -> Result<(), WireError> {
     loop {
         let request: Request = receive(&mut stream)?;
-        let response = answer(house, client, request);
+        let response = answer(handler, client, request);
         send(&mut stream, &response)?;
     }
 }
 
-fn answer(house: &Mutex<House>, client: Client, request: Request) -> Response {
+fn answer(handler: &Mutex<Handler>, client: Client, request: Request) -> Response {
     let mut challenge = rng::bytes;
     // A panic before this one lost its job and no more: the store has transactions.
-    let mut house = house.lock().unwrap_or_else(PoisonError::into_inner);
-    house.answer(client, request, clock::now(), &mut challenge)
+    let mut handler = handler.lock().unwrap_or_else(PoisonError::into_inner);
+    handler.answer(client, request, clock::now(), &mut challenge)
 }
 
 /// Binds under another name until the permissions are right. What a crash left is replaced; the

@@ -26,7 +26,7 @@ use tegata_card_service::client::{CertificatePin, NotAPin};
 use tegata_card_service::timely::{Deadline, Timely};
 use tegata_cli::exit::{Failure, OrExit as _};
 
-use crate::house::Client;
+use crate::handler::Client;
 
 /// Which clients are taken, and as what.
 #[derive(Clone, Debug)]

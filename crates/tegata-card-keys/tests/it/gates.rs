@@ -2,7 +2,7 @@
 
 use tegata_card::chip::Chip as _;
 use tegata_card::command::View;
-use tegata_card_keys::house::{Bounds, Client};
+use tegata_card_keys::handler::{Bounds, Client};
 use tegata_card_service::{
     CardKeysRefusal, CardNumber, Fate, JobId, OrderId, Request, Resolved, Response, Task,
 };

@@ -55,7 +55,7 @@ fn agrees(world: &mut World, first: &Course, change: i64, what: &str) -> OrderSt
     let purse = world.done(Task::Read).purse.unwrap();
     let chip = world.select().unwrap();
     let csn = World::csn();
-    let tables = world.house().store().read();
+    let tables = world.handler().store().read();
     let card = tables.known_card(csn).unwrap();
     assert_eq!(tables.order_in_doubt(csn).unwrap(), None, "{what}");
     assert!(!card.denied && !card.look, "{what}: {card:?}");

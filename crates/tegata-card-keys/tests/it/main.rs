@@ -9,8 +9,8 @@
 mod gates;
 mod key_file;
 mod losses;
-mod papers;
 mod program;
+mod receipts;
 mod refusals;
 mod tasks;
 mod world;

@@ -4,7 +4,7 @@ use tegata_card::applet::Applet;
 use tegata_card::chip::Chip as _;
 use tegata_card::command::View;
 use tegata_card::receipt::Receipt;
-use tegata_card_keys::house::{Bounds, House};
+use tegata_card_keys::handler::{Bounds, Handler};
 use tegata_card_keys::keys::MasterKeys;
 use tegata_card_service::{
     CardKeysRefusal, CardLimits, CardNumber, JobId, Money, OrderId, Request, Resolved, Response,
@@ -142,7 +142,7 @@ fn an_old_state_of_the_card_is_found_out_and_is_evidence() {
         assert_eq!(refused(&course), CardKeysRefusal::RolledBack);
         assert!(!course.ordered);
         assert_eq!(end(&mut world, Task::Read, None), CardKeysRefusal::Denied);
-        let evidence = world.house().store().read().evidence().unwrap();
+        let evidence = world.handler().store().read().evidence().unwrap();
         assert_eq!(evidence.len(), 1);
         assert_eq!(evidence[0].reason, "counter_behind");
         assert_eq!(evidence[0].known, paid.receipt.unwrap());
@@ -173,7 +173,7 @@ fn a_copy_is_found_out_by_its_sessions_number() {
         let course = world.run(task.clone(), Some(money(40, 700)), None);
         assert_eq!(refused(&course), CardKeysRefusal::RolledBack, "{task:?}");
         assert!(!course.ordered, "{task:?}: money was ordered of a copy");
-        let tables = world.house().store().read();
+        let tables = world.handler().store().read();
         let evidence = tables.evidence().unwrap();
         assert_eq!(evidence.len(), 1);
         assert_eq!(evidence[0].reason, "sequence_behind");
@@ -214,14 +214,14 @@ fn sessions_that_nobody_heard_of_leave_gaps_and_accuse_no_card() {
         }
     }
     let before = world
-        .house()
+        .handler()
         .store()
         .read()
         .known_card(World::csn())
         .unwrap();
     assert_eq!(world.balance(), 10_000);
     let after = world
-        .house()
+        .handler()
         .store()
         .read()
         .known_card(World::csn())
@@ -262,7 +262,7 @@ fn receipts_of_a_copy_are_evidence() {
     let copied = world.say(Request::Submit(two.clone()));
     assert_eq!(copied, kept(false, Some(one)));
     assert_eq!(end(&mut world, Task::Read, None), CardKeysRefusal::Denied);
-    let evidence = world.house().store().read().evidence().unwrap();
+    let evidence = world.handler().store().read().evidence().unwrap();
     assert_eq!(evidence[0].reason, "receipt_differs");
     assert_eq!(evidence[0].came, two);
     // The copy itself, on the reader of the one whose store knows the other: as many transactions,
@@ -276,7 +276,7 @@ fn receipts_of_a_copy_are_evidence() {
         end(&mut world, Task::Read, None),
         CardKeysRefusal::RolledBack
     );
-    let evidence = world.house().store().read().evidence().unwrap();
+    let evidence = world.handler().store().read().evidence().unwrap();
     assert_eq!(evidence[0].reason, "receipt_differs");
 }
 
@@ -291,7 +291,7 @@ fn a_receipt_that_nobody_ordered_denies_the_card() {
         end(&mut world, Task::Read, None),
         CardKeysRefusal::RolledBack
     );
-    let evidence = world.house().store().read().evidence().unwrap();
+    let evidence = world.handler().store().read().evidence().unwrap();
     assert_eq!(evidence[0].reason, "unknown_order");
     let came = Receipt::parse(&evidence[0].came).unwrap();
     assert_eq!(came.transaction.amount, 900);
@@ -380,11 +380,11 @@ fn jobs_end_one_another_grow_old_and_have_an_order() {
     world.say(Request::Abandon(one));
     assert_eq!(world.say(Request::Abandon(one)), unknown);
     let store = {
-        world.house = None;
+        world.handler = None;
         open(world.folder.path())
     };
     let bounds = Bounds { jobs: 1, idle: 100 };
-    world.house = Some(House::new(masters(), store, bounds));
+    world.handler = Some(Handler::new(masters(), store, bounds));
     assert!(matches!(world.say(begin(one)), Response::Send(_)));
     assert!(
         matches!(world.say(begin(two)), Response::Send(_)),

@@ -22,7 +22,7 @@ fn mishaps() -> Vec<Mishap> {
 }
 
 fn state(world: &mut World) -> CardState {
-    let tables = world.house().store().read();
+    let tables = world.handler().store().read();
     tables.known_card(World::csn()).unwrap().state
 }
 
@@ -99,7 +99,7 @@ fn keys_change_whatever_is_lost_and_old_receipts_stay_good() {
             let loaded = world.run(Task::Load, Some(money(41, 7)), None);
             assert!(loaded.receipt.is_some(), "{what}: {loaded:?}");
             let card = world
-                .house()
+                .handler()
                 .store()
                 .read()
                 .known_card(World::csn())

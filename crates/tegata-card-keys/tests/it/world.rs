@@ -1,4 +1,4 @@
-//! A card with pages whose power can be cut at any write, a house, and an application server
+//! A card with pages whose power can be cut at any write, a handler, and an application server
 //! between them that loses, doubles and garbles what it carries.
 
 use std::path::Path;
@@ -9,7 +9,7 @@ use tegata_card::command::{Selected, View};
 use tegata_card::keys::Csn;
 use tegata_card::receipt::Receipt;
 use tegata_card::session::{select, selected};
-use tegata_card_keys::house::{Bounds, Client, House};
+use tegata_card_keys::handler::{Bounds, Client, Handler};
 use tegata_card_keys::keys::MasterKeys;
 use tegata_card_keys::store::{FILE, Store};
 use tegata_card_service::{
@@ -127,12 +127,12 @@ pub(crate) struct Course {
 
 pub(crate) struct World {
     pub(crate) folder: TempDir,
-    pub(crate) house: Option<House>,
+    pub(crate) handler: Option<Handler>,
     pub(crate) card: Applet<Pages>,
     /// Who asks.
     pub(crate) client: Client,
     pub(crate) now: u64,
-    /// Everything that passed between house and application server.
+    /// Everything that passed between handler and application server.
     pub(crate) traffic: Vec<u8>,
     /// What the debit's VIEW shows, if not the order.
     pub(crate) shown: Option<View>,
@@ -164,12 +164,12 @@ pub(crate) fn money(id: u8, amount: u32) -> Money {
 }
 
 impl World {
-    /// A blank card and a house that doesn't know it.
+    /// A blank card and a handler that doesn't know it.
     pub(crate) fn blank() -> Self {
         let folder = folder();
         let mut world = Self {
             folder,
-            house: None,
+            handler: None,
             card: Applet::new(Pages::blank(CSN)),
             client: Client::Application,
             now: 1_700_000_000,
@@ -191,7 +191,7 @@ impl World {
         world
     }
 
-    /// Another world in the same state, with a house that has just started.
+    /// Another world in the same state, with a handler that has just started.
     pub(crate) fn fork(&mut self) -> Self {
         let folder = folder();
         let to = folder.path().join(FILE);
@@ -200,7 +200,7 @@ impl World {
         from.execute_batch(&sql).unwrap();
         let mut world = Self {
             folder,
-            house: None,
+            handler: None,
             card: Applet::new(self.pages()),
             client: self.client,
             now: self.now,
@@ -228,19 +228,19 @@ impl World {
     }
 
     pub(crate) fn restart_house_with(&mut self, keys: MasterKeys) {
-        self.house = None;
+        self.handler = None;
         let store = open(self.folder.path());
-        self.house = Some(House::new(keys, store, Bounds::default()));
+        self.handler = Some(Handler::new(keys, store, Bounds::default()));
     }
 
     pub(crate) fn restart_house_within(&mut self, bounds: Bounds) {
-        self.house = None;
+        self.handler = None;
         let store = open(self.folder.path());
-        self.house = Some(House::new(masters(), store, bounds));
+        self.handler = Some(Handler::new(masters(), store, bounds));
     }
 
-    pub(crate) fn house(&mut self) -> &mut House {
-        self.house.as_mut().unwrap()
+    pub(crate) fn handler(&mut self) -> &mut Handler {
+        self.handler.as_mut().unwrap()
     }
 
     pub(crate) fn say(&mut self, request: Request) -> Response {
@@ -253,8 +253,8 @@ impl World {
         };
         self.now += 1;
         let now = self.now;
-        let house = self.house.as_mut().unwrap();
-        let response = house.answer(self.client, request, now, &mut challenge);
+        let handler = self.handler.as_mut().unwrap();
+        let response = handler.answer(self.client, request, now, &mut challenge);
         let bytes = tegata_card_service::encode(&response).unwrap();
         self.traffic.extend_from_slice(&bytes);
         response

@@ -21,7 +21,7 @@ fn everybody_can_use_the_storefront_and_nobody_else_is_called() {
     let mut town = Town::found(programs, town, Limits::Off).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let told = runtime.block_on(async {
-        let sealing = town.apply("sealing", "Key House").unwrap();
+        let sealing = town.apply("sealing", "Key Handler").unwrap();
         town.open_sealing(&sealing).unwrap();
         let shop = town.apply("shop", "Hanamizuki Books").unwrap();
         town.open_shop(&shop).await.unwrap();

@@ -87,7 +87,7 @@ enum Stop {
     /// Refused, for a reason that isn't the ticket's.
     Code(Code),
     /// The card-key server refuses.
-    House(CardKeysRefusal),
+    Handler(CardKeysRefusal),
 }
 
 impl From<Code> for Stop {
@@ -130,7 +130,7 @@ impl Gate {
             Ok(verdict) => verdict,
             Err(Stop::Closed(closed)) => Verdict::Closed(closed),
             Err(Stop::Code(code)) => self.refuse(code.into()),
-            Err(Stop::House(why)) => self.refuse(said_by_keys(why).into()),
+            Err(Stop::Handler(why)) => self.refuse(said_by_keys(why).into()),
         }
     }
 
@@ -265,7 +265,7 @@ impl Gate {
         };
         let series = Arc::clone(event.record());
         let done = match tapped.job(card, task) {
-            Err(Stop::House(CardKeysRefusal::Punched)) => {
+            Err(Stop::Handler(CardKeysRefusal::Punched)) => {
                 return Ok(self.refuse(Refused {
                     code: Code::AlreadyUsed,
                     series: Some(series),
@@ -273,7 +273,7 @@ impl Gate {
                 }));
             }
             // It was read a moment ago, in another session.
-            Err(Stop::House(CardKeysRefusal::SlotInUse | CardKeysRefusal::NoTicket)) => {
+            Err(Stop::Handler(CardKeysRefusal::SlotInUse | CardKeysRefusal::NoTicket)) => {
                 return Err(Code::CardChanged.into());
             }
             done => done?,
@@ -368,7 +368,7 @@ impl Tapped<'_> {
                 ticket: Some(told), ..
             }) => Ok(Some(told)),
             Ok(_) => Err(Code::CardUnprovable.into()),
-            Err(Stop::House(CardKeysRefusal::NoTicket)) => Ok(None),
+            Err(Stop::Handler(CardKeysRefusal::NoTicket)) => Ok(None),
             Err(stop) => Err(stop),
         }
     }
@@ -382,7 +382,7 @@ impl Tapped<'_> {
             let bytes = match response {
                 Response::Send(bytes) => bytes,
                 Response::Done(done) => return Ok(done),
-                Response::Refused(why) => return Err(Stop::House(why)),
+                Response::Refused(why) => return Err(Stop::Handler(why)),
                 // No authentic answer came: a card that is leaving, as a rule.
                 Response::InDoubt => return Err(Code::CardGone.into()),
                 Response::Fault

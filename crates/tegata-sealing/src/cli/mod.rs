@@ -42,7 +42,7 @@ pub const PARTY: Party = Party::new(PROGRAM, 1);
     after_help = "\
 Opening a sealing service:
   1. The centre sends a letter. Give it as it is: a line of it begins with tegata:join?…
-  2. tegata-sealing join --data keys --slip-file letter.txt --name \"Key House\" \\
+  2. tegata-sealing join --data keys --slip-file letter.txt --name \"Key Handler\" \\
        --address https://keys.example
   3. tegata-sealing serve --data keys
   4. Shops set its address and number, and bring keys.

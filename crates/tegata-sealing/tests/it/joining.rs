@@ -21,7 +21,7 @@ fn a_service_joins_once_and_keeps_no_personal_details() {
     let first = join(&town, &slip).unwrap();
     assert_eq!(
         (first.number(), first.name()),
-        (Town::number(), "Key House")
+        (Town::number(), "Key Handler")
     );
     assert_eq!(first.record.keys, first.keys.public());
     assert!(!contains(town.folder.path(), b"Sendai"));

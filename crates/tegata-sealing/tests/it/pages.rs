@@ -24,7 +24,7 @@ fn the_stock_page_shows_who_runs_low() {
     few.fill(&open, 3);
     many.fill(&open, 30);
     let html = page(&open, "/");
-    assert!(html.contains("Key House") && html.contains("封"));
+    assert!(html.contains("Key Handler") && html.contains("封"));
     let low = html.matches("low: the shop should bring more").count();
     assert_eq!((low, html.matches("enough").count()), (1, 1));
     assert!(html.contains(&few.number.to_string()) && html.contains("order-public-1"));

@@ -51,7 +51,7 @@ fn join(town: &Town) -> serde_json::Value {
         "--slip-file",
         file,
         "--name",
-        "Key House",
+        "Key Handler",
         "--address",
         address,
         "--postal",

@@ -94,7 +94,7 @@ impl Town {
 
     pub(crate) fn application() -> Application {
         Application {
-            name: "Key House".into(),
+            name: "Key Handler".into(),
             address: "http://sealing.localhost:7403".into(),
             postal: vec!["1-1 Hana, Sendai".into()],
             account: None,

@@ -19,7 +19,7 @@ use tegata_card::{
     command::View,
 };
 use tegata_card_keys::{
-    house::{Bounds, Client, House},
+    handler::{Bounds, Client, Handler},
     keys::MasterKeys,
     store::{FILE, Store},
 };
@@ -107,7 +107,7 @@ impl Hardware for Pages {
 /// A card-key server that ends and starts, and loses what it's told.
 pub(crate) struct Keys {
     folder: tempfile::TempDir,
-    house: Mutex<Option<House>>,
+    handler: Mutex<Option<Handler>>,
     /// What happens to the next request: 0 nothing, 1 it's lost, 2 its answer is.
     pub(crate) mishap: AtomicU8,
     pub(crate) asked: Mutex<Vec<&'static str>>,
@@ -118,7 +118,7 @@ impl Keys {
     fn start(socket: &std::path::Path) -> Arc<Self> {
         let keys = Arc::new(Self {
             folder: tempfile::tempdir().unwrap(),
-            house: Mutex::new(None),
+            handler: Mutex::new(None),
             mishap: AtomicU8::new(0),
             asked: Mutex::default(),
             heard: Mutex::default(),
@@ -170,11 +170,13 @@ impl Keys {
             getrandom::fill(&mut bytes).unwrap();
             bytes
         };
-        let mut house = self.house.lock().unwrap();
-        house
-            .as_mut()
-            .unwrap()
-            .answer(Client::Application, request, 1_700_000_000, &mut challenge)
+        let mut handler = self.handler.lock().unwrap();
+        handler.as_mut().unwrap().answer(
+            Client::Application,
+            request,
+            1_700_000_000,
+            &mut challenge,
+        )
     }
 
     pub(crate) fn ask(&self, request: Request) -> tegata_card_service::Response {
@@ -182,11 +184,11 @@ impl Keys {
     }
 
     pub(crate) fn restart(&self) {
-        let mut house = self.house.lock().unwrap();
-        *house = None;
+        let mut handler = self.handler.lock().unwrap();
+        *handler = None;
         let keys = MasterKeys::new(MASTERS[0], MASTERS[1], MASTERS[2]);
         let store = Store::open(&self.folder.path().join(FILE)).unwrap();
-        *house = Some(House::new(keys, store, Bounds::default()));
+        *handler = Some(Handler::new(keys, store, Bounds::default()));
     }
 }
 

@@ -151,7 +151,7 @@ impl Street {
         let keys = Client::default()
             .centre_keys(&centre, &root, now())
             .unwrap();
-        let mut service = Party::join(&town, "tegata-sealing", "sealing", "Key House");
+        let mut service = Party::join(&town, "tegata-sealing", "sealing", "Key Handler");
         fs::write(service.folder.join("sealing.toml"), settings).unwrap();
         service.start();
         Self {

@@ -10,7 +10,7 @@ use tegata_card::{
     session::select,
 };
 use tegata_card_keys::{
-    house::{Bounds, Client, House},
+    handler::{Bounds, Client, Handler},
     keys::MasterKeys,
     store::{FILE, Store},
 };
@@ -60,7 +60,7 @@ struct Contact {
 }
 
 pub(crate) struct Cards {
-    house: House,
+    handler: Handler,
     _folder: tempfile::TempDir,
     jobs: u8,
     /// What the centre takes a card to hold, and what it has still to write on it.
@@ -93,7 +93,7 @@ impl Cards {
         let keys = MasterKeys::new([0xd0; 32], [0xa5; 32], [0x51; 32]);
         let store = Store::open(&folder.path().join(FILE)).unwrap();
         let mut cards = Self {
-            house: House::new(keys, store, Bounds::default()),
+            handler: Handler::new(keys, store, Bounds::default()),
             _folder: folder,
             jobs: 0,
             on_card: 0,
@@ -147,7 +147,7 @@ impl Cards {
             bytes
         };
         let now = now().secs();
-        self.house
+        self.handler
             .answer(Client::Application, request, now, &mut challenge)
     }
 

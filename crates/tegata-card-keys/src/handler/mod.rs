@@ -1,7 +1,7 @@
 //! What the application server asks is decided here, without clock, chance or network: a request,
 //! the time and a source of challenges go in, a response comes out.
 //!
-//! A [`House`] has the master keys, the store and the jobs that are open. A job is one session with
+//! A [`Handler`] has the master keys, the store and the jobs that are open. A job is one session with
 //! one card; it lives in memory only. What must survive a crash stands in the store before anybody
 //! is told: an order before its bytes leave, a receipt before it's called settled. After a crash at
 //! any point the next job of that card reads the purse and finds out (`finding.rs`).
@@ -13,16 +13,16 @@
 //! money.rs     DEBIT, LOAD, CONFIRM
 //! tasks.rs     state, limits, keys, tickets
 //! personal.rs  a blank card's first keys
-//! papers.rs    without a session: receipts (check, submit, list), orders' fates; deny, card
+//! receipts.rs    without a session: receipts (check, submit, list), orders' fates; deny, card
 //! ```
 
 mod clients;
 mod finding;
 mod money;
 mod opening;
-mod papers;
 mod personal;
 mod plan;
+mod receipts;
 mod tasks;
 
 use std::collections::BTreeMap;
@@ -67,7 +67,7 @@ impl Default for Bounds {
 
 /// The card-key server without its sockets.
 #[derive(Debug)]
-pub struct House {
+pub struct Handler {
     keys: MasterKeys,
     store: Store,
     bounds: Bounds,
@@ -158,8 +158,8 @@ struct Desk<'d> {
     challenges: Challenges<'d>,
 }
 
-impl House {
-    /// A house with no job open.
+impl Handler {
+    /// A handler with no job open.
     #[must_use]
     pub const fn new(keys: MasterKeys, store: Store, bounds: Bounds) -> Self {
         Self {

@@ -70,7 +70,7 @@ fn an_orders_fate_is_told_at_every_step_and_after_a_restart() {
 
 #[test]
 fn the_void_receipt_is_kept_whichever_way_it_came() {
-    // By submission: another house voided the order, and only its receipt is heard of.
+    // By submission: another handler voided the order, and only its receipt is heard of.
     let mut world = World::loaded();
     let lost = Some((2, Mishap::CommandLost));
     world.run(DEBIT, Some(money(40, 700)), lost);

@@ -100,8 +100,8 @@ impl Desk<'_> {
                     known: false,
                     copy_of: Some(known.to_bytes()),
                 };
-                let papers = (Some(&known), Some(&receipt));
-                let flow = self.denied(csn, Reason::ReceiptDiffers, papers, response)?;
+                let receipts = (Some(&known), Some(&receipt));
+                let flow = self.denied(csn, Reason::ReceiptDiffers, receipts, response)?;
                 let (Flow::End(response) | Flow::Wait(response, _)) = flow;
                 return Ok(response);
             }

@@ -163,8 +163,8 @@ impl Desk<'_> {
 
     fn rolled_back(&mut self, job: &Job, (reason, known, came): &Objection) -> Turn {
         let response = Response::Refused(CardKeysRefusal::RolledBack);
-        let papers = (known.as_ref(), came.as_ref());
-        self.denied(job.csn, *reason, papers, response)
+        let receipts = (known.as_ref(), came.as_ref());
+        self.denied(job.csn, *reason, receipts, response)
     }
 
     /// The session has a number that was used before. If its purse contradicts what is known too, that
