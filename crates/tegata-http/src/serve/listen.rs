@@ -117,6 +117,14 @@ impl Bound {
         }
     }
 
+    /// The web address really bound, over TLS or not; empty for a Unix socket.
+    #[must_use]
+    pub fn url(&self, secure: bool) -> String {
+        let scheme = if secure { "https" } else { "http" };
+        let address = self.address();
+        address.map_or(String::new(), |address| format!("{scheme}://{address}"))
+    }
+
     /// Serves until told to stop, then gives open requests [`super::GRACE`] to end. Over TCP a
     /// handler finds the client's address as `axum::extract::ConnectInfo<SocketAddr>`.
     pub async fn run(self, router: Router, stop: Stop) {
