@@ -16,7 +16,7 @@ use crate::store::{self, Store, StoreError};
 use tegata_party::identity::{Centre, CurrentCentre, Registered};
 use tegata_party::joining::JoinError;
 
-/// Tells the time. Tests bring their own.
+/// Gives the time. Tests bring their own.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 
 /// What the operator may set.

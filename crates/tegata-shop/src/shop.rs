@@ -22,7 +22,7 @@ use crate::vault::Sold;
 use tegata_party::identity::{self, Centre, CurrentCentre, Registered};
 use tegata_party::joining::JoinError;
 
-/// Tells the time. Tests bring their own.
+/// Gives the time. Tests bring their own.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 
 /// What the owner may set about selling.
@@ -293,7 +293,7 @@ impl Shop {
     /// Takes over the catalogue file as it is now; a bad one changes nothing but the owner's page.
     ///
     /// # Errors
-    /// [`OpenError`], told to the shelf as well.
+    /// [`OpenError`]; the shelf keeps its text for the owner's page.
     pub fn reload(&self) -> Result<(), OpenError> {
         let result = self.try_reload();
         match &result {

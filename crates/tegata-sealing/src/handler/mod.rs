@@ -78,7 +78,7 @@ pub fn answer(service: &Service, _counted: Permit, bytes: &[u8]) -> Result<Vec<u
         }
         StockInquiry::LABEL => {
             let asked = Asked::<StockInquiry>::read(service, parcel)?;
-            (asked.back(), tell(service, asked)?)
+            (asked.back(), report_stock(service, asked)?)
         }
         KeysWanted::LABEL => {
             let asked = Asked::<KeysWanted>::read(service, parcel)?;
@@ -309,8 +309,8 @@ fn take(service: &Service, asked: Asked<StockUpload>, way: Way) -> Result<Signed
     })
 }
 
-/// What a shop has in stock. Nothing is stored of it but a newer record.
-fn tell(service: &Service, asked: Asked<StockInquiry>) -> Result<SignedBytes, Fault> {
+/// Replies with what a shop has in stock. Nothing is stored of it but a newer record.
+fn report_stock(service: &Service, asked: Asked<StockInquiry>) -> Result<SignedBytes, Fault> {
     let handler = Handler::of(service);
     if let Err(refusal) = asked.check(Way::Network, handler.now) {
         return Ok(handler.sign_any::<_, Stock>(&asked, Err(refusal)));

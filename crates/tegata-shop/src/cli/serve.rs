@@ -232,7 +232,7 @@ async fn watch(shop: Arc<Shop>, stop: Stop) {
         let shop = Arc::clone(&shop);
         let read = move || {
             if shop.shelf().has_changed() || asked {
-                // Told to the log and the owner's page already.
+                // The log and the owner's page show it already.
                 drop(shop.reload());
             }
         };
