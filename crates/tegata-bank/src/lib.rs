@@ -1,6 +1,6 @@
 //! What comes from the bank: statement files, account numbers, payment references.
 //!
-//! Members fund their prepaid accounts by transfer or deposit (M7 ii, iii). The bank tells of it
+//! Members fund their prepaid accounts by transfer or deposit (M7 ii, iii). The bank reports it
 //! in a statement file; [`camt053::parse_for`] reads one and refuses it as a whole, with line and
 //! reason, unless it is of the centre's account and agrees with itself to the last minor unit.
 //! Which member an [`Entry`] belongs to is found by its [`PaymentReference`]:

@@ -182,9 +182,9 @@ pub struct Entry {
     pub kind: EntryKind,
     /// A payment of its own, or the undoing of another.
     pub nature: Nature,
-    /// What the payer and the banks wrote to tell what it is for.
+    /// What the payer and the banks wrote to say what it is for.
     pub references: References,
-    /// The payer's name, if the bank tells it.
+    /// The payer's name, if the bank names it.
     pub debtor: Option<PersonalText>,
 }
 
@@ -207,7 +207,7 @@ pub enum EntryStatus {
     Pending,
     /// `FUTR`: it is to come.
     Future,
-    /// `INFO`: told only for information.
+    /// `INFO`: reported only for information.
     Information,
 }
 
@@ -220,12 +220,12 @@ pub enum EntryKind {
     CashDeposit,
     /// Several transactions in one sum, whose details the bank didn't send.
     UndividedBatch,
-    /// Anything else, or not told.
+    /// Anything else, or not stated.
     Other,
 }
 
 impl EntryKind {
-    /// How money came in, as its prepaid card says. A bank that doesn't tell means a transfer.
+    /// How money came in, as its prepaid card says. A bank that doesn't say means a transfer.
     pub const fn funding(self) -> Funding {
         match self {
             Self::CashDeposit => Funding::Deposit,
@@ -243,7 +243,7 @@ pub enum Nature {
     Reversal,
 }
 
-/// What stands with an entry to tell what it is for.
+/// What stands with an entry to say what it is for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct References {
     /// The payer's own reference, carried from end to end.

@@ -68,6 +68,14 @@ impl Failure {
         self
     }
 
+    /// Another code and what to do next, as far as something is known of them.
+    #[must_use]
+    pub fn advised(mut self, exit: Option<Exit>, next: Option<&str>) -> Self {
+        self.exit = exit.unwrap_or(self.exit);
+        self.next = next.map(str::to_owned).or(self.next);
+        self
+    }
+
     /// The code that the program will end with.
     #[must_use]
     pub const fn exit(&self) -> Exit {

@@ -18,9 +18,11 @@
 
 pub mod clock;
 mod code;
+pub mod command;
 pub mod config;
 pub mod data;
 pub mod exit;
 pub mod logs;
 pub mod password;
 pub mod progress;
+pub mod worker;

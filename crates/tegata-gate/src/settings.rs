@@ -168,13 +168,10 @@ impl Settings {
     /// # Errors
     /// If only one of them is given, or one can't be used.
     pub fn tls(&self) -> Result<Option<Tls>, Failure> {
-        match (&self.tls_cert, &self.tls_key) {
-            (Some(cert), Some(key)) => Ok(Some(Tls::from_files(cert, key)?)),
-            (None, None) => Ok(None),
-            (Some(_), None) | (None, Some(_)) => {
-                Err(Failure::usage("TLS needs both a certificate and its key")
-                    .next("set tls_cert and tls_key in gate.toml"))
-            }
-        }
+        Tls::as_set(
+            self.tls_cert.as_deref(),
+            self.tls_key.as_deref(),
+            "set tls_cert and tls_key in gate.toml",
+        )
     }
 }

@@ -42,7 +42,7 @@ impl IntoResponse for Cbor {
 
 /// A refusal for somebody who has no key to verify a signed one with: a browser's script.
 #[derive(Clone, Debug)]
-pub struct Told<'a> {
+pub struct PlainRefusal<'a> {
     /// The stable word.
     pub word: &'static str,
     /// The stable number.
@@ -118,14 +118,14 @@ impl HttpError {
 
     /// A refusal in words and numbers, as JSON.
     #[must_use]
-    pub fn refusal(status: StatusCode, told: &Told<'_>) -> Self {
+    pub fn refusal(status: StatusCode, refusal: &PlainRefusal<'_>) -> Self {
         let json = serde_json::json!({
-            "error": told.word,
-            "number": told.number,
-            "text": told.text,
-            "detail": told.detail,
+            "error": refusal.word,
+            "number": refusal.number,
+            "text": refusal.text,
+            "detail": refusal.detail,
         });
-        Self::new(status, told.word).json(&json)
+        Self::new(status, refusal.word).json(&json)
     }
 
     /// JSON of another form than `{"error": word}`.
@@ -296,14 +296,14 @@ mod tests {
                 "No such bill.\n"
             )
         );
-        let told = Told {
+        let refusal = PlainRefusal {
             word: "out_of_stock",
             number: 412,
             text: "None left.",
             detail: None,
         };
         assert_eq!(
-            answered(HttpError::refusal(StatusCode::CONFLICT, &told)).2,
+            answered(HttpError::refusal(StatusCode::CONFLICT, &refusal)).2,
             r#"{"detail":null,"error":"out_of_stock","number":412,"text":"None left."}"#
         );
         let late = HttpError::from(TooMany { seconds: 7 });

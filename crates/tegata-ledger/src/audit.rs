@@ -4,7 +4,7 @@
 //! into the [`Action`] it asked for (verifying its signature again); the same [rules](decide) decide
 //! it on an empty book; and what comes out is compared with what is stored: each record's hash and
 //! link, legs, ids, replies, outboxes, and in the end every row of every other table, in both
-//! directions. Signed heads tell whether the chain's end is missing.
+//! directions. Signed heads show whether the chain's end is missing.
 
 use std::{collections::HashMap, path::Path};
 

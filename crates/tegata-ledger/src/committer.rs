@@ -26,7 +26,7 @@ const ATTEMPTS: usize = 10;
 /// How often what is recalled may name more to recall.
 const RECALLS: usize = 4;
 
-/// A draft and whom to tell.
+/// A draft and whom to answer.
 pub(crate) struct Waiting {
     pub(crate) draft: Draft,
     pub(crate) done: Box<dyn FnOnce(Result<Committed, Fault>) + Send>,
@@ -125,7 +125,7 @@ impl Committer {
         }
     }
 
-    /// Writes a batch as [`Committer::run`] does, with nobody to tell.
+    /// Writes a batch as [`Committer::run`] does, with nobody to answer.
     pub(crate) fn write_batch(&mut self, drafts: &[Draft]) -> Result<(), Fault> {
         let batch = self.write(drafts)?;
         self.sign_head(batch.tip);
@@ -331,7 +331,7 @@ impl Committer {
     }
 }
 
-/// What the drafts need, as far as can be told by now, and isn't in memory yet.
+/// What the drafts need, as far as it's known by now, and isn't in memory yet.
 fn missing(book: &Working, drafts: &[Draft]) -> Vec<Key> {
     let mut wanted = HashSet::new();
     let mut keys = Vec::new();

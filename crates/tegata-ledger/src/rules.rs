@@ -26,7 +26,7 @@ pub trait Operation: Clone + Into<Action> + Send + 'static {
     /// What comes of it if it's accepted.
     type Outcome;
 
-    /// Calls `want` with what deciding needs, as far as can be told from what is in `book`. When those are
+    /// Calls `want` with what deciding needs, as far as it follows from what is in `book`. When those are
     /// there, asking again may name more (a capture's accounts stand in its hold).
     fn needs(&self, book: &Working, want: &mut dyn FnMut(Key));
 

@@ -141,7 +141,7 @@ pub fn find(
     if row.source == KeySource::Fallback {
         epochs.watch().came(row.scheme, row.suite, now);
     }
-    // Told only when all else is good.
+    // Refused only when all else is good.
     let admitted = match check_member(connection, &token) {
         Ok(()) => Ok(()),
         Err(OpenError::Refused(refusal)) => Err(refusal),

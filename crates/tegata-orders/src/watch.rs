@@ -64,8 +64,8 @@ impl Watch {
         self.seen().fallbacks
     }
 
-    /// The service has said what is left.
-    pub(crate) fn told(&self, stock: &Stock) {
+    /// Notes what is left, as the service says.
+    pub(crate) fn note_stock(&self, stock: &Stock) {
         let piles = stock.piles.iter();
         self.seen().left = piles.map(|p| (p.scheme, p.suite, p.left)).collect();
     }
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn a_fallback_order_though_keys_were_left_is_told_of_its_own() {
         let watch = Watch::default();
-        watch.told(&stock(5, None));
+        watch.note_stock(&stock(5, None));
         let compact = watch.came(Scheme::DEFAULT, Some(Suite::Compact), NOW);
         assert_eq!(compact, [Notice::FallbackCame], "of another pile");
         let standard = watch.came(Scheme::DEFAULT, Some(Suite::Standard), NOW);

@@ -126,12 +126,7 @@ impl JoinError {
         if let Self::Keys(KeysError::Password(error)) = self {
             return error.into();
         }
-        let failure = Failure::from(self);
-        let failure = match exit {
-            Some(exit) => failure.with_exit(exit),
-            None => failure,
-        };
-        next.into_iter().fold(failure, Failure::next)
+        Failure::from(self).advised(exit, next)
     }
 
     /// The code that a program ends with, and what to do next, where the error itself doesn't say.

@@ -9,7 +9,7 @@
 //! ```
 //! None of the three is secret.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use minicbor::{Decode, Encode};
 use tegata_cli::data::DataDir;
@@ -247,6 +247,44 @@ impl Centre {
         let newest = kept.first();
         let verified = newest.map(|kept| CentreKeys::verify(root, &kept.certificates, now));
         Ok(verified.transpose()?)
+    }
+}
+
+/// The centre as a running party knows it: its keys may be renewed meanwhile.
+#[derive(Debug)]
+pub struct CurrentCentre {
+    dir: DataDir,
+    root: VerifyingKey,
+    centre: RwLock<Centre>,
+}
+
+impl CurrentCentre {
+    /// The centre as it stands when the party of this folder starts.
+    #[must_use]
+    pub fn new(dir: &DataDir, root: VerifyingKey, centre: Centre) -> Self {
+        Self {
+            dir: dir.clone(),
+            root,
+            centre: RwLock::new(centre),
+        }
+    }
+
+    /// The centre as it stands now.
+    pub fn get(&self) -> Centre {
+        let centre = self.centre.read();
+        centre.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Fetches the certificates anew.
+    ///
+    /// # Errors
+    /// [`JoinError`]; the keys stay as they were.
+    pub fn renew(&self, client: &Client, now: Time) -> Result<(), JoinError> {
+        let address = self.get().address;
+        let keys = Centre::fetch(&self.dir, client, &address, &self.root, now)?;
+        let mut centre = self.centre.write().unwrap_or_else(PoisonError::into_inner);
+        *centre = Centre { address, keys };
+        Ok(())
     }
 }
 

@@ -13,7 +13,9 @@
 
 use std::sync::Arc;
 
+use tegata_cli::clock;
 use tegata_cli::data::DataDir;
+use tegata_cli::exit::Failure;
 use tegata_keystore::rng;
 use tegata_protocol::envelope::{Body as _, Parcel, SEALED_LIMIT};
 use tegata_protocol::joining::{
@@ -29,6 +31,7 @@ use crate::identity::{
     Centre, Identity, RECORD, Registered, read_record, register_keys, write_record,
 };
 use crate::keys::{Keys, KeysError};
+use crate::terms::ConsentArgs;
 
 const PENDING: &str = "registration.cbor";
 
@@ -65,6 +68,15 @@ pub struct Joining<'a> {
     pub slip: &'a Slip,
     /// What its owner says of it.
     pub application: &'a Application,
+}
+
+/// A party that has joined by a command.
+#[derive(Debug)]
+pub struct Joined {
+    /// The party.
+    pub party: Registered,
+    /// Had it joined before?
+    pub again: bool,
 }
 
 impl Joining<'_> {
@@ -107,6 +119,25 @@ impl Joining<'_> {
             record,
             keys,
         })
+    }
+
+    /// Joins as a command does: asks the owner for consent first, unless it was given before.
+    ///
+    /// # Errors
+    /// [`Failure`], ready to be shown.
+    pub fn run(
+        &self,
+        consent: &ConsentArgs,
+        keys: impl FnOnce() -> Result<Keys, KeysError>,
+    ) -> Result<Joined, Failure> {
+        let (client, now) = (Client::default(), Time::from_secs(clock::now()));
+        let again = has_joined(self.dir).map_err(JoinError::into_failure)?;
+        if self.needs_consent().map_err(JoinError::into_failure)? {
+            consent.ask(&client, self.slip)?;
+        }
+        let party = self.join(&client, keys, now);
+        let party = party.map_err(JoinError::into_failure)?;
+        Ok(Joined { party, again })
     }
 
     /// Must the owner be asked first whether the terms are agreed to? Once agreed to, they are for good:
@@ -200,6 +231,23 @@ pub fn open(
         record,
         keys,
     })
+}
+
+/// Opens a party that has joined, with the centre as `find` finds it: the record must hold under the
+/// register key of now.
+///
+/// # Errors
+/// [`JoinError`].
+pub fn open_with_centre(
+    dir: &DataDir,
+    kind: Kind,
+    find: impl FnOnce(&Identity) -> Result<Centre, JoinError>,
+    keys: impl FnOnce() -> Result<Keys, KeysError>,
+) -> Result<(Registered, Centre), JoinError> {
+    let identity = Identity::read(dir)?.ok_or(JoinError::NotJoined(kind))?;
+    let centre = find(&identity)?;
+    let registered = open(dir, kind, &[centre.keys.register], keys)?;
+    Ok((registered, centre))
 }
 
 /// A registration on its way to the register.

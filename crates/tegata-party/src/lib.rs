@@ -15,6 +15,7 @@
     )
 )]
 
+pub mod answering;
 pub mod client;
 mod error;
 pub mod identity;

@@ -56,7 +56,7 @@ impl Role {
 
 /// A party's number: role, nine digits, check digit. `M-48312-20756`.
 ///
-/// The centre hands them out at random, so that they don't tell how many members there are. On the
+/// The centre hands them out at random, so that they don't reveal how many members there are. On the
 /// wire it is one integer, the role's digit first; the last digit is Luhn's, against typing errors.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PartyNumber(u64);
@@ -215,7 +215,7 @@ impl<'b, C> Decode<'b, C> for PartyNumber {
 
 /// A shop's number for one sale: it ties instruction, notice and claim together (M8).
 ///
-/// Twelve decimal digits drawn at random by the shop, so that bills don't tell its turnover.
+/// Twelve decimal digits drawn at random by the shop, so that bills don't reveal its turnover.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct TransactionNumber(u64);
 

@@ -100,7 +100,7 @@ impl Body for Receipt {
     const LIMIT: usize = 1024;
 }
 
-/// The centre tells the shop: this bill is paid, or held for.
+/// The centre notifies the shop that this bill is paid, or held for.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 #[cbor(map)]
 pub struct PaidNotice {
@@ -228,7 +228,7 @@ pub enum Closing {
     Voided,
 }
 
-/// The centre tells shop and member: this hold is closed; a late capture will be refused.
+/// The centre notifies shop and member that this hold is closed; a late capture will be refused.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 #[cbor(map)]
 pub struct HoldClosed {
@@ -244,7 +244,7 @@ pub struct HoldClosed {
     /// Why.
     #[n(3)]
     pub closing: Closing,
-    /// Which of the member's cards was to pay, by its index; absent for prepaid money. Never told to the shop.
+    /// Which of the member's cards was to pay, by its index; absent for prepaid money. Never sent to the shop.
     #[n(4)]
     pub card: Option<u16>,
 }
@@ -254,7 +254,7 @@ impl Body for HoldClosed {
     const LIMIT: usize = 512;
 }
 
-/// The centre tells the member: the shop has delivered and was paid. The delivery comes with it.
+/// The centre notifies the member that the shop has delivered and was paid. The delivery comes with it.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 #[cbor(map)]
 pub struct Delivered {

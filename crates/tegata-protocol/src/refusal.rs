@@ -315,7 +315,7 @@ codes! {
     /// Above a limit of the card's.
     IcCardLimit = 807, "ic_card_limit", Mend,
         "That is more than the card may hold, or pay at once.";
-    /// What the PC told the card isn't what was ordered.
+    /// What the PC showed the card isn't what was ordered.
     IcCardNotAsShown = 808, "ic_card_not_as_shown", Mend,
         "The card was asked for something other than what was shown. Nothing was paid; use another computer.";
     /// The member said no at the second question.

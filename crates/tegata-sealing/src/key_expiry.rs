@@ -1,11 +1,12 @@
 //! Key expiry: burns keys whose time is over, and fetches the centre's certificates from time to time.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use tegata_cli::exit::Failure;
 use tegata_cli::logs::cause;
+use tegata_cli::worker::Worker;
 use tegata_party::client::Client;
 
 use crate::service::Service;
@@ -18,33 +19,13 @@ const RENEWAL: u32 = 720;
 /// How long it waits for the centre's answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Key expiry on a thread of its own.
-#[derive(Debug)]
-pub struct KeyExpiry {
-    stop: Sender<()>,
-    thread: JoinHandle<()>,
-}
-
-impl KeyExpiry {
-    /// Starts it.
-    ///
-    /// # Errors
-    /// If the system gives no thread.
-    pub fn start(service: Arc<Service>) -> Result<Self, std::io::Error> {
-        let (stop, stopped) = channel();
-        let thread = std::thread::Builder::new()
-            .name("sealing-key-expiry".into())
-            .spawn(move || keep(&service, &stopped))?;
-        Ok(Self { stop, thread })
-    }
-
-    /// Stops it.
-    pub fn stop(self) {
-        drop(self.stop);
-        if self.thread.join().is_err() {
-            tracing::error!("key expiry had broken off");
-        }
-    }
+/// Starts key expiry on a thread of its own.
+///
+/// # Errors
+/// If the system gives no thread.
+pub fn start(service: Arc<Service>) -> Result<Worker<()>, Failure> {
+    let work = move |signals: &_| keep(&service, signals);
+    Worker::start("sealing-key-expiry", "key expiry", (), work)
 }
 
 fn keep(service: &Service, stopped: &Receiver<()>) {

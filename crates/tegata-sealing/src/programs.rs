@@ -1,6 +1,6 @@
 //! The public log of programs: every text that was ever handed out, chained and signed.
 //!
-//! No browser can tell whether it is sent the program that others are sent; the log lets anybody
+//! No browser can know whether it is sent the program that others are sent; the log lets anybody
 //! compare. Each entry holds the digest of the signed entry before it. The newest entry's digest
 //! also stands in `DIR/program-log.head`, outside the database, so that rows cut off at the end are
 //! noticed as well.

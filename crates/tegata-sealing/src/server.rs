@@ -14,7 +14,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tegata_http::error::Told;
+use tegata_http::error::PlainRefusal;
 use tegata_http::rate_limit::{Permit, TooMany};
 use tegata_http::work::Workers;
 use tegata_http::{CBOR, Cbor, Cost, Counter, HttpError, Listed, Posts, Routes};
@@ -187,7 +187,7 @@ fn no_token(why: &str) -> HttpError {
     refused(&Refusal::because(Code::TokenInvalid, why))
 }
 
-/// What people and pages are told; the number is for ever.
+/// What people and pages are shown; the number is for ever.
 fn refused(refusal: &Refusal) -> HttpError {
     let of_its_own = [
         (Code::TokenExpired, StatusCode::GONE),
@@ -197,14 +197,18 @@ fn refused(refusal: &Refusal) -> HttpError {
     ];
     let found = of_its_own.iter().find(|(code, _)| *code == refusal.code);
     let status = found.map_or(StatusCode::BAD_REQUEST, |(_, status)| *status);
-    let told = Told {
+    let plain = PlainRefusal {
         word: refusal.code.word(),
         number: refusal.code.number(),
         text: refusal.code.text(),
         detail: refusal.detail.as_deref(),
     };
-    tracing::info!(code = told.word, told.detail, "no key was handed out");
-    HttpError::refusal(status, &told)
+    tracing::info!(
+        code = plain.word,
+        detail = plain.detail,
+        "no key was handed out"
+    );
+    HttpError::refusal(status, &plain)
 }
 
 /// Key and program, compressed if the other side takes that.

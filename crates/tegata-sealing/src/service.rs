@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use tegata_cli::data::DataDir;
 use tegata_http::rate_limit::{AddressLimiter, Permit, RateLimiter, TooMany};
@@ -13,10 +13,10 @@ use tegata_protocol::{PartyNumber, Time, Verified};
 
 use crate::programs::{self, LogError};
 use crate::store::{self, Store, StoreError};
-use tegata_party::identity::{Centre, Registered};
+use tegata_party::identity::{Centre, CurrentCentre, Registered};
 use tegata_party::joining::JoinError;
 
-/// Tells the time. Tests bring their own.
+/// Gives the time. Tests bring their own.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 
 /// What the operator may set.
@@ -83,7 +83,7 @@ pub struct Service {
     dir: DataDir,
     registered: Registered,
     store: Store,
-    centre: RwLock<Centre>,
+    centre: CurrentCentre,
     rules: Arc<Rules>,
     clock: Clock,
     keys: AddressLimiter,
@@ -115,9 +115,9 @@ impl Service {
         };
         Ok(Self {
             dir: dir.clone(),
+            centre: CurrentCentre::new(dir, registered.identity.root, centre),
             registered,
             store: Store::open(&dir.path().join(store::FILE))?,
-            centre: RwLock::new(centre),
             keys: counted(&elsewhere),
             messages: counted(&elsewhere),
             rules: Arc::new(rules),
@@ -162,8 +162,7 @@ impl Service {
 
     /// The centre.
     pub fn centre(&self) -> Centre {
-        let centre = self.centre.read();
-        centre.unwrap_or_else(PoisonError::into_inner).clone()
+        self.centre.get()
     }
 
     /// Fetches the centre's certificates anew: it may have renewed its keys.
@@ -171,12 +170,7 @@ impl Service {
     /// # Errors
     /// [`JoinError`].
     pub fn renew_centre(&self, client: &Client) -> Result<(), JoinError> {
-        let address = self.centre().address;
-        let root = self.registered.identity.root;
-        let keys = Centre::fetch(&self.dir, client, &address, &root, self.now())?;
-        let mut centre = self.centre.write().unwrap_or_else(PoisonError::into_inner);
-        *centre = Centre { address, keys };
-        Ok(())
+        self.centre.renew(client, self.now())
     }
 
     /// The record of a shop that is known here, verified with the register's key as it is now.

@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use tegata_cli::exit::Failure;
+use tegata_http::same_origin::host_of;
 use tegata_http::serve::{Tls, loopback};
 use tegata_protocol::PartyNumber;
 
@@ -121,10 +122,7 @@ impl Settings {
         if !self.hosts.is_empty() {
             return self.hosts.clone();
         }
-        let own = own.split_once("://").map_or(own, |(_, rest)| rest);
-        let own = own.split('/').next().unwrap_or(own);
-        let own = own.rsplit_once(':').map_or(own, |(name, _)| name);
-        vec![own.to_owned(), "sealing.localhost".to_owned()]
+        vec![host_of(own), "sealing.localhost".to_owned()]
     }
 
     /// Certificate and key, if configured.
@@ -132,14 +130,11 @@ impl Settings {
     /// # Errors
     /// If only one of them is given, or one can't be used.
     pub fn tls(&self) -> Result<Option<Tls>, Failure> {
-        match (&self.tls_cert, &self.tls_key) {
-            (Some(cert), Some(key)) => Ok(Some(Tls::from_files(cert, key)?)),
-            (None, None) => Ok(None),
-            (Some(_), None) | (None, Some(_)) => {
-                Err(Failure::usage("TLS needs both a certificate and its key")
-                    .next("give --tls-cert and --tls-key"))
-            }
-        }
+        Tls::as_set(
+            self.tls_cert.as_deref(),
+            self.tls_key.as_deref(),
+            "give --tls-cert and --tls-key",
+        )
     }
 
     /// The rules of handing out.

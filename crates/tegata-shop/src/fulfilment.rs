@@ -115,7 +115,7 @@ impl Fulfilment {
         }
     }
 
-    /// Runs rounds until it's told to stop, or nobody is left who could tell it.
+    /// Runs rounds until it's stopped, or nobody is left who could stop it.
     pub fn run(&self, signals: &Receiver<Signal>) {
         let mut pause = SOON;
         if let Err(error) = self.catch_up_history() {

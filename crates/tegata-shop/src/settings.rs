@@ -208,14 +208,11 @@ impl Settings {
     /// # Errors
     /// If only one of them is given, or one can't be used.
     pub fn tls(&self) -> Result<Option<Tls>, Failure> {
-        match (&self.tls_cert, &self.tls_key) {
-            (Some(cert), Some(key)) => Ok(Some(Tls::from_files(cert, key)?)),
-            (None, None) => Ok(None),
-            (Some(_), None) | (None, Some(_)) => {
-                Err(Failure::usage("TLS needs both a certificate and its key")
-                    .next("give --tls-cert and --tls-key"))
-            }
-        }
+        Tls::as_set(
+            self.tls_cert.as_deref(),
+            self.tls_key.as_deref(),
+            "give --tls-cert and --tls-key",
+        )
     }
 
     /// The rules of selling.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 
 use tegata_cli::config;
 use tegata_cli::data::DataDir;
@@ -19,10 +19,10 @@ use crate::rate_limits::{RateLimits, Rates};
 use crate::series::{self, SeriesError};
 use crate::store::{self, Store, StoreError};
 use crate::vault::Sold;
-use tegata_party::identity::{self, Centre, Registered};
+use tegata_party::identity::{self, Centre, CurrentCentre, Registered};
 use tegata_party::joining::JoinError;
 
-/// Tells the time. Tests bring their own.
+/// Gives the time. Tests bring their own.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 
 /// What the owner may set about selling.
@@ -90,7 +90,7 @@ pub struct Shop {
     registered: Registered,
     store: Store,
     shelf: Shelf,
-    centre: RwLock<Centre>,
+    centre: CurrentCentre,
     rules: Rules,
     clock: Clock,
     fulfilment: OnceLock<Sender<Signal>>,
@@ -134,10 +134,10 @@ impl Shop {
         series::prepare(&store, &registered.keys, registered.number(), &catalogue)?;
         Ok(Self {
             dir: dir.clone(),
+            centre: CurrentCentre::new(dir, registered.identity.root, centre),
             registered,
             store,
             shelf: Shelf::new(&file, catalogue),
-            centre: RwLock::new(centre),
             rules,
             clock,
             fulfilment: OnceLock::new(),
@@ -279,8 +279,7 @@ impl Shop {
 
     /// The centre.
     pub fn centre(&self) -> Centre {
-        let centre = self.centre.read();
-        centre.unwrap_or_else(PoisonError::into_inner).clone()
+        self.centre.get()
     }
 
     /// Fetches the centre's certificates anew: it may have renewed its keys.
@@ -288,18 +287,13 @@ impl Shop {
     /// # Errors
     /// [`JoinError`].
     pub fn renew_centre(&self, client: &Client) -> Result<(), JoinError> {
-        let address = self.centre().address;
-        let root = self.registered.identity.root;
-        let keys = Centre::fetch(&self.dir, client, &address, &root, self.now())?;
-        let mut centre = self.centre.write().unwrap_or_else(PoisonError::into_inner);
-        *centre = Centre { address, keys };
-        Ok(())
+        self.centre.renew(client, self.now())
     }
 
     /// Takes over the catalogue file as it is now; a bad one changes nothing but the owner's page.
     ///
     /// # Errors
-    /// [`OpenError`], told to the shelf as well.
+    /// [`OpenError`]; the shelf keeps its text for the owner's page.
     pub fn reload(&self) -> Result<(), OpenError> {
         let result = self.try_reload();
         match &result {

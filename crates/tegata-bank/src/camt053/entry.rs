@@ -287,7 +287,7 @@ impl File<'_> {
         }
     }
 
-    /// Tells the kind from the bank transaction code: domain, family, sub-family.
+    /// Reads the kind from the bank transaction code: domain, family, sub-family.
     fn kind(&mut self) -> Result<EntryKind> {
         let domain = self.only("Domn", |f| {
             let (mut code, mut family) = (None, None);

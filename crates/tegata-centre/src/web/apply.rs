@@ -20,7 +20,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use tegata_http::{
     Cbor, Cost, HttpError, Routes,
-    error::Told,
+    error::PlainRefusal,
     rate_limit::Permit,
     same_origin::{host_of, is_this_machine, origin_of},
     work::blocking,
@@ -330,13 +330,13 @@ impl From<SealedError> for HttpError {
 }
 
 fn refused(refusal: &Refused) -> HttpError {
-    let told = Told {
+    let plain = PlainRefusal {
         word: refusal.code.word(),
         number: refusal.code.number(),
         text: refusal.code.text(),
         detail: refusal.detail.as_deref(),
     };
-    HttpError::refusal(status_of(refusal.code), &told)
+    HttpError::refusal(status_of(refusal.code), &plain)
 }
 
 #[expect(

@@ -19,7 +19,11 @@ use rustix::time::ClockId;
 use serde_json::{Value, json};
 use tegata_cli::clock;
 use tegata_gate::{Gate, Verdict, folder::Folder};
-use tegata_party::{client::Client, joining::Application};
+use tegata_party::{
+    client::Client,
+    joining::{Application, Joining, Kind},
+    keys::KeyFile,
+};
 use tegata_protocol::{
     Digest, KeyId, MessageId, SeriesId, SigningKey, Unverified, Validity,
     envelope::{Envelope, Parcel},
@@ -240,7 +244,14 @@ impl Event {
             account: None,
         };
         let slip = fs::read_to_string(&door.slip)?.parse()?;
-        gate.join(&slip, &application, &Client::default(), now())?;
+        let joining = Joining {
+            dir: gate.dir(),
+            kind: Kind::GATE,
+            slip: &slip,
+            application: &application,
+        };
+        let keys = || KeyFile::open_or_make(gate.dir());
+        joining.join(&Client::default(), keys, now())?;
         town.close();
         let (secret, (batch, _)) = (
             SeriesSecret::random(&mut rng()),

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use tegata_cli::exit::{Exit, Failure};
-use tegata_party::client::Client;
 use tegata_party::identity::RECORD;
-use tegata_party::joining::Application;
+use tegata_party::joining::{self, Application, Joining, Kind};
+use tegata_party::keys::KeyFile;
 use tegata_party::letter::LetterArgs;
 use tegata_party::terms::ConsentArgs;
 
-use super::{Common, now, print_json};
+use super::{Common, print_json};
 use crate::folder::{Folder, FolderError};
 
 /// Join the centre: make keys, register, keep the record
@@ -57,14 +57,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     };
     let folder = Folder::open(common.path()).map_err(FolderError::into_failure)?;
     let _lock = folder.lock().map_err(FolderError::into_failure)?;
-    let again = folder.has_joined().map_err(FolderError::into_failure)?;
-    let client = Client::default();
-    let asked = folder.needs_consent(&slip, &application);
-    if asked.map_err(FolderError::into_failure)? {
-        arguments.consent.ask(&client, &slip)?;
-    }
-    let gate = folder.join(&slip, &application, &client, now());
-    let gate = gate.map_err(FolderError::into_failure)?;
+    let joining = Joining {
+        dir: folder.dir(),
+        kind: Kind::GATE,
+        slip: &slip,
+        application: &application,
+    };
+    let keys = || KeyFile::open_or_make(folder.dir());
+    let joining::Joined { party: gate, again } = joining.run(&arguments.consent, keys)?;
     let joined = Joined {
         number: gate.number().to_string(),
         name: gate.name().to_owned(),

@@ -20,12 +20,11 @@ use tegata_cli::{
 use tegata_party::{
     client::Client,
     identity::{Centre, Identity, Registered, register_keys},
-    joining::{self, Application, JoinError, Joining, Kind},
+    joining::{self, JoinError, Kind},
     keys::KeyFile,
 };
 use tegata_protocol::{
     Time, VerifyingKey,
-    joining::Slip,
     record::{CentreKeys, CertificateError},
 };
 
@@ -176,50 +175,6 @@ impl Folder {
             drop(self.store()?);
         }
         Ok(LogReader::open(&path)?)
-    }
-
-    /// Joins, or finishes a joining that broke off. Joined already: gives the record again.
-    ///
-    /// # Errors
-    /// [`FolderError::Join`].
-    pub fn join(
-        &self,
-        slip: &Slip,
-        application: &Application,
-        client: &Client,
-        now: Time,
-    ) -> Result<Registered, FolderError> {
-        let joining = self.joining(slip, application);
-        Ok(joining.join(client, || KeyFile::open_or_make(&self.dir), now)?)
-    }
-
-    /// Must its owner be asked first whether the terms are agreed to?
-    ///
-    /// # Errors
-    /// [`FolderError::Join`], when the letter isn't for this folder.
-    pub fn needs_consent(
-        &self,
-        slip: &Slip,
-        application: &Application,
-    ) -> Result<bool, FolderError> {
-        Ok(self.joining(slip, application).needs_consent()?)
-    }
-
-    const fn joining<'a>(&'a self, slip: &'a Slip, application: &'a Application) -> Joining<'a> {
-        Joining {
-            dir: &self.dir,
-            kind: Kind::GATE,
-            slip,
-            application,
-        }
-    }
-
-    /// Has it a record?
-    ///
-    /// # Errors
-    /// [`FolderError::Join`].
-    pub fn has_joined(&self) -> Result<bool, FolderError> {
-        Ok(joining::has_joined(&self.dir)?)
     }
 
     /// The gate that has joined: number, record, keys. Its record is verified with any register key

@@ -63,7 +63,7 @@ pub(super) enum Listener {
     Unix(UnixListener),
 }
 
-/// Serves until told to stop; `stopped` runs as soon as nobody new is let in.
+/// Serves until it's stopped; `stopped` runs as soon as nobody new is let in.
 pub(super) async fn serve(
     listener: Listener,
     router: Router,

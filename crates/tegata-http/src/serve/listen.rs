@@ -37,7 +37,7 @@ struct Trace(PathBuf);
 
 impl Drop for Trace {
     fn drop(&mut self) {
-        // Nobody is left to tell; the next start replaces it.
+        // Nobody is left to report to; the next start replaces it.
         drop(fs::remove_file(&self.0));
     }
 }
@@ -61,11 +61,11 @@ impl Bound {
     }
 
     /// Binds any free port of loopback and writes its address nowhere: for a page that one person
-    /// is told of, and that ends soon.
+    /// is shown, and that ends soon.
     ///
     /// # Errors
     /// [`Error::Bind`] if the system has no port. Within a runtime only.
-    pub async fn untold() -> Result<Self, Error> {
+    pub async fn unannounced() -> Result<Self, Error> {
         let (listener, bound) = listen(super::loopback(0), false).await?;
         tracing::info!(address = %bound, tls = false, "listening");
         Ok(Self {
@@ -117,7 +117,15 @@ impl Bound {
         }
     }
 
-    /// Serves until told to stop, then gives open requests [`super::GRACE`] to end. Over TCP a
+    /// The web address really bound, over TLS or not; empty for a Unix socket.
+    #[must_use]
+    pub fn url(&self, secure: bool) -> String {
+        let scheme = if secure { "https" } else { "http" };
+        let address = self.address();
+        address.map_or(String::new(), |address| format!("{scheme}://{address}"))
+    }
+
+    /// Serves until it's stopped, then gives open requests [`super::GRACE`] to end. Over TCP a
     /// handler finds the client's address as `axum::extract::ConnectInfo<SocketAddr>`.
     pub async fn run(self, router: Router, stop: Stop) {
         let Self {

@@ -1,7 +1,7 @@
 //! Serving HTTP, the same way in every program.
 //!
 //! A program binds a TCP address or a Unix socket ([`Bound`]), hands over its routes and runs
-//! until told to stop ([`Stop`]: SIGTERM or Ctrl-C); open requests then get [`GRACE`] to end.
+//! until it's stopped ([`Stop`]: SIGTERM or Ctrl-C); open requests then get [`GRACE`] to end.
 //! Plain HTTP is spoken on loopback only. The address really bound stands in `DIR/address`, so
 //! that others find a port that the system chose. [`host_guard`] answers only to the party's
 //! own host names: otherwise any web page could reach a server on loopback by having its own

@@ -1,11 +1,11 @@
-//! Being told to stop.
+//! The signal to stop.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::Error;
 
-/// Tells when to stop. Clones all learn of it; a handler that waits long (a long poll) should
+/// Signals when to stop. All clones receive it; a handler that waits long (a long poll) should
 /// wait for this too, so that the server can stop at once.
 #[derive(Clone, Debug)]
 pub struct Stop(watch::Receiver<bool>);

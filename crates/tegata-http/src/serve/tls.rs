@@ -9,6 +9,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
+use tegata_cli::exit::Failure;
+
 use super::Error;
 
 /// A certificate chain with its key, ready to accept connections (TLS 1.2 and 1.3).
@@ -42,6 +44,24 @@ impl Tls {
                 .map_err(|error| bad(key, error.to_string()))?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
+    }
+
+    /// TLS with the certificate and the key that are set, if any; `next` says how both are set.
+    ///
+    /// # Errors
+    /// [`Failure`] if only one of them is set, or one can't be used.
+    pub fn as_set(
+        cert: Option<&Path>,
+        key: Option<&Path>,
+        next: &str,
+    ) -> Result<Option<Self>, Failure> {
+        match (cert, key) {
+            (Some(cert), Some(key)) => Ok(Some(Self::from_files(cert, key)?)),
+            (None, None) => Ok(None),
+            (Some(_), None) | (None, Some(_)) => {
+                Err(Failure::usage("TLS needs both a certificate and its key").next(next))
+            }
+        }
     }
 
     pub(super) const fn acceptor(&self) -> &TlsAcceptor {

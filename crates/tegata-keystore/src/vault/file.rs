@@ -6,7 +6,7 @@
 //! [vault id, password form, outer layer]   deterministic CBOR
 //! SHA-256 of all that                      32 bytes
 //! ```
-//! The digest at the end protects nothing from an attacker, who can recompute it. It tells damage
+//! The digest at the end protects nothing from an attacker, who can recompute it. It distinguishes damage
 //! from a wrong password before any password is tried, and it stands at the end of every version,
 //! so that a flipped bit isn't taken for a newer version.
 //!

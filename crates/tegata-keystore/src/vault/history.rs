@@ -12,14 +12,14 @@
 //! its number and the digest of all bytes before it, so a record that was altered, moved, taken
 //! out or brought from another file doesn't open, and none after it does.
 //!
-//! Appending doesn't touch the vault. So nothing tells a file whose *end* was cut off from one that
+//! Appending doesn't touch the vault. So nothing distinguishes a file whose *end* was cut off from one that
 //! never was longer, except a [`Checkpoint`] that the vault keeps: what it counts can't be cut off
 //! unseen, what came after it can. A wallet takes one whenever it writes the vault anyway.
 //!
-//! A power cut can tear only the last record, and only before its writer was told that it lasts.
+//! A power cut can tear only the last record, and only before its writer learnt that it lasts.
 //! A torn end is reported when the history is opened and cut off before the next record is
 //! written. Damage with whole records behind it is no torn end, and is refused; a last record that
-//! was altered can't be told from a torn one, but is missed if a checkpoint counts it.
+//! was altered can't be distinguished from a torn one, but is missed if a checkpoint counts it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -473,7 +473,7 @@ fn associated(before: Checkpoint) -> [u8; 40] {
     data
 }
 
-/// The length, and a check that tells a damaged length from a torn record.
+/// The length, and a check that distinguishes a damaged length from a torn record.
 fn frame_head(before: Checkpoint, length: usize) -> [u8; FRAME] {
     #[expect(clippy::expect_used, reason = "records are bounded far below 4 GiB")]
     let length = u32::try_from(length)

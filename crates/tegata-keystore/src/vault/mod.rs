@@ -132,7 +132,7 @@ pub struct LockedVault {
     digest: FileDigest,
 }
 
-/// Tells whether the file on the disk is still the one that was read.
+/// Shows whether the file on the disk is still the one that was read.
 type FileDigest = [u8; 32];
 
 impl LockedVault {

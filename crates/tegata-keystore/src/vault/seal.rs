@@ -2,7 +2,7 @@
 //!
 //! The password is stretched by Argon2id (RFC 9106) with a salt of its own. Each write takes a
 //! fresh 32-byte salt, from which HKDF derives a fresh AES-256-GCM key and a commitment to it. The
-//! commitment is compared before anything is decrypted: it tells a wrong password from altered
+//! commitment is compared before anything is decrypted: it distinguishes a wrong password from altered
 //! contents, and no ciphertext opens under two passwords. The whole header is associated data, so
 //! a layer can't be moved to another vault, place or password form.
 

@@ -133,16 +133,16 @@ impl<P: Party> KeySupply<P> {
         }
     }
 
-    /// Runs rounds until it's told to stop, or nobody is left who could tell it. Epochs end in time
+    /// Runs rounds until it's stopped, or nobody is left who could stop it. Epochs end in time
     /// also while the service is away.
     pub fn run(&self, signals: &Receiver<Signal>) {
         let (mut pause, mut trade_at) = (SOON, 0);
         loop {
             if clock::monotonic_millis() < trade_at {
-                told(&self.keep_time());
+                report(&self.keep_time());
             } else {
                 let result = self.round();
-                told(&result);
+                report(&result);
                 pause = pause_after(&result, pause, self.rules.maker);
                 trade_at = clock::monotonic_millis().saturating_add(millis(pause));
             }
@@ -229,7 +229,7 @@ impl<P: Party> KeySupply<P> {
     pub fn inquire(&self) -> Result<Stock, KeySupplyError> {
         let stock: Stock = self.ask(StockInquiry {})?;
         let (watch, now) = (self.epochs.watch(), self.party.now());
-        watch.told(&stock);
+        watch.note_stock(&stock);
         watch.look(&stock, self.rules.scheme, now);
         Ok(stock)
     }
@@ -314,7 +314,7 @@ impl<P: Party> KeySupply<P> {
         let (how, result) = match answer.accepted() {
             Ok(reply) => {
                 let stock = reply.into_value().body;
-                self.epochs.watch().told(&stock);
+                self.epochs.watch().note_stock(&stock);
                 (Uploaded::Confirmed, Ok(stock))
             }
             // The keys are no good there; in all other cases they are as good as before.
@@ -472,7 +472,8 @@ fn missing(
     Ok(missing)
 }
 
-fn told(result: &Result<(), KeySupplyError>) {
+/// Logs why a round wasn't finished.
+fn report(result: &Result<(), KeySupplyError>) {
     if let Err(error) = result {
         let error: &(dyn std::error::Error + 'static) = error;
         tracing::warn!(

@@ -1,5 +1,5 @@
 //! IC cards (K1-K11): what member, centre and operator say to each other about a card that can't
-//! sign. What the card itself is told is in the crate `tegata-card`; here its bytes only pass.
+//! sign. What the card itself is sent is in the crate `tegata-card`; here its bytes only pass.
 //!
 //! ```text
 //! shop ── bill ──▶ member          quote = bill? consent 1 (K2, K3)
@@ -262,7 +262,7 @@ pub struct CardTicket {
 /// Signed with the debit-orders key, which signs nothing else.
 ///
 /// The bytes for the card are encrypted: nobody but the card can say what they take off. It takes off
-/// what VIEW told it, or nothing (K7), so what counts is that VIEW is told these fields.
+/// what VIEW showed it, or nothing (K7), so what counts is that VIEW carries these fields.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 #[cbor(map)]
 pub struct DebitOrder {
@@ -304,7 +304,7 @@ impl Document for DebitOrder {
     }
 }
 
-/// The centre tells the member: the card has paid (K9).
+/// The centre reports to the member that the card has paid (K9).
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 #[cbor(map)]
 pub struct CardPaid {

@@ -220,7 +220,7 @@ impl Checker {
     }
 
     /// Decides about what was scanned. `others` are records of events at neighbouring gates: their
-    /// genuine tickets are told "wrong event" rather than "forged".
+    /// genuine tickets get "wrong event" rather than "forged".
     ///
     /// # Errors
     /// [`Rejection`], with the first reason that holds.

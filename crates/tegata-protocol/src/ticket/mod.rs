@@ -270,7 +270,7 @@ pub const CARD_TICKET_LIMIT: usize = 240;
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 #[cbor(array)]
 pub struct CardUse {
-    /// The signed [`Ticket`], as the card told it.
+    /// The signed [`Ticket`], as the card sent it.
     #[n(0)]
     pub ticket: SignedBytes,
     /// The card's number.

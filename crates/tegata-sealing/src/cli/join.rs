@@ -1,15 +1,12 @@
 //! `tegata-sealing join`.
 
 use serde_json::json;
-use tegata_cli::clock;
 use tegata_cli::data::DataDir;
 use tegata_cli::exit::Failure;
-use tegata_party::client::Client;
-use tegata_protocol::Time;
 
-use super::{PARTY, Usual, failed, say, shown};
+use super::{PARTY, Usual, say, shown};
 use tegata_party::identity::RECORD;
-use tegata_party::joining::{Application, JoinError, Joining, Kind};
+use tegata_party::joining::{Application, Joining, Kind};
 use tegata_party::keys::KeyFile;
 use tegata_party::letter::LetterArgs;
 use tegata_party::terms::ConsentArgs;
@@ -54,12 +51,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         slip: &slip,
         application: &application,
     };
-    let (client, now) = (Client::default(), Time::from_secs(clock::now()));
-    if joining.needs_consent().map_err(JoinError::into_failure)? {
-        arguments.consent.ask(&client, &slip)?;
-    }
-    let joined = joining.join(&client, || KeyFile::open_or_make(&dir), now);
-    let service = joined.map_err(|e| failed(e.into()))?;
+    let joined = joining.run(&arguments.consent, || KeyFile::open_or_make(&dir))?;
+    let service = joined.party;
     let object = json!({
         "number": service.number().to_string(),
         "name": service.name(),

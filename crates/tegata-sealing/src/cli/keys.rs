@@ -6,7 +6,7 @@ use serde_json::json;
 use tegata_cli::exit::{Exit, Failure};
 use tegata_protocol::PartyNumber;
 
-use super::{Usual, read_in, say, shown};
+use super::{Usual, read_in, say, service, shown, write_out};
 use crate::handler::made::{self, ExportError};
 use crate::handler::{self, Unanswered};
 
@@ -50,7 +50,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
 }
 
 fn import(usual: &Usual, file: &Path) -> Result<(), Failure> {
-    let service = usual.service()?;
+    let service = service(usual)?;
     let bytes = read_in(file)?;
     let (shop, taken) = handler::import(&service, &bytes).map_err(|error| match error {
         Unanswered::Unreadable(_) => Failure::from(error)
@@ -72,7 +72,7 @@ fn import(usual: &Usual, file: &Path) -> Result<(), Failure> {
 }
 
 fn export(usual: &Usual, shop: PartyNumber, file: &Path, after: u64) -> Result<(), Failure> {
-    let service = usual.service()?;
+    let service = service(usual)?;
     let export = made::export(&service, shop, after).map_err(|error| match error {
         ExportError::UnknownShop(_) => Failure::from(error).with_exit(Exit::Usage),
         ExportError::Fault(error) => error.into(),
@@ -80,8 +80,7 @@ fn export(usual: &Usual, shop: PartyNumber, file: &Path, after: u64) -> Result<(
     if export.keys == 0 {
         return Err(Failure::refused(format!("no keys wait for {shop}")));
     }
-    std::fs::write(file, &export.bytes)
-        .map_err(|e| Failure::refused(format!("can't write {}: {e}", shown(file))))?;
+    write_out(file, &export.bytes)?;
     let (count, last) = (export.keys, export.last);
     let object = json!({
         "shop": shop.to_string(), "keys": count, "last": last, "more": export.more,

@@ -1,10 +1,10 @@
 //! The command line: one module for each command, each thin.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
-use tegata_cli::data::{DataArgs, DataDir, Party};
+use tegata_cli::command::{Usual, read_in, say, shown, write_out};
+use tegata_cli::data::{DataDir, Party};
 use tegata_cli::exit::{Exit, Failure};
 use tegata_cli::logs::LogArgs;
 use tegata_cli::{clock, config};
@@ -16,7 +16,7 @@ use crate::service::{OpenError, Service};
 use crate::settings::Settings;
 use crate::store::StoreError;
 use tegata_party::identity::{Centre, Identity};
-use tegata_party::joining::{self, JoinError, Kind};
+use tegata_party::joining::{self, Kind};
 use tegata_party::keys::KeyFile;
 
 mod join;
@@ -98,29 +98,12 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Folder and output, as most commands have them.
-#[derive(Debug, clap::Args)]
-struct Usual {
-    #[command(flatten)]
-    data: DataArgs,
-
-    /// Print one JSON object on standard output
-    #[arg(long)]
-    json: bool,
-}
-
-impl Usual {
-    fn existing(&self) -> Result<DataDir, Failure> {
-        Ok(DataDir::open_existing(&self.data.data, PARTY)?)
-    }
-
-    /// The service of the folder, beside a running one if need be: with the settings of its file,
-    /// and without asking the centre as long as its certificates as kept hold.
-    fn service(&self) -> Result<Service, Failure> {
-        let dir = self.existing()?;
-        let settings = config::load(&dir, "sealing")?;
-        open(&dir, &settings, Ask::IfNeeded)
-    }
+/// The service of the folder, beside a running one if need be: with the settings of its file, and without
+/// asking the centre as long as its certificates as kept hold.
+fn service(usual: &Usual) -> Result<Service, Failure> {
+    let dir = usual.existing(PARTY)?;
+    let settings = config::load(&dir, "sealing")?;
+    open(&dir, &settings, Ask::IfNeeded)
 }
 
 /// When the centre is asked for its certificates.
@@ -132,37 +115,29 @@ enum Ask {
 
 fn open(dir: &DataDir, settings: &Settings, ask: Ask) -> Result<Service, Failure> {
     let rules = settings.rules()?;
-    let opened = (|| {
-        let identity = Identity::read(dir)?.ok_or(JoinError::NotJoined(Kind::SEALING))?;
-        let (client, now) = (Client::default(), Time::from_secs(clock::now()));
+    let now = Time::from_secs(clock::now());
+    let find = |identity: &Identity| {
         let address = settings.centre.as_deref();
         let kept = match ask {
             Ask::AtOnce => None,
             Ask::IfNeeded => Centre::kept(dir, &identity.root, now).ok().flatten(),
         };
-        let centre = match kept {
-            Some(keys) => Centre {
+        match kept {
+            Some(keys) => Ok(Centre {
                 address: address.unwrap_or(&identity.centre).to_owned(),
                 keys,
-            },
-            None => Centre::find(dir, &client, &identity, address, now)?,
-        };
-        let registers = [centre.keys.register];
-        let keys = || KeyFile::open(dir);
-        let registered = joining::open(dir, Kind::SEALING, &registers, keys)?;
-        let time = Arc::new(|| Time::from_secs(clock::now()));
-        Service::open(dir, registered, centre, rules, time)
-    })();
+            }),
+            None => Centre::find(dir, &Client::default(), identity, address, now),
+        }
+    };
+    let opened = joining::open_with_centre(dir, Kind::SEALING, find, || KeyFile::open(dir));
+    let opened = opened
+        .map_err(OpenError::from)
+        .and_then(|(registered, centre)| {
+            let time = Arc::new(|| Time::from_secs(clock::now()));
+            Service::open(dir, registered, centre, rules, time)
+        });
     opened.map_err(failed)
-}
-
-/// Prints an object as JSON, or lines for people.
-fn say(json: bool, object: &serde_json::Value, lines: &str) {
-    if json {
-        println!("{object}");
-    } else {
-        println!("{lines}");
-    }
 }
 
 /// The code and the advice for an error of ours.
@@ -181,11 +156,7 @@ fn failed(error: OpenError) -> Failure {
     if let OpenError::Join(error) = error {
         return error.into_failure();
     }
-    let failure = match exit {
-        Some(exit) => Failure::from(error).with_exit(exit),
-        None => Failure::from(error),
-    };
-    next.into_iter().fold(failure, Failure::next)
+    Failure::from(error).advised(exit, next)
 }
 
 const fn store_exit(error: &StoreError) -> Option<Exit> {
@@ -193,14 +164,4 @@ const fn store_exit(error: &StoreError) -> Option<Exit> {
         true => Some(Exit::Damaged),
         false => None,
     }
-}
-
-/// A path as it's shown.
-fn shown(path: &Path) -> String {
-    path.display().to_string()
-}
-
-/// Reads a file that the operator names.
-fn read_in(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|e| Failure::usage(format!("can't read {}: {e}", shown(path))))
 }

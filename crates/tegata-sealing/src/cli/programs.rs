@@ -6,7 +6,7 @@ use serde_json::json;
 use tegata_cli::exit::Failure;
 use tegata_protocol::order::{self, ProgramEntry};
 
-use super::{Usual, failed, read_in, say, shown};
+use super::{Usual, failed, read_in, say, service, shown};
 use crate::programs;
 
 #[derive(Debug, clap::Subcommand)]
@@ -23,7 +23,7 @@ pub(super) enum Command {
 
 pub(super) fn run(command: &Command) -> Result<(), Failure> {
     let Command::Publish { usual, file } = command;
-    let service = usual.service()?;
+    let service = service(usual)?;
     let text = match file {
         None => order::program().to_owned(),
         Some(file) => String::from_utf8(read_in(file)?)
@@ -54,7 +54,7 @@ pub(super) struct LogArguments {
 }
 
 pub(super) fn log(arguments: &LogArguments) -> Result<(), Failure> {
-    let service = arguments.usual.service()?;
+    let service = service(&arguments.usual)?;
     let key = service.registered().keys.signing().verifying_key();
     let entries =
         programs::check(service.store(), service.dir(), &key).map_err(|e| failed(e.into()))?;

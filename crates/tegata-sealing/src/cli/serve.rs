@@ -7,12 +7,11 @@ use tegata_cli::config;
 use tegata_cli::exit::Failure;
 use tegata_http::serve::{self, Bound, Hosts, Stop};
 
-use super::{Ask, Usual, failed, open, say};
-use crate::key_expiry::KeyExpiry;
-use crate::pages;
+use super::{Ask, PARTY, Usual, failed, open, say};
 use crate::server::Door;
 use crate::service::{Rules, Service};
 use crate::settings::Settings;
+use crate::{key_expiry, pages};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -24,7 +23,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let dir = arguments.usual.existing()?;
+    let dir = arguments.usual.existing(PARTY)?;
     let _lock = dir.lock()?;
     let settings = arguments.settings.or(config::load(&dir, "sealing")?);
     let service = Arc::new(open(&dir, &settings, Ask::AtOnce)?);
@@ -32,8 +31,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     published.map_err(|e| failed(e.into()))?;
     warn_of_danger(service.rules());
     let tls = settings.tls()?;
-    let expiry = KeyExpiry::start(Arc::clone(&service));
-    let expiry = expiry.map_err(|e| Failure::refused(format!("can't start key expiry: {e}")))?;
+    let expiry = key_expiry::start(Arc::clone(&service))?;
     let result = serve::runtime()?.block_on(async {
         let stop = Stop::on_signals()?;
         let secure = tls.is_some();
@@ -63,10 +61,7 @@ fn warn_of_danger(rules: &Rules) {
 }
 
 fn announce(json: bool, service: &Service, bound: &Bound, secure: bool) {
-    let scheme = if secure { "https" } else { "http" };
-    let address = bound
-        .address()
-        .map_or(String::new(), |a| format!("{scheme}://{a}"));
+    let address = bound.url(secure);
     let number = service.registered().number().to_string();
     let object = json!({ "address": address, "number": number, "pid": std::process::id() });
     let name = service.registered().name();

@@ -5,7 +5,7 @@ use tegata_cli::exit::Failure;
 use tegata_party::client::Client;
 use tegata_protocol::order::Pile;
 
-use super::{Usual, failed, say};
+use super::{Usual, failed, say, service};
 use crate::pages::{Shown, stocks, suite_word};
 
 #[derive(Debug, clap::Args)]
@@ -15,7 +15,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let service = arguments.usual.service()?;
+    let service = service(&arguments.usual)?;
     let shops = stocks(&service).map_err(|e| failed(e.into()))?;
     let object = json!({ "shops": shops.iter().map(in_json).collect::<Vec<_>>() });
     let mut lines: Vec<String> = shops.iter().map(in_lines).collect();
@@ -84,7 +84,7 @@ pub(super) enum ShopCommand {
 
 pub(super) fn shop(command: &ShopCommand) -> Result<(), Failure> {
     let ShopCommand::Add { usual, address } = command;
-    let service = usual.service()?;
+    let service = service(usual)?;
     let record = service
         .learn_from(&Client::default(), address)
         .map_err(failed)?;

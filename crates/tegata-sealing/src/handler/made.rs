@@ -4,14 +4,15 @@
 //! A seed stays here, wrapped, until the shop says that it has it: the `after` of a later
 //! [`KeysWanted`]. Then it's erased.
 
-use tegata_protocol::envelope::{Message, Parcel, Sealed};
+use tegata_protocol::envelope::{Parcel, Sealed};
 use tegata_protocol::order::{KeysWanted, MadeKey, MadeKeys, SharedKey};
-use tegata_protocol::{Malformed, MessageId, PartyNumber, SealingKey, SignedBytes};
+use tegata_protocol::{Malformed, PartyNumber, SealingKey, SignedBytes};
 
 use super::{Asked, Fault, Handler, Way};
 use crate::service::Service;
 use crate::store::{Tables, Waiting};
 use tegata_keystore::rng;
+use tegata_party::answering;
 use tegata_party::keys::{Keys, KeysError};
 
 /// The most keys of one message: what [`MadeKeys`] allows.
@@ -108,16 +109,13 @@ pub fn export(service: &Service, shop: PartyNumber, after: u64) -> Result<Export
     let handler = Handler::of(service);
     let (count, more) = (keys.keys.len(), keys.more);
     let last = keys.keys.last().map_or(0, |key| key.number);
-    let signed = handler.keys.signing().sign(&Message {
-        from: handler.number,
-        to: shop,
-        id: MessageId::random(&mut rng::system()),
-        time: handler.now,
-        not_after: None,
-        enc_digest: None,
-        answers: None,
-        body: keys,
-    });
+    let signed = answering::sign(
+        handler.keys.signing(),
+        handler.number,
+        shop,
+        handler.now,
+        keys,
+    );
     let sealed = Sealed::seal(shop, &opening, &Parcel::new(signed), &mut rng::system());
     Ok(Export {
         bytes: sealed.map_err(|e: Malformed| Fault::Made(e))?.to_bytes(),

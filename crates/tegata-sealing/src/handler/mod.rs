@@ -16,18 +16,17 @@
 use std::sync::Arc;
 
 use tegata_http::rate_limit::Permit;
-use tegata_protocol::envelope::{Body, Message, Parcel, Reply, Sealed};
+use tegata_protocol::envelope::{Body, Message, Parcel, Sealed};
 use tegata_protocol::order::{KeysWanted, Stock, StockInquiry, StockUpload};
 use tegata_protocol::record::PartyRecord;
 use tegata_protocol::refusal::{Code, Refusal};
 use tegata_protocol::{
-    Digest, MessageId, PartyNumber, ReplyKey, Role, SealingKey, SignedBytes, Time, Unverified,
-    Verified, VerifyingKey,
+    PartyNumber, ReplyKey, Role, SealingKey, SignedBytes, Time, Unverified, Verified, VerifyingKey,
 };
 
 use crate::service::{Rules, Service};
 use crate::store::{StoreError, Tables};
-use tegata_keystore::rng;
+use tegata_party::answering::{ReplyTo, sign_reply};
 use tegata_party::keys::{Keys, KeysError};
 
 pub mod made;
@@ -75,20 +74,21 @@ pub fn answer(service: &Service, _counted: Permit, bytes: &[u8]) -> Result<Vec<u
     let reply = match label {
         StockUpload::LABEL => {
             let asked = Asked::<StockUpload>::read(service, parcel)?;
-            (Back::to(&asked), take(service, asked, Way::Network)?)
+            (asked.back(), take(service, asked, Way::Network)?)
         }
         StockInquiry::LABEL => {
             let asked = Asked::<StockInquiry>::read(service, parcel)?;
-            (Back::to(&asked), tell(service, asked)?)
+            (asked.back(), report_stock(service, asked)?)
         }
         KeysWanted::LABEL => {
             let asked = Asked::<KeysWanted>::read(service, parcel)?;
-            (Back::to(&asked), made::hand_over(service, asked)?)
+            (asked.back(), made::hand_over(service, asked)?)
         }
         other => return Err(unreadable(format!("type {other} isn't answered here"))),
     };
     let (back, signed) = reply;
-    back.seal(signed, &reply_key)
+    let sealed = back.seal(signed, &reply_key);
+    Ok(sealed.map_err(Fault::Made)?)
 }
 
 /// Takes a [`StockUpload`] that came in a file, sealed as it would travel. Gives who sent it, and
@@ -197,6 +197,11 @@ impl<B: Body> Asked<B> {
         }
     }
 
+    /// Where its reply goes.
+    fn back(&self) -> ReplyTo {
+        ReplyTo::sender(&self.message, self.sender.opening.clone())
+    }
+
     /// What can be refused of any message, in order of the codes.
     fn check(&self, way: Way, now: Time) -> Result<(), Refusal> {
         match (way, self.message.check_time(now)) {
@@ -226,35 +231,6 @@ enum Way {
     ByHand,
 }
 
-/// Where a reply goes.
-struct Back {
-    to: PartyNumber,
-    opening: SealingKey,
-    enc_digest: Option<Digest>,
-}
-
-impl Back {
-    fn to<B: Body>(asked: &Asked<B>) -> Self {
-        Self {
-            to: asked.sender.number,
-            opening: asked.sender.opening.clone(),
-            enc_digest: asked.message.enc_digest,
-        }
-    }
-
-    /// To whoever sealed this very message; if somebody sealed it again, to the sender's own key.
-    fn seal(self, signed: SignedBytes, reply_key: &ReplyKey) -> Result<Vec<u8>, Unanswered> {
-        let (parcel, mut rng) = (Parcel::new(signed), rng::system());
-        let reply = if self.enc_digest == Some(reply_key.enc_digest()) {
-            Reply::exported(reply_key, &parcel, &mut rng)
-        } else {
-            let sealed = Sealed::seal(self.to, &self.opening, &parcel, &mut rng);
-            Reply::Sealed(sealed.map_err(Fault::Made)?)
-        };
-        Ok(reply.to_bytes())
-    }
-}
-
 /// What a decision needs, owned, so that it can be made on the store's thread.
 #[derive(Clone)]
 struct Handler {
@@ -275,16 +251,13 @@ impl Handler {
     }
 
     fn sign<A: Body, B: Body>(&self, asked: &Asked<A>, body: B) -> SignedBytes {
-        self.keys.signing().sign(&Message {
-            from: self.number,
-            to: asked.sender.number,
-            id: MessageId::random(&mut rng::system()),
-            time: self.now,
-            not_after: None,
-            enc_digest: None,
-            answers: Some(asked.message.digest()),
+        sign_reply(
+            self.keys.signing(),
+            self.number,
+            self.now,
+            &asked.message,
             body,
-        })
+        )
     }
 
     fn sign_any<A: Body, B: Body>(
@@ -336,8 +309,8 @@ fn take(service: &Service, asked: Asked<StockUpload>, way: Way) -> Result<Signed
     })
 }
 
-/// What a shop has in stock. Nothing is stored of it but a newer record.
-fn tell(service: &Service, asked: Asked<StockInquiry>) -> Result<SignedBytes, Fault> {
+/// Replies with what a shop has in stock. Nothing is stored of it but a newer record.
+fn report_stock(service: &Service, asked: Asked<StockInquiry>) -> Result<SignedBytes, Fault> {
     let handler = Handler::of(service);
     if let Err(refusal) = asked.check(Way::Network, handler.now) {
         return Ok(handler.sign_any::<_, Stock>(&asked, Err(refusal)));

@@ -1,6 +1,6 @@
 //! Pictures of goods: PNG, JPEG, WebP or SVG from the shop's folder, read with the catalogue.
 //!
-//! A picture is told by its bytes, never by its name, and kept in memory as it was checked, so that
+//! A picture is recognised by its bytes, never by its name, and kept in memory as it was checked, so that
 //! nothing else can come to be served under its address. Its address holds its digest, so browsers
 //! may keep it for ever. An SVG could hold a script: one that does is refused, and all are served
 //! under a policy that lets none run.

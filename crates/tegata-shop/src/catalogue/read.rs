@@ -1,7 +1,7 @@
 //! Reading a catalogue: a mistake is answered with line, column and what was expected.
 //!
 //! The TOML reader finds wrong types and misspelt keys; what follows here finds what only the
-//! meaning tells: a sale that ends before it begins, more tickets than seats, a series number used
+//! meaning shows: a sale that ends before it begins, more tickets than seats, a series number used
 //! twice. Each names the value that it's about.
 
 use std::collections::BTreeMap;

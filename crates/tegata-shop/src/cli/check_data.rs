@@ -10,11 +10,11 @@ use tegata_protocol::record::PartyRecord;
 use tegata_protocol::{SeriesId, SignedBytes, Time};
 
 use super::owner::Owner;
-use super::{Usual, failed, say, shown, write_out};
+use super::{PARTY, Usual, failed, read_in, say, shown, write_out};
 use crate::check_data::{self, CheckDataError};
 use crate::store::{self, Store};
 use tegata_party::identity::{Centre, Identity};
-use tegata_party::joining::{self, JoinError, Kind};
+use tegata_party::joining::{self, Kind};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -43,22 +43,17 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let dir = arguments.usual.existing()?;
+    let dir = arguments.usual.existing(PARTY)?;
     let now = Time::from_secs(clock::now());
-    let identity = Identity::read(&dir).map_err(|e| failed(e.into()))?;
-    let identity = identity.ok_or_else(|| failed(JoinError::NotJoined(Kind::SHOP).into()))?;
     let unlocked = arguments
         .owner
         .reading(&dir)
         .map_err(|e| failed(e.into()))?;
-    let centre = Centre::find(&dir, &Client::default(), &identity, None, now);
-    let centre = centre.map_err(|e| failed(e.into()))?;
-    let registers = [centre.keys.register];
-    let shop = joining::open(&dir, Kind::SHOP, &registers, || Ok(unlocked.keys));
-    let shop = shop.map_err(|e| failed(e.into()))?;
+    let find = |identity: &Identity| Centre::find(&dir, &Client::default(), identity, None, now);
+    let opened = joining::open_with_centre(&dir, Kind::SHOP, find, || Ok(unlocked.keys));
+    let (shop, centre) = opened.map_err(|e| failed(e.into()))?;
     let store = Store::open(&dir.path().join(store::FILE)).map_err(|e| failed(e.into()))?;
-    let gate = std::fs::read(&arguments.gate)
-        .map_err(|e| Failure::usage(format!("can't read {}: {e}", shown(&arguments.gate))))?;
+    let gate = read_in(&arguments.gate)?;
     let gate = PartyRecord::verify(SignedBytes::new(gate), &centre.keys.register)
         .map_err(|e| Failure::usage(format!("{}: {e}", shown(&arguments.gate))))?;
     let series = SeriesId::new(arguments.series);

@@ -5,7 +5,7 @@ use tegata_cli::exit::Failure;
 use tegata_party::joining::JoinError;
 
 use super::owner::{Owner, OwnerA};
-use super::{Usual, say};
+use super::{PARTY, Usual, say};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -17,7 +17,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let dir = arguments.usual.existing()?;
+    let dir = arguments.usual.existing(PARTY)?;
     let vault = arguments
         .owner
         .reading(&dir)
@@ -65,7 +65,7 @@ pub(super) struct WordsArguments {
 }
 
 pub(super) fn words(arguments: &WordsArguments) -> Result<(), Failure> {
-    let dir = arguments.usual.existing()?;
+    let dir = arguments.usual.existing(PARTY)?;
     let words = arguments
         .owner
         .words(&dir)

@@ -3,18 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use tegata_cli::clock;
 use tegata_cli::data::DataDir;
 use tegata_cli::exit::Failure;
-use tegata_party::client::Client;
-use tegata_protocol::Time;
 
 use super::owner::Owner;
 use super::{PARTY, Usual, say, shown};
 use crate::vault::{self, Vault};
 use tegata_keystore::rng;
 use tegata_keystore::vault::{Cost, Master, Words};
-use tegata_party::joining::{self, Application, JoinError, Joining, Kind};
+use tegata_party::joining::{Application, Joined, Joining, Kind};
 use tegata_party::keys::{Keys, KeysError};
 use tegata_party::letter::LetterArgs;
 use tegata_party::terms::ConsentArgs;
@@ -80,11 +77,6 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         slip: &slip,
         application: &application,
     };
-    let (client, now) = (Client::default(), Time::from_secs(clock::now()));
-    let again = joining::has_joined(&dir).map_err(JoinError::into_failure)?;
-    if joining.needs_consent().map_err(JoinError::into_failure)? {
-        arguments.consent.ask(&client, &slip)?;
-    }
     let mut words = None;
     let keys = || match vault::is_there(&dir) {
         true => arguments.owner.keys(&dir),
@@ -94,14 +86,12 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             Ok(keys)
         }
     };
-    let shop = joining
-        .join(&client, keys, now)
-        .map_err(JoinError::into_failure);
+    let joined = joining.run(&arguments.consent, keys);
     // They are shown even if the register said no: the keys are made.
     if let Some(words) = &words {
         show(words);
     }
-    let shop = shop?;
+    let Joined { party: shop, again } = joined?;
     let object = json!({
         "number": shop.number().to_string(),
         "name": shop.name(),

@@ -1,9 +1,8 @@
 //! The command line: one module for each command, each thin.
 
-use std::path::PathBuf;
-
 use clap::{Parser, Subcommand};
-use tegata_cli::data::{DataArgs, DataDir, Party};
+use tegata_cli::command::{Usual, read_in, say, shown, write_out};
+use tegata_cli::data::Party;
 use tegata_cli::exit::{Exit, Failure};
 use tegata_cli::logs::LogArgs;
 
@@ -113,32 +112,6 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Folder and output, as most commands have them.
-#[derive(Debug, clap::Args)]
-struct Usual {
-    #[command(flatten)]
-    data: DataArgs,
-
-    /// Print one JSON object on standard output
-    #[arg(long)]
-    json: bool,
-}
-
-impl Usual {
-    fn existing(&self) -> Result<DataDir, Failure> {
-        Ok(DataDir::open_existing(&self.data.data, PARTY)?)
-    }
-}
-
-/// Prints an object as JSON, or lines for people.
-fn say(json: bool, object: &serde_json::Value, lines: &str) {
-    if json {
-        println!("{object}");
-    } else {
-        println!("{lines}");
-    }
-}
-
 /// The code and the advice for an error of ours.
 fn failed(error: OpenError) -> Failure {
     let (exit, next) = match &error {
@@ -156,20 +129,5 @@ fn failed(error: OpenError) -> Failure {
     if let OpenError::Join(error) = error {
         return error.into_failure();
     }
-    let failure = match exit {
-        Some(exit) => Failure::from(error).with_exit(exit),
-        None => Failure::from(error),
-    };
-    next.into_iter().fold(failure, Failure::next)
-}
-
-/// A path as it's shown.
-fn shown(path: &std::path::Path) -> String {
-    path.display().to_string()
-}
-
-/// Writes a file beside the data folder, for somebody else.
-fn write_out(path: &PathBuf, bytes: &[u8]) -> Result<(), Failure> {
-    std::fs::write(path, bytes)
-        .map_err(|e| Failure::refused(format!("can't write {}: {e}", shown(path))))
+    Failure::from(error).advised(exit, next)
 }

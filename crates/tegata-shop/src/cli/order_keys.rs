@@ -16,7 +16,7 @@ use tegata_protocol::record::PartyRecord;
 use tegata_protocol::{SignedBytes, Suite, Verified};
 
 use super::owner::Owner;
-use super::{Usual, failed, say, serve, shown, write_out};
+use super::{PARTY, Usual, failed, say, serve, shown, write_out};
 use crate::orders::host::Hosting;
 use crate::settings::Settings;
 use crate::shop::{OpenError, Shop};
@@ -108,7 +108,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// Encrypts all kept forms under a new key and destroys the old one; goes on where it was stopped.
 fn rotate(arguments: &Rotate) -> Result<(), Failure> {
-    let dir = arguments.usual.existing()?;
+    let dir = arguments.usual.existing(PARTY)?;
     let _lock = dir.lock()?;
     let settings: Settings = config::load(&dir, "shop")?;
     let opened = arguments.owner.open(&dir);
@@ -132,7 +132,7 @@ fn rotate(arguments: &Rotate) -> Result<(), Failure> {
 
 /// The closed shop, and the service's record.
 fn open(which: &Which) -> Result<(Arc<Shop>, Verified<PartyRecord>), Failure> {
-    let dir = which.usual.existing()?;
+    let dir = which.usual.existing(PARTY)?;
     let settings: Settings = config::load(&dir, "shop")?;
     let opened = which.owner.open(&dir).map_err(JoinError::into_failure)?;
     let shop = serve::open(&dir, &settings, opened)?;
@@ -170,7 +170,7 @@ fn wrong(which: &Which, error: KeySupplyError) -> Failure {
 }
 
 fn export(which: &Which, suite: Suite, source: KeySource, count: usize) -> Result<(), Failure> {
-    let _lock = which.usual.existing()?.lock()?;
+    let _lock = which.usual.existing(PARTY)?.lock()?;
     let (shop, record) = open(which)?;
     let sealing = shop.sealing().ok_or_else(no_orders)?;
     let host = Hosting(Arc::clone(&shop));
@@ -190,7 +190,7 @@ fn export(which: &Which, suite: Suite, source: KeySource, count: usize) -> Resul
 }
 
 fn import(which: &Which) -> Result<(), Failure> {
-    let _lock = which.usual.existing()?.lock()?;
+    let _lock = which.usual.existing(PARTY)?.lock()?;
     let (shop, record) = open(which)?;
     let sealing = shop.sealing().ok_or_else(no_orders)?;
     let (host, bytes) = (Hosting(Arc::clone(&shop)), read(&which.file)?);

@@ -9,7 +9,7 @@ use tegata_protocol::order::{OrderForm, OrderId};
 use tegata_protocol::{Time, TransactionNumber};
 
 use super::owner::OwnerA;
-use super::{Usual, failed, sales, say};
+use super::{PARTY, Usual, failed, sales, say};
 use crate::catalogue::goods::Asked;
 use crate::orders::csv::{self, Entry};
 use crate::orders::deeds::{self, By, Deed, DeedError, Refunded};
@@ -262,7 +262,7 @@ fn read_form(
     order: &GoodsOrder,
     owner: &OwnerA,
 ) -> Result<Option<OrderForm>, Failure> {
-    let dir = usual.existing()?;
+    let dir = usual.existing(PARTY)?;
     let vault = owner.reading(&dir).map_err(|e| failed(e.into()))?;
     let order_keys = OrderKeys::read(&dir, vault.cover()).map_err(|e| wrong(e.into()))?;
     match order_keys {

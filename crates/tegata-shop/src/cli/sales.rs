@@ -9,7 +9,7 @@ use tegata_http::serve::read_address;
 use tegata_protocol::ticket::{Serial, SeriesRecord, Ticket};
 use tegata_protocol::{Digest, SeriesId, Time, TransactionNumber, Unverified};
 
-use super::{Usual, failed, say};
+use super::{PARTY, Usual, failed, say};
 use crate::catalogue::{self, Catalogue, read};
 use crate::settings::Settings;
 use crate::store::{self, Stock, Store, StoreError, TicketRow};
@@ -53,7 +53,7 @@ pub(super) struct OwnerArguments {
 }
 
 pub(super) fn open(usual: &Usual) -> Result<Store, Failure> {
-    let file = usual.existing()?.path().join(store::FILE);
+    let file = usual.existing(PARTY)?.path().join(store::FILE);
     if !file.exists() {
         return Err(
             Failure::refused("this shop has never been open: there are no sales")
@@ -76,7 +76,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 fn every_series(usual: &Usual, store: &Store) -> Result<(), Failure> {
-    let catalogue = read::file(&usual.existing()?.path().join(catalogue::FILE))?;
+    let catalogue = read::file(&usual.existing(PARTY)?.path().join(catalogue::FILE))?;
     let stocks = stored(stocks(store, &catalogue))?;
     let rows: Vec<_> = catalogue.offers().zip(&stocks).collect();
     let objects: Vec<_> = rows
@@ -229,7 +229,7 @@ fn serials_of(store: &Store, series: SeriesId, text: &str) -> Result<Vec<Serial>
 
 pub(super) fn owner_link(arguments: OwnerArguments) -> Result<(), Failure> {
     let store = open(&arguments.usual)?;
-    let address = read_address(arguments.usual.existing()?.path());
+    let address = read_address(arguments.usual.existing(PARTY)?.path());
     let address = address.map_err(|e| Failure::from(e).next("run tegata-shop serve first"))?;
     let mut bytes = [0; 32];
     rng::system().fill_bytes(&mut bytes);
@@ -237,7 +237,7 @@ pub(super) fn owner_link(arguments: OwnerArguments) -> Result<(), Failure> {
     let expires = Time::from_secs(clock::now()).after(LINK_SECONDS);
     let kept = Digest::of(token.to_string().as_bytes());
     stored(store.write(move |tables| tables.offer_owner_link(kept, expires)))?;
-    let settings: Settings = config::load(&arguments.usual.existing()?, "shop")?;
+    let settings: Settings = config::load(&arguments.usual.existing(PARTY)?, "shop")?;
     let scheme = if settings.tls_cert.is_some() {
         "https"
     } else {

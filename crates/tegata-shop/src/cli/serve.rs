@@ -1,14 +1,14 @@
 //! `tegata-shop serve`.
 
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use axum::Router;
 use serde_json::json;
 use tegata_cli::exit::Failure;
 use tegata_cli::logs::cause;
+use tegata_cli::worker::Worker;
 use tegata_cli::{clock, config};
 use tegata_http::same_origin::host_of;
 use tegata_http::serve::{self, Bound, Hosts, Stop};
@@ -19,7 +19,7 @@ use tegata_protocol::order::Maker;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::owner::{Owner, Unlocked};
-use super::{Usual, failed, say};
+use super::{PARTY, Usual, failed, say};
 use crate::fulfilment::Fulfilment;
 use crate::orders::Sealing;
 use crate::orders::host::Hosting;
@@ -50,7 +50,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let dir = arguments.usual.existing()?;
+    let dir = arguments.usual.existing(PARTY)?;
     let _lock = dir.lock()?;
     let settings = arguments.settings.clone().or(config::load(&dir, "shop")?);
     let opened = arguments.owner.open(&dir);
@@ -101,11 +101,12 @@ pub(super) fn open(
 ) -> Result<Arc<Shop>, Failure> {
     let Unlocked { vault, keys } = unlocked;
     let opened = || {
-        let identity = Identity::read(dir)?.ok_or(JoinError::NotJoined(Kind::SHOP))?;
-        let (client, now) = (Client::default(), Time::from_secs(clock::now()));
-        let centre = Centre::find(dir, &client, &identity, settings.centre.as_deref(), now)?;
-        let registers = [centre.keys.register];
-        let registered = joining::open(dir, Kind::SHOP, &registers, || Ok(keys))?;
+        let now = Time::from_secs(clock::now());
+        let find = |identity: &Identity| {
+            let address = settings.centre.as_deref();
+            Centre::find(dir, &Client::default(), identity, address, now)
+        };
+        let (registered, centre) = joining::open_with_centre(dir, Kind::SHOP, find, || Ok(keys))?;
         let time = Arc::new(|| Time::from_secs(clock::now()));
         let cover = vault.cover();
         let sold = vault.history().map_err(JoinError::from)?;
@@ -126,10 +127,7 @@ pub(super) fn open(
 }
 
 fn announce(usual: &Usual, shop: &Shop, bound: &Bound, secure: bool) {
-    let scheme = if secure { "https" } else { "http" };
-    let address = bound
-        .address()
-        .map_or(String::new(), |a| format!("{scheme}://{a}"));
+    let address = bound.url(secure);
     let number = shop.registered().number().to_string();
     let object = json!({ "address": address, "number": number, "pid": std::process::id() });
     let name = shop.registered().name();
@@ -140,30 +138,18 @@ fn announce(usual: &Usual, shop: &Shop, bound: &Bound, secure: bool) {
     );
 }
 
-/// Who works on a thread of its own: fulfilment, the key supply.
-struct Running<S> {
-    signals: Sender<S>,
-    stop: S,
-    thread: JoinHandle<()>,
-}
-
-fn start_fulfilment(shop: &Arc<Shop>) -> Result<Running<Signal>, Failure> {
+fn start_fulfilment(shop: &Arc<Shop>) -> Result<Worker<Signal>, Failure> {
     let fulfilment = Fulfilment::new(Arc::clone(shop), Client::new(PATIENCE));
-    let (signals, received) = channel();
-    shop.wakes(signals.clone());
-    let thread = std::thread::Builder::new()
-        .name("shop-fulfilment".into())
-        .spawn(move || fulfilment.run(&received))
-        .map_err(|e| Failure::refused(format!("can't start fulfilment: {e}")))?;
-    Ok(Running {
-        signals,
-        stop: Signal::Stop,
-        thread,
-    })
+    let what = "fulfilment";
+    let worker = Worker::start("shop-fulfilment", what, Signal::Stop, move |signals| {
+        fulfilment.run(signals);
+    })?;
+    shop.wakes(worker.signals().clone());
+    Ok(worker)
 }
 
 /// Keeps order keys in stock at the sealing service, if the shop takes sealed orders.
-fn start_key_supply(shop: &Arc<Shop>) -> Result<Option<Running<key_supply::Signal>>, Failure> {
+fn start_key_supply(shop: &Arc<Shop>) -> Result<Option<Worker<key_supply::Signal>>, Failure> {
     let Some(sealing) = shop.sealing() else {
         return Ok(None);
     };
@@ -181,40 +167,24 @@ fn start_key_supply(shop: &Arc<Shop>) -> Result<Option<Running<key_supply::Signa
     shop.asks_key_stock(Box::new(move || asking.inquire().ok()));
     let fetched = move || fetching.fetch_made().is_ok_and(|count| count > 0);
     shop.fetches_made_keys(Box::new(fetched));
-    let (signals, received) = channel();
-    let thread = std::thread::Builder::new()
-        .name("shop-key-supply".into())
-        .spawn(move || supply.run(&received))
-        .map_err(|e| Failure::refused(format!("can't start the key supply: {e}")))?;
-    Ok(Some(Running {
-        signals,
-        stop: key_supply::Signal::Stop,
-        thread,
-    }))
+    let (what, stop) = ("the key supply", key_supply::Signal::Stop);
+    let work = move |signals: &_| supply.run(signals);
+    Worker::start("shop-key-supply", what, stop, work).map(Some)
 }
 
 /// Learns the sealing service's key from its certified record, where the service may make keys.
-fn start_learner(shop: &Arc<Shop>) -> Result<Option<Running<()>>, Failure> {
+fn start_learner(shop: &Arc<Shop>) -> Result<Option<Worker<()>>, Failure> {
     let wanted = |sealing: &Sealing| sealing.rules.maker == Maker::Service;
     if !shop.sealing().is_some_and(wanted) {
         return Ok(None);
     }
-    let (signals, received) = channel();
     let shop = Arc::clone(shop);
-    let thread = std::thread::Builder::new()
-        .name("shop-learner".into())
-        .spawn(move || {
-            while !learn(&shop)
-                && received.recv_timeout(OWNERS_PATIENCE) == Err(RecvTimeoutError::Timeout)
-            {
-            }
-        })
-        .map_err(|e| Failure::refused(format!("can't start the learner: {e}")))?;
-    Ok(Some(Running {
-        signals,
-        stop: (),
-        thread,
-    }))
+    let work = move |signals: &Receiver<()>| {
+        while !learn(&shop)
+            && signals.recv_timeout(OWNERS_PATIENCE) == Err(RecvTimeoutError::Timeout)
+        {}
+    };
+    Worker::start("shop-learner", "the learner", (), work).map(Some)
 }
 
 fn learn(shop: &Shop) -> bool {
@@ -236,16 +206,6 @@ fn learn(shop: &Shop) -> bool {
                 "the sealing service's key isn't known yet"
             );
             false
-        }
-    }
-}
-
-impl<S> Running<S> {
-    fn stop(self) {
-        // If it has stopped already, there's nobody to tell.
-        drop(self.signals.send(self.stop));
-        if self.thread.join().is_err() {
-            tracing::error!("one who worked beside the server had broken off");
         }
     }
 }
@@ -272,7 +232,7 @@ async fn watch(shop: Arc<Shop>, stop: Stop) {
         let shop = Arc::clone(&shop);
         let read = move || {
             if shop.shelf().has_changed() || asked {
-                // Told to the log and the owner's page already.
+                // The log and the owner's page show it already.
                 drop(shop.reload());
             }
         };

@@ -16,19 +16,17 @@
 use std::sync::Arc;
 
 use tegata_http::rate_limit::Permit;
-use tegata_protocol::envelope::{Body, Message, Parcel, Reply, Sealed};
+use tegata_protocol::envelope::{Body, Message, Sealed};
 use tegata_protocol::purchase::{Offer, PurchaseRequest, Wish};
 use tegata_protocol::record::PartyRecord;
 use tegata_protocol::refusal::{Code, Refusal};
-use tegata_protocol::{
-    Malformed, MessageId, PartyNumber, ReplyKey, Role, SignedBytes, Time, Unverified, Verified,
-};
+use tegata_protocol::{Malformed, PartyNumber, Role, SignedBytes, Time, Unverified, Verified};
 
 use crate::catalogue::Catalogue;
 use crate::series::SeriesError;
 use crate::shop::{Rules, Shop};
 use crate::store::{StoreError, Tables};
-use tegata_keystore::rng;
+use tegata_party::answering::{ReplyTo, sign_reply};
 use tegata_party::keys::{Keys, KeysError};
 
 mod bill;
@@ -95,15 +93,15 @@ pub fn answer(shop: &Shop, _counted: Permit, bytes: &[u8]) -> Result<Vec<u8>, Un
         let counted = shop.rate_limits().member(asked.request.from, shop.now());
         counted.map_err(|late| Unanswered::TooFast(late.seconds))?;
     }
-    let (to, opening) = (asked.record.number, asked.record.keys.opening.clone());
-    let enc_digest = asked.request.enc_digest;
+    let opening = asked.record.keys.opening.clone();
+    let back = ReplyTo::sender(&asked.request, opening);
     let handler = Handler::of(shop);
     let reply = shop
         .store()
         .write(move |tables| handler.reply_to(tables, &asked))?;
     shop.wake_fulfilment();
-    let reply = seal(reply, enc_digest, &reply_key, to, &opening).map_err(Fault::Made)?;
-    Ok(reply.to_bytes())
+    let sealed = back.seal(reply, &reply_key);
+    Ok(sealed.map_err(Fault::Made)?)
 }
 
 /// Who says it, and did they sign it? Everything before this line is a stranger's.
@@ -127,21 +125,6 @@ fn is_repetition(shop: &Shop, asked: &Asked) -> Result<bool, Fault> {
     let (from, id) = (asked.request.from, asked.request.id);
     let known = shop.store().read(|tables| tables.answered(from, id))?;
     Ok(known.is_some_and(|known| known.digest == asked.request.digest()))
-}
-
-/// To whoever sealed this very message; if somebody sealed it again, to the member's own key.
-fn seal(
-    signed: SignedBytes,
-    enc_digest: Option<tegata_protocol::Digest>,
-    reply_key: &ReplyKey,
-    to: PartyNumber,
-    opening: &tegata_protocol::SealingKey,
-) -> Result<Reply, Malformed> {
-    let (parcel, mut rng) = (Parcel::new(signed), rng::system());
-    if enc_digest == Some(reply_key.enc_digest()) {
-        return Ok(Reply::exported(reply_key, &parcel, &mut rng));
-    }
-    Sealed::seal(to, opening, &parcel, &mut rng).map(Reply::Sealed)
 }
 
 /// What a decision needs, owned, so that it can be made on the store's thread.
@@ -216,15 +199,12 @@ impl Handler {
     }
 
     fn sign<B: Body>(&self, asked: &Asked, body: B) -> SignedBytes {
-        self.keys.signing().sign(&Message {
-            from: self.number,
-            to: asked.request.from,
-            id: MessageId::random(&mut rng::system()),
-            time: self.now,
-            not_after: None,
-            enc_digest: None,
-            answers: Some(asked.request.digest()),
+        sign_reply(
+            self.keys.signing(),
+            self.number,
+            self.now,
+            &asked.request,
             body,
-        })
+        )
     }
 }

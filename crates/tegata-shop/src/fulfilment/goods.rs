@@ -6,19 +6,19 @@
 //! before it's sent, so the same bytes go out again after a crash.
 
 use tegata_orders::FormsError;
+use tegata_party::answering;
 use tegata_party::client::Answer;
-use tegata_protocol::envelope::{Message, Parcel};
+use tegata_protocol::envelope::Parcel;
 use tegata_protocol::order::{CardKept, CreditCardForm};
 use tegata_protocol::payment::{
     BillAnswer, BillInquiry, BillState, Capture, Captured, Mode, PaidNotice,
 };
 use tegata_protocol::refusal::Code;
-use tegata_protocol::{Digest, Malformed, MessageId, PartyNumber, PaymentId, SignedBytes, Time};
+use tegata_protocol::{Digest, Malformed, PartyNumber, PaymentId, SignedBytes, Time};
 
 use super::{Fulfilment, FulfilmentError, SLACK, first_error, is_away};
 use crate::orders::deeds;
 use crate::store::{GoodsOrder, OrderState, StoreError, Tables, damaged};
-use tegata_keystore::rng;
 
 /// How many orders one round looks at in each state.
 const AT_ONCE: u32 = 1_000;
@@ -230,20 +230,17 @@ impl Fulfilment {
         let payment = order.payment;
         let payment = payment.ok_or_else(|| damaged("a held order without payment"))?;
         let registered = self.shop.registered();
-        let capture = registered.keys.signing().sign(&Message {
-            from: registered.number(),
-            to: PartyNumber::CENTRE,
-            id: MessageId::random(&mut rng::system()),
-            time: self.shop.now(),
-            not_after: None,
-            enc_digest: None,
-            answers: None,
-            body: Capture {
+        let capture = answering::sign(
+            registered.keys.signing(),
+            registered.number(),
+            PartyNumber::CENTRE,
+            self.shop.now(),
+            Capture {
                 payment,
                 amount: order.total,
                 delivery: Digest::of(receipt.as_bytes()),
             },
-        });
+        );
         let (id, kept) = (order.id, capture.clone());
         let store = self.shop.store();
         store.write(move |tables| tables.keep_order_capture(id, &kept))?;

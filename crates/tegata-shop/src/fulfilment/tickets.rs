@@ -1,6 +1,7 @@
 //! Making tickets (T2-T5): serials, signatures, the sealed delivery, the signed capture.
 
-use tegata_protocol::envelope::{Envelope, Message, Parcel};
+use tegata_party::answering;
+use tegata_protocol::envelope::{Envelope, Parcel};
 use tegata_protocol::payment::Capture;
 use tegata_protocol::purchase::Delivery;
 use tegata_protocol::ticket::{Serial, Ticket};
@@ -100,18 +101,15 @@ pub(super) fn sign_capture(
 ) -> Result<SignedBytes, FulfilmentError> {
     let payment = sale.payment;
     let payment = payment.ok_or_else(|| damaged("a paid sale without its payment"))?;
-    Ok(shop.registered().keys.signing().sign(&Message {
-        from: shop.registered().number(),
-        to: PartyNumber::CENTRE,
-        id: MessageId::random(&mut rng::system()),
-        time: shop.now(),
-        not_after: None,
-        enc_digest: None,
-        answers: None,
-        body: Capture {
+    Ok(answering::sign(
+        shop.registered().keys.signing(),
+        shop.registered().number(),
+        PartyNumber::CENTRE,
+        shop.now(),
+        Capture {
             payment,
             amount: total_of(sale)?,
             delivery,
         },
-    }))
+    ))
 }

@@ -60,7 +60,7 @@ pub struct Sealing {
     pub bill_seconds: u64,
     /// Where a customer's wallet shows its page, on the customer's own machine.
     pub wallet: String,
-    /// The service's own key, once it's known: browsers are told of it only where the service may make
+    /// The service's own key, once it's known: browsers are sent it only where the service may make
     /// keys.
     pub service: OnceLock<VerifyingKey>,
 }

@@ -61,8 +61,8 @@ mod tests {
         let form = Wish::from_form(b"line=sencha-100.2&other=1&line=cup.1");
         assert_eq!(json, form);
         assert_eq!(json.unwrap().lines.len(), 2);
-        let member = Wish::from_json(br#"{"lines": [], "member": "M-00000-00069"}"#).unwrap();
-        assert_eq!(member.member.unwrap().to_string(), "M-00000-00069");
+        let member = Wish::from_json(br#"{"lines": [], "member": "M-48312-20752"}"#).unwrap();
+        assert_eq!(member.member.unwrap().to_string(), "M-48312-20752");
     }
 
     #[test]

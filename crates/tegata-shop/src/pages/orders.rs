@@ -15,7 +15,7 @@ use tegata_pages::{
 use tegata_protocol::order::{OrderForm, OrderId, Stock};
 
 use super::owner::Owner;
-use super::status::{Told, ordered};
+use super::status::{OrderHistory, ordered};
 use super::visit::Visit;
 use super::{Front, NO_ORDER, moment, money};
 use crate::catalogue::goods::Asked;
@@ -249,9 +249,9 @@ fn shown(
     wrong: Option<&DeedError>,
 ) -> Result<Page, HttpError> {
     let t = visit.texts();
-    let told = Told::read(front, id).map_err(stored)?;
-    let told = told.ok_or_else(|| HttpError::missing(NO_ORDER))?;
-    let (order, erased) = (&told.order, deeds::is_erased(&told.events));
+    let history = OrderHistory::read(front, id).map_err(stored)?;
+    let history = history.ok_or_else(|| HttpError::missing(NO_ORDER))?;
+    let (order, erased) = (&history.order, deeds::is_erased(&history.events));
     let title = t.fill("orders.one", &[("number", &order.number.to_string())]);
     Ok(front.page(visit, &title).body(html! {
         @if let Some(wrong) = wrong {
@@ -263,10 +263,10 @@ fn shown(
             })
         }
         (definitions(&facts(front, visit, order)))
-        (ordered(visit, order, &told.lines))
+        (ordered(visit, order, &history.lines))
         (address(visit, order, form.or(erased.then_some(&None))))
         (actions(visit, order, erased))
-        (events(front, visit, &told))
+        (events(front, visit, &history))
         p { a href="/owner/orders" { "← " (t.text("orders.back")) } }
     }))
 }
@@ -371,14 +371,14 @@ fn actions(visit: &Visit, order: &GoodsOrder, erased: bool) -> Markup {
     }
 }
 
-fn events(front: &Front, visit: &Visit, told: &Told) -> Markup {
+fn events(front: &Front, visit: &Visit, history: &OrderHistory) -> Markup {
     let t = visit.texts();
     let columns = [
         Column::text(t.text("orders.when")),
         Column::text(t.text("orders.what")),
         Column::text(t.text("orders.by")),
     ];
-    let rows = told.events.iter().map(|event| {
+    let rows = history.events.iter().map(|event| {
         vec![
             html! { (moment(front, visit, event.time)) },
             html! { (event_word(visit, &event.what)) },

@@ -17,13 +17,13 @@ use crate::server::stored;
 use crate::store::{Event, GoodsOrder, OrderState, SoldLine, StoreError};
 
 /// An order with what happened to it.
-pub(super) struct Told {
+pub(super) struct OrderHistory {
     pub(super) order: GoodsOrder,
     pub(super) lines: Vec<SoldLine>,
     pub(super) events: Vec<Event>,
 }
 
-impl Told {
+impl OrderHistory {
     pub(super) fn read(front: &Front, id: OrderId) -> Result<Option<Self>, StoreError> {
         front.shop.store().read(|tables| {
             let Some(order) = tables.goods_order(id)? else {
@@ -54,20 +54,20 @@ pub(super) async fn page(
     let keys = &front.shop.registered().keys;
     let given = visit.parameter("key").unwrap_or_default();
     let id = OrderId::from_hex(&id).filter(|id| status::opens(keys, *id, given));
-    let told = id
-        .map(|id| Told::read(&front, id))
+    let history = id
+        .map(|id| OrderHistory::read(&front, id))
         .transpose()
         .map_err(stored)?
         .flatten();
     // A wrong key and an unknown order look the same.
-    let told = told.ok_or_else(|| HttpError::missing(NO_ORDER))?;
-    let ordered = is_of(&visit.cart, &told.lines);
+    let history = history.ok_or_else(|| HttpError::missing(NO_ORDER))?;
+    let ordered = is_of(&visit.cart, &history.lines);
     let now_empty = ordered.then(Cart::default);
     let mut seen = visit.clone();
     seen.cart = now_empty.clone().unwrap_or(seen.cart);
     let page = front
         .page(&seen, visit.texts().text("status.title"))
-        .body(body(&front, &visit, &told));
+        .body(body(&front, &visit, &history));
     let cookie: Option<[(HeaderName, String); 1]> = now_empty.map(|cart| [keep(&cart)]);
     Ok(match cookie {
         Some(cookie) => (cookie, page).into_response(),
@@ -87,21 +87,21 @@ fn is_of(cart: &Cart, lines: &[SoldLine]) -> bool {
             .eq(ordered)
 }
 
-fn body(front: &Front, visit: &Visit, told: &Told) -> Markup {
+fn body(front: &Front, visit: &Visit, history: &OrderHistory) -> Markup {
     let t = visit.texts();
-    let order = &told.order;
+    let order = &history.order;
     html! {
-        (said(front, visit, told))
+        (said(front, visit, history))
         @if let (OrderState::Billed, Some(bill)) = (order.state, &order.bill) {
             (pay(front, visit, order, bill))
         }
-        (stages(front, visit, told))
+        (stages(front, visit, history))
         @if matches!(order.state, OrderState::Billed | OrderState::Held) {
             // Not by itself: a page that changes under somebody's eyes is hard to read.
             p { a href=(visit.uri) { (t.text("status.look_again")) } }
         }
         h2 { (t.text("status.ordered")) }
-        (ordered(visit, order, &told.lines))
+        (ordered(visit, order, &history.lines))
         p.small { (t.text("status.number")) " " (code(&order.number.to_string())) ". "
             (t.text("status.keep")) }
     }
@@ -136,8 +136,8 @@ pub(super) fn ordered(visit: &Visit, order: &GoodsOrder, lines: &[SoldLine]) -> 
 }
 
 /// The state in a sentence.
-fn said(front: &Front, visit: &Visit, told: &Told) -> Markup {
-    let (t, order) = (visit.texts(), &told.order);
+fn said(front: &Front, visit: &Visit, history: &OrderHistory) -> Markup {
+    let (t, order) = (visit.texts(), &history.order);
     let until = moment(front, visit, order.expires);
     let (tone, text) = match order.state {
         OrderState::Taken => (Tone::Good, t.text("status.taken").to_owned()),
@@ -198,9 +198,9 @@ fn encoded(text: &str) -> String {
     text.bytes().map(one).collect()
 }
 
-fn stages(front: &Front, visit: &Visit, told: &Told) -> Markup {
+fn stages(front: &Front, visit: &Visit, history: &OrderHistory) -> Markup {
     let t = visit.texts();
-    let at = match told.order.state {
+    let at = match history.order.state {
         OrderState::Taken | OrderState::Billed | OrderState::Held | OrderState::Stuck => 1,
         OrderState::Paid => 2,
         OrderState::Packed => 3,
@@ -208,7 +208,7 @@ fn stages(front: &Front, visit: &Visit, told: &Told) -> Markup {
         OrderState::Lapsed | OrderState::Cancelled => return html! {},
     };
     let when = |state| {
-        let time = told.when(state);
+        let time = history.when(state);
         time.map_or(String::new(), |time| moment(front, visit, time))
     };
     let details = [

@@ -10,7 +10,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
-use tegata_http::error::Told;
+use tegata_http::error::PlainRefusal;
 use tegata_http::rate_limit::Permit;
 use tegata_http::{Cbor, Cost, HttpError, Routes};
 use tegata_pages::Language;
@@ -47,13 +47,13 @@ fn untaken(error: Untaken, language: Language) -> HttpError {
 }
 
 fn refused(refusal: &Refusal, language: Language) -> HttpError {
-    let told = Told {
+    let plain = PlainRefusal {
         word: refusal.code.word(),
         number: refusal.code.number(),
         text: &pages::refusal_text(refusal.code, language),
         detail: refusal.detail.as_deref(),
     };
-    HttpError::refusal(status_of(refusal.code), &told)
+    HttpError::refusal(status_of(refusal.code), &plain)
 }
 
 #[expect(

@@ -101,7 +101,7 @@ pub fn run(purpose: Use, wait: Duration, announce: impl FnOnce(&str)) -> Result<
     // must be stopped by Ctrl-C as before.
     serve::runtime()?.block_on(async {
         let (stop, stopper) = Stop::by_hand();
-        let bound = Bound::untold().await?.with_limits(Limits {
+        let bound = Bound::unannounced().await?.with_limits(Limits {
             grace: Duration::from_secs(1),
             connections: 64,
             ..Limits::default()

@@ -84,7 +84,7 @@ impl Fair {
         let serving = std::thread::spawn(move || {
             serve::runtime().unwrap().block_on(async {
                 let (stop, stopper) = Stop::by_hand();
-                let bound = Bound::untold().await.unwrap();
+                let bound = Bound::unannounced().await.unwrap();
                 let port = bound.address().unwrap().port();
                 let desk = Arc::new(Desk::new(data, port).with_readers(readers));
                 send.send((port, desk.link(HOST), stopper)).unwrap();
