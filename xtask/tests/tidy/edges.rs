@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tegata-cli", &[]),
     ("tegata-http", &["tegata-cli"]),
     ("tegata-card", &[]),
-    ("tegata-card-service", &["tegata-card"]),
+    ("tegata-card-service", &[]),
     (
         "tegata-card-reader",
         &["tegata-card", "tegata-cli", "tegata-http"],

@@ -167,10 +167,10 @@ fn every_dependency_is_named() {
     let sources = sources();
     let manifests = tree::manifests();
     let ours = manifests.iter().filter(|m| !m.path.starts_with("fuzz/"));
-    assert_tidy(
-        ours.flat_map(|m| unused::check_dependencies(m, &sources))
-            .collect(),
-    );
+    let unnamed = ours.flat_map(|m| unused::check_dependencies(m, &sources));
+    let root = Source::new("Cargo.toml", &read("Cargo.toml"));
+    let unlisted = unused::check_list(&root, &manifests);
+    assert_tidy(unnamed.chain(unlisted).collect());
 }
 
 #[test]
