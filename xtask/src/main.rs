@@ -77,7 +77,7 @@ fn demo(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Stop> {
         packages: TOWN,
         // A real card service where there is one; else the demonstration's card is in its process.
         features: match pcsc::can_pay() {
-            true => &["tegata-card-reader/pcsc"],
+            true => &["tegata-demo/pcsc"],
             false => &[],
         },
         release: false,

@@ -60,7 +60,7 @@ pub struct JobId(
     pub [u8; 16],
 );
 
-/// A card's number on this wire. See [`tegata_card::keys::Csn`].
+/// A card's number on this wire. See `tegata_card::keys::Csn`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
 #[cbor(transparent)]
 pub struct CardNumber(
@@ -78,7 +78,7 @@ pub struct OrderId(
     pub [u8; 16],
 );
 
-/// A card's receipt as it stands on the wire: the 100 bytes of [`tegata_card::receipt::Receipt`].
+/// A card's receipt as it stands on the wire: the 100 bytes of `tegata_card::receipt::Receipt`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Encode, Decode)]
 #[cbor(transparent)]
 pub struct ReceiptBytes(
@@ -87,7 +87,7 @@ pub struct ReceiptBytes(
     pub Vec<u8>,
 );
 
-/// A card's limits. See [`tegata_card::command::Limits`].
+/// A card's limits. See `tegata_card::command::Limits`.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 #[cbor(map)]
 pub struct CardLimits {

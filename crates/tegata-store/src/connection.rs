@@ -129,7 +129,7 @@ impl Connection {
     /// is durable when this returns. A job's error changes nothing.
     ///
     /// # Errors
-    /// The job's, or [`StoreError`].
+    /// The job's, or [`StoreError`]. [`StoreError::Misused`] as [`Self::begin`] says.
     pub fn write<T, E: From<StoreError>>(
         &mut self,
         job: impl FnOnce(&Self) -> Result<T, E>,
@@ -155,7 +155,8 @@ impl Connection {
     /// found good: nobody can change it from here to the end.
     ///
     /// # Errors
-    /// [`StoreError`]; then none is open.
+    /// [`StoreError`]; then none is open. [`StoreError::Misused`] inside a transaction or a reading of
+    /// one state, which stays as it is.
     pub fn begin(&mut self) -> Result<(), StoreError> {
         self.start()
     }
@@ -164,6 +165,9 @@ impl Connection {
         // SQLite would begin one that only reads.
         if self.sqlite.is_readonly("main").map_err(self.failed())? {
             return Err(self.misused("a change over a connection that only reads"));
+        }
+        if !self.sqlite.is_autocommit() {
+            return Err(self.misused("a transaction inside a transaction"));
         }
         self.run("BEGIN IMMEDIATE")?;
         self.writing.set(true);
@@ -287,8 +291,14 @@ impl Connection {
         if !self.sqlite.is_autocommit() {
             return Err(self.misused("a reading of one state inside a transaction"));
         }
+        // One that the disk ended without us may have been the last: what begins here must not write.
+        self.writing.set(false);
         // A deferred transaction sees one state of the file from its first read on.
-        self.run("BEGIN; SELECT count(*) FROM sqlite_schema")
+        let begun = self.run("BEGIN; SELECT count(*) FROM sqlite_schema");
+        if begun.is_err() {
+            self.roll_back()?;
+        }
+        begun
     }
 
     /// The end of [`Self::freeze`].
@@ -318,9 +328,13 @@ impl Connection {
 impl Connection {
     fn reading(&self, sql: &str) -> Result<CachedStatement<'_>, StoreError> {
         let statement = self.sqlite.prepare_cached(sql).map_err(self.failed())?;
-        match statement.readonly() {
-            true => Ok(statement),
-            false => Err(self.misused("a statement that writes was run to read")),
+        if !statement.readonly() {
+            return Err(self.misused("a statement that writes was run to read"));
+        }
+        // For SQLite, what begins or ends a transaction only reads too; but it has no columns.
+        match statement.column_count() {
+            0 => Err(self.misused("a statement that brings no rows was run to read")),
+            _ => Ok(statement),
         }
     }
 
@@ -405,11 +419,19 @@ impl Connection {
 
 /// Writing. Each function says how many rows its statement must change.
 impl Connection {
-    fn execute(&self, sql: &str, values: impl Params) -> Result<usize, StoreError> {
+    /// A statement that changes rows. What begins or ends a transaction changes none, and would make
+    /// half a job durable.
+    fn changing(&self, sql: &str) -> Result<CachedStatement<'_>, StoreError> {
         self.in_transaction()?;
-        let failed = self.failed();
-        let mut statement = self.sqlite.prepare_cached(sql).map_err(&failed)?;
-        statement.execute(values).map_err(failed)
+        let statement = self.sqlite.prepare_cached(sql).map_err(self.failed())?;
+        match statement.readonly() {
+            true => Err(self.misused("a statement that changes nothing was run to write")),
+            false => Ok(statement),
+        }
+    }
+
+    fn execute(&self, sql: &str, values: impl Params) -> Result<usize, StoreError> {
+        self.changing(sql)?.execute(values).map_err(self.failed())
     }
 
     /// Changes exactly one row.
@@ -453,9 +475,8 @@ impl Connection {
         values: impl Params,
         read: impl FnOnce(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
-        self.in_transaction()?;
         let failed = self.failed();
-        let mut statement = self.sqlite.prepare_cached(sql).map_err(&failed)?;
+        let mut statement = self.changing(sql)?;
         let mut rows = statement.query(values).map_err(&failed)?;
         let Some(row) = rows.next().map_err(&failed)? else {
             return Ok(None);
@@ -503,18 +524,24 @@ mod tests {
         connection
     }
 
+    fn misused(result: Result<(), StoreError>) {
+        assert!(
+            matches!(result, Err(StoreError::Misused { .. })),
+            "{result:?}"
+        );
+    }
+
+    fn numbers(connection: &Connection) -> Vec<i64> {
+        let sql = "SELECT number FROM entry ORDER BY number";
+        connection.list(sql, [], |row| row.get(0)).unwrap()
+    }
+
     const LOST: &str = "CREATE TRIGGER lost BEFORE INSERT ON entry BEGIN SELECT RAISE(IGNORE); END";
 
     #[test]
     fn a_readings_beginning_and_end_leave_a_transaction_alone() {
         let folder = tempfile::tempdir().unwrap();
         let mut connection = ENTRIES.open(&folder.path().join("entries.db")).unwrap();
-        let misused = |result: Result<(), StoreError>| {
-            assert!(
-                matches!(result, Err(StoreError::Misused { .. })),
-                "{result:?}"
-            );
-        };
         let written = connection.write(|c| {
             c.write_one(ADD, [1])?;
             misused(c.freeze());
@@ -522,12 +549,85 @@ mod tests {
             c.write_one(ADD, [2])
         });
         written.unwrap();
-        let numbers =
-            |c: &Connection| c.list("SELECT number FROM entry", [], |row| row.get::<i64>(0));
-        assert_eq!(numbers(&connection).unwrap(), [1, 2]);
+        assert_eq!(numbers(&connection), [1, 2]);
         connection.freeze().unwrap();
         misused(connection.freeze());
         connection.thaw().unwrap();
+        connection.thaw().unwrap();
+    }
+
+    #[test]
+    fn no_statement_that_reads_or_changes_rows_can_end_a_transaction() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = ENTRIES.open(&folder.path().join("entries.db")).unwrap();
+        let failed = connection.write(|c| {
+            c.write_one(ADD, [1])?;
+            for sql in ["COMMIT", "ROLLBACK", "SAVEPOINT a", "RELEASE a", "BEGIN"] {
+                misused(c.exists(sql, []).map(drop));
+                misused(c.list(sql, [], |_row| Ok(())).map(drop));
+                misused(c.write_any(sql, []).map(drop));
+                misused(
+                    c.write_at_most_one_returning(sql, [], |_row| Ok(()))
+                        .map(drop),
+                );
+                assert!(c.is_writing(), "{sql}");
+            }
+            Err::<(), _>(ENTRIES.damaged("so"))
+        });
+        assert!(matches!(failed, Err(StoreError::Damaged { .. })));
+        assert_eq!(numbers(&connection), [0; 0], "nothing was made durable");
+    }
+
+    #[test]
+    fn a_transaction_inside_another_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = ENTRIES.open(&folder.path().join("entries.db")).unwrap();
+        connection.begin().unwrap();
+        connection.write_one(ADD, [1]).unwrap();
+        misused(connection.begin());
+        misused(connection.write(|c| c.write_one(ADD, [2])));
+        misused(connection.write_version_again());
+        assert!(connection.is_writing());
+        connection.commit().unwrap();
+        assert_eq!(numbers(&connection), [1]);
+        connection.freeze().unwrap();
+        misused(connection.begin());
+        connection.thaw().unwrap();
+        connection.write(|c| c.write_one(ADD, [3])).unwrap();
+        assert_eq!(numbers(&connection), [1, 3]);
+    }
+
+    #[test]
+    fn a_reading_after_a_transaction_that_the_disk_ended_does_not_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = ENTRIES.open(&folder.path().join("entries.db")).unwrap();
+        connection.begin().unwrap();
+        connection.write_one(ADD, [1]).unwrap();
+        // As SQLite does by itself when the disk fails.
+        connection.sqlite.execute_batch("ROLLBACK").unwrap();
+        misused(connection.write_one(ADD, [2]));
+        connection.freeze().unwrap();
+        assert!(!connection.is_writing());
+        misused(connection.write_one(ADD, [3]));
+        connection.thaw().unwrap();
+        assert!(connection.sqlite.is_autocommit());
+        assert_eq!(numbers(&connection), [0; 0]);
+    }
+
+    #[test]
+    fn a_reading_that_cannot_begin_leaves_none_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("entries.db");
+        // Without a write-ahead log, so that a writer keeps readers out.
+        let sqlite = rusqlite::Connection::open(&file).unwrap();
+        sqlite.busy_timeout(std::time::Duration::ZERO).unwrap();
+        let connection = Connection::new(sqlite, &ENTRIES, &file);
+        let stranger = rusqlite::Connection::open(&file).unwrap();
+        stranger.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        assert!(connection.freeze().is_err());
+        assert!(connection.sqlite.is_autocommit());
+        stranger.execute_batch("ROLLBACK").unwrap();
+        connection.freeze().unwrap();
         connection.thaw().unwrap();
     }
 

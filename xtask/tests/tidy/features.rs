@@ -9,11 +9,8 @@ pub(crate) fn check(programs: &str, tests: &str) -> Vec<String> {
     let (programs, tests) = (sets(programs), sets(tests));
     let differing = programs.iter().filter_map(|(package, features)| {
         let in_tests = tests.get(package)?;
-        (in_tests != features).then(|| {
-            format!(
-                "{package} is built twice: with {features:?} for programs, {in_tests:?} for tests"
-            )
-        })
+        (in_tests != features)
+            .then(|| format!("{package} is built twice: with {features:?} and with {in_tests:?}"))
     });
     differing.collect()
 }

@@ -145,15 +145,32 @@ fn programs_and_tests_are_built_of_one_feature_set() {
     ));
 }
 
+/// `cargo demo`, the benches and the tests with cards build a part of the workspace: of the same features, or
+/// all that these depend on would be built a second time.
+#[test]
+fn what_is_built_of_a_part_is_of_that_feature_set_too() {
+    let list = |selection: &[&str]| {
+        let format = ["--no-dedupe", "--format", "{p}|{f}"];
+        cargo_tree(&[selection, &format].concat())
+    };
+    let whole = list(&["--workspace", "--edges", "normal,build,dev"]);
+    let demo = ["--package", "tegata-demo"];
+    let cards = ["--package", "tegata-card-reader"];
+    let programs = list(&[&demo[..], &["--edges", "normal,build"]].concat());
+    let tests = [&demo[..], &cards, &["--edges", "normal,build,dev"]].concat();
+    assert_tidy(features::check(&programs, &whole));
+    assert_tidy(features::check(&list(&tests), &whole));
+}
+
 #[test]
 fn every_dependency_is_named() {
     let sources = sources();
     let manifests = tree::manifests();
     let ours = manifests.iter().filter(|m| !m.path.starts_with("fuzz/"));
-    assert_tidy(
-        ours.flat_map(|m| unused::check_dependencies(m, &sources))
-            .collect(),
-    );
+    let unnamed = ours.flat_map(|m| unused::check_dependencies(m, &sources));
+    let root = Source::new("Cargo.toml", &read("Cargo.toml"));
+    let unlisted = unused::check_list(&root, &manifests);
+    assert_tidy(unnamed.chain(unlisted).collect());
 }
 
 #[test]

@@ -6,7 +6,8 @@ use crate::{modules::Crate, tree::Source};
 /// Dependencies that are there for another reason than their names, as `package/dependency`.
 const FOR_THEIR_FEATURES: &[&str] = &["tegata-demo/num-traits"];
 
-/// Complains about dependencies that none of the package's sources names.
+/// Complains about dependencies that none of the package's sources names: in its code, or for a dependency of
+/// tests alone anywhere, examples in comments included.
 pub(crate) fn check_dependencies(manifest: &Source, sources: &[Source]) -> Vec<String> {
     let Some(folder) = manifest.path.strip_suffix("Cargo.toml") else {
         return Vec::new();
@@ -33,11 +34,10 @@ pub(crate) fn check_dependencies(manifest: &Source, sources: &[Source]) -> Vec<S
         };
         let place = format!("{package}/{name}");
         let word = name.replace('-', "_");
-        let reads = |source: &&&Source| tests_only || !is_of_tests(&source.path, folder);
-        let named = own
-            .iter()
-            .filter(reads)
-            .any(|source| names(&source.text, &word));
+        let named = own.iter().any(|source| match tests_only {
+            true => names(&source.text, &word),
+            false => code(source, folder).any(|line| names(line, &word)),
+        });
         if !named && !FOR_THEIR_FEATURES.contains(&place.as_str()) {
             let what = format!("nothing in {package} names {name}");
             complaints.push(manifest.complaint(number, &what));
@@ -46,9 +46,36 @@ pub(crate) fn check_dependencies(manifest: &Source, sources: &[Source]) -> Vec<S
     complaints
 }
 
-fn is_of_tests(path: &str, folder: &str) -> bool {
-    let below = path.strip_prefix(folder).unwrap_or(path);
-    below.starts_with("tests/")
+/// Complains about dependencies in the workspace's list that no package of it has.
+pub(crate) fn check_list(root: &Source, manifests: &[Source]) -> Vec<String> {
+    let has = |name: &str| {
+        let mut lines = manifests.iter().flat_map(Source::lines);
+        lines.any(|(_, line)| dependency(line) == Some(name))
+    };
+    let mut inside = false;
+    let mut complaints = Vec::new();
+    for (number, line) in root.lines() {
+        if line.starts_with('[') {
+            inside = line == "[workspace.dependencies]";
+        }
+        if let Some(name) = dependency(line).filter(|name| inside && !has(name)) {
+            complaints.push(root.complaint(number, &format!("no package has {name}")));
+        }
+    }
+    complaints
+}
+
+/// The lines of a file that the package is built of: no comments, no tests, which stand at a file's end.
+fn code<'a>(source: &'a Source, folder: &str) -> impl Iterator<Item = &'a str> {
+    let below = source.path.strip_prefix(folder).unwrap_or(&source.path);
+    let of_tests = format!("/{below}").contains("/tests");
+    let text = match source.text.find("#[cfg(test)]\nmod tests {") {
+        _ if of_tests => "",
+        Some(end) => &source.text[..end],
+        None => &source.text,
+    };
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
 }
 
 /// The dependency that a manifest's line adds.
@@ -153,6 +180,32 @@ mod tests {
         let complaints = check_dependencies(&manifest, &sources);
         assert_eq!(complaints.len(), 1, "{complaints:?}");
         assert!(complaints[0].contains("names serde"), "{complaints:?}");
+    }
+
+    #[test]
+    fn what_only_a_comment_or_a_test_names_is_no_dependency_of_the_package() {
+        let text =
+            "/// See [`serde::Serialize`].\n#[cfg(test)]\nmod tests {\n    use insta::x;\n}\n";
+        let sources = [Source::new("crates/tegata-shop/src/lib.rs", text)];
+        let list = "serde.workspace = true\ninsta.workspace = true\n";
+        let complaints = |section: &str| {
+            let manifest = format!("[{section}]\n{list}");
+            let manifest = Source::new("crates/tegata-shop/Cargo.toml", &manifest);
+            check_dependencies(&manifest, &sources).len()
+        };
+        assert_eq!(complaints("dependencies"), 2);
+        assert_eq!(complaints("dev-dependencies"), 0);
+    }
+
+    #[test]
+    fn a_listed_dependency_that_no_package_has_is_told() {
+        let root = "[workspace]\nmembers = [\"a\"]\n[workspace.dependencies]\nserde = \"1\"\n\
+             serde_json = { version = \"1\" }\n[profile.dev]\ndebug = \"line-tables-only\"\n";
+        let root = Source::new("Cargo.toml", root);
+        let manifest = "[dependencies]\nserde_json.workspace = true\n";
+        let manifests = [Source::new("crates/tegata-shop/Cargo.toml", manifest)];
+        let complaints = check_list(&root, &manifests);
+        assert_eq!(complaints, ["Cargo.toml:4: no package has serde"]);
     }
 
     #[test]
