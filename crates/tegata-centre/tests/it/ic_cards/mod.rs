@@ -18,6 +18,7 @@ use crate::{
     town::{Party, Town, password_file, yen},
 };
 
+mod bills;
 mod found_out;
 mod memory;
 mod world;
