@@ -254,7 +254,7 @@ impl Sheet {
         self.paragraph(
             BODY,
             Column::from(LEFT + mm(4)),
-            words.warning,
+            &words.warning,
             "the warning",
         )?;
         let height = self.y - top - BODY.leading() + mm(1);

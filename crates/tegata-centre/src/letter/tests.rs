@@ -78,6 +78,50 @@ fn a_shop_gets_a_letter_of_its_own() {
     assert!(page.contains("Café Müller &amp; Sons"));
 }
 
+/// What stands in the letter is what the programs do: their commands, passwords, words and files.
+#[test]
+fn every_letter_says_what_its_program_does() {
+    let said = [
+        (
+            Recipient::Member,
+            "tegata-wallet join --slip-file PICTURE --name NAME",
+            ["two passwords", "24 words", "address and root key"],
+        ),
+        (
+            Recipient::Shop,
+            "tegata-shop join --data FOLDER --slip-file PICTURE --name NAME --address URL",
+            ["two passwords", "24 words", "Type yes"],
+        ),
+        (
+            Recipient::Gate,
+            "tegata-gate join --data FOLDER --slip-file PICTURE --name NAME --address URL",
+            ["record.cose", "PNG or JPEG", "Type yes"],
+        ),
+        (
+            Recipient::Sealing,
+            "tegata-sealing join --data FOLDER --slip-file PICTURE --name NAME --address URL",
+            ["number and web address", "PNG or JPEG", "Type yes"],
+        ),
+    ];
+    for (recipient, command, parts) in said {
+        let letter = Letter {
+            recipient,
+            ..letter()
+        };
+        let shown = shown(&pdf(&letter).unwrap()).join(" ");
+        let page = html(&letter).unwrap();
+        assert_eq!(page.matches(command).count(), 2, "in both languages");
+        for part in [&[command][..], &parts].concat() {
+            assert!(shown.contains(part), "{part}: {shown}");
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        // Nobody chooses from a menu, and a code alone doesn't join.
+        for text in [&shown, &page] {
+            assert!(!text.contains("choose to join") && !text.contains("or type number"));
+        }
+    }
+}
+
 #[test]
 fn gates_and_sealing_services_are_not_taken_for_shops() {
     for (recipient, own, japanese) in [

@@ -1,5 +1,6 @@
 //! The program as people type it: its commands from the first day on, its refusals, its silence.
 
+mod guide;
 mod programs;
 
 use std::path::Path;
