@@ -389,6 +389,23 @@ mod tests {
         assert_eq!(slowest(Path::new("/no/such/file")), "");
     }
 
+    /// The exit code is all that a script and CI look at.
+    #[test]
+    fn one_failed_test_fails_the_whole_run() {
+        let ended = |failure: Option<&str>| Ended {
+            name: "test".to_owned(),
+            took: Duration::ZERO,
+            failure: failure.map(str::to_owned),
+        };
+        let code = |all: &[Ended]| format!("{:?}", tell(all, Duration::ZERO));
+        let (good, bad) = (ExitCode::SUCCESS, ExitCode::FAILURE);
+        assert_eq!(code(&[ended(None), ended(None)]), format!("{good:?}"));
+        assert_eq!(
+            code(&[ended(Some("broken")), ended(None)]),
+            format!("{bad:?}")
+        );
+    }
+
     /// A program with two tests, of which the second fails.
     #[cfg(unix)]
     #[test]

@@ -206,11 +206,19 @@ impl PublicKeys {
     pub fn open(dir: &DataDir, now: Time) -> Result<Self, Failure> {
         let (root, certificates) = read_public(dir)?;
         let keys = CentreKeys::verify(&root, &certificates, now).map_err(|e| {
-            let exit = match &e {
-                CertificateError::Missing(_) => Exit::Refused,
-                CertificateError::Malformed(_) | CertificateError::Forged => Exit::Damaged,
+            let certify = "run tegata-centre root certify with the root key";
+            let (exit, next) = match &e {
+                // New certificates would begin at the wrong time, too.
+                CertificateError::ClockBehind { .. } => (
+                    Exit::Refused,
+                    "run the same command again once the clock is right",
+                ),
+                CertificateError::Missing(_) => (Exit::Refused, certify),
+                CertificateError::Malformed(_) | CertificateError::Forged => {
+                    (Exit::Damaged, certify)
+                }
             };
-            Failure::new(exit, e).next("run tegata-centre root certify with the root key")
+            Failure::new(exit, e).next(next)
         })?;
         Ok(Self {
             root,

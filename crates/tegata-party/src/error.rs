@@ -9,6 +9,9 @@ use tegata_protocol::{Malformed, PartyNumber, Role};
 use crate::client::CallError;
 use crate::keys::KeysError;
 
+/// After a registration that may have arrived.
+const KEPT: &str = "run the same command again: what was signed is kept, and counts once";
+
 /// What kind of party joins, and how its messages name it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Kind {
@@ -95,6 +98,9 @@ pub enum JoinError {
     /// No answer, or none to be trusted.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// The same, to the registration, which was signed and kept.
+    #[error(transparent)]
+    Unanswered(CallError),
     /// The register said no.
     #[error("the register refused")]
     Refused(#[from] Refusal),
@@ -132,18 +138,29 @@ impl JoinError {
     /// The code that a program ends with, and what to do next, where the error itself doesn't say.
     const fn advice(&self) -> (Option<Exit>, Option<&'static str>) {
         match self {
-            Self::Call(CallError::Unreachable { .. } | CallError::Busy { .. }) => (
+            Self::Certificates(CertificateError::ClockBehind { .. })
+            | Self::Call(CallError::Certificates(CertificateError::ClockBehind { .. })) => (
+                Some(Exit::Refused),
+                Some("run the same command again once the clock is right"),
+            ),
+            Self::Call(CallError::Unreachable { .. } | CallError::Busy { .. })
+            | Self::Unanswered(CallError::Unreachable { .. } | CallError::Busy { .. }) => (
                 Some(Exit::Unreachable),
                 Some("run the same command again later; it goes on where it stopped"),
             ),
-            Self::Call(CallError::Address(_)) => (Some(Exit::Usage), None),
+            Self::Call(CallError::Address(_)) | Self::Unanswered(CallError::Address(_)) => {
+                (Some(Exit::Usage), None)
+            }
+            Self::Unanswered(CallError::Fault { .. }) => (Some(Exit::Unreachable), Some(KEPT)),
+            Self::Unanswered(CallError::BadReply { .. }) => (Some(Exit::Refused), Some(KEPT)),
+            // Only asked for: nothing was signed, nothing is kept.
             Self::Call(CallError::Fault { .. }) => (
                 Some(Exit::Unreachable),
-                Some("run the same command again: what was signed is kept, and counts once"),
+                Some("check the address, and run the same command again later"),
             ),
             Self::Call(CallError::BadReply { .. }) => (
                 Some(Exit::Refused),
-                Some("run the same command again: what was signed is kept, and counts once"),
+                Some("check the address, and run the same command again later"),
             ),
             Self::Damaged { .. } | Self::Keys(KeysError::Damaged | KeysError::Foreign) => {
                 (Some(Exit::Damaged), None)
@@ -160,7 +177,7 @@ impl JoinError {
                 ),
             ),
             Self::OtherNumber { .. } | Self::NotJoined(_) => (Some(Exit::Usage), None),
-            Self::Call(_) => (Some(Exit::Refused), None),
+            Self::Call(_) | Self::Unanswered(_) => (Some(Exit::Refused), None),
             Self::Data(_)
             | Self::Keys(_)
             | Self::Certificates(_)

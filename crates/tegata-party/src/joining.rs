@@ -331,7 +331,8 @@ impl Register<'_> {
 
     fn send(&self, prepared: &Prepared) -> Result<Verified<PartyRecord>, JoinError> {
         let callee = self.centre.callee();
-        let answer: Answer<Reply> = self.client.call(self.caller(), &callee, prepared)?;
+        let answer = self.client.call(self.caller(), &callee, prepared);
+        let answer: Answer<Reply> = answer.map_err(JoinError::Unanswered)?;
         let reply = answer.accepted()?.into_value().body;
         let foreign = JoinError::ForeignRecord(self.joining.kind);
         match PartyRecord::verify(reply.record, &self.centre.keys.register) {

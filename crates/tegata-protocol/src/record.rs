@@ -127,6 +127,19 @@ pub enum CertificateError {
     /// None at this time for one purpose.
     #[error("no certificate for {0:?} holds at this time; the centre must renew it")]
     Missing(Purpose),
+    /// The one for a purpose begins later. It was just made, so this machine's clock is behind.
+    #[error(
+        "this machine's clock says {now}, before the centre's certificate for {purpose:?} begins \
+         ({from}): set the clock right"
+    )]
+    ClockBehind {
+        /// What the key is for.
+        purpose: Purpose,
+        /// When the certificate begins.
+        from: Time,
+        /// What the clock says.
+        now: Time,
+    },
 }
 
 impl CentreKeys {
@@ -139,7 +152,7 @@ impl CentreKeys {
         certificates: &Certificates,
         now: Time,
     ) -> Result<Self, CertificateError> {
-        let mut held = Vec::new();
+        let (mut held, mut later) = (Vec::new(), Vec::new());
         for signed in &certificates.0 {
             let unverified = Unverified::<Certificate>::parse(signed.clone())?;
             let certificate = unverified
@@ -147,8 +160,18 @@ impl CentreKeys {
                 .map_err(|_e| CertificateError::Forged)?;
             if certificate.valid.holds(now) {
                 held.push(certificate.into_value());
+            } else if certificate.valid.from() > now {
+                later.push((certificate.purpose, certificate.valid.from()));
             }
         }
+        // Nobody hands out a certificate before it begins: the clock is wrong, not the centre.
+        let missing = |purpose| {
+            let begins = later.iter().filter(|(p, _)| *p == purpose);
+            match begins.map(|(_, from)| *from).min() {
+                Some(from) => CertificateError::ClockBehind { purpose, from, now },
+                None => CertificateError::Missing(purpose),
+            }
+        };
         let verifying = |purpose| {
             let found = held
                 .iter()
@@ -156,7 +179,7 @@ impl CentreKeys {
                     (CentreKey::Verifying(key), true) => Some(*key),
                     _ => None,
                 });
-            found.ok_or(CertificateError::Missing(purpose))
+            found.ok_or_else(|| missing(purpose))
         };
         let opening = held.iter().find_map(|c| match &c.key {
             CentreKey::Sealing(key) if c.purpose == Purpose::Opening => Some(key.clone()),
@@ -168,7 +191,7 @@ impl CentreKeys {
             receipts: verifying(Purpose::Receipts)?,
             lists: verifying(Purpose::Lists).ok(),
             debit_orders: verifying(Purpose::DebitOrders).ok(),
-            opening: opening.ok_or(CertificateError::Missing(Purpose::Opening))?,
+            opening: opening.ok_or_else(|| missing(Purpose::Opening))?,
             until: held.iter().map(|c| c.valid.until()).min().unwrap_or(now),
         })
     }

@@ -2,7 +2,7 @@
 
 use tegata_cli::{data, exit::Exit};
 use tegata_party::client::CallError;
-use tegata_protocol::{Malformed, refusal::Refusal};
+use tegata_protocol::{Malformed, record::CertificateError, refusal::Refusal};
 
 use crate::vault::{StrokesError, VaultError, WordsError};
 use tegata_protocol::CardNumber;
@@ -60,6 +60,9 @@ pub enum WalletError {
         /// What is wrong with it.
         why: String,
     },
+    /// The centre's certificates begin later than this machine's clock.
+    #[error("the centre's certificates don't hold yet: {0}")]
+    ClockBehind(CertificateError),
     /// A bill that a shop's page named isn't one to pay.
     #[error("this bill isn't paid: {0}")]
     Unfit(#[from] Unfit),
@@ -339,6 +342,7 @@ impl WalletError {
             | Self::Unfit(Unfit::Address(_))
             | Self::File { .. } => Exit::Usage,
             Self::Refused { .. }
+            | Self::ClockBehind(_)
             | Self::Unsound { .. }
             | Self::NotRegistered
             | Self::Nobody { .. }
@@ -363,7 +367,12 @@ impl WalletError {
                 Some("run `tegata-wallet send`: it sends the same signed message again")
             }
             Self::Call(CallError::Unreachable { .. } | CallError::Fault { .. }) => {
-                Some("check the address, and try again later: the same again counts once")
+                // Only asked: whatever may count is in doubt instead, and kept.
+                Some("check the address, and try again later")
+            }
+            Self::ClockBehind(_)
+            | Self::Call(CallError::Certificates(CertificateError::ClockBehind { .. })) => {
+                Some("run the same command again once the clock is right")
             }
             Self::NotRestored { .. } => {
                 Some("restore again when it can be reached; check the address")

@@ -13,7 +13,7 @@ use tegata_party::client::{Callee, Caller, Client, Prepared, Stamp};
 use tegata_protocol::{
     Digest, MessageId, OpeningKey, PartyNumber, SigningKey, Suite, Time, cbor,
     envelope::Body,
-    record::{CentreKeys, Certificates},
+    record::{CentreKeys, CertificateError, Certificates},
 };
 
 use crate::{
@@ -233,8 +233,15 @@ impl Wallet {
         let bytes = self.client.get(&self.state.centre, "/v1/certificates")?;
         let certificates: Certificates = cbor::decode(&bytes, 16 * 1024)
             .map_err(|e| WalletError::unsound("the centre's certificates", e))?;
-        let keys = CentreKeys::verify(&self.state.root, &certificates, now)
-            .map_err(|e| WalletError::unsound("the centre's certificates", e))?;
+        let keys =
+            CentreKeys::verify(&self.state.root, &certificates, now).map_err(|e| match e {
+                CertificateError::ClockBehind { .. } => WalletError::ClockBehind(e),
+                CertificateError::Malformed(_)
+                | CertificateError::Forged
+                | CertificateError::Missing(_) => {
+                    WalletError::unsound("the centre's certificates", e)
+                }
+            })?;
         self.state.certificates = Some(certificates);
         let callee = Callee::centre(&self.state.centre, &keys);
         Ok(Centre { keys, callee })

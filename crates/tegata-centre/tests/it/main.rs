@@ -13,6 +13,7 @@
 mod attacks;
 mod audit;
 mod bank;
+mod clock;
 mod commands;
 mod credit;
 mod day;

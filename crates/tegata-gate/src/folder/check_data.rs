@@ -78,6 +78,9 @@ pub enum LoadError {
     /// The certificates kept here have ended.
     #[error("the centre's certificates that are kept here don't hold any more: {0}")]
     CertificatesEnded(CertificateError),
+    /// They begin later.
+    #[error("the centre's certificates that are kept here don't hold yet: {0}")]
+    ClockBehind(CertificateError),
     /// Signed by somebody else.
     #[error("shop {0} didn't sign these check data")]
     Forged(PartyNumber),
@@ -134,6 +137,7 @@ impl LoadError {
             Self::NoShopRecord(_) => "no_shop_record",
             Self::ShopRecord(_) => "shop_record",
             Self::CertificatesEnded(_) => "certificates_ended",
+            Self::ClockBehind(_) => "clock_behind",
             Self::Forged(_) => "forged",
             Self::Future(_) => "future",
             Self::TooOld(_) => "too_old",
@@ -161,6 +165,7 @@ impl LoadError {
             }
             Self::ShopRecord(_) => "fetch the record again from the shop's /v1/record",
             Self::CertificatesEnded(_) => "connect the gate to the centre once and load again",
+            Self::ClockBehind(_) => "load again once the clock is right",
             Self::Future(_) => "set the clock right, then load again",
             Self::TooOld(_) => "have the shop export new check data",
             Self::Unusable(_) => "tell the shop: its export is at fault",
@@ -186,6 +191,7 @@ impl LoadError {
             | Self::NoShopRecord(_)
             | Self::ShopRecord(_)
             | Self::CertificatesEnded(_)
+            | Self::ClockBehind(_)
             | Self::Forged(_)
             | Self::Future(_)
             | Self::TooOld(_)
@@ -221,7 +227,8 @@ impl LoadError {
             | Self::NoShopRecord(_)
             | Self::ShopRecord(_) => Exit::Usage,
             Self::CertificatesEnded(_) => Exit::Unreachable,
-            Self::Unopenable
+            Self::ClockBehind(_)
+            | Self::Unopenable
             | Self::NotFromAShop(_)
             | Self::Forged(_)
             | Self::Future(_)
@@ -254,7 +261,12 @@ impl Folder {
         now: Time,
     ) -> Result<Loaded, LoadError> {
         let current = self.register_key_at(now)?;
-        let current = current.map_err(LoadError::CertificatesEnded)?;
+        let current = current.map_err(|error| match error {
+            CertificateError::ClockBehind { .. } => LoadError::ClockBehind(error),
+            CertificateError::Malformed(_)
+            | CertificateError::Forged
+            | CertificateError::Missing(_) => LoadError::CertificatesEnded(error),
+        })?;
         let known = self.register_keys()?;
         let signed = self.open_sealed(gate, sealed, |shop| match shop_record {
             Some(given) => self.newer_record(shop, given, (&current, &known)),

@@ -50,6 +50,8 @@ pub(crate) enum Mood {
     Late,
     /// Has another register key by now, certified for days to come.
     Renewed,
+    /// Its clock is a day ahead of the gate's.
+    Ahead,
 }
 
 /// What the centre has seen.
@@ -127,9 +129,13 @@ fn code() -> ActivationCode {
 async fn certificates(State(shared): State<Shared>) -> Vec<u8> {
     let root = match *shared.mood.lock().unwrap() {
         Mood::False => key(99),
-        Mood::Kind | Mood::Broken | Mood::Late | Mood::Renewed => key(50),
+        Mood::Kind | Mood::Broken | Mood::Late | Mood::Renewed | Mood::Ahead => key(50),
     };
     let renewed = *shared.mood.lock().unwrap() == Mood::Renewed;
+    let from = match *shared.mood.lock().unwrap() {
+        Mood::Ahead => now().after(86_340),
+        Mood::Kind | Mood::Broken | Mood::False | Mood::Late | Mood::Renewed => now().before(60),
+    };
     let (register, days) = if renewed {
         (renewed_register_key(), 9)
     } else {
@@ -140,7 +146,7 @@ async fn certificates(State(shared): State<Shared>) -> Vec<u8> {
             centre: "Test centre".into(),
             purpose,
             key,
-            valid: Validity::new(now().before(60), now().after(days * 86_400)).unwrap(),
+            valid: Validity::new(from, now().after(days * 86_400)).unwrap(),
         })
     };
     let register = CentreKey::Verifying(register.verifying_key());

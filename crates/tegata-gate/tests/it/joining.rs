@@ -35,6 +35,25 @@ fn joining_gives_a_record_to_carry_to_the_shop() {
     assert_eq!(others_may, 0, "only the owner reads the keys");
 }
 
+/// Root and terms are shown, and without a yes neither a key nor a message is made (M1).
+#[test]
+fn without_consent_no_key_is_made_and_nothing_is_sent() {
+    let (folder, centre) = (Folder::empty(), Centre::start(Mood::Kind));
+    let asked = folder.join_unasked(&centre).ended(2);
+    for part in [
+        "to compare with the letter",
+        "Terms:",
+        "nobody is there to agree",
+    ] {
+        assert!(asked.err().contains(part), "{part}: {}", asked.err());
+    }
+    assert!(!folder.gate().join("keys.cbor").exists());
+    assert_eq!(centre.seen.lock().unwrap().signed.len(), 0);
+    folder.join(&centre);
+    // Once it has joined, nobody is asked again.
+    folder.join_unasked(&centre).succeeded();
+}
+
 #[test]
 fn a_broken_joining_sends_the_same_signed_bytes_again() {
     let (folder, centre) = (Folder::empty(), Centre::start(Mood::Broken));
@@ -60,6 +79,18 @@ fn an_untimely_registration_is_signed_anew_with_the_same_keys() {
     let seen = centre.seen.lock().unwrap();
     assert_eq!(seen.signed.len(), 2);
     assert_ne!(seen.signed[0], seen.signed[1]);
+}
+
+#[test]
+fn a_clock_that_is_behind_is_named_and_nothing_is_sent() {
+    let (folder, centre) = (Folder::empty(), Centre::start(Mood::Ahead));
+    let ended = folder.try_join(&centre).ended(1);
+    for part in ["this machine's clock says", "once the clock is right"] {
+        assert!(ended.err().contains(part), "{part}: {}", ended.err());
+    }
+    assert_eq!(centre.seen.lock().unwrap().signed.len(), 0);
+    centre.set(Mood::Kind);
+    folder.join(&centre);
 }
 
 #[test]

@@ -378,3 +378,32 @@ fn a_new_register_key_is_fetched_and_old_records_stay_good() {
     assert_eq!(status["events"].as_array().unwrap().len(), 2);
     assert_eq!(load(None), Ok(()));
 }
+
+/// A gate whose clock fell back stands before its certificates' beginning: they haven't ended.
+#[test]
+fn a_clock_that_is_behind_is_named_and_no_certificates_are_fetched() {
+    let folder = Folder::empty();
+    let centre = Centre::start(Mood::Kind);
+    folder.join(&centre);
+    let gate = folder.record();
+    let data = folder.shop.check_data(1);
+    let sealed = folder.shop.sealed(data, gate.number, &gate.keys.opening);
+    let record = register_key().sign(&folder.shop.record());
+    let own = tegata_gate::folder::Folder::open_existing(&folder.gate()).unwrap();
+    let client = tegata_party::client::Client::default();
+    // Whoever asks this centre for new certificates finds a false one.
+    centre.set(Mood::False);
+    let load = |now| own.load_renewing((&sealed, Some(record.as_bytes())), &client, now);
+    let behind = load(folder.shop.now.before(86_400)).unwrap_err();
+    assert_eq!(behind.word(), "clock_behind");
+    let failure = behind.into_failure();
+    assert_eq!(failure.exit().code(), 1);
+    let text = failure.to_string();
+    for part in [
+        "this machine's clock says",
+        "load again once the clock is right",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    load(folder.shop.now).unwrap();
+}

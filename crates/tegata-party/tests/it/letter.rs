@@ -43,6 +43,90 @@ fn png(side: usize, pixels: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// A JPEG's entropy-coded bits.
+#[derive(Default)]
+struct Bits {
+    bytes: Vec<u8>,
+    held: u8,
+    count: u32,
+}
+
+impl Bits {
+    fn put(&mut self, value: u32, length: u32) {
+        for place in (0..length).rev() {
+            self.held = self.held << 1 | u8::try_from(value >> place & 1).unwrap();
+            self.count += 1;
+            if self.count == 8 {
+                self.bytes.push(self.held);
+                if self.held == 0xff {
+                    self.bytes.push(0);
+                }
+                (self.held, self.count) = (0, 0);
+            }
+        }
+    }
+
+    /// A block's brightness, as its difference from the block before; nothing else is in the block.
+    fn block(&mut self, difference: i32) {
+        let size = i32::BITS - difference.unsigned_abs().leading_zeros();
+        let coded = if difference < 0 {
+            (1 << size) - 1 - difference.unsigned_abs()
+        } else {
+            difference.unsigned_abs()
+        };
+        self.put(size, 4);
+        self.put(coded, size);
+        self.put(0, 1);
+    }
+}
+
+/// A baseline JPEG of the code: each module is one block of eight by eight pixels.
+fn jpeg() -> Vec<u8> {
+    let code = QrCode::new(LINE).unwrap();
+    let (modules, quiet) = (code.width(), 4);
+    let side = modules + 2 * quiet;
+    let (mut bits, mut before) = (Bits::default(), 0);
+    for y in 0..side {
+        for x in 0..side {
+            let inside = |v: usize| (quiet..quiet + modules).contains(&v);
+            let dark = inside(x) && inside(y) && code[(x - quiet, y - quiet)] == Color::Dark;
+            let brightness = if dark { -100 } else { 100 };
+            bits.block(brightness - before);
+            before = brightness;
+        }
+    }
+    bits.put(0x7f, 7);
+    let mut bytes = vec![0xff, 0xd8];
+    let mut segment = |kind: u8, contents: &[u8]| {
+        let length = u16::try_from(contents.len() + 2).unwrap();
+        bytes.extend([0xff, kind]);
+        bytes.extend(length.to_be_bytes());
+        bytes.extend(contents);
+    };
+    // Quantisation by eight: a block's first coefficient is eight times its brightness.
+    segment(0xdb, &[&[0][..], &[8; 64]].concat());
+    let [high, low] = u16::try_from(side * 8).unwrap().to_be_bytes();
+    segment(0xc0, &[8, high, low, high, low, 1, 1, 0x11, 0]);
+    // Twelve sizes of differences, four bits each; and one code that ends a block.
+    let sizes: Vec<u8> = (0..12).collect();
+    let four_bits = [0, 0, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    segment(0xc4, &[&[0][..], &four_bits, &sizes].concat());
+    segment(0xc4, &[&[0x10, 1][..], &[0; 15], &[0]].concat());
+    segment(0xda, &[1, 1, 0, 0, 63, 0]);
+    bytes.extend(bits.bytes);
+    bytes.extend([0xff, 0xd9]);
+    bytes
+}
+
+#[test]
+fn the_code_is_read_from_a_jpeg() {
+    let whole = jpeg();
+    assert!(picture::is_picture(&whole));
+    assert_eq!(picture::text(&whole).unwrap(), LINE);
+    let cut = picture::text(&whole[..whole.len() / 2]);
+    assert!(cut.is_err(), "half a letter is none: {cut:?}");
+}
+
 #[test]
 fn the_code_is_read_at_every_size_and_turn() {
     for scale in [3, 8, 40] {

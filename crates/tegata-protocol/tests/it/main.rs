@@ -11,6 +11,7 @@
 
 mod cbor_tree;
 mod cddl;
+mod certificates;
 mod cose_interop;
 mod defects;
 mod envelope;

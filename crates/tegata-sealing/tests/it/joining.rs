@@ -2,7 +2,8 @@
 
 use tegata_party::client::Client;
 use tegata_party::identity::{Centre, Identity, Registered};
-use tegata_party::joining::JoinError;
+use tegata_party::joining::{JoinError, Joining, Kind};
+use tegata_party::keys::KeyFile;
 use tegata_protocol::joining::Slip;
 use tegata_protocol::refusal::Code;
 use tegata_protocol::{PartyNumber, Role};
@@ -28,6 +29,40 @@ fn a_service_joins_once_and_keeps_no_personal_details() {
     let again = join(&town, &slip).unwrap();
     assert_eq!(again.record.signed(), first.record.signed());
     assert_eq!(town.centre.registrations(), 1);
+}
+
+/// A clock that is a day behind stands before the certificates' beginning, an hour ago.
+#[test]
+fn a_clock_that_is_behind_is_named_with_both_times() {
+    let town = Town::new();
+    let slip = town.centre.slip(Town::number());
+    let (dir, application) = (town.dir(), Town::application());
+    let joining = Joining {
+        dir: &dir,
+        kind: Kind::SEALING,
+        slip: &slip,
+        application: &application,
+    };
+    let (now, from) = (town.time.now().before(86_400), town.time.now().before(3600));
+    let keys = || KeyFile::open_or_make(&dir);
+    let behind = joining.join(&Client::default(), keys, now).unwrap_err();
+    let text = behind.into_failure().to_string();
+    for part in [
+        &now.to_string(),
+        &from.to_string(),
+        "once the clock is right",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(town.centre.registrations(), 0);
+    // Once it has joined, the certificates that it keeps say the same while the centre is away.
+    let joined = join(&town, &slip).unwrap();
+    town.centre.mood(Mood::Away);
+    let client = Client::default();
+    let found = |at| Centre::find(&dir, &client, &joined.identity, None, at);
+    let text = found(now).unwrap_err().into_failure().to_string();
+    assert!(text.contains("once the clock is right"), "{text}");
+    found(town.time.now()).unwrap();
 }
 
 #[test]

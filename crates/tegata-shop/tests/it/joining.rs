@@ -1,10 +1,11 @@
 //! Joining (M2, M3), across broken connections.
 
 use tegata_cli::data::DataDir;
+use tegata_cli::exit::Exit;
 use tegata_keystore::vault::{Cost, Layer, Master, Password, Passwords, VaultError};
 use tegata_party::client::{CallError, Client};
 use tegata_party::identity::{Centre, Identity, Registered};
-use tegata_party::joining::{self, Application, JoinError, Kind};
+use tegata_party::joining::{self, Application, JoinError, Joining, Kind};
 use tegata_party::keys::KeysError;
 use tegata_protocol::joining::{Registration, Slip};
 use tegata_protocol::refusal::Code;
@@ -36,6 +37,60 @@ fn a_shop_joins_once_and_keeps_no_personal_details() {
     assert_eq!(town.centre.calls::<Registration>(), 1);
 }
 
+/// A clock that is a day behind stands before the certificates' beginning, an hour ago.
+#[test]
+fn a_clock_that_is_behind_is_named_with_both_times() {
+    let town = Town::new(&catalogue(1));
+    let slip = town.centre.slip(Town::number());
+    let (dir, application) = (town.dir(), Town::application());
+    let joining = Joining {
+        dir: &dir,
+        kind: Kind::SHOP,
+        slip: &slip,
+        application: &application,
+    };
+    let (now, from) = (town.time.now().before(86_400), town.time.now().before(3600));
+    let keys = || vault(&dir).keys(&b());
+    let behind = joining.join(&Client::default(), keys, now).unwrap_err();
+    assert!(matches!(behind, JoinError::Certificates(_)), "{behind}");
+    let text = behind.into_failure().to_string();
+    for part in [
+        &now.to_string(),
+        &from.to_string(),
+        "once the clock is right",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(town.centre.calls::<Registration>(), 0);
+    join(&town, &slip).unwrap();
+}
+
+/// Where nothing was signed, nobody reads that something counts once.
+#[test]
+fn only_what_was_signed_and_kept_is_said_to_count_once() {
+    let town = Town::new(&catalogue(1));
+    let slip = town.centre.slip(Town::number());
+    let next = |mood| {
+        town.centre.mood(mood);
+        let failure = join(&town, &slip).unwrap_err().into_failure();
+        assert_eq!(failure.exit(), Exit::Unreachable);
+        failure.to_string()
+    };
+    let unsigned = next(Mood::Away);
+    assert!(
+        unsigned.contains("run the same command again later"),
+        "{unsigned}"
+    );
+    assert!(!unsigned.contains("counts once"), "{unsigned}");
+    assert!(!contains(town.folder.path(), b"Sendai"), "nothing waits");
+    let signed = next(Mood::Mute);
+    assert!(
+        signed.contains("what was signed is kept, and counts once"),
+        "{signed}"
+    );
+    assert!(contains(town.folder.path(), b"Sendai"), "it waits");
+}
+
 #[test]
 fn after_a_break_the_same_registration_is_sent_again() {
     let town = Town::new(&catalogue(1));
@@ -43,7 +98,7 @@ fn after_a_break_the_same_registration_is_sent_again() {
     town.centre.mood(Mood::Mute);
     let broken = join(&town, &slip).unwrap_err();
     assert!(
-        matches!(broken, JoinError::Call(CallError::Fault { .. })),
+        matches!(broken, JoinError::Unanswered(CallError::Fault { .. })),
         "{broken}"
     );
     assert!(
@@ -175,4 +230,16 @@ fn a_shops_keys_grow_from_its_words() {
     assert_eq!(*keys.unwrap(b"series 1", &wrapped).unwrap(), b"secret");
     let covered = vault(&town.dir()).cover().cover(b"file", b"forms");
     assert_eq!(*again.cover().uncover(b"file", &covered).unwrap(), b"forms");
+    // Another shop's words open nothing of it.
+    let theirs = Town::new(&catalogue(1));
+    join(&theirs, &theirs.centre.slip(Town::number())).unwrap();
+    let cover = vault(&theirs.dir()).cover();
+    assert!(cover.uncover(b"file", &covered).is_none());
+    assert!(
+        vault(&theirs.dir())
+            .keys(&b())
+            .unwrap()
+            .unwrap(b"series 1", &wrapped)
+            .is_err()
+    );
 }

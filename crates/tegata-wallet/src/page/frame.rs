@@ -4,7 +4,7 @@ use axum::http::{StatusCode, Uri};
 use maud::{Markup, html};
 use tegata_pages::{Field, Language, Link, Page, Refusal, Role, Texts, button};
 use tegata_party::client::CallError;
-use tegata_protocol::refusal::Code;
+use tegata_protocol::{record::CertificateError, refusal::Code};
 
 use super::texts;
 use crate::{
@@ -204,6 +204,10 @@ const fn next_with_card(trouble: &CardTrouble) -> &'static str {
 )]
 fn why(t: Texts<'_>, error: &WalletError) -> String {
     let key = match error {
+        WalletError::ClockBehind(CertificateError::ClockBehind { from, now, .. }) => {
+            let (now, from) = (now.to_string(), from.to_string());
+            return t.fill("why.clock", &[("now", &now), ("from", &from)]);
+        }
         WalletError::Refused { refusal, .. } => return refused(t, refusal),
         WalletError::Unfit(why) => return unfit(t, why),
         WalletError::Call(call) => return not_reached(t, call).unwrap_or_else(|| call.to_string()),

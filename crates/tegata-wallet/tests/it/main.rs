@@ -9,6 +9,7 @@
 
 mod browser;
 mod card_browser;
+mod consent;
 mod crash;
 mod deliveries;
 mod drawing;
@@ -20,6 +21,7 @@ mod program;
 mod story;
 mod town;
 mod vault;
+mod verify_program;
 mod web_bill;
 mod web_shop;
 mod words_alone;

@@ -82,7 +82,7 @@ impl Person {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    fn join(&self, town: &Town) {
+    pub(crate) fn join(&self, town: &Town) {
         let slip = self.secret(
             "letter",
             &format!("Dear member,\n {}\nbye", town.slip().reveal()),

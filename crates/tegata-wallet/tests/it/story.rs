@@ -9,6 +9,7 @@ use tegata_protocol::{
     payment::Mode,
     prepaid::Funding,
     purchase::Keyword,
+    record::CertificateError,
     refusal::Code,
     ticket::{CARD_TICKET_LIMIT, CheckList, Checker, Contents, Holder, Seat, Serial, Ticket},
 };
@@ -364,6 +365,39 @@ fn a_false_centre_gets_nothing() {
     let why = unsound(result);
     assert!(why.contains("root in your letter"), "{why}");
     assert!(town.book().wire.is_empty(), "nothing was sent");
+}
+
+/// The certificates began a minute ago; a clock that is an hour behind stands before that.
+#[test]
+fn a_clock_that_is_behind_is_named_with_both_times() {
+    let (town, folder) = (Town::start(), tempfile::tempdir().unwrap());
+    let mut wallet = fresh(&town, folder.path());
+    let late = now().before(3_600);
+    let refused = wallet.register(&town.slip(), details(), &pw(B), When::Now, late);
+    let behind = refused.unwrap_err();
+    let WalletError::ClockBehind(CertificateError::ClockBehind { from, now, .. }) = &behind else {
+        panic!("{behind}");
+    };
+    assert!(*now == late && *from > late.after(3_000), "{behind}");
+    let text = behind.to_string();
+    for part in [&now.to_string(), &from.to_string(), "set the clock right"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let next = behind.next().unwrap();
+    assert!(next.contains("once the clock is right"), "{next}");
+    assert!(town.book().wire.is_empty(), "nothing was sent");
+}
+
+/// Where nothing was signed, nobody reads that something counts once.
+#[test]
+fn who_only_asks_isnt_told_that_it_counts_once() {
+    let (town, folder) = (Town::start(), tempfile::tempdir().unwrap());
+    let mut wallet = joined(&town, folder.path());
+    wallet.centre_moved("http://127.0.0.1:9", now()).unwrap();
+    let away = wallet.balance(now()).unwrap_err();
+    assert!(matches!(away, WalletError::Call(_)), "{away}");
+    assert_eq!(away.next(), Some("check the address, and try again later"));
+    assert!(wallet.state().pending.is_empty());
 }
 
 #[test]

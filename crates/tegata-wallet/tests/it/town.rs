@@ -24,8 +24,8 @@ use tegata_protocol::{
         TaxRate, Wish, compute_totals,
     },
     record::{
-        CentreKey, Certificate, Certificates, ChainHead, PartyKeys, PartyRecord, Profile, Purpose,
-        Status,
+        CentreKey, Certificate, Certificates, ChainHead, PartyKeys, PartyRecord, Profile,
+        ProgramDigest, Purpose, Status,
     },
     refusal::{Code, Refusal},
     ticket::{Serial, SeriesRecord, SeriesSecret, Ticket},
@@ -107,6 +107,8 @@ pub(crate) enum Mischief {
     NeverAnswer,
     /// Certificates by another root.
     FalseRoot,
+    /// A program's digest by a key that isn't for lists.
+    ForgedProgram,
     /// A bill by another key.
     ForgedBill,
     /// A bill whose total was changed.
@@ -511,6 +513,9 @@ fn centre(book: &Shared, method: &str, path: &str, body: &[u8]) -> Option<(u16, 
         ("GET", "/v1/certificates") => Some((200, cbor::encode(&certificates(mischief)))),
         ("POST", "/v1/message") => post(book, body, &centre_opening(), centre_message),
         ("GET", path) if path.starts_with("/v1/terms/") => Some((200, b"terms".to_vec())),
+        ("GET", "/programs/tegata-wallet.sign1.cbor" | "/programs/renamed.sign1.cbor") => {
+            Some((200, program(mischief).into_bytes()))
+        }
         _ => Some((404, Vec::new())),
     }
 }
@@ -565,11 +570,33 @@ fn certificates(mischief: Mischief) -> Certificates {
         one(Purpose::Register, verifying(register())),
         one(Purpose::Receipts, verifying(receipts())),
         one(Purpose::DebitOrders, verifying(cards::debit_orders())),
+        one(Purpose::Lists, verifying(lists())),
         one(
             Purpose::Opening,
             CentreKey::Sealing(centre_opening().sealing_key().clone()),
         ),
     ])
+}
+
+/// What the centre offers for download as `tegata-wallet`.
+pub(crate) const PROGRAM: &[u8] = b"\x7fELF a wallet";
+
+fn program(mischief: Mischief) -> SignedBytes {
+    let key = match mischief {
+        Mischief::ForgedProgram => register(),
+        _ => lists(),
+    };
+    key.sign(&ProgramDigest {
+        name: "tegata-wallet".into(),
+        edition: "0.1.0".into(),
+        length: u64::try_from(PROGRAM.len()).unwrap(),
+        digest: Digest::of(PROGRAM),
+        published: now(),
+    })
+}
+
+fn lists() -> SigningKey {
+    signing(93)
 }
 
 type Act = fn(&mut Book, u16, &Parcel) -> Result<Parcel, &'static str>;
