@@ -2,13 +2,9 @@
 //! reader; where there's no card service, in the process that reads it.
 
 use std::{
-    ffi::OsString,
     fs,
     io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
-    os::{fd::OwnedFd, unix::net::UnixListener},
-    path::Path,
-    process::{Child, Command},
+    net::{SocketAddr, TcpStream},
     time::Duration,
 };
 
@@ -16,17 +12,10 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::{
+    card_service::Service,
     processes::{Ended, pause},
     town::{Given, Member, Town},
 };
-
-/// The card service and its virtual reader's driver, where Debian's packages have them.
-const SERVICE: &str = "/usr/sbin/pcscd";
-const DRIVER: &str = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so";
-
-/// Starts the service as if systemd did, with its socket as descriptor 3: beside others, as any user.
-const START: &str = r#"exec 3<&0 </dev/null
-LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" --foreground --config "$@""#;
 
 /// A card of software, and the way to it.
 #[derive(Clone, Debug)]
@@ -57,86 +46,7 @@ pub(crate) enum Keys {
     OutOfReach,
 }
 
-/// A card service of the town's own; it ends when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Service {
-    child: Child,
-    port: u16,
-}
-
-impl Service {
-    /// Starts it, if it's installed; gives the environment by which programs find it, too.
-    fn start(folder: &Path) -> anyhow::Result<Option<(Self, OsString)>> {
-        if ![SERVICE, DRIVER]
-            .iter()
-            .all(|file| Path::new(file).exists())
-        {
-            return Ok(None);
-        }
-        let configuration = folder.join("readers");
-        fs::create_dir_all(&configuration)?;
-        let port = two_free_ports()?;
-        let reader = format!(
-            "FRIENDLYNAME \"Town\"\nDEVICENAME /dev/null:{port}\nLIBPATH {DRIVER}\nCHANNELID {port}\n"
-        );
-        fs::write(configuration.join("vpcd"), reader)?;
-        let path = folder.join("pcscd.sock");
-        let socket = UnixListener::bind(&path)?;
-        let mut start = Command::new("/bin/sh");
-        start.args(["-c", START, SERVICE]).arg(&configuration);
-        let log = fs::File::create(folder.join("logs/pcscd.log"))?;
-        let child = start
-            .stdin(OwnedFd::from(socket))
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn();
-        let child = child.context("starting pcscd")?;
-        Ok(Some((Self { child, port }, path.into_os_string())))
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-/// The driver takes a port and the one after it.
-fn two_free_ports() -> anyhow::Result<u16> {
-    for _ in 0..100 {
-        let first = TcpListener::bind(("0.0.0.0", 0))?;
-        let port = first.local_addr()?.port();
-        if port < u16::MAX && TcpListener::bind(("0.0.0.0", port + 1)).is_ok() {
-            return Ok(port);
-        }
-    }
-    anyhow::bail!("no two free ports beside each other")
-}
-
 impl Town {
-    /// Sets up the card-key server; the centre's settings name it.
-    pub(crate) fn open_card_keys(&mut self) -> anyhow::Result<()> {
-        let (data, password) = (self.path("card-keys"), self.password("card keys")?);
-        let init = ["init", "--data", &data, "--password-file", &password];
-        self.programs.run("tegata-card-keys", &init)?.done()?;
-        let socket = self.folder.join("card-keys/card-keys.sock");
-        let log = self.folder.join("logs/card-keys.log");
-        let gates = self.path("card-keys/gates.sock");
-        let serve = ["serve", "--data", &data, "--password-file", &password];
-        let serve = [&serve[..], &["--gate-socket", &gates]].concat();
-        let mut server = self.programs.start("tegata-card-keys", &serve, &log)?;
-        server.wait_for(|| socket.exists().then_some(()))?;
-        self.servers.push(server);
-        let file = self.folder.join("centre/centre.toml");
-        let settings = fs::read_to_string(&file)?;
-        let cards = format!(
-            "{settings}\n[cards]\nsocket = {:?}\n",
-            socket.display().to_string()
-        );
-        fs::write(&file, cards).with_context(|| format!("writing {}", file.display()))
-    }
-
     /// A new card from the manufacturer becomes this member's, and lies on the reader from now on.
     pub(crate) fn issue_card(&mut self, member: &str) -> anyhow::Result<Card> {
         let image = self.path("aiko.card");

@@ -18,6 +18,7 @@
 pub mod bench;
 pub mod browser;
 mod card;
+mod card_service;
 pub mod map;
 pub mod processes;
 pub mod recorder;

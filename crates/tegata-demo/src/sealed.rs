@@ -215,7 +215,7 @@ fn by_client(town: &Town, register: &VerifyingKey, shop: &str) -> anyhow::Result
         fields: FIELDS.map(field).into(),
         language: "en".to_owned(),
     };
-    let now = crate::story::now();
+    let now = crate::town::now();
     let (_, placed) = client.place_order(&front, desk, NewOrder::of(&form), now, rng)?;
     placed
         .status

@@ -8,11 +8,9 @@ use std::{fs, time::Duration};
 use anyhow::{Context as _, bail, ensure};
 use rand_core::UnwrapErr;
 use serde_json::Value;
-use tegata_cli::clock;
 use tegata_party::client::{CallError, Callee, Caller, Client, Prepared, Stamp};
 use tegata_protocol::{
-    Digest, OpeningKey, SignedBytes, SigningKey, Suite, Time, Unverified, Verified, VerifyingKey,
-    cbor,
+    Digest, OpeningKey, SignedBytes, SigningKey, Suite, Unverified, Verified, VerifyingKey, cbor,
     purchase::{Offer, PurchaseRequest, Wish},
     record::{CentreKey, CentreKeys, Certificate, Certificates, ProgramDigest},
     ticket::{Presentation, SeriesRecord},
@@ -22,7 +20,7 @@ use crate::{
     card::{Card, Keys},
     processes::pause,
     sealed,
-    town::{Given, Letter, Member, Town},
+    town::{Given, Letter, Member, Town, now},
 };
 
 const CONCERT: u32 = 101;
@@ -715,10 +713,6 @@ impl<'a> Story<'a> {
         ));
         Ok(())
     }
-}
-
-pub(crate) fn now() -> Time {
-    Time::from_secs(clock::now())
 }
 
 fn text(value: &Value, key: &str) -> anyhow::Result<String> {

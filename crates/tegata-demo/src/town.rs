@@ -52,7 +52,7 @@ pub struct Town {
     /// What the shop's owner wrote into its settings.
     pub shop_settings: String,
     /// The card service, if this machine has one: it ends with the town.
-    pub(crate) card_service: Option<crate::card::Service>,
+    pub(crate) card_service: Option<crate::card_service::Service>,
 }
 
 /// A member: a wallet's folder and passwords, and the addresses that it uses.
@@ -163,6 +163,28 @@ impl Town {
         }
         self.open_card_keys()?;
         self.start_centre()
+    }
+
+    /// Sets up the card-key server; the centre's settings name it.
+    fn open_card_keys(&mut self) -> anyhow::Result<()> {
+        let (data, password) = (self.path("card-keys"), self.password("card keys")?);
+        let init = ["init", "--data", &data, "--password-file", &password];
+        self.programs.run("tegata-card-keys", &init)?.done()?;
+        let socket = self.folder.join("card-keys/card-keys.sock");
+        let log = self.folder.join("logs/card-keys.log");
+        let gates = self.path("card-keys/gates.sock");
+        let serve = ["serve", "--data", &data, "--password-file", &password];
+        let serve = [&serve[..], &["--gate-socket", &gates]].concat();
+        let mut server = self.programs.start("tegata-card-keys", &serve, &log)?;
+        server.wait_for(|| socket.exists().then_some(()))?;
+        self.servers.push(server);
+        let file = self.folder.join("centre/centre.toml");
+        let settings = fs::read_to_string(&file)?;
+        let cards = format!(
+            "{settings}\n[cards]\nsocket = {:?}\n",
+            socket.display().to_string()
+        );
+        fs::write(&file, cards).with_context(|| format!("writing {}", file.display()))
     }
 
     fn lift_limits(&self) -> anyhow::Result<()> {
@@ -558,4 +580,9 @@ fn post_form(url: &str, fields: &[(&str, &str)]) -> anyhow::Result<Value> {
         .post_form(url, fields)
         .with_context(|| format!("posting to {url}"))?;
     Ok(serde_json::from_slice(&bytes)?)
+}
+
+/// This moment.
+pub(crate) fn now() -> tegata_protocol::Time {
+    tegata_protocol::Time::from_secs(tegata_cli::clock::now())
 }

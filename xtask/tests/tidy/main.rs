@@ -123,13 +123,10 @@ fn every_row_that_is_cited_exists() {
 
 #[test]
 fn files_of_a_crate_need_each_other_in_one_direction() {
-    // Still to be straightened.
-    const BENT: [&str; 1] = ["tegata-demo"];
     let crates = modules::crates(&sources());
-    let straight = crates
+    let circles = crates
         .iter()
-        .filter(|(name, _)| !BENT.contains(&name.as_str()));
-    let circles = straight.flat_map(|(name, of)| circles::check(name, of));
+        .flat_map(|(name, of)| circles::check(name, of));
     assert_tidy(circles.collect());
 }
 
