@@ -61,14 +61,14 @@ pub(crate) fn build(workspace: &Workspace, plan: &Plan) -> Result<Programs, Stop
     let mut child = command
         .spawn()
         .map_err(|error| cannot_start(&command, &error))?;
-    let heard = follow(listen(&mut child), Tally::new(total));
+    let collected = follow(listen(&mut child), Tally::new(total));
     let status = child
         .wait()
         .map_err(|error| cannot_start(&command, &error))?;
     if status.success() {
-        return Ok(Programs(heard.programs));
+        return Ok(Programs(collected.programs));
     }
-    eprintln!("{}", heard.diagnosis.join("\n"));
+    eprintln!("{}", collected.diagnosis.join("\n"));
     Err(Stop::Failed(
         "the build failed, for the reason above; mend it and start again".into(),
     ))
@@ -126,7 +126,7 @@ enum Line {
 
 /// What is worth keeping of what cargo said.
 #[derive(Default)]
-struct Heard {
+struct Collected {
     programs: Vec<PathBuf>,
     diagnosis: Vec<String>,
 }
@@ -161,13 +161,13 @@ fn forward(output: impl Read + Send + 'static, wrap: fn(String) -> Line, sender:
     clippy::disallowed_methods,
     reason = "the progress line shows how long it has taken"
 )]
-fn follow(lines: Receiver<Line>, mut tally: Tally) -> Heard {
+fn follow(lines: Receiver<Line>, mut tally: Tally) -> Collected {
     let started = Instant::now();
     let mut screen = Screen::new(std::io::stderr().is_terminal());
-    let mut heard = Heard::default();
+    let mut collected = Collected::default();
     loop {
         match lines.recv_timeout(Duration::from_secs(1)) {
-            Ok(line) => heard.take(line, &mut tally),
+            Ok(line) => collected.take(line, &mut tally),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
@@ -176,10 +176,10 @@ fn follow(lines: Receiver<Line>, mut tally: Tally) -> Heard {
         }
     }
     write(screen.clear());
-    heard
+    collected
 }
 
-impl Heard {
+impl Collected {
     fn take(&mut self, line: Line, tally: &mut Tally) {
         match line {
             Line::Message(message) => {
@@ -218,15 +218,15 @@ mod tests {
 
     #[test]
     fn programs_and_diagnosis_are_kept_apart() {
-        let mut heard = Heard::default();
+        let mut collected = Collected::default();
         let mut tally = Tally::new(1);
         let message =
             r#"{"reason":"compiler-artifact","package_id":"p","executable":"/t/tegata-demo"}"#;
-        heard.take(Line::Message(message.into()), &mut tally);
-        heard.take(Line::Speech("   Compiling p v1.0.0".into()), &mut tally);
-        heard.take(Line::Speech("error: no".into()), &mut tally);
-        assert_eq!(heard.diagnosis, ["error: no"]);
-        let programs = Programs(heard.programs);
+        collected.take(Line::Message(message.into()), &mut tally);
+        collected.take(Line::Speech("   Compiling p v1.0.0".into()), &mut tally);
+        collected.take(Line::Speech("error: no".into()), &mut tally);
+        assert_eq!(collected.diagnosis, ["error: no"]);
+        let programs = Programs(collected.programs);
         assert_eq!(
             programs.find("tegata-demo").unwrap(),
             &PathBuf::from("/t/tegata-demo")

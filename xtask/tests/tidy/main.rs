@@ -18,10 +18,12 @@ mod licences;
 mod modules;
 mod names;
 mod rows;
+mod shared;
 mod sql;
 mod text;
 mod tree;
 mod unused;
+mod words;
 
 use std::process::Command;
 
@@ -123,7 +125,7 @@ fn every_row_that_is_cited_exists() {
 
 #[test]
 fn files_of_a_crate_need_each_other_in_one_direction() {
-    let crates = modules::crates(&sources());
+    let crates = modules::crates(sources());
     let circles = crates
         .iter()
         .flat_map(|(name, of)| circles::check(name, of));
@@ -164,7 +166,7 @@ fn every_dependency_is_named() {
     let sources = sources();
     let manifests = tree::manifests();
     let ours = manifests.iter().filter(|m| !m.path.starts_with("fuzz/"));
-    let unnamed = ours.flat_map(|m| unused::check_dependencies(m, &sources));
+    let unnamed = ours.flat_map(|m| unused::check_dependencies(m, sources));
     let root = Source::new("Cargo.toml", &read("Cargo.toml"));
     let unlisted = unused::check_list(&root, &manifests);
     assert_tidy(unnamed.chain(unlisted).collect());
@@ -173,10 +175,10 @@ fn every_dependency_is_named() {
 #[test]
 fn every_file_is_declared() {
     let sources = sources();
-    let crates = modules::crates(&sources);
+    let crates = modules::crates(sources);
     let files = crates
         .iter()
-        .flat_map(|(name, of)| unused::check_files(name, of, &sources));
+        .flat_map(|(name, of)| unused::check_files(name, of, sources));
     assert_tidy(files.collect());
 }
 
@@ -191,7 +193,17 @@ fn pages_name_files_that_are_there() {
     let pages = sources.iter();
     assert_tidy(
         pages
-            .flat_map(|page| unused::check_named_files(page, &sources))
+            .flat_map(|page| unused::check_named_files(page, sources))
             .collect(),
     );
+}
+
+#[test]
+fn words_that_were_renamed_stay_so() {
+    assert_tidy(every(words::check));
+}
+
+#[test]
+fn what_two_crates_need_stands_once() {
+    assert_tidy(shared::check(sources()));
 }

@@ -1,9 +1,10 @@
 //! The tree's own files.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// One text file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Source {
     /// Where it stands, from the root, with `/` between the parts.
     pub(crate) path: String,
@@ -50,7 +51,12 @@ pub(crate) fn root() -> PathBuf {
 
 /// Every file that people write: below `crates`, `xtask`, `fuzz`, `docs`, `spec` and `.ci`, and the
 /// pages and settings in the root.
-pub(crate) fn sources() -> Vec<Source> {
+pub(crate) fn sources() -> &'static [Source] {
+    static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(read_sources);
+    &SOURCES
+}
+
+fn read_sources() -> Vec<Source> {
     let mut paths = Vec::new();
     for folder in ["crates", "xtask", "fuzz", "docs", "spec", ".ci", ".cargo"] {
         collect(&root().join(folder), &mut paths);
@@ -72,8 +78,9 @@ pub(crate) fn sources() -> Vec<Source> {
 /// The manifests of our crates.
 pub(crate) fn manifests() -> Vec<Source> {
     sources()
-        .into_iter()
+        .iter()
         .filter(|s| s.path.ends_with("/Cargo.toml"))
+        .cloned()
         .collect()
 }
 
