@@ -15,7 +15,7 @@
 //!
 //! ```
 //! use tegata_ledger::{
-//!     Draft, Evidence, EvidenceKind, Head, HeadSigner, Ledger, MessageKey, Response,
+//!     Draft, Evidence, EvidenceKind, Head, HeadSigner, Ledger, MessageKey, Note, Response,
 //!     store::SqliteStore,
 //! };
 //! use tegata_protocol::{MessageId, PartyNumber, Time};

@@ -81,7 +81,7 @@ pub enum Outcome {
 ///         Change(ChangeCard),
 ///     }
 /// }
-/// # let card = tegata_protocol::CardNumber::from_bytes([7; 8]);
+/// # let card = tegata_protocol::CardNumber::from_bytes([7; 10]);
 /// let asked = Asked::Empty(EmptyCard { card, holder: None, into: None });
 /// assert_eq!(Action::from(asked).kind(), RecordKind::EmptyCard);
 /// ```
