@@ -17,7 +17,8 @@ Usage: cargo xtask COMMAND [ARGUMENTS]
                          included. ARGS go to cargo test (-p tegata-gate; -- part_of_a_name).
   bench payment|gate|seal|card [--json]
                          build optimised and measure (card: through PC/SC too, where it's installed).
-  soak [ARGS…]           the long tests, optimised: those with `soak` in their names.
+  soak [ARGS…]           the long tests, optimised: those with `soak` in their names. Without ARGS, then
+                         every fuzz target over its seeds and changes of them, without a fuzzer.
   ci                     format, lints, licences and tidiness, then `test`: what a change must pass.
 
 Exit codes: 0 done; 1 something failed; 2 wrong usage. A program that is run passes its own on.

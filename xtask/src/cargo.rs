@@ -80,11 +80,16 @@ impl Workspace {
 
     /// `cargo SUBCOMMAND` for this workspace, wherever the caller stands.
     pub(crate) fn cargo(&self, subcommand: &str) -> Command {
+        self.cargo_in("Cargo.toml", subcommand)
+    }
+
+    /// `cargo SUBCOMMAND` for a manifest below the root.
+    pub(crate) fn cargo_in(&self, manifest: &str, subcommand: &str) -> Command {
         let mut command = Command::new(&self.cargo);
         command
             .arg(subcommand)
             .arg("--manifest-path")
-            .arg(self.path("Cargo.toml"));
+            .arg(self.path(manifest));
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours_alone(name)) {
             command.env_remove(name);
         }

@@ -94,7 +94,21 @@ fn benches_run(workspace: &Workspace, browser: &Browser) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Runs the long tests, optimised, and shows what they say.
+/// Runs every fuzz target over its seeds and over changes of them, without a fuzzer.
+fn fuzz_targets_run(workspace: &Workspace) -> Result<(), Stop> {
+    let mut seeds = Command::new(python::ready(workspace)?);
+    cargo::run(seeds.arg(workspace.path("fuzz/seed_corpus.py")))?;
+    for program in ["seeds", "smoke"] {
+        let mut run = workspace.cargo_in("fuzz/Cargo.toml", "run");
+        // Without the fuzzer, which is built from C++.
+        run.args(["--no-default-features", "--release", "--locked"]);
+        cargo::run(run.args(["--example", program]))?;
+    }
+    Ok(())
+}
+
+/// Runs the long tests, optimised, and shows what they say; then, unless something else was asked for,
+/// every fuzz target.
 pub(crate) fn soak(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Stop> {
     needs::c_compiler()?;
     eprintln!("Building every program, optimised. This takes minutes.");
@@ -107,7 +121,11 @@ pub(crate) fn soak(workspace: &Workspace, arguments: &[OsString]) -> Result<(), 
         },
     )?;
     let asked = Asked::split(arguments);
-    cargo::run(&mut asked.long(workspace.cargo("test")))
+    cargo::run(&mut asked.long(workspace.cargo("test")))?;
+    match asked.is_all() {
+        true => fuzz_targets_run(workspace),
+        false => Ok(()),
+    }
 }
 
 /// Format, lints, licences and tidiness, then every test.

@@ -203,24 +203,58 @@ pub fn open(path: &Path, password: &Password) -> Result<MasterKeys, KeyFileError
         return Err(KeyFileError::Exposed { path, mode });
     }
     let bytes = fs::read(path).map_err(failed)?;
-    let damaged = || KeyFileError::Damaged(path.to_owned());
-    match bytes.strip_prefix(MAGIC).and_then(<[u8]>::first) {
-        Some(&VERSION) => {}
-        Some(&newer) if newer > VERSION => return Err(KeyFileError::Newer(newer)),
-        Some(_) | None => return Err(damaged()),
-    }
-    let (body, digest) = bytes.split_last_chunk::<DIGEST>().ok_or_else(damaged)?;
-    if body.len() != HEAD + SEALED || Sha256::digest(body).as_slice() != digest {
-        return Err(damaged());
-    }
-    let (head, sealed) = body.split_at_checked(HEAD).ok_or_else(damaged)?;
-    let salt = head.last_chunk::<SALT>().ok_or_else(damaged)?;
-    let plain = stretched(password, salt)?.open_once(head, sealed);
+    let sealed = SealedKeys::parse(path, &bytes)?;
+    let plain = stretched(password, &sealed.salt)?.open_once(&sealed.head(), &sealed.sealed);
     let plain = plain.ok_or(KeyFileError::WrongPassword)?;
     let (keys, _) = plain.as_chunks::<32>();
     match keys {
         [debit, admin, receipt] => Ok(MasterKeys::new(*debit, *admin, *receipt)),
-        _ => Err(damaged()),
+        _ => Err(KeyFileError::Damaged(path.to_owned())),
+    }
+}
+
+/// What stands in a key file, before any password opens it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SealedKeys {
+    salt: [u8; SALT],
+    sealed: [u8; SEALED],
+}
+
+impl SealedKeys {
+    /// Reads a key file's bytes; `path` is only named in the error.
+    ///
+    /// # Errors
+    /// [`KeyFileError::Damaged`], [`KeyFileError::Newer`].
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, KeyFileError> {
+        let damaged = || KeyFileError::Damaged(path.to_owned());
+        match bytes.strip_prefix(MAGIC).and_then(<[u8]>::first) {
+            Some(&VERSION) => {}
+            Some(&newer) if newer > VERSION => return Err(KeyFileError::Newer(newer)),
+            Some(_) | None => return Err(damaged()),
+        }
+        let (body, digest) = bytes.split_last_chunk::<DIGEST>().ok_or_else(damaged)?;
+        if Sha256::digest(body).as_slice() != digest {
+            return Err(damaged());
+        }
+        let (head, sealed) = body.split_at_checked(HEAD).ok_or_else(damaged)?;
+        let sealed = <[u8; SEALED]>::try_from(sealed).map_err(|_e| damaged())?;
+        let salt = *head.last_chunk::<SALT>().ok_or_else(damaged)?;
+        Ok(Self { salt, sealed })
+    }
+
+    /// What stands before the ciphertext and is authenticated with it.
+    fn head(&self) -> Vec<u8> {
+        [MAGIC.as_slice(), &[VERSION], &self.salt].concat()
+    }
+
+    /// The file's bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.head();
+        bytes.extend_from_slice(&self.sealed);
+        let digest = Sha256::digest(&bytes);
+        bytes.extend_from_slice(&digest);
+        bytes
     }
 }
 

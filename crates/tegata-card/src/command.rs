@@ -128,7 +128,9 @@ pub struct Selected {
 }
 
 impl Selected {
-    pub(crate) fn to_bytes(self) -> Vec<u8> {
+    /// SELECT's data.
+    #[must_use]
+    pub fn to_bytes(self) -> Vec<u8> {
         let writer = Writer::new().put(self.csn.as_bytes());
         let writer = writer.u8(self.debit.wire()).u8(self.state.wire());
         let writer = writer.u32(self.counter).flag(self.ratified);
@@ -177,7 +179,9 @@ impl View {
         writer.put(&self.bill).u8(0).into_vec()
     }
 
-    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+    /// Reads VIEW's data, `None` if they can't be.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let view = Self {
             amount: reader.u32()?,
@@ -215,7 +219,9 @@ pub struct Purse {
 }
 
 impl Purse {
-    pub(crate) fn to_bytes(self) -> Vec<u8> {
+    /// READ PURSE's data.
+    #[must_use]
+    pub fn to_bytes(self) -> Vec<u8> {
         let writer = Writer::new().u8(self.state.wire()).u32(self.balance);
         let writer = writer.u32(self.counter).u32(self.offline);
         let writer = self.limits.write(writer.flag(self.ratified));
@@ -226,7 +232,9 @@ impl Purse {
         .into_vec()
     }
 
-    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+    /// Reads READ PURSE's data, `None` if they can't be.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let state = State::from_wire(reader.u8()?)?;
         let balance = reader.u32()?;

@@ -310,6 +310,13 @@ impl Session {
         Ok(wrapped)
     }
 
+    /// Any command under the session's protection, whether or not an order of ours is written so: what
+    /// a key's holder could say to a card. Its answer can't be read here. `None` if it can't be sent.
+    #[must_use]
+    pub fn wrap(&mut self, command: &Command) -> Option<Vec<u8>> {
+        self.channel.wrap(command)
+    }
+
     fn command(&self, order: &Order) -> Option<(Command, Pending)> {
         let command = |ins, p1, p2, data: &[u8]| Command::new(0x80, ins, p1, p2, data);
         let money = |ins, p1, order: &Transaction| {

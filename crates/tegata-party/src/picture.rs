@@ -45,12 +45,21 @@ pub fn is_picture(bytes: &[u8]) -> bool {
 /// # Errors
 /// [`PictureError`].
 pub fn text(bytes: &[u8]) -> Result<String, PictureError> {
+    text_within(bytes, MOST_PIXELS)
+}
+
+/// The text in the QR code of a picture that has no more than so many pixels, [`MOST_PIXELS`] at most.
+///
+/// # Errors
+/// [`PictureError`].
+pub fn text_within(bytes: &[u8], most_pixels: usize) -> Result<String, PictureError> {
     if bytes.len() > MOST_BYTES {
         return Err(PictureError::TooLarge);
     }
+    let most = most_pixels.min(MOST_PIXELS);
     let grey = match is_png(bytes) {
-        true => from_png(bytes)?,
-        false => from_jpeg(bytes)?,
+        true => from_png(bytes, most)?,
+        false => from_jpeg(bytes, most)?,
     };
     let step = grey.width.max(grey.height).div_ceil(SIDE).max(1);
     let mut steps = vec![step, 1];
@@ -176,16 +185,16 @@ fn brightness(pixel: &[u8]) -> u8 {
     u8::try_from(grey).unwrap_or(255)
 }
 
-fn from_png(bytes: &[u8]) -> Result<Grey, PictureError> {
+fn from_png(bytes: &[u8], most: usize) -> Result<Grey, PictureError> {
     let limits = png::Limits {
-        bytes: MOST_PIXELS * 4,
+        bytes: most.saturating_mul(4),
     };
     let mut decoder = png::Decoder::new_with_limits(std::io::Cursor::new(bytes), limits);
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
     let mut reader = decoder.read_info().map_err(|e| damaged(&e))?;
     let (width, height) = reader.info().size();
     let (width, height) = (count(width)?, count(height)?);
-    let room = sized(width, height, reader.output_buffer_size())?;
+    let room = sized((width, height), most, reader.output_buffer_size())?;
     let mut pixels = vec![0; room];
     let frame = reader.next_frame(&mut pixels).map_err(|e| damaged(&e))?;
     pixels.truncate(frame.buffer_size());
@@ -202,7 +211,7 @@ fn from_png(bytes: &[u8]) -> Result<Grey, PictureError> {
     Grey::new(width, height, &pixels, each)
 }
 
-fn from_jpeg(bytes: &[u8]) -> Result<Grey, PictureError> {
+fn from_jpeg(bytes: &[u8], most: usize) -> Result<Grey, PictureError> {
     let side = 1 << 16;
     let options = DecoderOptions::default()
         .jpeg_set_out_colorspace(ColorSpace::Luma)
@@ -215,7 +224,7 @@ fn from_jpeg(bytes: &[u8]) -> Result<Grey, PictureError> {
     let (width, height) = decoder
         .dimensions()
         .ok_or_else(|| damaged("it has no size"))?;
-    sized(width, height, decoder.output_buffer_size())?;
+    sized((width, height), most, decoder.output_buffer_size())?;
     let pixels = decoder.decode().map_err(|e| damaged(&format!("{e:?}")))?;
     Grey::new(width, height, &pixels, 1)
 }
@@ -225,9 +234,13 @@ fn count(side: u32) -> Result<usize, PictureError> {
 }
 
 /// The room that a picture needs, if it may have it.
-fn sized(width: usize, height: usize, room: Option<usize>) -> Result<usize, PictureError> {
+fn sized(
+    (width, height): (usize, usize),
+    most: usize,
+    room: Option<usize>,
+) -> Result<usize, PictureError> {
     match width.checked_mul(height) {
-        Some(pixels) if pixels <= MOST_PIXELS => room.ok_or(PictureError::TooLarge),
+        Some(pixels) if pixels <= most => room.ok_or(PictureError::TooLarge),
         Some(_) | None => Err(PictureError::TooLarge),
     }
 }

@@ -14,6 +14,7 @@ mod circles;
 mod deny;
 mod edges;
 mod features;
+mod fuzz;
 mod licences;
 mod modules;
 mod names;
@@ -206,4 +207,9 @@ fn words_that_were_renamed_stay_so() {
 #[test]
 fn what_two_crates_need_stands_once() {
     assert_tidy(shared::check(sources()));
+}
+
+#[test]
+fn every_fuzz_target_is_listed() {
+    assert_tidy(fuzz::check(sources()));
 }

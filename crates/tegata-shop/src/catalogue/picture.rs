@@ -5,6 +5,8 @@
 //! may keep it for ever. An SVG could hold a script: one that does is refused, and all are served
 //! under a policy that lets none run.
 
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
 use tegata_protocol::Digest;
 
 /// The most bytes of a picture.
@@ -184,13 +186,68 @@ fn svg(bytes: &[u8]) -> Result<Option<(u32, u32)>, String> {
     let text = std::str::from_utf8(bytes).map_err(|_e| other)?;
     let start = text.find("<svg").ok_or(other)?;
     let lower = text.to_ascii_lowercase();
-    if let Some(found) = FORBIDDEN.iter().find(|word| lower.contains(*word)) {
+    let written = FORBIDDEN.iter().find(|word| lower.contains(*word));
+    let found = match written {
+        Some(word) => Some((*word).to_owned()),
+        None => hidden(text).map_err(|_not_xml| other)?,
+    };
+    if let Some(found) = found {
         return Err(format!(
             "the picture holds {found:?}: a picture may neither run nor fetch anything"
         ));
     }
     let head = text.get(start..).and_then(|rest| rest.split('>').next());
     Ok(head.and_then(svg_size))
+}
+
+/// What runs or fetches something and is written so that only a reader of XML sees it: under a prefix, by
+/// references to characters, as an attribute that a document type adds.
+fn hidden(text: &str) -> Result<Option<String>, quick_xml::Error> {
+    let mut reader = Reader::from_str(text);
+    reader.config_mut().check_comments = true;
+    loop {
+        let found = match reader.read_event()? {
+            Event::Start(tag) | Event::Empty(tag) => hidden_in(&tag)?,
+            Event::DocType(kind) => kind.contains('[').then(|| "<!DOCTYPE".to_owned()),
+            Event::PI(_) => Some("<?".to_owned()),
+            Event::Eof => return Ok(None),
+            Event::End(_)
+            | Event::Text(_)
+            | Event::CData(_)
+            | Event::Comment(_)
+            | Event::Decl(_)
+            | Event::GeneralRef(_) => None,
+        };
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+}
+
+fn hidden_in(tag: &BytesStart<'_>) -> Result<Option<String>, quick_xml::Error> {
+    let element = local(tag.name().into_inner());
+    if matches!(element.as_str(), "script" | "foreignobject") {
+        return Ok(Some(format!("<{element}")));
+    }
+    for attribute in tag.attributes() {
+        let attribute = attribute?;
+        let name = local(attribute.key.into_inner());
+        let value = attribute.normalized_value(XmlVersion::Explicit1_0)?;
+        // Browsers pass over blanks in an address.
+        let value: String = value.split_ascii_whitespace().collect();
+        let value = value.to_ascii_lowercase();
+        let inside = value.starts_with('#') || value.starts_with("data:image/");
+        if name.starts_with("on") || value.contains("javascript:") || name == "href" && !inside {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
+/// A name without its prefix, in small letters.
+fn local(name: &str) -> String {
+    let local = name.rsplit(':').next().unwrap_or(name);
+    local.to_ascii_lowercase()
 }
 
 /// Width and height, or what the view box says.
@@ -246,6 +303,26 @@ mod tests {
         ] {
             assert!(size(bad).is_err(), "{}", bad.escape_ascii());
         }
+        for hidden in [
+            "<s:script xmlns:s='http://www.w3.org/2000/svg'>1</s:script>",
+            "<s:foreignObject xmlns:s='http://www.w3.org/2000/svg'/>",
+            "<g onload='1'/>",
+            "<a href='&#106;avascript:1'/>",
+            "<a href='java&#10;script:1'/>",
+            "<animate attributeName='href' to='&#106;avascript:1'/>",
+            "<image href = 'http://a/b.png'/>",
+            "<image href='//a/b.png'/>",
+            "<image xlink:href='other.png'/>",
+            "<?xml-stylesheet href='a.css'?>",
+            "<path></g>",
+            "<path a='1' a='2'/>",
+        ] {
+            let svg = format!("<svg width=\"9\" height=\"9\">{hidden}</svg>");
+            assert!(size(svg.as_bytes()).is_err(), "{hidden}");
+        }
+        let given =
+            "<!DOCTYPE svg [<!ATTLIST svg onload CDATA '1'>]><svg width=\"9\" height=\"9\"/>";
+        assert!(size(given.as_bytes()).is_err());
         assert!(size(&vec![b' '; LIMIT + 1]).unwrap_err().contains("1 MiB"));
     }
 }

@@ -252,9 +252,10 @@ fn tax_rate(value: &Spanned<Value>) -> Checked<TaxRate> {
     let text = digits(value, expected)?;
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let fraction_good = fraction.len() <= 2 && fraction.bytes().all(|b| b.is_ascii_digit());
+    let whole_good = whole.starts_with(|c: char| c.is_ascii_digit());
     let basis_points = format!("{whole}{fraction:0<2}").parse::<u16>();
     match basis_points.map(TaxRate::new) {
-        Ok(Ok(rate)) if fraction_good && !whole.starts_with('+') => Ok(rate),
+        Ok(Ok(rate)) if fraction_good && whole_good => Ok(rate),
         Ok(_) | Err(_) => wrong(value.span(), expected),
     }
 }
@@ -285,9 +286,9 @@ fn check_quota(quota: &Spanned<u32>, kind: &Kind) -> Checked<u32> {
     if let Kind::Admission(hall) = kind
         && hall.rows > 0
     {
-        let sections = u32::try_from(hall.sections.len()).unwrap_or(u32::MAX);
-        let seats = sections * u32::from(hall.rows) * u32::from(hall.seats);
-        if *quota.get_ref() > seats {
+        let sections = u64::try_from(hall.sections.len()).unwrap_or(u64::MAX);
+        let seats = sections.saturating_mul(u64::from(hall.rows) * u64::from(hall.seats));
+        if u64::from(*quota.get_ref()) > seats {
             let what = format!("expected at most {seats}: there are no more seats");
             return wrong(quota.span(), what);
         }

@@ -134,6 +134,31 @@ fn mistakes_of_other_kinds_are_told_too() {
     insta::assert_snapshot!("other_mistakes", all.join("\n\n"));
 }
 
+/// So many seats that they can't be counted in 32 bits are many, and no crash.
+#[test]
+fn a_hall_may_claim_more_seats_than_there_are_people() {
+    let sections: Vec<String> = (0..260).map(|n| format!("'{n}'")).collect();
+    let huge = format!(
+        "sections = [{}]\nrows = 254\nseats = 65534",
+        sections.join(", ")
+    );
+    let text = catalogue(9).replace("sections = ['Stalls']", &huge);
+    let told = told(&text);
+    assert!(told.contains(":14:12: names: "), "{told}");
+}
+
+#[test]
+fn a_tax_without_digits_is_none() {
+    for nothing in ["''", "'.'", "'.5'", "' '"] {
+        let text = catalogue(9).replace("tax = 10", &format!("tax = {nothing}"));
+        let told = told(&text);
+        assert!(
+            told.contains(":12:7: expected percent"),
+            "{nothing}: {told}"
+        );
+    }
+}
+
 /// Thirty stops, and a title and rules of these lengths.
 fn long_texts(title: usize, rules: usize) -> String {
     let stops: Vec<String> = (0..30).map(|n| format!("'{n:040}'")).collect();
