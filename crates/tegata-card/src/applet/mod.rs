@@ -272,9 +272,6 @@ impl Life {
     }
 }
 
-/// Bytes of a key with its version.
-const KEY_LENGTH: usize = 33;
-
 /// A role's key, and the one before it until the new one has opened a session.
 #[derive(Debug)]
 struct KeySlot {
@@ -313,10 +310,7 @@ impl KeySlot {
             Some(CardKey::from_parts(version, reader.array()?))
         };
         let current = key()?;
-        let previous = match bytes.len() {
-            KEY_LENGTH => None,
-            _ => Some(key()?),
-        };
+        let previous = key();
         reader.end()?;
         Some(Self { current, previous })
     }
