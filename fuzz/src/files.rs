@@ -13,7 +13,7 @@ use tegata_party::{letter as letters, picture};
 use tegata_protocol::joining::Slip;
 use tegata_protocol::ticket::{CheckData, SerialSet, SeriesRecord, SeriesSecret};
 use tegata_protocol::{PartyNumber, Role, SeriesId, SignedBytes, Time, Validity};
-use tegata_wallet::state::{Dated, State};
+use tegata_wallet::{entry::Dated, state::State};
 
 use crate::protocol::KEY;
 
